@@ -1,0 +1,46 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer: they make .venv and install into it what they use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint format bench clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo     the sensitivity of a classifier to its data, with a figure"
+	@echo "make test     all tests"
+	@echo "make lint     ruff and mypy"
+	@echo "make format   rewrite the sources in the common layout"
+	@echo "make bench    the benchmarks"
+	@echo "make clean    remove .venv and everything else that can be made again"
+
+demo: $(VENV)/.has-tutorials
+	$(BIN)/python tutorials/svm_sensitivity.py
+
+test: $(VENV)/.has-test
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.has-test $(VENV)/.has-lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.has-lint
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.has-bench
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# .has-NAME: the package, editable, with its extra NAME. Only a change of pyproject.toml outdates it.
+.PRECIOUS: $(VENV)/.has-%
+$(VENV)/.has-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@

@@ -1,0 +1,236 @@
+"""What a bridge is: matrices, declared once.
+
+A bridge replaces ``f in S`` by constraints ``A f + B u + c in S2`` with extra free variables u. The numbers θ of
+the set (bounds, right-hand sides; row-major, one row of numbers a row of f) enter linearly: ``c = C θ + c0`` and
+the target's own numbers ``θ2 = N θ + n0``. These matrices are a `Target`; a `Lift` is the targets together, for
+one constraint. A block of k constraints of one shape is ``kron(I_k, ·)`` of it. How everything travels
+(DESIGN, section 3) follows from the matrices and is written once, in `nodes`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, final
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
+
+from ..modelkit.block import SetBlock
+from ..modelkit.functions import (
+    Function,
+    ScalarAffineFunction,
+    ScalarQuadraticFunction,
+    VariableIndex,
+    VectorAffineFunction,
+    VectorOfVariables,
+    VectorQuadraticFunction,
+)
+from ..modelkit.indices import Kind
+from ..modelkit.rows import FloatArray, IntArray
+from ..modelkit.sets import Set
+
+__all__ = ["REGISTRY", "Bridge", "Lift", "Target", "affine", "identity", "scalar_of", "vector_of"]
+
+Matrix = sp.csr_array
+
+
+def identity(m: int, factor: float = 1.0) -> Matrix:
+    """``factor * I`` of size m."""
+    return sp.csr_array((np.full(m, factor), np.arange(m), np.arange(m + 1)), shape=(m, m))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Constraints ``A f + B u + C θ + c0 in S2(N θ + n0)``, p rows in all, for one ``f in S`` of m rows.
+
+    Parameters
+    ----------
+    kind : (function type, set type) of the constraints
+    dims : rows of each of the constraints, adding up to p
+    shapes : their shapes, or None for scalar sets
+    A : (p, m)
+    B : (p, number of extra variables), default none
+    C : (p, m q) with q numbers a row of S, default zero
+    c0 : (p,), default zero
+    N : (p q2, m q) with q2 numbers a row of S2, default zero
+    n0 : (p q2,), default zero
+    weights, target_weights : of the inner products of S (m,) and S2 (p,), default ones
+    """
+
+    kind: Kind
+    dims: IntArray
+    A: Matrix
+    shapes: tuple[tuple[float, ...], ...] | None = None
+    B: Matrix | None = None
+    C: Matrix | None = None
+    c0: FloatArray | None = None
+    N: Matrix | None = None
+    n0: FloatArray | None = None
+    weights: FloatArray | None = None
+    target_weights: FloatArray | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of constraints."""
+        return len(self.dims)
+
+    @property
+    def p(self) -> int:
+        """Number of rows."""
+        return int(self.A.shape[0])
+
+    @cached_property
+    def adjoint(self) -> Matrix:
+        """``W1⁻¹ Aᵀ W2``, of shape (m, p): how duals travel up."""
+        adjoint = sp.csr_array(self.A.T)
+        if self.target_weights is not None:
+            adjoint = sp.csr_array(adjoint * self.target_weights[None, :])
+        if self.weights is not None:
+            adjoint = sp.csr_array(adjoint * (1.0 / self.weights)[:, None])
+        return adjoint
+
+    @cached_property
+    def A_transposed(self) -> Matrix:
+        """``Aᵀ``: how gradients travel up."""
+        return sp.csr_array(self.A.T)
+
+    @cached_property
+    def adjoint_transposed(self) -> Matrix:
+        """The plain transpose of `adjoint`: how dual seeds travel down."""
+        return sp.csr_array(self.adjoint.T)
+
+    def constants(self, g: FloatArray, numbers: FloatArray) -> FloatArray:
+        """Constants of the targets' functions: (k, m) and (k, m q) to (k, p)."""
+        out = kron(self.A, g)
+        if self.C is not None:
+            out = out + kron(self.C, numbers)
+        return out if self.c0 is None else out + self.c0
+
+    def numbers(self, numbers: FloatArray) -> FloatArray:
+        """Numbers of the targets' sets: (k, m q) to (k, p q2)."""
+        width = len(self.kind[1].fields)
+        out = np.zeros((len(numbers), self.p * width)) if self.N is None else kron(self.N, numbers)
+        return out if self.n0 is None else out + self.n0
+
+
+def kron(M: Matrix, values: FloatArray) -> FloatArray:
+    """Apply M to each row of an array: (k, columns of M) to (k, rows of M)."""
+    out: FloatArray = (M @ values.T).T
+    return out
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Lift:
+    """All that stands in for one constraint.
+
+    Parameters
+    ----------
+    targets : the constraints
+    extra : number of extra free variables u
+    """
+
+    targets: tuple[Target, ...]
+    extra: int = 0
+    _cache: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def dual_inverse(self) -> Matrix:
+        """A right inverse of the duals' way up with ``Bᵀ W2 y2 = 0``: all targets' duals from the source's."""
+        adjoint = sp.hstack([t.adjoint for t in self.targets]).tocsr()
+        if self.extra:
+            balance = []
+            for t in self.targets:
+                Bt = sp.csr_array((self.extra, t.p)) if t.B is None else t.B.T
+                balance.append(Bt if t.target_weights is None else Bt * t.target_weights[None, :])
+            system = sp.vstack([adjoint, sp.hstack(balance)]).tocsc()
+        else:
+            system = adjoint.tocsc()
+        # minimum norm: y2 = Mᵀ (M Mᵀ)⁻¹ [y; 0]
+        gram = sp.csc_array(system @ system.T)
+        right = sp.csc_array(
+            (np.ones(adjoint.shape[0]), (np.arange(adjoint.shape[0]),) * 2),
+            shape=(system.shape[0], adjoint.shape[0]),
+        )
+        if gram.nnz == gram.shape[0] and (gram.indices == np.arange(gram.shape[0])).all():
+            solved = sp.csc_array(sp.diags_array(1.0 / gram.diagonal()) @ right)
+        else:
+            solved = sp.csc_array(spla.spsolve(gram, right))
+        return sp.csr_array(system.T @ solved)
+
+
+REGISTRY: list[Bridge] = []
+"""Every constraint bridge, in order of definition; equal costs go to the earlier one."""
+
+
+class Bridge(ABC):
+    """An affine rewriting of constraints of some kinds. Subclasses register themselves.
+
+    A subclass declares `reach` (types only, for the graph) and `lift` (the matrices).
+    """
+
+    cost: ClassVar[float] = 1.0
+
+    def __init_subclass__(cls) -> None:
+        if not cls.__name__.startswith("_"):
+            REGISTRY.append(cls())
+
+    @abstractmethod
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """The kinds of constraint that stand in for one of this kind; None where the bridge does not apply."""
+
+    @abstractmethod
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """The matrices for one constraint in a set like the example (of its group)."""
+
+    def group(self, chosen: Set) -> Hashable:
+        """What sets must have in common to be lifted by one `lift`; changing it needs a rebuilt model."""
+        return chosen.shape
+
+    def groups(self, sets: SetBlock) -> list[IntArray]:
+        """The items of a block, grouped."""
+        if sets.shapes is None or len(set(sets.shapes)) == 1:
+            return [np.arange(sets.count)]
+        keys: dict[Hashable, list[int]] = {}
+        for item, shape in enumerate(sets.shapes):
+            keys.setdefault(shape, []).append(item)
+        return [np.array(items) for items in keys.values()]
+
+    def dual_start(self, lift: Lift, dual: FloatArray) -> FloatArray:
+        """Duals of all targets, (k, sum of p), from those of the source, (k, m); least squares by default."""
+        return kron(lift.dual_inverse, dual)
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
+
+_VECTOR: dict[type[Function], type[Function]] = {
+    VariableIndex: VectorOfVariables,
+    ScalarAffineFunction: VectorAffineFunction,
+    ScalarQuadraticFunction: VectorQuadraticFunction,
+}
+_SCALAR = {vector: scalar for scalar, vector in _VECTOR.items()}
+
+
+def affine(function_type: type[Function]) -> type[Function]:
+    """The type of ``A f + c``: plain variables become affine."""
+    widened: dict[type[Function], type[Function]] = {
+        VariableIndex: ScalarAffineFunction,
+        VectorOfVariables: VectorAffineFunction,
+    }
+    return widened.get(function_type, function_type)
+
+
+def vector_of(function_type: type[Function]) -> type[Function]:
+    """The vector type with rows of a scalar type."""
+    return _VECTOR[function_type]
+
+
+def scalar_of(function_type: type[Function]) -> type[Function]:
+    """The scalar type of the rows of a vector type."""
+    return _SCALAR[function_type]

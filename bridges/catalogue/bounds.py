@@ -1,0 +1,234 @@
+"""Between one-sided bounds, equalities and two-sided bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from ...modelkit.block import SetBlock
+from ...modelkit.functions import Function
+from ...modelkit.indices import Kind
+from ...modelkit.rows import FloatArray, IntArray
+from ...modelkit.sets import (
+    EqualTo,
+    GreaterThan,
+    HyperRectangle,
+    Interval,
+    LessThan,
+    Nonnegatives,
+    Nonpositives,
+    Parameter,
+    Reals,
+    Set,
+    Zeros,
+)
+from ..base import Bridge, Lift, Target, affine, identity
+
+__all__ = [
+    "BoundToInterval",
+    "DropReals",
+    "EqualToBounds",
+    "ParameterToFixed",
+    "SplitHyperRectangle",
+    "SplitInterval",
+    "ZerosToOrthants",
+]
+
+
+def _rows(at: IntArray, columns: IntArray, factor: float, shape: tuple[int, int]) -> sp.csr_array:
+    return sp.csr_array((np.full(len(at), factor), (at, columns)), shape=shape)
+
+
+def _one(value: float, column: int, shape: tuple[int, int], row: int = 0) -> sp.csr_array:
+    return sp.csr_array(([value], ([row], [column])), shape=shape)
+
+
+class BoundToInterval(Bridge):
+    """``f >= l  <=>  l <= f <= inf``; likewise ``<=`` and ``==``."""
+
+    _maps: ClassVar[dict[type[Set], tuple[tuple[int, ...], tuple[float, float]]]] = {
+        GreaterThan: ((0,), (0.0, np.inf)),
+        LessThan: ((1,), (-np.inf, 0.0)),
+        EqualTo: ((0, 1), (0.0, 0.0)),
+    }
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """An interval."""
+        return [(function_type, Interval)] if set_type in self._maps else None
+
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """A = 1; the number goes to one side, infinity to the other."""
+        sides, constant = self._maps[type(example)]
+        N = _rows(np.array(sides), np.zeros(len(sides), np.int64), 1.0, (2, 1))
+        kind = (function_type, Interval)
+        return Lift((Target(kind, np.ones(1, np.int64), identity(1), N=N, n0=np.array(constant)),))
+
+
+class ParameterToFixed(Bridge):
+    """``p in Parameter(v)  <=>  p == v``; the dual is the reduced cost of the parameter."""
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """An equality."""
+        return [(function_type, EqualTo)] if set_type is Parameter else None
+
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """A = 1, the same number."""
+        return Lift((Target((function_type, EqualTo), np.ones(1, np.int64), identity(1), N=identity(1)),))
+
+
+class DropReals(Bridge):
+    """``f in Reals``: no constraint at all; the dual is zero."""
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """Nothing."""
+        return [] if set_type is Reals else None
+
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """No targets."""
+        return Lift(())
+
+
+class _Split(Bridge):
+    """A target for each side; a positive dual belongs to the lower side, a negative one to the upper."""
+
+    def dual_start(self, lift: Lift, dual: FloatArray) -> FloatArray:
+        """Positive parts to lower sides, negative parts to upper ones, all to equalities."""
+        parts = []
+        for target in lift.targets:
+            value = (target.adjoint_transposed @ dual.T).T
+            bounded = target.kind[1]
+            if bounded in (GreaterThan, Nonnegatives):
+                value = np.maximum(value, 0.0)
+            elif bounded in (LessThan, Nonpositives):
+                value = np.minimum(value, 0.0)
+            parts.append(value)
+        return np.concatenate(parts, axis=1) if parts else np.zeros((len(dual), 0))
+
+
+class SplitInterval(_Split):
+    """``l <= f <= u  <=>  f >= l, f <= u`` with infinite sides left out, or ``f == l`` where l = u."""
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """Both inequalities and the equality, whichever the numbers ask for."""
+        if set_type is not Interval:
+            return None
+        return [(function_type, s) for s in (GreaterThan, LessThan, EqualTo)]
+
+    def group(self, chosen: Set) -> Hashable:
+        """Which sides there are."""
+        return int(_patterns(chosen.numbers)[0])
+
+    def groups(self, sets: SetBlock) -> list[IntArray]:
+        """By which sides there are."""
+        patterns = _patterns(sets.numbers)
+        return [np.flatnonzero(patterns == p) for p in np.unique(patterns)]
+
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """A = 1 for each side."""
+        pattern = int(_patterns(example.numbers)[0])
+        sides: list[tuple[type[Set], int]] = [(EqualTo, 0)] if pattern == 4 else []
+        if pattern < 4:
+            sides = [(s, column) for bit, s, column in ((1, GreaterThan, 0), (2, LessThan, 1)) if pattern & bit]
+        one = np.ones(1, np.int64)
+        return Lift(
+            tuple(
+                Target((function_type, s), one, identity(1), N=_one(1.0, column, (1, 2))) for s, column in sides
+            )
+        )
+
+
+def _patterns(numbers: FloatArray) -> IntArray:
+    """1 for a lower bound, 2 for an upper one, 3 for both, 4 for an equality, row by row."""
+    lower, upper = numbers[:, 0], numbers[:, 1]
+    pattern = (lower > -np.inf).astype(np.int64) + 2 * (upper < np.inf)
+    return np.where(lower == upper, 4, pattern)
+
+
+class EqualToBounds(_Split):
+    """``f == v  <=>  f >= v, f <= v``, for a model without equalities."""
+
+    cost = 5.0
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """Both inequalities."""
+        return [(function_type, GreaterThan), (function_type, LessThan)] if set_type is EqualTo else None
+
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """A = 1 twice."""
+        one = np.ones(1, np.int64)
+        return Lift(
+            tuple(Target((function_type, s), one, identity(1), N=identity(1)) for s in (GreaterThan, LessThan))
+        )
+
+
+class ZerosToOrthants(_Split):
+    """``F == 0  <=>  F >= 0, F <= 0``, for a model without equalities."""
+
+    cost = 5.0
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """Both orthants."""
+        return [(function_type, Nonnegatives), (function_type, Nonpositives)] if set_type is Zeros else None
+
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """A = I twice."""
+        m = example.dimension
+        dims, shapes = np.array([m]), ((m,),)
+        return Lift(
+            tuple(
+                Target((function_type, s), dims, identity(m), shapes=shapes) for s in (Nonnegatives, Nonpositives)
+            )
+        )
+
+
+class SplitHyperRectangle(Bridge):
+    """``l <= F <= u  <=>  [F - l; u - F] >= 0`` on rows with finite bounds, ``F - l == 0`` where l = u."""
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """Nonnegatives and zeros."""
+        if set_type is not HyperRectangle:
+            return None
+        return [(affine(function_type), Nonnegatives), (affine(function_type), Zeros)]
+
+    def group(self, chosen: Set) -> Hashable:
+        """Which sides there are in each row."""
+        return _patterns(chosen.numbers).tobytes()
+
+    def groups(self, sets: SetBlock) -> list[IntArray]:
+        """By which sides there are."""
+        if len(set(sets.dims.tolist())) == 1:
+            patterns = _patterns(sets.numbers).reshape(sets.count, -1)
+            _, code = np.unique(patterns, axis=0, return_inverse=True)
+            return [np.flatnonzero(code.ravel() == c) for c in range(int(code.max()) + 1)]
+        return [np.array([item]) for item in range(sets.count)]
+
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """A = [I; -I] on the finite sides."""
+        m = example.dimension
+        pattern = _patterns(example.numbers)
+        low, high = np.flatnonzero(pattern & 1), np.flatnonzero(pattern & 2)
+        equal = np.flatnonzero(pattern == 4)
+        p = len(low) + len(high)
+        up, down = np.arange(len(low)), np.arange(len(low), p)
+        targets = []
+        if p:
+            A = _rows(up, low, 1.0, (p, m)) + _rows(down, high, -1.0, (p, m))
+            C = _rows(up, 2 * low, -1.0, (p, 2 * m)) + _rows(down, 2 * high + 1, 1.0, (p, 2 * m))
+            kind: Kind = (affine(function_type), Nonnegatives)
+            targets.append(Target(kind, np.array([p]), sp.csr_array(A), shapes=((p,),), C=sp.csr_array(C)))
+        if len(equal):
+            e = len(equal)
+            A, C = _rows(np.arange(e), equal, 1.0, (e, m)), _rows(np.arange(e), 2 * equal, -1.0, (e, 2 * m))
+            targets.append(Target((affine(function_type), Zeros), np.array([e]), A, shapes=((e,),), C=C))
+        return Lift(tuple(targets))
+
+    def dual_start(self, lift: Lift, dual: FloatArray) -> FloatArray:
+        """Positive parts to lower sides, negative parts to upper ones, all to equalities."""
+        parts = []
+        for target in lift.targets:
+            value = (target.A @ dual.T).T
+            parts.append(np.maximum(value, 0.0) if target.kind[1] is Nonnegatives else value)
+        return np.concatenate(parts, axis=1) if parts else np.zeros((len(dual), 0))

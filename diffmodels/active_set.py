@@ -1,0 +1,338 @@
+r"""From any solver's answer to the exact solution of a quadratic program and its active rows.
+
+The solution of :math:`\min \tfrac12 x^TPx + c^Tx,\ Ax + s = b,\ s \in \{0\}^p \times R_+^{m-p}` is that of a linear
+system once the active rows are known. `polish` guesses them by comparing each multiplier with its slack in
+equilibrated units, takes a Newton step on the optimality conditions (the solution of that system), corrects the guess
+(active rows whose multiplier has the wrong sign leave, violated rows enter) and repeats. Its last factorization is the
+one every derivative at the solution uses.
+
+Where the guesses cycle or the system they define has no solution, a globally convergent method takes over until its
+iterates identify the active rows (`proximal_newton`).
+
+References
+----------
+E. Busseti, W. M. Moursi, S. Boyd, *Solution refinement at regular points of conic problems*, Computational
+Optimization and Applications 74 (2019), 627-643.
+M. Hintermueller, K. Ito, K. Kunisch, *The primal-dual active set strategy as a semismooth Newton method*, SIAM
+J. Optimization 13 (2002), 865-888.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .kkt import KKTFactorization, factorize
+from .proximal_newton import proximal_newton
+from .standard_form import Magnitudes, Residuals, StandardForm, Units
+from .weak_rows import is_unique, makes_unique, spanning_rows
+
+__all__ = ["DifferentiationStatusCode", "PolishedSolution", "Residuals", "StandardForm", "polish"]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# Relative violation at which a row is moved, and residual at which a point counts as exact.
+_TOLERANCE = 1e-10
+# Relative size below which the slack and the multiplier of a row are both zero.
+_WEAK = 1e-9
+# Residuals below this are rounding errors: no point is worse than another for them.
+_ROUNDOFF = 1e-14
+_ROUNDS = 12
+_ROUNDS_AFTER_PROXIMAL = 3
+_CORRECTIONS = 3
+
+
+class DifferentiationStatusCode(enum.Enum):
+    """What the derivatives at a solution are."""
+
+    EXACT = "EXACT"
+    """The solution and its multipliers are differentiable here; the derivatives are theirs."""
+
+    DEPENDENT_ROWS = "DEPENDENT_ROWS"
+    """The active rows are dependent: multipliers are not unique. Derivatives of x with respect to the objective are
+    exact; the others are the minimum-norm least-squares solution."""
+
+    WEAKLY_ACTIVE = "WEAKLY_ACTIVE"
+    """Some constraint is active with a zero multiplier: the derivative is one element of the generalized Jacobian."""
+
+    NONUNIQUE = "NONUNIQUE"
+    """The solution is not unique: the derivative is the minimum-norm solution of the singular system, or, with a
+    basis, that of the basic solution."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PolishedSolution:
+    """A solution with its active rows and the factorization that differentiates it.
+
+    Attributes
+    ----------
+    x, y, s
+        Solution (n,), multipliers (m,), slacks (m,) with A x + s = b.
+    active
+        Mask (m,) of the rows in `kkt`: equalities, strongly active rows, and the chosen weakly active ones.
+    weakly_active
+        Mask (m,) of the inequality rows with y = s = 0.
+    kkt
+        Factorization of ``[[P, A1'], [A1, 0]]``, A1 the active rows.
+    residuals
+        Relative violations of the optimality conditions.
+    status
+        What the derivatives are.
+    polished
+        Whether the optimality conditions hold to 1e-10. If not, the point is the best one found, and the status that
+        of its own classification.
+    """
+
+    x: Array
+    y: Array
+    s: Array
+    active: Mask
+    weakly_active: Mask
+    kkt: KKTFactorization
+    residuals: Residuals
+    status: DifferentiationStatusCode
+    polished: bool
+
+    def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[Array, Array]:
+        r"""Solve the KKT system on the active rows; inactive rows of the answer are zero.
+
+        Forward mode: ``primal`` :math:`= -(dP\,x + dA^T y + dc)` and ``rows`` :math:`= -(dA\,x - db)` give
+        (dx, dy). Reverse mode: the seeds :math:`(\bar x, \bar y)` give :math:`(w_x, w_y)`, with
+        :math:`\bar c = -w_x, \bar b = w_y, \bar A = -(y w_x^T + w_y x^T), \bar P = -\tfrac12(w_x x^T + x w_x^T)`.
+
+        Parameters
+        ----------
+        primal
+            (n,) or (n, k).
+        rows
+            (m,) or (m, k); None for zeros.
+        """
+        upper = np.asarray(primal, dtype=np.float64)
+        active = np.flatnonzero(self.active)
+        if rows is None:
+            lower = np.zeros((active.size, *upper.shape[1:]))
+        else:
+            lower = np.asarray(rows, dtype=np.float64)[active]
+        answer = self.kkt.solve(np.concatenate([upper, lower]))
+        dy = np.zeros((self.active.size, *upper.shape[1:]))
+        dy[active] = answer[self.x.size :]
+        return answer[: self.x.size], dy
+
+    @property
+    def rows_at_fault(self) -> Mask:
+        """Mask (m,) of the rows that keep the status from being EXACT: weakly active or dependent ones."""
+        mask = self.weakly_active.copy()
+        mask[np.flatnonzero(self.active)[self.kkt.dependent_rows]] = True
+        return mask
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Point:
+    x: Array
+    y: Array
+    s: Array
+    active: Mask
+    unit: Magnitudes
+    residuals: Residuals
+
+
+def polish(form: StandardForm, x: ArrayLike, y: ArrayLike, basis: ArrayLike | None = None) -> PolishedSolution:
+    """Return the exact solution near an approximate one, and its active rows.
+
+    Parameters
+    ----------
+    form
+        The quadratic program.
+    x, y
+        A solver's answer (n,), (m,), of any accuracy.
+    basis
+        Integers (m,), nonzero for the rows that are active in the solver's basis: chooses among weakly active rows,
+        which makes the derivative an element of the B-subdifferential. Without it, weakly active rows are kept only
+        as far as x would not be unique without them.
+
+    Returns
+    -------
+    PolishedSolution
+        Never with larger residuals than the given point's.
+    """
+    start_x = np.array(x, dtype=np.float64)
+    start_y = np.array(y, dtype=np.float64)
+    chosen = None if basis is None else np.asarray(basis) != 0
+    return _Polish(Units(form), chosen).run(start_x, start_y)
+
+
+class _Polish:
+    """The steps of `polish`; keeps the last factorization so that the same rows are not factorized twice."""
+
+    def __init__(self, units: Units, basis: Mask | None) -> None:
+        self.units = units
+        self.form = units.form
+        self.inequality = units.form.inequalities
+        self.basis = basis
+        self._last: tuple[bytes, KKTFactorization] | None = None
+
+    def run(self, x: Array, y: Array) -> PolishedSolution:
+        given = self._given(x, y)
+        point = self._newton(x, y, given.active, _ROUNDS)
+        best = given
+        if point is None:
+            point, best = self._globally(given)
+        if point is None or point.residuals.largest > max(given.residuals.largest, _ROUNDOFF):
+            return self._finish(best, best.residuals.largest <= _TOLERANCE)
+        return self._finish(point, True)
+
+    def factorization(self, active: Mask) -> KKTFactorization:
+        key = active.tobytes()
+        if self._last is None or self._last[0] != key:
+            rows = np.flatnonzero(active)
+            scale = np.concatenate([self.units.column, self.units.row[rows]])
+            self._last = key, factorize(self.units.P, self.units.A[rows], scale=scale)
+        return self._last[1]
+
+    # ------------------------------------------------------------------ classification
+
+    def _given(self, x: Array, y: Array) -> _Point:
+        """The given point, its multipliers and slacks moved into their cones, and its classification."""
+        y = np.where(self.inequality, np.maximum(y, 0.0), y)
+        slack = self.units.slack(x)
+        everything = np.ones(slack.size, dtype=bool)
+        unit = self.units.magnitudes(x, ~self.inequality)
+        y_hat, s_hat = y / self.units.row / unit.multiplier, slack * self.units.row / unit.slack
+        active = ~self.inequality | (y_hat > s_hat)
+        if self.basis is not None:
+            undecided = everything & (y_hat <= _WEAK) & (np.abs(s_hat) <= _WEAK)
+            active = np.where(undecided & self.inequality, self.basis, active)
+        s = np.where(self.inequality, np.maximum(slack, 0.0), 0.0)
+        return _Point(x, y, s, active, unit, self.units.residuals(x, y, s, unit))
+
+    # ------------------------------------------------------------------ local steps
+
+    def _newton(self, x: Array, y: Array, active: Mask, rounds: int) -> _Point | None:
+        """Newton steps from (x, y) with corrected guesses of the active rows; None if they do not settle.
+
+        Each step starts from the given point: where the system is singular, its minimum-norm solution then stays
+        near that point.
+        """
+        seen: set[bytes] = set()
+        for _ in range(rounds):
+            if active.tobytes() in seen:
+                return None
+            seen.add(active.tobytes())
+            x_new, y_new = self._solve_on(active, x, y)
+            if not (np.isfinite(x_new).all() and np.isfinite(y_new).all()):
+                return None
+            slack = self.units.slack(x_new)
+            unit = self.units.magnitudes(x_new, active)
+            leaving = active & self.inequality & (y_new / self.units.row < -_TOLERANCE * unit.multiplier)
+            entering = ~active & (slack * self.units.row < -_TOLERANCE * unit.slack)
+            if not (leaving.any() or entering.any()):
+                y_new = np.where(self.inequality, np.maximum(y_new, 0.0), y_new)
+                s = np.where(active, 0.0, np.maximum(slack, 0.0))
+                residuals = self.units.residuals(x_new, y_new, s, unit)
+                if residuals.largest <= _TOLERANCE:
+                    return _Point(x_new, y_new, s, active, unit, residuals)
+                return None
+            active = (active & ~leaving) | entering
+        return None
+
+    def _solve_on(self, active: Mask, x: Array, y: Array) -> tuple[Array, Array]:
+        """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows."""
+        kkt = self.factorization(active)
+        rows = np.flatnonzero(active)
+        n = x.size
+        y = np.where(active, y, 0.0)
+        last = np.inf
+        for _ in range(_CORRECTIONS):
+            right = np.concatenate([-self.units.gradient(x, y), self.units.slack(x)[rows]])
+            size = float(np.abs(right).max(initial=0.0))
+            if size == 0.0 or not size < 0.5 * last:
+                break
+            last = size
+            step = kkt.solve(right)
+            x, y = x + step[:n], y.copy()
+            y[rows] += step[n:]
+        return x, y
+
+    # ------------------------------------------------------------------ global fallback
+
+    def _globally(self, given: _Point) -> tuple[_Point | None, _Point]:
+        """Follow `proximal_newton` until its active rows define the solution; also return the best point seen."""
+        best = given
+        column, row = self.units.column, self.units.row
+        iterates = proximal_newton(self.units.scaled_form(), given.x / column, given.y / row)
+        for x_hat, y_hat in iterates:
+            x, y = x_hat * column, y_hat * row
+            if not (np.isfinite(x).all() and np.isfinite(y).all()):
+                break
+            active = ~self.inequality | (y > 0.0)
+            point = self._newton(x, y, active, _ROUNDS_AFTER_PROXIMAL)
+            if point is not None:
+                return point, best
+            candidate = self._given(x, y)
+            if candidate.residuals.largest < best.residuals.largest:
+                best = candidate
+        return None, best
+
+    # ------------------------------------------------------------------ what the derivative is
+
+    def _finish(self, point: _Point, polished: bool) -> PolishedSolution:
+        y_hat, s_hat = point.y / self.units.row, point.s * self.units.row
+        weak = (
+            self.inequality
+            & (np.abs(y_hat) <= _WEAK * point.unit.multiplier)
+            & (np.abs(s_hat) <= _WEAK * point.unit.slack)
+        )
+        active, unique = self._choose(point.active & ~weak, weak)
+        kkt = self.factorization(active)
+        if not unique or kkt.primal_nullity:
+            status = DifferentiationStatusCode.NONUNIQUE
+        elif weak.any():
+            status = DifferentiationStatusCode.WEAKLY_ACTIVE
+        elif kkt.dual_nullity:
+            status = DifferentiationStatusCode.DEPENDENT_ROWS
+        else:
+            status = DifferentiationStatusCode.EXACT
+        return PolishedSolution(
+            point.x, point.y, point.s, active, weak, kkt, point.residuals, status, polished
+        )
+
+    def _choose(self, strong: Mask, weak: Mask) -> tuple[Mask, bool]:
+        """Return the rows to differentiate with, and whether x is unique."""
+        if not weak.any():
+            return strong, True
+        kkt = self.factorization(strong)
+        candidates = np.flatnonzero(weak)
+        if not kkt.primal_nullity:
+            unique, needed = True, candidates[:0]
+        elif kkt.primal_null_basis is None:
+            # Too many free directions to choose by: keep every row, dependent or not.
+            unique = not self.factorization(strong | weak).primal_nullity and is_unique(
+                self.units.P, self.units.A[np.flatnonzero(strong)], self.units.A[candidates]
+            )
+            needed = candidates if unique else candidates[:0]
+        else:
+            G = self._directions(candidates, kkt.primal_null_basis)
+            unique = makes_unique(G)
+            needed = candidates[spanning_rows(G)] if unique else candidates[:0]
+        if self.basis is not None:
+            basic = strong | (weak & self.basis)
+            factorization = self.factorization(basic)
+            if not factorization.primal_nullity and (not factorization.dual_nullity or kkt.dual_nullity):
+                return basic, unique
+        chosen = strong.copy()
+        chosen[needed] = True
+        return chosen, unique
+
+    def _directions(self, rows: NDArray[Any], basis: Array) -> Array:
+        """Rows of A, normalized, times a basis of directions; rounding noise set to zero."""
+        A = self.units.A[rows]
+        norms = np.sqrt(np.asarray((A * A).sum(axis=1)).ravel())
+        G = np.asarray(A @ basis) / np.where(norms > 0.0, norms, 1.0)[:, None]
+        return np.where(np.abs(G) <= _WEAK, 0.0, G)

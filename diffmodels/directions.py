@@ -1,0 +1,155 @@
+"""Many directions at once: from mappings, one for each direction, to stacked rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..modelkit import attributes as attr
+from ..modelkit.errors import DimensionMismatch, InvalidData
+from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ..modelkit.rows import FloatArray, Rows
+from ..modelkit.store import Store
+
+__all__ = ["Direction", "stack_directions"]
+
+Direction = Mapping[Any, Any]
+"""What moves, to how it moves."""
+
+
+class _Terms:
+    """Rows being written term by term."""
+
+    def __init__(self) -> None:
+        self.row: list[int] = []
+        self.var: list[int] = []
+        self.coef: list[float] = []
+        self.constant_row: list[int] = []
+        self.constant: list[float] = []
+
+    def add(self, row: int, value: Any) -> None:
+        """A scalar function, or a number, in a row."""
+        if isinstance(value, ScalarAffineFunction):
+            ids, coefs = value.terms
+            self.row += [row] * len(ids)
+            self.var += ids if type(ids) is list else ids.tolist()
+            self.coef += coefs if type(coefs) is list else coefs.tolist()
+            constant = value.constant
+        elif isinstance(value, Function):
+            self.add_rows(row, value.rows)
+            return
+        else:
+            constant = float(value)
+        if constant:
+            self.constant_row.append(row)
+            self.constant.append(constant)
+
+    def add_rows(self, first: int, rows: Rows) -> None:
+        """Several rows."""
+        if rows.degree > 1:
+            raise InvalidData("Quadratic tangents of constraints go one direction at a time (ForwardConstraintFunction).")
+        self.row += (rows.row + first).tolist()
+        self.var += rows.var.tolist()
+        self.coef += rows.coef.tolist()
+        self.constant_row += range(first, first + rows.m)
+        self.constant += rows.constant.tolist()
+
+    def finish(self, m: int) -> Rows:
+        """The rows."""
+        constant = np.bincount(np.array(self.constant_row, np.int64), self.constant, m) if self.constant else np.zeros(m)
+        row, var = np.array(self.row, np.int64), np.array(self.var, np.int64)
+        return Rows(constant, row, var, np.array(self.coef, np.float64))
+
+
+def stack_directions(
+    directions: Sequence[Direction], store: Store, parameter: Callable[[Any], ConstraintIndex]
+) -> tuple[Rows | None, list[tuple[ConstraintIndices, Rows]], list[tuple[ConstraintIndices, FloatArray]]]:
+    """The objective's tangents, those of constraint functions and those of parameters, in bulk.
+
+    Parameters
+    ----------
+    directions : K mappings, see `DiffOptimizer.directional_derivatives`
+    store : the user's model
+    parameter : from a parameter to its constraint
+
+    Returns
+    -------
+    Rows with K rows or None; pairs (constraints, Rows with K times their rows); pairs (constraints, shifts of
+    shape (rows, 2, K))
+    """
+    count = len(directions)
+    used: dict[Kind, dict[int, tuple[int, int]]] = {}  # constraint -> (first row, rows)
+    widths: dict[Kind, int] = {}
+    entries: list[tuple[int, Kind, int, Any]] = []
+    objective: list[tuple[int, Any]] = []
+    parameters: dict[int, list[tuple[int, float]]] = {}
+    for k, direction in enumerate(directions):
+        for key, value in direction.items():
+            if isinstance(key, VariableIndex):
+                parameters.setdefault(parameter(key).value, []).append((k, float(value)))
+                continue
+            if isinstance(key, attr.ForwardObjectiveFunction):
+                objective.append((k, value))
+                continue
+            index, row = key if isinstance(key, tuple) else (key, None)
+            if not isinstance(index, ConstraintIndex):
+                raise InvalidData(f"A direction maps constraints, parameters or the objective; got the key {key!r}.")
+            kind = index.kind
+            known = used.setdefault(kind, {})
+            place = known.get(index.value)
+            if place is None:
+                start, stop = store.block(kind).row_range(store.number(index)) if kind in store.kinds() else (0, 0)
+                store.number(index)
+                place = known[index.value] = widths.get(kind, 0), stop - start
+                widths[kind] = place[0] + place[1]
+            first, m = place
+            if row is not None and not 0 <= row < m:
+                raise DimensionMismatch(f"{index!r} has rows 0 to {m - 1}; got row {row}.")
+            size = value.output_dimension if isinstance(value, Function) else 1
+            if size != (m if row is None else 1):
+                raise DimensionMismatch(f"{index!r} has {m} rows; got a tangent of {size} rows.")
+            entries.append((k, kind, first + (row or 0), value))
+    terms: dict[Kind, _Terms] = {kind: _Terms() for kind in used}
+    for k, kind, row, value in entries:
+        at = k * widths[kind] + row
+        if isinstance(value, Function) and value.is_vector:
+            terms[kind].add_rows(at, value.rows)
+        else:
+            terms[kind].add(at, value)
+    blocks = []
+    for kind, t in terms.items():
+        rows = t.finish(count * widths[kind])
+        _check(rows, store)
+        blocks.append((ConstraintIndices(kind, np.array(list(used[kind]), np.int64)), rows))
+    return _objective(objective, count, store), blocks, _shifts(parameters, count, parameter)
+
+
+def _check(rows: Rows, store: Store) -> None:
+    store.check_ids(rows.variables())
+    if not rows.is_finite():
+        raise InvalidData("Coefficients and constants of a tangent must be finite.")
+
+
+def _objective(entries: list[tuple[int, Any]], count: int, store: Store) -> Rows | None:
+    if not entries:
+        return None
+    parts = [value.rows if isinstance(value, Function) else Rows(np.array([float(value)])) for _, value in entries]
+    rows = Rows.stack(parts).moved(np.array([k for k, _ in entries], np.int64), count)
+    _check(rows, store)
+    return rows
+
+
+def _shifts(
+    parameters: dict[int, list[tuple[int, float]]], count: int, parameter: Callable[[Any], ConstraintIndex]
+) -> list[tuple[ConstraintIndices, FloatArray]]:
+    if not parameters:
+        return []
+    kind = parameter(VariableIndex(next(iter(parameters)))).kind
+    shift = np.zeros((len(parameters), 2, count))
+    for row, moves in enumerate(parameters.values()):
+        for k, value in moves:
+            shift[row, 1, k] += value
+    return [(ConstraintIndices(kind, np.array(list(parameters), np.int64)), shift)]

@@ -1,0 +1,119 @@
+"""Symmetric equilibration: bring every row and column of a matrix to about the same size."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+_MAX_SWEEPS = 25
+# Row maxima within this factor of one are as good as ones: the scales are rounded to powers of two anyway.
+_CLOSE_ENOUGH = 4.0
+# Entries of a dense array handled at a time.
+_SLICE = 32_768
+
+
+@final
+class _Magnitudes:
+    """Absolute values of a dense array or a CSC matrix, ready for weighted maxima of its columns."""
+
+    def __init__(self, M: Any) -> None:
+        self._matrix = M
+        if sp.issparse(M):
+            self._values = np.abs(M.data)
+            self._filled = np.flatnonzero(np.diff(M.indptr))
+
+    def column_maxima(self, weights: Array) -> Array:
+        """Return ``max_i w_i |M_ij|`` for every column j; zero for an empty column."""
+        M = self._matrix
+        if not sp.issparse(M):
+            return _dense_column_maxima(M, weights)
+        maxima = np.zeros(M.shape[1])
+        if self._filled.size:
+            weighted = self._values * weights[M.indices]
+            maxima[self._filled] = np.maximum.reduceat(weighted, M.indptr[self._filled])
+        return maxima
+
+
+def _dense_column_maxima(M: Array, weights: Array) -> Array:
+    """The same for a dense array, in slices that stay in the cache and follow the memory order."""
+    maxima = np.zeros(M.shape[1])
+    slices = max(1, _SLICE // max(1, M.shape[0] if M.flags.f_contiguous else M.shape[1]))
+    if M.flags.f_contiguous:
+        for j in range(0, M.shape[1], slices):
+            part = np.abs(M.T[j : j + slices])
+            part *= weights
+            maxima[j : j + slices] = part.max(axis=1, initial=0.0)
+        return maxima
+    for i in range(0, M.shape[0], slices):
+        part = np.abs(M[i : i + slices])
+        part *= weights[i : i + slices, None]
+        np.maximum(maxima, part.max(axis=0, initial=0.0), out=maxima)
+    return maxima
+
+
+def largest_entry(P: Any, scale: Array) -> float:
+    """Return the largest absolute value in ``diag(scale) @ P @ diag(scale)``."""
+    return float((scale * _Magnitudes(P).column_maxima(scale)).max(initial=0.0))
+
+
+def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
+    r"""Return s > 0 such that the rows of :math:`\mathrm{diag}(s) K \mathrm{diag}(s)` have maxima near one.
+
+    K is P, or :math:`\begin{pmatrix} P & A^T \\ A & 0 \end{pmatrix}`. Repeats
+    :math:`s_i \leftarrow s_i / \sqrt{\max_j |s_i K_{ij} s_j|}` and rounds to powers of two, so that scaling and
+    unscaling are free of rounding error. Rows of zeros keep their scale.
+
+    Parameters
+    ----------
+    P
+        Symmetric matrix (n, n), a dense array or CSC.
+    A
+        Matrix (m, n), a dense array, CSR or CSC; None for no rows.
+    start
+        First guess (n + m,); ones by default.
+
+    Returns
+    -------
+    ndarray, shape (n + m,)
+        Powers of two.
+
+    References
+    ----------
+    D. Ruiz, *A scaling algorithm to equilibrate both rows and columns norms in matrices*, RAL-TR-2001-034, 2001.
+    """
+    n, m = P.shape[0], 0 if A is None else A.shape[0]
+    scale = np.ones(n + m) if start is None else start.copy()
+    blocks = [_Magnitudes(P)]
+    if A is not None:
+        blocks += [_Magnitudes(A.tocsc()), _Magnitudes(A.tocsr().T)] if sp.issparse(A) else [
+            _Magnitudes(A),
+            _Magnitudes(A.T),
+        ]
+    for _ in range(_MAX_SWEEPS):
+        maxima = blocks[0].column_maxima(scale[:n])
+        if A is not None:
+            columns = np.maximum(maxima, blocks[1].column_maxima(scale[n:]))
+            maxima = np.concatenate([columns, blocks[2].column_maxima(scale[:n])])
+        maxima = maxima * scale
+        filled = maxima > 0.0
+        if not filled.any() or (
+            maxima.max() <= _CLOSE_ENOUGH and maxima[filled].min() >= 1.0 / _CLOSE_ENOUGH
+        ):
+            break
+        scale[filled] /= np.sqrt(maxima[filled])
+    return np.asarray(np.exp2(np.round(np.log2(scale))))
+
+
+def scaled(K: Any, scale: Array) -> Any:
+    """Return ``diag(scale) @ K @ diag(scale)``; a dense array is overwritten, a CSC matrix is not."""
+    if not sp.issparse(K):
+        if (scale != 1.0).any():
+            K *= scale[:, None]
+            K *= scale
+        return K
+    columns = np.repeat(scale, np.diff(K.indptr))
+    return sp.csc_array((K.data * scale[K.indices] * columns, K.indices, K.indptr), shape=K.shape)

@@ -1,0 +1,522 @@
+"""The meta-solver: solves with any solver, differentiates with a diff model.
+
+The user's model lives in a cache. Beside the solver's bridge layer stands a second, independent one in front of a
+diff model, built when a derivative is first asked for: the solution goes down its bridges, tangents and seeds too,
+and what comes out travels back up.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from ..bridges import BridgeOptimizer
+from ..modelkit import attributes as attr
+from ..modelkit.block import ConstraintBlock
+from ..modelkit.caching import CachingOptimizer
+from ..modelkit.copying import Mirror
+from ..modelkit.errors import (
+    DifferentiationError,
+    DimensionMismatch,
+    InvalidData,
+    InvalidIndex,
+    NotOptimized,
+    OptangentError,
+    Unsupported,
+)
+from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
+from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
+from ..modelkit.layer import Layer
+from ..modelkit.protocol import AbstractModel
+from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.sets import Parameter, Set
+from .base import DiffModel
+from .directions import Direction, stack_directions
+from .quadratic import QuadraticDiff
+
+__all__ = ["DIFF_MODELS", "DiffOptimizer", "DifferentiationWarning", "diff_optimizer"]
+
+DIFF_MODELS: list[Callable[[], DiffModel]] = [QuadraticDiff]
+"""Diff models to choose from, the first that takes the model's constraints."""
+
+_INPUTS = (
+    attr.ForwardObjectiveFunction,
+    attr.ForwardConstraintFunction,
+    attr.ForwardConstraintSet,
+    attr.ForwardParameterValue,
+    attr.ReverseVariablePrimal,
+    attr.ReverseConstraintDual,
+    attr.ReverseObjectiveValue,
+)
+_FORWARD_OUTPUTS = (attr.ForwardVariablePrimal, attr.ForwardConstraintDual, attr.ForwardObjectiveValue)
+_REVERSE_OUTPUTS = (
+    attr.ReverseObjectiveFunction,
+    attr.ReverseConstraintFunction,
+    attr.ReverseConstraintSet,
+    attr.ReverseParameterValue,
+)
+_SETTINGS: dict[type[attr.Attribute], Any] = {
+    attr.ModelConstructor: None,
+    attr.LinearAlgebraSolver: None,
+    attr.AllowObjectiveAndSolutionInput: False,
+}
+
+
+class DifferentiationWarning(UserWarning):
+    """The solution is not differentiable here; `DifferentiationStatus` tells what was returned instead."""
+
+
+def diff_optimizer(solver: Any) -> Callable[[], DiffOptimizer]:
+    """A maker of optimizers that differentiate, for `Model`.
+
+    Parameters
+    ----------
+    solver : class or callable without arguments, or an ordered list of them
+        Of a list, each solver is tried where those before it failed, with a warning that names both.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    >>> x = model.add_variable(name="x")
+    >>> c = model.add_constraint(x >= 3)
+    >>> model.minimize(2 * x)
+    >>> model.optimize()
+    >>> model.set(ot.ReverseVariablePrimal(), x, 1.0)
+    >>> model.reverse_differentiate()
+    >>> gradient = model.get(ot.ReverseConstraintFunction(), c)
+    >>> gradient.coefficient(x), gradient.constant
+    (-3.0, -1.0)
+    """
+    makers = list(solver) if isinstance(solver, (list, tuple)) else [solver]
+    for maker in makers:
+        if not callable(maker):
+            raise InvalidData(
+                f"diff_optimizer takes a solver class or a callable that makes a solver, got {maker!r}. "
+                "Options go into a lambda: diff_optimizer(lambda: ot.solvers.HiGHS(...))."
+            )
+    return lambda: DiffOptimizer([maker() for maker in makers])
+
+
+@final
+class DiffOptimizer(Layer):
+    """A cache with a solver, and a diff model beside it.
+
+    Parameters
+    ----------
+    solvers : solvers in the order in which they are tried
+    """
+
+    def __init__(self, solvers: Sequence[AbstractModel]) -> None:
+        self.cache = CachingOptimizer(*(BridgeOptimizer(solver) for solver in solvers))
+        super().__init__(self.cache)
+        self._inputs: dict[attr.Attribute, dict[Any, Any]] = {}
+        self._settings = dict(_SETTINGS)
+        self._warned = False
+        self._drop()
+
+    def _drop(self) -> None:
+        """The model changed: the diff model is of no use any more."""
+        self._stack: BridgeOptimizer | None = None
+        self._mirror: Mirror | None = None
+        self._outputs: set[str] = set()
+        self._seconds = float("nan")
+
+    # ------------------------------------------------------------------ the model: every change drops the derivative
+    def add_variable(self) -> VariableIndex:
+        """Add one free variable."""
+        self._stack = None
+        return self.cache.add_variable()
+
+    def add_variables(self, count: int) -> VectorOfVariables:
+        """Add free variables."""
+        self._drop()
+        return self.cache.add_variables(count)
+
+    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:  # noqa: A002
+        """Add ``function in set``."""
+        self._stack = None
+        return self.cache.add_constraint(function, set)
+
+    def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
+        """Add many constraints of one kind."""
+        self._drop()
+        return self.cache.add_block(block)
+
+    def modify(self, target: Any, change: Any) -> None:
+        """Change coefficients or constants."""
+        self._drop()
+        self.cache.modify(target, change)
+
+    def delete(self, index: Any) -> None:
+        """Delete a variable or constraint, and the tangents and seeds set on it."""
+        self._drop()
+        self.cache.delete(index)
+        for values in self._inputs.values():
+            for one in [i for i in values if i is not None and not self.cache.is_valid(i)]:
+                del values[one]
+
+    def empty(self) -> None:
+        """Drop the model, its tangents and seeds."""
+        self._drop()
+        self._inputs.clear()
+        self.cache.empty()
+
+    def optimize(self) -> None:
+        """Solve, unless nothing changed since the last solution."""
+        if not self.cache.is_solved:
+            self._drop()
+            self._warned = False
+        self.cache.optimize()
+
+    # ------------------------------------------------------------------ attributes
+    def supports(self, attribute: attr.Attribute) -> bool:
+        """Whether the attribute can be set."""
+        return type(attribute) in _INPUTS or type(attribute) in self._settings or self.cache.supports(attribute)
+
+    def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
+        """Set data, an option, a tangent or a seed."""
+        kind = type(attribute)
+        if kind in _INPUTS:
+            self._set_input(attribute, *index_and_value)
+        elif kind in self._settings:
+            self._settings[kind] = index_and_value[-1]
+            self._drop()
+        else:
+            self._drop()
+            self.cache.set(attribute, *index_and_value)
+
+    def _set_input(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
+        """Check a tangent or seed and keep it, under the user's index."""
+        *index, value = index_and_value
+        self._outputs.clear()
+        values = self._inputs.setdefault(attribute, {})
+        if attribute.on == attr.On.MODEL:
+            if index:
+                raise InvalidIndex(f"{attribute!r} belongs to the model: set(attribute, value).")
+            values[None] = self._checked(attribute, None, value)
+            return
+        if not index:
+            raise InvalidIndex(f"{attribute!r} is set on a {attribute.on.value}: set(attribute, index, value).")
+        (at,) = index
+        if isinstance(at, (VariableIndex, ConstraintIndex)):
+            values[at] = self._checked(attribute, at, value)
+            return
+        each = np.broadcast_to(value, (len(at),)).tolist() if attribute.on == attr.On.VARIABLE else list(value)
+        if len(each) != len(at):
+            raise DimensionMismatch(f"{len(at)} indices need as many values of {attribute!r}, got {len(each)}.")
+        checked = [self._checked(attribute, one, v) for one, v in zip(at, each, strict=True)]
+        values.update(zip(at, checked, strict=True))
+
+    def _checked(self, attribute: attr.Attribute, index: Any, value: Any) -> Any:
+        """The tangent or seed in the form in which it travels; raises where it makes no sense."""
+        store = self.cache.store
+        if index is not None:
+            store.check_index(index)
+            expected = attr.On.VARIABLE if isinstance(index, VariableIndex) else attr.On.CONSTRAINT
+            if attribute.on != expected:
+                raise InvalidIndex(f"{attribute!r} belongs to a {attribute.on.value}, got {index!r}.")
+        if isinstance(attribute, (attr.ForwardObjectiveFunction, attr.ForwardConstraintFunction)):
+            return self._checked_tangent(attribute, index, value)
+        if isinstance(attribute, attr.ForwardConstraintSet):
+            now = store.get(attr.ConstraintSet(), index)
+            if type(value) is not type(now) or value.dimension != now.dimension:
+                raise InvalidData(f"A direction of {now!r} is a {type(now).__name__} of the same size, got {value!r}.")
+            if not np.isfinite(value.numbers).all():
+                raise InvalidData(f"The direction {value!r} must be finite.")
+            return value
+        if isinstance(attribute, attr.ForwardParameterValue):
+            self._parameter(index)
+        number = np.asarray(value, np.float64)
+        shape = (
+            (store.get(attr.ConstraintSet(), index).dimension,)
+            if isinstance(index, ConstraintIndex) and index.kind[1].is_vector
+            else ()
+        )
+        if number.shape != shape:
+            raise DimensionMismatch(f"{attribute!r} of {index!r} has shape {shape}, got {number.shape}.")
+        if not np.isfinite(number).all():
+            raise InvalidData(f"{attribute!r} of {index!r} must be finite, got {value!r}.")
+        return number
+
+    def _checked_tangent(self, attribute: attr.Attribute, index: Any, value: Any) -> Rows:
+        vector = isinstance(index, ConstraintIndex) and index.kind[1].is_vector
+        if isinstance(value, (int, float)) and not vector:
+            value = Rows(np.array([float(value)]))
+        elif not isinstance(value, Function):
+            raise InvalidData(f"{attribute!r} is a function of the variables, got {value!r}.")
+        rows: Rows = value if isinstance(value, Rows) else value.rows
+        self.cache.store.check_ids(rows.variables())
+        if not rows.is_finite():
+            raise InvalidData(f"{attribute!r}: coefficients and constants of a tangent must be finite.")
+        if index is not None:
+            m = self.cache.store.get(attr.ConstraintSet(), index).dimension
+            if rows.m != m or (isinstance(value, Function) and value.is_vector != vector):
+                raise DimensionMismatch(f"{index!r} has {m} rows; got a tangent of {rows.m} rows.")
+            if rows.degree == 2 and index.kind[0].degree < 2:
+                raise InvalidData(f"{index!r} has an affine function; got a quadratic tangent.")
+        elif rows.m != 1:
+            raise DimensionMismatch(f"An objective has one row; got a tangent of {rows.m} rows.")
+        return rows.canonical()
+
+    def _parameter(self, p: Any) -> ConstraintIndex:
+        """The constraint that makes a variable a parameter."""
+        index = ConstraintIndex((VariableIndex, Parameter), p.value)
+        if not self.cache.is_valid(index):
+            raise InvalidIndex(f"{p!r} is not a parameter; make it one with add_constraint(x, ot.Parameter(value)).")
+        return index
+
+    def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
+        """Data, results and derivatives."""
+        kind = type(attribute)
+        if kind in self._settings:
+            return self._settings[kind]
+        if kind in _INPUTS:
+            return self._inputs.get(attribute, {}).get(index)
+        if kind in _FORWARD_OUTPUTS:
+            return self._output(attribute, index, "forward")
+        if kind in _REVERSE_OUTPUTS:
+            return self._output(attribute, index, "reverse")
+        if kind is attr.DifferentiationStatus:
+            if self._stack is None or not self._seconds >= 0:
+                return attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
+            return self._stack.get(attribute)
+        if kind is attr.DifferentiateTimeSec:
+            return self._seconds
+        return self.cache.get(attribute, index)
+
+    def _output(self, attribute: attr.Attribute, index: Any, mode: str) -> Any:
+        if index is not None:
+            for one in index if isinstance(index, (list, tuple)) else [index]:
+                self.cache.store.check_index(one)
+        if self._stack is None or self._mirror is None or mode not in self._outputs:
+            raise NotOptimized(
+                f"There is no {attribute!r}: call {mode}_differentiate() after the last change of the model, "
+                "its tangents or seeds."
+            )
+        if isinstance(index, (list, tuple)):
+            return [self._output(attribute, one, mode) for one in index]
+        stack, index_map = self._stack, self._mirror.index_map
+        kind = type(attribute)
+        if kind is attr.ReverseParameterValue:
+            if isinstance(index, VectorOfVariables):
+                return np.array([self._output(attribute, p, mode) for p in index])
+            return self._output(attr.ReverseConstraintSet(), self._parameter(index), mode).value
+        if kind is attr.ReverseObjectiveFunction:
+            seed, sign = stack.get(attribute)
+            return GradientOfObjective(self._right_factor, self.cache.store.variable_ids(), seed, sign)
+        if kind is attr.ReverseConstraintFunction:
+            left = stack.get(attribute, index_map(_as_many(index)))
+            make = GradientOfRows if index.kind[1].is_vector else GradientOfRow
+            return make(left if index.kind[1].is_vector else left[0], self._right_factor, self.cache.store.variable_ids())
+        if kind is attr.ReverseConstraintSet:
+            values = stack.get(attribute, index_map(_as_many(index)))
+            shape = self.cache.store.get(attr.ConstraintSet(), index).shape
+            return index.kind[1].build(shape, values[:, 1:])
+        if index is None:
+            return stack.get(attribute)
+        value = stack.get(attribute, index_map(index))
+        return float(value) if np.ndim(value) == 0 else value
+
+    def _right_factor(self, ids: IntArray) -> FloatArray:
+        """(w, x) of variables: the adjoint and the solution, the right factor of all lazy gradients."""
+        assert self._stack is not None and self._mirror is not None
+        v = VectorOfVariables.of_ids(self._mirror.index_map.ids(ids))
+        w = self._stack.get(attr.ReverseVariableAdjoint(), v)
+        return np.stack([w, self._stack.get(attr.VariablePrimal(), v)], axis=1)
+
+    def empty_input_sensitivities(self) -> None:
+        """Forget all tangents and seeds; the factorization stays."""
+        self._inputs.clear()
+        self._outputs.clear()
+
+    # ------------------------------------------------------------------ differentiation
+    def forward_differentiate(self) -> None:
+        """Push the tangents to the solution.
+
+        Raises
+        ------
+        DifferentiationError
+            If the model is not solved, or no diff model takes it.
+        """
+        stack = self._begin()
+        start = time.perf_counter()
+        model = _diff_model(stack)
+        model.empty_inputs()
+        index_map = self._index_map
+        for attribute, values in self._inputs.items():
+            for index, value in values.items():
+                if isinstance(attribute, attr.ForwardObjectiveFunction):
+                    stack.set(attribute, value.renamed(index_map.ids))
+                elif isinstance(attribute, attr.ForwardConstraintFunction):
+                    stack.set(attribute, index_map(index), value.renamed(index_map.ids))
+                elif isinstance(attribute, attr.ForwardConstraintSet):
+                    stack.set(attribute, index_map(index), value)
+                elif isinstance(attribute, attr.ForwardParameterValue):
+                    parameter = index_map(self._parameter(index))
+                    stack.set(attr.ForwardConstraintSet(), parameter, Parameter(float(value)))
+        model.forward()
+        self._finish("forward", start)
+
+    def reverse_differentiate(self) -> None:
+        """Pull the seeds back to the data.
+
+        Raises
+        ------
+        DifferentiationError
+            If the model is not solved, or no diff model takes it.
+        """
+        stack = self._begin()
+        start = time.perf_counter()
+        model = _diff_model(stack)
+        model.empty_inputs()
+        index_map = self._index_map
+        for attribute, values in self._inputs.items():
+            if isinstance(attribute, attr.ReverseVariablePrimal) and values:
+                v = VectorOfVariables(list(values))
+                stack.set(attribute, index_map(v), np.array(list(values.values()), np.float64))
+            elif isinstance(attribute, attr.ReverseConstraintDual):
+                for index, value in values.items():
+                    stack.set(attribute, index_map(index), value)
+            elif isinstance(attribute, attr.ReverseObjectiveValue) and values:
+                stack.set(attribute, float(values[None]))
+        model.reverse()
+        self._finish("reverse", start)
+
+    def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Direction]) -> FloatArray:
+        """Derivatives of some variables along many directions, with one factorization.
+
+        Parameters
+        ----------
+        outputs : variables, N of them
+        directions : sequence of K mappings
+            Each says how the data move: a constraint index, a pair (vector constraint index, row), or
+            ``ForwardObjectiveFunction()``, to a function; or a parameter to a number. What is not named stays.
+
+        Returns
+        -------
+        array of shape (K, N)
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> v = model.add_variables(2)
+        >>> c = model.add_constraint(v >= [1.0, 2.0])
+        >>> model.minimize(v.sum())
+        >>> model.optimize()
+        >>> model.directional_derivatives(v, [{(c, 0): -1.0}, {(c, 1): 1.0 * v[1]}])
+        array([[ 1.,  0.],
+               [ 0., -2.]])
+        """
+        stack = self._begin()
+        start = time.perf_counter()
+        model = _diff_model(stack)
+        model.empty_inputs()
+        index_map = self._index_map
+        objective, blocks, sets = stack_directions(directions, self.cache.store, self._parameter)
+        if objective is not None:
+            stack.set(attr.ForwardObjectiveFunction(), objective.renamed(index_map.ids))
+        for indices, rows in blocks:
+            stack.set(attr.ForwardConstraintFunction(), index_map(indices), rows.renamed(index_map.ids))
+        for indices, shift in sets:
+            stack.set(attr.ForwardConstraintSet(), index_map(indices), shift)
+        derivatives = model.directional(stack.inner_variables(index_map(outputs)).ids)
+        model.empty_inputs()
+        self._finish("", start)
+        return derivatives
+
+    @property
+    def diff_stack(self) -> BridgeOptimizer | None:
+        """The diff model behind its bridges, once a derivative was asked for."""
+        return self._stack
+
+    @property
+    def _index_map(self) -> Any:
+        assert self._mirror is not None
+        return self._mirror.index_map
+
+    def _finish(self, mode: str, start: float) -> None:
+        self._seconds = time.perf_counter() - start
+        self._outputs.add(mode)
+        assert self._stack is not None
+        status = self._stack.get(attr.DifferentiationStatus())
+        if status is not attr.DifferentiationStatusCode.EXACT and not self._warned:
+            self._warned = True
+            warnings.warn(f"{status.name}: {status.value}.", DifferentiationWarning, stacklevel=4)
+
+    def _begin(self) -> BridgeOptimizer:
+        """The diff model at the present solution, behind its bridges; built if it is not there."""
+        if self._stack is not None and self._mirror is not None and self._mirror.complete:
+            return self._stack
+        self._require_solution()
+        self._stack = self._build()
+        return self._stack
+
+    def _require_solution(self) -> None:
+        status = self.cache.get(attr.TerminationStatus())
+        codes = attr.TerminationStatusCode
+        if status is codes.OPTIMIZE_NOT_CALLED:
+            raise DifferentiationError(
+                "Only a solved model can be differentiated: it has not been solved since it was last changed. "
+                "Call optimize() first."
+            )
+        if status not in (codes.OPTIMAL, codes.LOCALLY_SOLVED, codes.ALMOST_OPTIMAL):
+            raise DifferentiationError(
+                f"A model with termination status {status.name} ({status.value}) has no solution to differentiate."
+            )
+        if self.cache.get(attr.DualStatus()) is not attr.ResultStatusCode.FEASIBLE_POINT:
+            raise DifferentiationError(
+                "The solver gave no dual solution (a model with integer variables has none), "
+                "so its solution cannot be differentiated."
+            )
+
+    def _build(self) -> BridgeOptimizer:
+        store = self.cache.store
+        chosen = self._settings[attr.ModelConstructor]
+        reasons = []
+        for make in [chosen] if chosen is not None else DIFF_MODELS:
+            model = make()
+            stack = BridgeOptimizer(model)
+            lacking = [k for k in store.kinds() if not stack.supports_constraint(*k)]
+            if lacking:
+                reasons += [f"{model.name} takes no {describe_kind(k)} ({stack.graph.missing(k)})" for k in lacking]
+                continue
+            model.linear_algebra = self._settings[attr.LinearAlgebraSolver]
+            try:
+                self._mirror = Mirror(store, stack)
+            except Unsupported as error:
+                reasons.append(str(error))
+                continue
+            self._hand_over(stack)
+            return stack
+        raise DifferentiationError("No diff model takes this model: " + "; ".join(reasons) + ".")
+
+    def _hand_over(self, stack: BridgeOptimizer) -> None:
+        """Give the solution, and the basis where there is one, to the diff model."""
+        store, index_map = self.cache.store, self._index_map
+        ids = store.variable_ids()
+        v = VectorOfVariables.of_ids(ids)
+        stack.set(attr.VariablePrimalStart(), index_map(v), self.cache.values(ids))
+        for kind in store.kinds():
+            indices = store.get(attr.ListOfConstraintIndices(*kind))
+            dual = self.cache.get(attr.ConstraintDual(), indices)
+            stack.set(attr.ConstraintDualStart(), index_map(indices), dual)
+            try:
+                activity = self.cache.get(attr.ConstraintActivity(), indices)
+            except OptangentError:  # no basis: an interior-point or first-order solve
+                continue
+            stack.set(attr.ConstraintActivityStart(), index_map(indices), activity)
+
+
+def _as_many(index: ConstraintIndex) -> ConstraintIndices:
+    return ConstraintIndices(index.kind, np.array([index.value]))
+
+
+def _diff_model(stack: BridgeOptimizer) -> Any:
+    return stack.inner

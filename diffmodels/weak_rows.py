@@ -1,0 +1,69 @@
+"""Which weakly active rows to keep: an element of the generalized Jacobian, or the news that x is not unique."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg as sla
+import scipy.optimize as spo
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+_RANK_TOLERANCE = 1e-9
+# The linear program's optimum is zero or at least one, up to its feasibility tolerance.
+_LP_TOLERANCE = 1e-3
+
+
+def makes_unique(G: Array) -> bool:
+    r"""Return whether ``{z : G z <= 0}`` is ``{0}``.
+
+    With G = (weakly active rows) times (basis of the directions that keep the objective and the strongly active rows
+    as they are), this is uniqueness of the solution. By Stiemke's theorem it holds if and only if G has full column
+    rank and :math:`G^T \\lambda = 0` for some :math:`\\lambda > 0`, which may be scaled to
+    :math:`\\lambda \\ge 1`.
+    """
+    rows, columns = G.shape
+    if columns == 0:
+        return True
+    if rows <= columns or _rank(G) < columns:
+        return False
+    answer = spo.linprog(np.zeros(rows), A_eq=G.T, b_eq=np.zeros(columns), bounds=(1.0, None), method="highs")
+    return bool(answer.status == 0)
+
+
+def is_unique(P: Any, strong: Any, weak: Any) -> bool:
+    r"""Return whether ``{u : P u = 0, strong u = 0, weak u <= 0}`` is ``{0}``, given that ``weak u = 0`` implies it.
+
+    For when a basis of the first two conditions would be too large: the linear program
+    :math:`\max -\mathbf 1^T w,\ w = \mathrm{weak}\, u \in [-1, 0]` is zero.
+    """
+    weak = sp.csr_array(weak)
+    equal = sp.vstack([sp.csr_array(P), sp.csr_array(strong)], format="csr")
+    equal = equal[np.flatnonzero(np.diff(equal.indptr))]
+    answer = spo.linprog(
+        np.asarray(weak.sum(axis=0)).ravel(),
+        A_ub=sp.vstack([weak, -weak]),
+        b_ub=np.repeat([0.0, 1.0], weak.shape[0]),
+        A_eq=equal if equal.shape[0] else None,
+        b_eq=np.zeros(equal.shape[0]) if equal.shape[0] else None,
+        bounds=(None, None),
+        method="highs",
+    )
+    return bool(answer.status == 0 and answer.fun > -_LP_TOLERANCE)
+
+
+def spanning_rows(G: Array) -> NDArray[np.intp]:
+    """Return the positions of as few rows of G as its rank, independent, largest first (QR with column pivoting)."""
+    if not G.size:
+        return np.zeros(0, dtype=np.intp)
+    R, pivots = sla.qr(G.T, mode="r", pivoting=True, check_finite=False)
+    diagonal = np.abs(np.diag(R))
+    rank = int((diagonal > _RANK_TOLERANCE * diagonal.max(initial=0.0)).sum())
+    return np.sort(np.asarray(pivots[:rank], dtype=np.intp))
+
+
+def _rank(G: Array) -> int:
+    values = np.linalg.svd(G, compute_uv=False)
+    return int((values > _RANK_TOLERANCE * values.max(initial=0.0)).sum())

@@ -1,0 +1,698 @@
+"""Attributes: what can be asked of and told to a model, as small values.
+
+An attribute is an object of a small class, so ``model.get(ot.VariablePrimal(), x)`` reads the same for every
+model-like object. What a class declares is used by every layer: on what it is attached (`on`), whether it is a
+result of `optimize`, and how it travels through bridges (`way`).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, ClassVar, final
+
+__all__ = [
+    "AllowObjectiveAndSolutionInput",
+    "Attribute",
+    "BarrierIterations",
+    "BasisStatusCode",
+    "ConstraintActivity",
+    "ConstraintActivityStart",
+    "ConstraintBasisStatus",
+    "ConstraintDual",
+    "ConstraintDualStart",
+    "ConstraintFunction",
+    "ConstraintName",
+    "ConstraintPrimal",
+    "ConstraintPrimalStart",
+    "ConstraintSet",
+    "DifferentiateTimeSec",
+    "DifferentiationStatus",
+    "DifferentiationStatusCode",
+    "DualObjectiveValue",
+    "DualStatus",
+    "ForwardConstraintDual",
+    "ForwardConstraintFunction",
+    "ForwardConstraintSet",
+    "ForwardObjectiveFunction",
+    "ForwardObjectiveValue",
+    "ForwardParameterValue",
+    "ForwardVariablePrimal",
+    "LinearAlgebraSolver",
+    "ListOfConstraintIndices",
+    "ListOfConstraintTypesPresent",
+    "ListOfVariableIndices",
+    "ModelConstructor",
+    "Name",
+    "NumberOfConstraints",
+    "NumberOfThreads",
+    "NumberOfVariables",
+    "ObjectiveBound",
+    "ObjectiveFunction",
+    "ObjectiveSense",
+    "ObjectiveSenseCode",
+    "ObjectiveValue",
+    "On",
+    "PrimalStatus",
+    "RawOptimizerAttribute",
+    "RawStatusString",
+    "RelativeGap",
+    "ResultStatusCode",
+    "ReverseConstraintDual",
+    "ReverseConstraintFunction",
+    "ReverseConstraintSet",
+    "ReverseObjectiveFunction",
+    "ReverseObjectiveValue",
+    "ReverseParameterValue",
+    "ReverseVariableAdjoint",
+    "ReverseVariablePrimal",
+    "Silent",
+    "SimplexIterations",
+    "SolveTimeSec",
+    "SolverName",
+    "TerminationStatus",
+    "TerminationStatusCode",
+    "TimeLimitSec",
+    "VariableBasisStatus",
+    "VariableName",
+    "VariablePrimal",
+    "VariablePrimalStart",
+    "Way",
+]
+
+
+class On(enum.Enum):
+    """What an attribute is attached to."""
+
+    OPTIMIZER = "optimizer"  # survives `empty`
+    MODEL = "model"
+    VARIABLE = "variable"
+    CONSTRAINT = "constraint"
+
+
+class Way(enum.Enum):
+    """How the values of a constraint attribute travel through a bridge (DESIGN, section 3).
+
+    With f2 = A f1 + B u + c, and W1, W2 the weights of the two sets' inner products.
+    """
+
+    FUNCTION_TANGENT = "down: A (tangents lose c)"
+    SET_TANGENT = "down: the derivative of c and of the target's numbers"
+    DUAL = "up: the adjoint of A, W1⁻¹ Aᵀ W2"
+    DUAL_START = "down: a right inverse of that adjoint, with Bᵀ y2 = 0"
+    DUAL_SEED = "down: the plain transpose of the dual's way up"
+    GRADIENT = "up: Aᵀ, entry by entry"
+    SET_GRADIENT = "up: the transpose of the derivative of c and of the target's numbers"
+
+
+class Attribute:
+    """Base of all attributes; equal when of one class with equal parameters."""
+
+    __slots__ = ()
+    on: ClassVar[On] = On.MODEL
+    is_result: ClassVar[bool] = False
+    """Whether `optimize` sets it, so that a changed model has none."""
+    settable: ClassVar[bool] = True
+    way: ClassVar[Way | None] = None
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class _Optimizer(Attribute):
+    __slots__ = ()
+    on = On.OPTIMIZER
+
+
+class _Model(Attribute):
+    __slots__ = ()
+    on = On.MODEL
+
+
+class _Variable(Attribute):
+    __slots__ = ()
+    on = On.VARIABLE
+
+
+class _Constraint(Attribute):
+    __slots__ = ()
+    on = On.CONSTRAINT
+
+
+class _ModelResult(_Model):
+    __slots__ = ()
+    is_result = True
+    settable = False
+
+
+class _VariableResult(_Variable):
+    __slots__ = ()
+    is_result = True
+    settable = False
+
+
+class _ConstraintResult(_Constraint):
+    __slots__ = ()
+    is_result = True
+    settable = False
+
+
+# ---------------------------------------------------------------------- codes
+class ObjectiveSenseCode(enum.Enum):
+    """Whether the objective is minimized, maximized or absent."""
+
+    MIN_SENSE = "minimize"
+    MAX_SENSE = "maximize"
+    FEASIBILITY_SENSE = "feasibility"
+
+
+class TerminationStatusCode(enum.Enum):
+    """Why a solver stopped (MathOptInterface's list)."""
+
+    OPTIMIZE_NOT_CALLED = "the model has not been solved since it was last changed"
+    OPTIMAL = "an optimal solution was found"
+    INFEASIBLE = "no point satisfies all constraints"
+    DUAL_INFEASIBLE = "the objective improves without bound if any point is feasible"
+    LOCALLY_SOLVED = "a local optimum was found"
+    LOCALLY_INFEASIBLE = "a local search found no feasible point"
+    INFEASIBLE_OR_UNBOUNDED = "the model is infeasible or unbounded; the solver did not tell which"
+    ALMOST_OPTIMAL = "the solution is optimal to looser tolerances than asked"
+    ALMOST_INFEASIBLE = "infeasible to looser tolerances than asked"
+    ALMOST_DUAL_INFEASIBLE = "unbounded to looser tolerances than asked"
+    ITERATION_LIMIT = "the iteration limit was reached"
+    TIME_LIMIT = "the time limit was reached"
+    NODE_LIMIT = "the node limit of branch and bound was reached"
+    SOLUTION_LIMIT = "the asked number of solutions was found"
+    MEMORY_LIMIT = "memory ran out"
+    OBJECTIVE_LIMIT = "the objective passed the asked limit"
+    OTHER_LIMIT = "a limit was reached"
+    SLOW_PROGRESS = "progress became too slow to go on"
+    NUMERICAL_ERROR = "numerical trouble stopped the solver"
+    INVALID_MODEL = "the solver refused the model"
+    INVALID_OPTION = "the solver refused an option"
+    INTERRUPTED = "the solve was interrupted"
+    OTHER_ERROR = "the solver failed"
+
+
+class ResultStatusCode(enum.Enum):
+    """What a primal or dual result is (MathOptInterface's list)."""
+
+    NO_SOLUTION = "there is no result"
+    FEASIBLE_POINT = "a feasible point"
+    NEARLY_FEASIBLE_POINT = "feasible to looser tolerances"
+    INFEASIBLE_POINT = "a point that is not feasible"
+    INFEASIBILITY_CERTIFICATE = "a ray that proves infeasibility of the other problem"
+    NEARLY_INFEASIBILITY_CERTIFICATE = "such a ray, to looser tolerances"
+    UNKNOWN_RESULT_STATUS = "a point of unknown quality"
+    OTHER_RESULT_STATUS = "something else"
+
+
+class BasisStatusCode(enum.Enum):
+    """Where a variable or row stands in a simplex basis."""
+
+    BASIC = "basic"
+    NONBASIC = "nonbasic"
+    NONBASIC_AT_LOWER = "nonbasic at its lower bound"
+    NONBASIC_AT_UPPER = "nonbasic at its upper bound"
+    SUPER_BASIC = "superbasic"
+
+
+class DifferentiationStatusCode(enum.Enum):
+    """What the last derivative is (DESIGN, section 7)."""
+
+    NOT_DIFFERENTIATED = "no derivative was computed since the model was last changed"
+    EXACT = "the solution map is differentiable here and this is its derivative"
+    DEPENDENT_ROWS = (
+        "active rows are linearly dependent: the duals are not unique, "
+        "derivatives in the objective's data are exact, those in row data a least-squares answer"
+    )
+    WEAKLY_ACTIVE = "a constraint is active with zero multiplier: one element of the generalized Jacobian"
+    NONUNIQUE = "the solution is not unique: the minimum-norm solution of the singular system"
+
+
+# ---------------------------------------------------------------------- optimizer
+@final
+class SolverName(_Optimizer):
+    """Name of the solver, a string (read only)."""
+
+    __slots__ = ()
+    settable = False
+
+
+@final
+class Silent(_Optimizer):
+    """Whether the solver prints nothing; True by default."""
+
+    __slots__ = ()
+
+
+@final
+class TimeLimitSec(_Optimizer):
+    """Wall time in seconds after which `optimize` stops, or None."""
+
+    __slots__ = ()
+
+
+@final
+class NumberOfThreads(_Optimizer):
+    """Threads the solver may use, or None for its default."""
+
+    __slots__ = ()
+
+
+@final
+class RawOptimizerAttribute(_Optimizer):
+    """An option by the solver's own name.
+
+    Parameters
+    ----------
+    name : str
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RawOptimizerAttribute) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash((RawOptimizerAttribute, self.name))
+
+    def __repr__(self) -> str:
+        return f"RawOptimizerAttribute({self.name!r})"
+
+
+# ---------------------------------------------------------------------- model
+@final
+class Name(_Model):
+    """Name of the model."""
+
+    __slots__ = ()
+
+
+@final
+class ObjectiveSense(_Model):
+    """An `ObjectiveSenseCode`; setting FEASIBILITY_SENSE erases the objective."""
+
+    __slots__ = ()
+
+
+@final
+class ObjectiveFunction(_Model):
+    """The objective, a scalar function."""
+
+    __slots__ = ()
+
+
+class _List(_Model):
+    __slots__ = ()
+    settable = False
+
+
+@final
+class NumberOfVariables(_List):
+    """How many variables the model has."""
+
+    __slots__ = ()
+
+
+@final
+class ListOfVariableIndices(_List):
+    """All variables in order of creation, a `VectorOfVariables`."""
+
+    __slots__ = ()
+
+
+@final
+class ListOfConstraintTypesPresent(_List):
+    """The kinds (function type, set type) of which the model has constraints."""
+
+    __slots__ = ()
+
+
+class _OfKind(_List):
+    __slots__ = ("kind",)
+
+    def __init__(self, function_type: Any, set_type: Any) -> None:
+        self.kind = (function_type, set_type)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, _OfKind) and other.kind == self.kind
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.kind))
+
+
+@final
+class NumberOfConstraints(_OfKind):
+    """How many constraints of one kind the model has."""
+
+    __slots__ = ()
+
+
+@final
+class ListOfConstraintIndices(_OfKind):
+    """The constraints of one kind in order of creation, a `ConstraintIndices`."""
+
+    __slots__ = ()
+
+
+@final
+class TerminationStatus(_ModelResult):
+    """A `TerminationStatusCode`."""
+
+    __slots__ = ()
+
+
+@final
+class PrimalStatus(_ModelResult):
+    """A `ResultStatusCode` for the primal result."""
+
+    __slots__ = ()
+
+
+@final
+class DualStatus(_ModelResult):
+    """A `ResultStatusCode` for the dual result."""
+
+    __slots__ = ()
+
+
+@final
+class RawStatusString(_ModelResult):
+    """The solver's own word for why it stopped."""
+
+    __slots__ = ()
+
+
+@final
+class ObjectiveValue(_ModelResult):
+    """Objective at the primal result (of a ray: without constants)."""
+
+    __slots__ = ()
+
+
+@final
+class DualObjectiveValue(_ModelResult):
+    """Dual objective at the dual result (of a ray: without the objective's constant)."""
+
+    __slots__ = ()
+
+
+@final
+class ObjectiveBound(_ModelResult):
+    """Best proven bound on the objective (mixed-integer solvers)."""
+
+    __slots__ = ()
+
+
+@final
+class RelativeGap(_ModelResult):
+    """Relative gap of a mixed-integer solve."""
+
+    __slots__ = ()
+
+
+@final
+class SolveTimeSec(_ModelResult):
+    """Seconds the solver took."""
+
+    __slots__ = ()
+
+
+@final
+class SimplexIterations(_ModelResult):
+    """Simplex iterations of the last solve."""
+
+    __slots__ = ()
+
+
+@final
+class BarrierIterations(_ModelResult):
+    """Iterations of the last interior-point, first-order or other iterative solve."""
+
+    __slots__ = ()
+
+
+# ---------------------------------------------------------------------- variables
+@final
+class VariableName(_Variable):
+    """Name of a variable, a string."""
+
+    __slots__ = ()
+
+
+@final
+class VariablePrimalStart(_Variable):
+    """Where a solver may start, a number or None."""
+
+    __slots__ = ()
+
+
+@final
+class VariablePrimal(_VariableResult):
+    """Value of a variable in the primal result."""
+
+    __slots__ = ()
+
+
+@final
+class VariableBasisStatus(_VariableResult):
+    """A `BasisStatusCode`."""
+
+    __slots__ = ()
+
+
+# ---------------------------------------------------------------------- constraints
+@final
+class ConstraintName(_Constraint):
+    """Name of a constraint, a string."""
+
+    __slots__ = ()
+
+
+@final
+class ConstraintFunction(_Constraint):
+    """The function of a constraint, as written."""
+
+    __slots__ = ()
+
+
+@final
+class ConstraintSet(_Constraint):
+    """The set of a constraint."""
+
+    __slots__ = ()
+
+
+@final
+class ConstraintPrimalStart(_Constraint):
+    """Where a solver may start f(x), an array or None."""
+
+    __slots__ = ()
+
+
+@final
+class ConstraintDualStart(_Constraint):
+    """Where a solver may start the dual, an array or None."""
+
+    __slots__ = ()
+    way = Way.DUAL_START
+
+
+@final
+class ConstraintActivityStart(_Constraint):
+    """Which rows are active in a solver's basis: positive at a lower bound, negative at an upper, 0 inactive."""
+
+    __slots__ = ()
+    way = Way.DUAL_START
+
+
+@final
+class ConstraintActivity(_ConstraintResult):
+    """Which rows are nonbasic: 1 at a lower bound or an equality, -1 at an upper bound, 0 basic."""
+
+    __slots__ = ()
+    way = Way.DUAL
+
+
+@final
+class ConstraintPrimal(_ConstraintResult):
+    """f(x) at the primal result, constant included."""
+
+    __slots__ = ()
+
+
+@final
+class ConstraintDual(_ConstraintResult):
+    """Dual (multiplier) of a constraint; its sign depends on the set alone (DESIGN, section 5)."""
+
+    __slots__ = ()
+    way = Way.DUAL
+
+
+@final
+class ConstraintBasisStatus(_ConstraintResult):
+    """A `BasisStatusCode` for each row."""
+
+    __slots__ = ()
+
+
+# ---------------------------------------------------------------------- differentiation: what goes in
+@final
+class ForwardObjectiveFunction(_Model):
+    """Direction in which the objective function moves, a function."""
+
+    __slots__ = ()
+
+
+@final
+class ForwardConstraintFunction(_Constraint):
+    """Direction in which a constraint's function moves, its set fixed, a function."""
+
+    __slots__ = ()
+    way = Way.FUNCTION_TANGENT
+
+
+@final
+class ForwardConstraintSet(_Constraint):
+    """Direction in which a constraint's set moves, a set whose numbers are the direction."""
+
+    __slots__ = ()
+    way = Way.SET_TANGENT
+
+
+@final
+class ForwardParameterValue(_Variable):
+    """Direction in which a parameter moves, a number."""
+
+    __slots__ = ()
+
+
+@final
+class ReverseVariablePrimal(_Variable):
+    """Derivative of the loss with respect to a variable's value, a number."""
+
+    __slots__ = ()
+
+
+@final
+class ReverseConstraintDual(_Constraint):
+    """Derivative of the loss with respect to a dual as returned, a number or array."""
+
+    __slots__ = ()
+    way = Way.DUAL_SEED
+
+
+@final
+class ReverseObjectiveValue(_Model):
+    """Derivative of the loss with respect to the objective value, a number; adds to the other seeds."""
+
+    __slots__ = ()
+
+
+@final
+class ModelConstructor(_Optimizer):
+    """The diff model to use (a class or callable), or None to choose by the constraints in the model."""
+
+    __slots__ = ()
+
+
+@final
+class LinearAlgebraSolver(_Optimizer):
+    """How the KKT system is solved, or None to choose by its size and density."""
+
+    __slots__ = ()
+
+
+@final
+class AllowObjectiveAndSolutionInput(_Optimizer):
+    """Whether objective-value seeds may be set together with solution seeds without a warning; they add."""
+
+    __slots__ = ()
+
+
+# ---------------------------------------------------------------------- differentiation: what comes out
+@final
+class ForwardVariablePrimal(_VariableResult):
+    """How a variable's value moves."""
+
+    __slots__ = ()
+
+
+@final
+class ForwardConstraintDual(_ConstraintResult):
+    """How a constraint's dual moves."""
+
+    __slots__ = ()
+    way = Way.DUAL
+
+
+@final
+class ForwardObjectiveValue(_ModelResult):
+    """How the objective value moves (envelope theorem)."""
+
+    __slots__ = ()
+
+
+@final
+class ReverseVariableAdjoint(_VariableResult):
+    """The variable part of the adjoint solution of the KKT system, from which lazy gradients are made."""
+
+    __slots__ = ()
+
+
+@final
+class ReverseObjectiveFunction(_ModelResult):
+    """Gradient of the loss with respect to the objective's coefficients, a lazy function.
+
+    Quadratic coefficients are those of the written-out polynomial, so that the sum over coefficients of
+    reverse times forward is the adjoint identity. (DiffOpt.jl returns the matrix gradient dQ read as
+    ``x'dQx/2``; a coefficient here is 2 times its off-diagonal and 4 times its diagonal one.)
+    """
+
+    __slots__ = ()
+
+
+@final
+class ReverseConstraintFunction(_ConstraintResult):
+    """Gradient of the loss with respect to a constraint function's coefficients, a lazy function."""
+
+    __slots__ = ()
+    way = Way.GRADIENT
+
+
+@final
+class ReverseConstraintSet(_ConstraintResult):
+    """Gradient of the loss with respect to the set's numbers, a set-shaped value."""
+
+    __slots__ = ()
+    way = Way.SET_GRADIENT
+
+
+@final
+class ReverseParameterValue(_VariableResult):
+    """Gradient of the loss with respect to a parameter's value."""
+
+    __slots__ = ()
+
+
+@final
+class DifferentiateTimeSec(_ModelResult):
+    """Seconds the last differentiation took."""
+
+    __slots__ = ()
+
+
+@final
+class DifferentiationStatus(_ModelResult):
+    """A `DifferentiationStatusCode`; `DifferentiationStatusCode` tells what each means."""
+
+    __slots__ = ()

@@ -1,0 +1,134 @@
+"""Checks of what goes into a store; each raises before anything has changed, naming the datum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .attributes import VariableName
+from .errors import DimensionMismatch, InvalidData, UnsupportedModification
+from .functions import Function, ScalarQuadraticFunction, VariableIndex, VectorOfVariables
+from .functions.printing import local_name
+from .modifications import (
+    Modification,
+    MultirowChange,
+    ScalarCoefficientChange,
+    ScalarConstantChange,
+    ScalarQuadraticCoefficientChange,
+    VectorConstantChange,
+)
+from .rows import FloatArray, Rows
+from .sets import (
+    EqualTo,
+    GreaterThan,
+    Interval,
+    LessThan,
+    Parameter,
+    Semicontinuous,
+    Semiinteger,
+    Set,
+)
+
+_NAME = VariableName()
+
+__all__ = ["UPPER_OR_LOWER", "check_change", "check_numbers", "check_rows", "describe"]
+
+UPPER_OR_LOWER: dict[type[Set], int] = {
+    GreaterThan: 1,
+    LessThan: 2,
+    EqualTo: 3,
+    Interval: 3,
+    Parameter: 3,
+    Semicontinuous: 3,
+    Semiinteger: 3,
+}
+"""Which bounds of a plain variable a set claims: 1 the lower, 2 the upper, 3 both."""
+
+
+def describe(identifier: int, store: Any) -> str:
+    """A sentence's subject for a variable that is not there."""
+    if identifier >> 32 != store.base >> 32:
+        return f"Variable {local_name(identifier)} belongs to another model; use the variables of this one."
+    name = store.values_of(_NAME).get(VariableIndex(identifier), "") or local_name(identifier)
+    if store.is_valid(VariableIndex(identifier)):
+        return f"Variable {name}"
+    return f"Variable {name} is not in this model (it has been deleted, or was never added)."
+
+
+def check_rows(rows: Rows) -> None:
+    """Refuse coefficients and constants that are NaN or infinite."""
+    for values, row, what in (
+        (rows.coef, rows.row, "coefficient"),
+        (rows.qcoef, rows.qrow, "quadratic coefficient"),
+        (rows.constant, np.arange(rows.m), "constant"),
+    ):
+        if len(values) and not np.isfinite(values).all():
+            at = int(np.flatnonzero(~np.isfinite(values))[0])
+            where = f" in row {int(row[at])}" if rows.m > 1 else ""
+            raise InvalidData(f"A {what}{where} is {values[at]}; coefficients and constants must be finite.")
+
+
+def check_numbers(set_type: type[Set], numbers: FloatArray) -> None:
+    """Refuse bounds that are NaN, infinite on the wrong side, or contradictory."""
+    if numbers.size == 0:
+        return
+    name = set_type.__name__
+
+    def refuse(bad: Any, words: str) -> None:
+        if bad.any():
+            at = int(np.flatnonzero(bad)[0])
+            shown = ", ".join(f"{f}={v}" for f, v in zip(set_type.fields, numbers[at].tolist(), strict=True))
+            where = f" (row {at})" if len(numbers) > 1 else ""
+            raise InvalidData(f"{name}({shown}){where}: {words}")
+
+    refuse(np.isnan(numbers).any(axis=1), "a bound is not a number.")
+    if set_type.fields == ("lower", "upper"):
+        lower, upper = numbers[:, 0], numbers[:, 1]
+        refuse(lower > upper, "the lower bound lies above the upper one.")
+        refuse(lower == np.inf, "the lower bound is plus infinity.")
+        refuse(upper == -np.inf, "the upper bound is minus infinity.")
+    else:
+        refuse(
+            np.isinf(numbers).any(axis=1),
+            "the number must be finite; leave out a constraint that does not bind, or use Interval.",
+        )
+
+
+def check_change(change: Any, function_type: type[Function], rows: int, store: Any) -> None:
+    """Refuse a modification that does not fit the function."""
+    if not isinstance(change, Modification):
+        raise InvalidData(f"Expected a modification such as ScalarCoefficientChange(x, 2.0), got {change!r}.")
+    if function_type in (VariableIndex, VectorOfVariables):
+        raise UnsupportedModification(
+            "A plain variable has no coefficients to change; write the constraint with an affine function (1.0 * x)."
+        )
+    vector = function_type.is_vector
+    if vector != isinstance(change, (VectorConstantChange, MultirowChange)):
+        raise InvalidData(f"{type(change).__name__} does not fit a {function_type.__name__}.")
+    values: Any
+    if isinstance(change, ScalarConstantChange):
+        values = change.new_constant
+    elif isinstance(change, VectorConstantChange):
+        values = np.asarray(change.new_constant)
+        if values.shape != (rows,):
+            raise DimensionMismatch(f"The constraint has {rows} rows; got constants of shape {values.shape}.")
+    elif isinstance(change, MultirowChange):
+        store.check_ids([change.variable.value])
+        for row, _ in change.new_coefficients:
+            if not 0 <= row < rows:
+                raise DimensionMismatch(f"The constraint has rows 0 to {rows - 1}; got row {row}.")
+        values = [v for _, v in change.new_coefficients]
+    elif isinstance(change, ScalarCoefficientChange):
+        store.check_ids([change.variable.value])
+        values = change.new_coefficient
+    else:
+        assert isinstance(change, ScalarQuadraticCoefficientChange)
+        if function_type is not ScalarQuadraticFunction:
+            raise UnsupportedModification(
+                f"A {function_type.__name__} has no quadratic coefficients; set the whole function instead."
+            )
+        store.check_ids([change.variable_1.value, change.variable_2.value])
+        values = change.new_coefficient
+    if not np.isfinite(np.asarray(values, np.float64)).all():
+        raise InvalidData(f"{change!r}: the new value must be finite.")

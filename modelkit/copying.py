@@ -1,0 +1,122 @@
+"""Copying a store into another model, and keeping the copy in step as the store grows."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from . import attributes as attr
+from .block import ConstraintBlock
+from .functions import VectorOfVariables
+from .indices import ConstraintIndex, IndexMap, Kind
+from .protocol import AbstractModel
+from .rows import IntArray
+
+__all__ = ["Mirror"]
+
+
+@final
+class Mirror:
+    """A copy of a store in another model.
+
+    The destination is emptied and filled; `extend` later carries over what was added to the store since, in
+    bulk, so that a thousand new rows cost one call.
+
+    Parameters
+    ----------
+    source : Store
+    destination : AbstractModel
+    """
+
+    def __init__(self, source: Any, destination: AbstractModel) -> None:
+        self.source = source
+        self.destination = destination
+        self.index_map = IndexMap(source.base)
+        self._variables = 0
+        self._constraints: dict[Kind, int] = {}
+        destination.empty()
+        self.extend()
+        self._copy_objective()
+        for start in (attr.VariablePrimalStart(), attr.ConstraintDualStart()):
+            if destination.supports(start):
+                for index, value in source.values_of(start).items():
+                    destination.set(start, self.index_map(index), value)
+
+    def holds(self, index: Any) -> bool:
+        """Whether the copy has the variable or constraint already."""
+        if isinstance(index, ConstraintIndex):
+            return self.source.number(index) < self._constraints.get(index.kind, 0)
+        return int(index.value - self.source.base) < self._variables
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was added to the store since."""
+        source = self.source
+        return self._variables == source.variable_count and all(
+            source.block(kind).total == self._constraints.get(kind, 0) for kind in source.kinds()
+        )
+
+    def extend(self) -> None:
+        """Carry over new variables and constraints."""
+        source = self.source
+        ids = source.variable_ids(self._variables)
+        constrained = self._constrained_on_creation(ids)
+        if constrained:
+            ids = np.setdiff1d(ids, np.concatenate([v.ids for _, v in constrained]))
+        if len(ids):
+            self.index_map.add_variables(ids, self.destination.add_variables(len(ids)).ids)
+        for index, v in constrained:
+            chosen = source.get(attr.ConstraintSet(), index)
+            copies, copy = self.destination.add_constrained_variables(chosen)
+            self.index_map.add_variables(v.ids, copies.ids)
+            self.index_map.add_constraints(index.kind, np.array([index.value]), np.array([copy.value]))
+        self._variables = source.variable_count
+        done = {(index.kind, source.number(index)) for index, _ in constrained}
+        for kind in source.kinds():
+            self._extend_kind(kind, {number for k, number in done if k == kind})
+
+    def _extend_kind(self, kind: Kind, done: set[int]) -> None:
+        source = self.source
+        first, total = self._constraints.get(kind, 0), source.block(kind).total
+        self._constraints[kind] = total
+        if first == total:
+            return
+        block, numbers = source.block(kind).snapshot(first)
+        if done:
+            keep = np.array([i for i, n in enumerate(numbers.tolist()) if n not in done], np.int64)
+            block, numbers = block.take(keep), numbers[keep]
+        if not len(numbers):
+            return
+        copies = self.destination.add_block(
+            ConstraintBlock(kind[0], block.rows.renamed(self.index_map.ids), block.sets)
+        )
+        self.index_map.add_constraints(kind, source.indices(kind, numbers).values, copies.values)
+
+    def _constrained_on_creation(self, ids: IntArray) -> list[tuple[ConstraintIndex, VectorOfVariables]]:
+        """New vectors of new variables in sets that the destination likes to give variables at their creation."""
+        found: list[tuple[ConstraintIndex, VectorOfVariables]] = []
+        taken: set[int] = set()
+        new = set()
+        for kind in self.source.kinds():
+            if kind[0] is not VectorOfVariables or not self.destination.supports_constrained_variables(kind[1]):
+                continue
+            new = new or set(ids.tolist())
+            first = self._constraints.get(kind, 0)
+            for index in self.source.get(attr.ListOfConstraintIndices(*kind)):
+                if self.source.number(index) < first:
+                    continue
+                v = self.source.get(attr.ConstraintFunction(), index)
+                mine = set(v.ids.tolist())
+                if len(mine) == len(v) and mine <= new and not mine & taken:
+                    taken |= mine
+                    found.append((index, v))
+        return found
+
+    def _copy_objective(self) -> None:
+        source = self.source
+        sense = source.get(attr.ObjectiveSense())
+        self.destination.set(attr.ObjectiveSense(), sense)
+        if source.objective_block is not None:
+            function = source.get(attr.ObjectiveFunction())
+            self.destination.set(attr.ObjectiveFunction(), self.index_map(function))

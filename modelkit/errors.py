@@ -1,0 +1,102 @@
+"""Every error the library raises, in one tree.
+
+::
+
+    OptangentError
+    ├── InvalidIndex                an index that is deleted, or belongs to another model
+    ├── InvalidData                 NaN, infinite or contradictory numbers
+    │   ├── DimensionMismatch       sizes that do not fit together
+    │   └── NonconvexObjective      curvature of the wrong sign where convexity is needed
+    ├── Unsupported                 this model will never take it
+    │   ├── UnsupportedConstraint
+    │   ├── UnsupportedObjective
+    │   └── UnsupportedAttribute
+    ├── NotAllowed                  supported, but not in the present state
+    │   ├── UnsupportedModification the model cannot change this in place (a cache falls back to a fresh copy)
+    │   └── BoundAlreadySet         a variable has one lower and one upper bound at most
+    ├── NotOptimized                a result was asked for that does not exist (yet)
+    ├── DifferentiationError        no derivative can be computed here
+    └── MissingDependency           an extra has to be installed
+
+`Unsupported` and `NotAllowed` are part of the design: bridges answer the first, caches the second.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BoundAlreadySet",
+    "DifferentiationError",
+    "DimensionMismatch",
+    "InvalidData",
+    "InvalidIndex",
+    "MissingDependency",
+    "NonconvexObjective",
+    "NotAllowed",
+    "NotOptimized",
+    "OptangentError",
+    "Unsupported",
+    "UnsupportedAttribute",
+    "UnsupportedConstraint",
+    "UnsupportedModification",
+    "UnsupportedObjective",
+]
+
+
+class OptangentError(Exception):
+    """Base of every error raised by optangent."""
+
+
+class InvalidIndex(OptangentError, LookupError):
+    """A variable or constraint index that this model does not hold (deleted, or of another model)."""
+
+
+class InvalidData(OptangentError, ValueError):
+    """A number, bound or matrix that makes no sense in a model."""
+
+
+class DimensionMismatch(InvalidData):
+    """Sizes that do not fit together."""
+
+
+class NonconvexObjective(InvalidData):
+    """A quadratic function whose curvature has the wrong sign for a convex method."""
+
+
+class Unsupported(OptangentError):
+    """Something this model will never take."""
+
+
+class UnsupportedConstraint(Unsupported):
+    """A function-in-set that neither the model nor any chain of bridges takes."""
+
+
+class UnsupportedObjective(Unsupported):
+    """An objective function type that neither the model nor any bridge takes."""
+
+
+class UnsupportedAttribute(Unsupported):
+    """An attribute that this model does not know."""
+
+
+class NotAllowed(OptangentError):
+    """Something the model supports, but not in its present state."""
+
+
+class UnsupportedModification(NotAllowed):
+    """A change that cannot be made in place; build the model anew (a `CachingOptimizer` does so by itself)."""
+
+
+class BoundAlreadySet(NotAllowed):
+    """A second lower (or upper) bound on one variable."""
+
+
+class NotOptimized(OptangentError):
+    """A result was asked for that does not exist: not solved yet, changed since, or no solution found."""
+
+
+class DifferentiationError(OptangentError):
+    """The solution cannot be differentiated."""
+
+
+class MissingDependency(OptangentError, ImportError):
+    """An optional package is not installed; the message names the extra that brings it."""

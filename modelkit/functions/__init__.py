@@ -1,0 +1,27 @@
+"""Functions of the variables of a model, and their arithmetic."""
+
+from .base import Comparison, Function
+from .scalar import ScalarAffineFunction, ScalarFunction, ScalarQuadraticFunction, VariableIndex
+from .vector import (
+    VariableVector,
+    VectorAffineFunction,
+    VectorFunction,
+    VectorOfVariables,
+    VectorQuadraticFunction,
+    vectorize,
+)
+
+__all__ = [
+    "Comparison",
+    "Function",
+    "ScalarAffineFunction",
+    "ScalarFunction",
+    "ScalarQuadraticFunction",
+    "VariableIndex",
+    "VariableVector",
+    "VectorAffineFunction",
+    "VectorFunction",
+    "VectorOfVariables",
+    "VectorQuadraticFunction",
+    "vectorize",
+]

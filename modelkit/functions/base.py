@@ -1,0 +1,212 @@
+"""What all functions share: arithmetic by arrays, comparison, reading of coefficients.
+
+Every function can give its `rows`; from rows, `build` finds the class by (vector or scalar, degree), so the
+arithmetic here is written once. Scalar functions override the hot paths with light lists.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ..errors import DimensionMismatch, InvalidData
+from ..rows import FloatArray, IntArray, Rows
+from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, ScalarSet, Set, VectorSet, Zeros
+
+if TYPE_CHECKING:
+    from .vector import VectorOfVariables
+
+__all__ = ["Comparison", "Function", "build", "coerce"]
+
+_CLASSES: dict[tuple[bool, int], type[Function]] = {}
+
+
+class Function(ABC):
+    """A polynomial of degree at most two in the variables of a model, with one or several rows."""
+
+    __slots__ = ()
+    # NumPy and SciPy arrays must leave mixed operations to the methods below.
+    __array_ufunc__ = None
+    is_vector: ClassVar[bool]
+    degree: ClassVar[int]  # 0: plain variables, 1: affine, 2: quadratic
+
+    def __init_subclass__(cls, *, canonical: bool = False) -> None:
+        if canonical:  # the class that `build` makes of rows of this degree
+            _CLASSES[cls.is_vector, cls.degree] = cls
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        holder = np.empty((), object)
+        holder[()] = self
+        return holder
+
+    # ------------------------------------------------------------------ to and from arrays
+    @property
+    @abstractmethod
+    def rows(self) -> Rows:
+        """The function in arrays."""
+
+    @classmethod
+    @abstractmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """The function of this class with the given rows."""
+
+    @property
+    def output_dimension(self) -> int:
+        """Number of rows."""
+        return self.rows.m
+
+    # ------------------------------------------------------------------ arithmetic
+    def __add__(self, other: Any) -> Any:
+        return _sum(self, other, 1.0)
+
+    def __radd__(self, other: Any) -> Any:
+        return _sum(self, other, 1.0)
+
+    def __sub__(self, other: Any) -> Any:
+        return _sum(self, other, -1.0)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _sum(-self, other, 1.0)
+
+    def __neg__(self) -> Any:
+        return self * -1.0
+
+    def __mul__(self, other: Any) -> Any:
+        return _product(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _product(self, other)
+
+    def __truediv__(self, other: Any) -> Any:
+        if isinstance(other, Function):
+            raise InvalidData(
+                "A function cannot be divided by a function of variables; multiply the constraint through by it."
+            )
+        return self * (1.0 / np.asarray(other, np.float64))
+
+    def __pow__(self, power: int) -> Any:
+        if power == 2:
+            return self * self
+        if power == 1:
+            return self
+        raise InvalidData(f"Functions are of degree at most 2; got a power of {power!r}.")
+
+    # ------------------------------------------------------------------ comparison
+    def __le__(self, other: Any) -> Comparison:
+        return _compare(self, other, LessThan, Nonpositives)
+
+    def __ge__(self, other: Any) -> Comparison:
+        return _compare(self, other, GreaterThan, Nonnegatives)
+
+    def __eq__(self, other: object) -> Any:
+        return _compare(self, other, EqualTo, Zeros)
+
+    def __ne__(self, other: object) -> NoReturn:
+        raise TypeError("A model has no constraint `!=`.")
+
+    __hash__ = None  # type: ignore[assignment]  # == makes a constraint
+
+    def __lt__(self, other: Any) -> NoReturn:
+        raise TypeError("A model has no strict inequality; use <= or >=.")
+
+    __gt__ = __lt__
+
+    # ------------------------------------------------------------------ reading
+    @property
+    def variables(self) -> VectorOfVariables:
+        """The variables that occur, each once, in the order of their indices."""
+        return build_variables(self.rows.variables())
+
+    def __repr__(self) -> str:
+        from .printing import to_text
+
+        return to_text(self)
+
+    def _repr_latex_(self) -> str:
+        from .printing import to_latex
+
+        return f"${to_latex(self)}$"
+
+
+class Comparison:
+    """``function in set``, as written with ``<=``, ``>=`` or ``==``; give it to `Model.add_constraint`."""
+
+    __slots__ = ("function", "set")
+
+    def __init__(self, function: Function, set: Set) -> None:  # noqa: A002  the field's word
+        self.function = function
+        self.set = set
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "A comparison of functions is a constraint, not a truth value. Give it to model.add_constraint; "
+            "write a range as model.add_constraint(f, Interval(lower, upper)), not lower <= f <= upper."
+        )
+
+    def __repr__(self) -> str:
+        return f"{self.function!r} in {self.set!r}"
+
+
+def build(rows: Rows, *, vector: bool, at_least: int = 1) -> Any:
+    """The function with these rows, in the class of the least sufficient degree."""
+    return _CLASSES[vector, max(rows.degree, at_least)].from_rows(rows)
+
+
+def build_variables(ids: IntArray) -> VectorOfVariables:
+    """The vector of the variables with these identifiers."""
+    return _CLASSES[True, 0].from_rows(Rows.of_variables(ids))  # type: ignore[return-value]
+
+
+def coerce(value: Any) -> tuple[Rows, bool, int]:
+    """(rows, whether a vector, degree) of a function, number, array, or sequence of those."""
+    if isinstance(value, Function):
+        return value.rows, value.is_vector, value.degree
+    if sp.issparse(value):
+        value = value.toarray().squeeze()
+    array = np.asarray(value)
+    if array.dtype == object and array.ndim == 1:
+        return Rows.stack([coerce(item)[0] for item in array]), True, 1
+    if array.dtype.kind not in "buif":
+        raise InvalidData(f"Expected a function, a real number or an array of them, got {value!r}.")
+    if array.ndim > 1:
+        raise DimensionMismatch(f"Expected a number or a vector beside a function, got an array of shape {array.shape}.")
+    return Rows(np.array(array, np.float64, ndmin=1)), array.ndim == 1, 0
+
+
+def _broadcast(f: Rows, g: Rows) -> tuple[Rows, Rows]:
+    if f.m == g.m:
+        return f, g
+    if f.m == 1:
+        return f.take(np.zeros(g.m, np.int64)), g
+    if g.m == 1:
+        return f, g.take(np.zeros(f.m, np.int64))
+    raise DimensionMismatch(f"Functions of {f.m} and of {g.m} rows do not go together.")
+
+
+def _sum(f: Function, other: Any, sign: float) -> Any:
+    rows, vector, degree = coerce(other)
+    if sign < 0:
+        rows = rows.scaled(np.full(rows.m, sign))
+    mine, rows = _broadcast(f.rows, rows)
+    return build(mine + rows, vector=f.is_vector or vector, at_least=max(1, f.degree, degree))
+
+
+def _product(f: Function, other: Any) -> Any:
+    rows, vector, degree = coerce(other)
+    mine, rows = _broadcast(f.rows, rows)
+    vector = vector or f.is_vector
+    if degree == 0 and not isinstance(other, Function):
+        return build(mine.scaled(rows.constant), vector=vector, at_least=max(1, f.degree))
+    return build(mine.times(rows), vector=vector, at_least=2)
+
+
+def _compare(f: Function, other: Any, scalar: type[ScalarSet], vector: type[VectorSet]) -> Comparison:
+    difference = f - other
+    if difference.is_vector:
+        return Comparison(difference, vector(difference.output_dimension))
+    bound, difference = -difference.constant, difference.without_constant()
+    return Comparison(difference, scalar(bound))

@@ -1,0 +1,199 @@
+"""Gradients with respect to functions: lazy functions of low rank.
+
+A gradient with respect to m rows of n coefficients is ``left rightᵀ`` with two columns each; entries are read
+without forming the product, so a gradient costs O(m + n), not O(m n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import InvalidData
+from ..rows import FloatArray, IntArray, Rows
+from .scalar import ScalarAffineFunction, ScalarFunction, ScalarQuadraticFunction, VariableIndex
+from .vector import VectorAffineFunction, VectorFunction, VectorOfVariables
+
+__all__ = ["GradientOfObjective", "GradientOfRow", "GradientOfRows"]
+
+Lookup = Callable[[IntArray], FloatArray]
+"""From identifiers to the rows of the right factor: (k,) to (k, 2)."""
+
+
+@final
+class GradientOfRow(ScalarFunction):
+    """Gradient with respect to the coefficients and the constant of one scalar constraint function.
+
+    Parameters
+    ----------
+    left : (2,)
+    right : identifiers (k,) to (k, 2), so that the coefficient of x is ``left @ right(x)``
+    ids : identifiers of all variables
+    """
+
+    __slots__ = ("_ids", "_left", "_right")
+    degree = 1
+
+    def __init__(self, left: FloatArray, right: Lookup, ids: IntArray) -> None:
+        self._left = left
+        self._right = right
+        self._ids = ids
+
+    @property
+    def constant(self) -> float:
+        """Gradient with respect to the constant."""
+        return float(self._left[1])
+
+    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None) -> float:
+        """Gradient with respect to the coefficient of x."""
+        _refuse(y)
+        return float(self._right(np.array([x.value]))[0] @ self._left)
+
+    def coefficients(self, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
+        """Gradients with respect to the coefficients of v."""
+        _refuse(w)
+        return self._right(v.ids) @ self._left
+
+    @property
+    def rows(self) -> Rows:
+        """All coefficients, formed."""
+        n = len(self._ids)
+        zero = np.zeros(n, np.int64)
+        return Rows(np.array([self.constant]), zero, self._ids, self._right(self._ids) @ self._left)
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """Not made from rows."""
+        raise InvalidData("A lazy gradient is made by reverse differentiation.")
+
+    def without_constant(self) -> ScalarAffineFunction:
+        """The same as an ordinary function with constant zero."""
+        return ScalarAffineFunction.from_rows(self.rows).without_constant()
+
+
+@final
+class GradientOfRows(VectorFunction):
+    """Gradient with respect to the coefficients and constants of a vector constraint function.
+
+    Parameters
+    ----------
+    left : (m, 2)
+    right, ids : as in `GradientOfRow`
+    """
+
+    __slots__ = ("_ids", "_left", "_right")
+    degree = 1
+
+    def __init__(self, left: FloatArray, right: Lookup, ids: IntArray) -> None:
+        self._left = left
+        self._right = right
+        self._ids = ids
+
+    @property
+    def output_dimension(self) -> int:
+        """Number of rows."""
+        return len(self._left)
+
+    @property
+    def constants(self) -> FloatArray:
+        """Gradients with respect to the constants."""
+        return self._left[:, 1]
+
+    def __getitem__(self, key: Any) -> Any:
+        left = self._left[key]
+        return (GradientOfRow if left.ndim == 1 else GradientOfRows)(left, self._right, self._ids)
+
+    def coefficients(
+        self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None
+    ) -> FloatArray:
+        """Gradients with respect to the coefficients at the pairs ``(rows[i], v[i])``."""
+        _refuse(w)
+        gradient: FloatArray = np.einsum("ij,ij->i", self._left[np.asarray(rows, np.int64)], self._right(v.ids))
+        return gradient
+
+    def matrix(self, v: VectorOfVariables) -> FloatArray:
+        """Gradients with respect to all coefficients of v: a dense array (m, len(v))."""
+        return self._left @ self._right(v.ids).T
+
+    @property
+    def rows(self) -> Rows:
+        """All coefficients, formed."""
+        m, n = len(self._left), len(self._ids)
+        values = self.matrix(VectorOfVariables.of_ids(self._ids)).ravel()
+        return Rows(self.constants, np.repeat(np.arange(m), n), np.tile(self._ids, m), values)
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """Not made from rows."""
+        raise InvalidData("A lazy gradient is made by reverse differentiation.")
+
+    def __add__(self, other: Any) -> Any:
+        return VectorAffineFunction.from_rows(self.rows) + other
+
+
+@final
+class GradientOfObjective(ScalarFunction):
+    """Gradient with respect to the coefficients of the objective.
+
+    With the right factor (w, x) of a variable: the coefficient of x_i is ``-w_i + seed x_i``, that of
+    ``x_i x_j`` in the written-out polynomial ``-(w_i x_j + x_i w_j) + seed x_i x_j``, that of the constant is the
+    seed; all times the sign of the sense.
+    """
+
+    __slots__ = ("_ids", "_right", "_seed", "_sign")
+    degree = 2
+
+    def __init__(self, right: Lookup, ids: IntArray, seed: float, sign: float) -> None:
+        self._right = right
+        self._ids = ids
+        self._seed = seed
+        self._sign = sign
+
+    @property
+    def constant(self) -> float:
+        """Gradient with respect to the constant."""
+        return self._sign * self._seed
+
+    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None) -> float:
+        """Gradient with respect to the coefficient of x, or of ``x * y``."""
+        v = VectorOfVariables([x])
+        return float(self.coefficients(v, None if y is None else VectorOfVariables([y]))[0])
+
+    def coefficients(self, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
+        """Gradients with respect to the coefficients of v, or of the pairs ``v[i] * w[i]``."""
+        (wi, xi) = self._right(v.ids).T
+        if w is None:
+            linear: FloatArray = self._sign * (self._seed * xi - wi)
+            return linear
+        (wj, xj) = self._right(w.ids).T
+        pairs: FloatArray = self._sign * (self._seed * xi * xj - (wi * xj + xi * wj))
+        return pairs
+
+    @property
+    def rows(self) -> Rows:
+        """All coefficients, formed: n linear and n(n+1)/2 quadratic ones."""
+        ids = self._ids
+        i, j = np.triu_indices(len(ids))
+        v, w = VectorOfVariables.of_ids(ids[i]), VectorOfVariables.of_ids(ids[j])
+        linear = self.coefficients(VectorOfVariables.of_ids(ids))
+        zero, qzero = np.zeros(len(ids), np.int64), np.zeros(len(i), np.int64)
+        return Rows(
+            np.array([self.constant]), zero, ids, linear, qzero, ids[i], ids[j], self.coefficients(v, w)
+        )
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """Not made from rows."""
+        raise InvalidData("A lazy gradient is made by reverse differentiation.")
+
+    def without_constant(self) -> ScalarQuadraticFunction:
+        """The same as an ordinary function with constant zero."""
+        return ScalarQuadraticFunction.from_rows(self.rows).without_constant()
+
+
+def _refuse(second: object) -> None:
+    if second is not None:
+        raise InvalidData("The gradient with respect to an affine function has no quadratic coefficients.")

@@ -1,0 +1,77 @@
+"""Functions as text and as LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..rows import Rows
+from .base import Function
+
+__all__ = ["Namer", "local_name", "to_latex", "to_text"]
+
+Namer = Callable[[int], str]
+
+_MOST_ROWS = 20
+_MOST_TERMS = 12
+
+
+def local_name(identifier: int) -> str:
+    """``x[k]`` for the k-th variable of its model."""
+    return f"x[{identifier & 0xFFFFFFFF}]"
+
+
+def _latex_name(identifier: int) -> str:
+    return f"x_{{{identifier & 0xFFFFFFFF}}}"
+
+
+def to_text(f: Function, name: Namer = local_name) -> str:
+    """The function as one would type it.
+
+    Examples
+    --------
+    >>> from optangent import VariableIndex
+    >>> x, y = VariableIndex(0), VariableIndex(1)
+    >>> 2 * x * y - x + 1
+    2 x[0]*x[1] - x[0] + 1
+    """
+    rows = f.rows
+    lines = [_row(rows, r, name, "*", " ", "²") for r in range(min(rows.m, _MOST_ROWS))]
+    if not f.is_vector:
+        return lines[0]
+    if rows.m > _MOST_ROWS:
+        lines.append(f"... ({rows.m} rows)")
+    return "[" + ",\n ".join(lines) + "]"
+
+
+def to_latex(f: Function, name: Namer = _latex_name) -> str:
+    """The function in LaTeX (without dollar signs)."""
+    rows = f.rows
+    lines = [_row(rows, r, name, r" \, ", r" \, ", "^2") for r in range(min(rows.m, _MOST_ROWS))]
+    if not f.is_vector:
+        return lines[0]
+    if rows.m > _MOST_ROWS:
+        lines.append(r"\vdots")
+    return r"\begin{bmatrix} " + r" \\ ".join(lines) + r" \end{bmatrix}"
+
+
+def _row(rows: Rows, r: int, name: Namer, times: str, space: str, square: str) -> str:
+    """One row: quadratic terms, affine terms, constant."""
+    terms: list[tuple[float, str]] = []
+    for k in np.flatnonzero(rows.qrow == r):
+        a, b = int(rows.qvar1[k]), int(rows.qvar2[k])
+        terms.append((float(rows.qcoef[k]), name(a) + square if a == b else name(a) + times + name(b)))
+    terms += [(float(rows.coef[k]), name(int(rows.var[k]))) for k in np.flatnonzero(rows.row == r)]
+    hidden = len(terms) - _MOST_TERMS
+    terms = terms[:_MOST_TERMS]
+    if rows.constant[r] or not terms:
+        terms.append((float(rows.constant[r]), ""))
+    text = ""
+    for k, (c, factor) in enumerate(terms):
+        if hidden > 0 and k == _MOST_TERMS:
+            text += f" + ... ({hidden} more)"
+        sign = ("-" if c < 0 else "") if not text else (" - " if c < 0 else " + ")
+        size = "" if abs(c) == 1 and factor else f"{abs(c):.6g}" + (space if factor else "")
+        text += sign + size + factor
+    return text + (f" + ... ({hidden} more)" if hidden > 0 and len(terms) == _MOST_TERMS else "")

@@ -1,0 +1,235 @@
+"""Vector functions: arrays from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Self, final, overload
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
+
+from ..errors import DimensionMismatch, InvalidData
+from ..rows import FloatArray, IntArray, Rows
+from .base import Function, build, coerce
+from .scalar import VariableIndex
+
+__all__ = [
+    "VariableVector",
+    "VectorAffineFunction",
+    "VectorFunction",
+    "VectorOfVariables",
+    "VectorQuadraticFunction",
+    "vectorize",
+]
+
+
+class VectorFunction(Function):
+    """A function with any number of rows, held in arrays."""
+
+    __slots__ = ()
+    is_vector = True
+
+    def __len__(self) -> int:
+        return self.output_dimension
+
+    def __getitem__(self, key: Any) -> Any:
+        m = len(self)
+        if isinstance(key, (int, np.integer)):
+            if not -m <= key < m:
+                raise IndexError(f"Row {key} of a function with {m} rows.")
+            return build(self.rows.take(np.array([key % m])), vector=False, at_least=max(1, self.degree))
+        return type(self).from_rows(self.rows.take(np.arange(m)[key]))
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def constants(self) -> FloatArray:
+        """The constant of each row, shape (m,)."""
+        return self.rows.constant
+
+    def coefficient(self, row: int, x: VariableIndex, y: VariableIndex | None = None) -> float:
+        """The coefficient of ``x``, or of ``x * y`` in the written-out polynomial, in one row."""
+        return float(self[row].coefficient(x, y)) if y is not None else float(self[row].coefficient(x))
+
+    def coefficients(
+        self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None
+    ) -> FloatArray:
+        """Coefficients at the pairs ``(rows[i], v[i])``, or at the triples with ``v[i] * w[i]``."""
+        at = np.asarray(rows, np.int64)
+        if w is None:
+            return self.rows.coefficients(at, v.ids)
+        return self.rows.quadratic_coefficients(at, v.ids, w.ids)
+
+    # ------------------------------------------------------------------ products with matrices
+    def __matmul__(self, other: Any) -> Any:
+        if isinstance(other, Function):
+            if len(self) != other.output_dimension:
+                raise DimensionMismatch(f"Dot product of {len(self)} and {other.output_dimension} rows.")
+            return _total((self * other).rows, at_least=2)
+        return self.__rmatmul__(other.T if sp.issparse(other) else np.asarray(other).T)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        array = other if sp.issparse(other) else np.asarray(other, np.float64)
+        if array.shape[-1] != len(self) or array.ndim not in (1, 2):
+            raise DimensionMismatch(
+                f"A matrix of shape {array.shape} cannot multiply a function with {len(self)} rows."
+            )
+        if array.ndim == 1:
+            return _total(self.rows.scaled(np.asarray(array)), at_least=max(1, self.degree))
+        matrix = sp.csr_array(array, dtype=np.float64)
+        matrix.sum_duplicates()
+        if self.degree == 0:
+            return VectorAffineFunction.of_matrix(matrix, self.rows.var)
+        return build(self.rows.mapped(matrix), vector=True, at_least=max(1, self.degree))
+
+    def sum(self) -> Any:
+        """The sum of the rows, a scalar function."""
+        return _total(self.rows, at_least=max(1, self.degree))
+
+
+def _total(rows: Rows, *, at_least: int) -> Any:
+    return build(rows.moved(np.zeros(rows.m, np.int64), 1), vector=False, at_least=at_least)
+
+
+@final
+class VectorOfVariables(VectorFunction, canonical=True):
+    """Several variables, in order; what `Model.add_variables` returns.
+
+    Indexes by number, slice or array, iterates, and multiplies: ``A @ v``, ``q @ v``, ``v @ (P @ v)``.
+
+    Parameters
+    ----------
+    variables : sequence of VariableIndex
+    """
+
+    __slots__ = ("ids",)
+    degree = 0
+    ids: IntArray
+
+    def __init__(self, variables: Sequence[VariableIndex]) -> None:
+        self.ids = np.array([v.value for v in variables], np.int64)
+
+    @classmethod
+    def of_ids(cls, ids: IntArray) -> Self:
+        """The variables with these identifiers."""
+        v = object.__new__(cls)
+        v.ids = ids
+        return v
+
+    @property
+    def rows(self) -> Rows:
+        """One row of one term for each variable."""
+        return Rows.of_variables(self.ids)
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """The variables of rows that are each exactly one variable."""
+        if len(rows.var) != rows.m or rows.degree > 1 or np.any(rows.coef != 1) or np.any(rows.constant):
+            raise InvalidData("These rows are not plain variables.")
+        ids = np.empty(rows.m, np.int64)
+        ids[rows.row] = rows.var
+        return cls.of_ids(ids)
+
+    @property
+    def output_dimension(self) -> int:
+        """Number of variables."""
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, key: int | np.integer[Any]) -> VariableIndex: ...
+    @overload
+    def __getitem__(self, key: Any) -> VectorOfVariables: ...
+    def __getitem__(self, key: Any) -> Any:
+        ids = self.ids[key]
+        return VariableIndex(int(ids)) if ids.ndim == 0 else VectorOfVariables.of_ids(ids)
+
+    def __iter__(self) -> Iterator[VariableIndex]:
+        return map(VariableIndex, self.ids.tolist())
+
+
+VariableVector = VectorOfVariables
+
+
+class _VectorPolynomial(VectorFunction):
+    """A vector function that simply holds its rows."""
+
+    __slots__ = ("_rows",)
+    _rows: Rows
+
+    @property
+    def rows(self) -> Rows:
+        """The rows."""
+        return self._rows
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """The function with these rows."""
+        f = object.__new__(cls)
+        f._rows = rows
+        return f
+
+
+@final
+class VectorAffineFunction(_VectorPolynomial, canonical=True):
+    """``A v + b``.
+
+    Parameters
+    ----------
+    A : array or sparse array of shape (m, n)
+    v : VectorOfVariables of length n
+    b : array_like of shape (m,), optional
+
+    Examples
+    --------
+    >>> v = VectorOfVariables([VariableIndex(0), VariableIndex(1)])
+    >>> f = np.array([[1.0, 2.0], [0.0, 3.0]]) @ v + np.array([5.0, 6.0])
+    >>> f.constants, f[0].coefficient(v[1])
+    (array([5., 6.]), 2.0)
+    """
+
+    __slots__ = ()
+    degree = 1
+
+    def __init__(self, A: Any, v: VectorOfVariables, b: ArrayLike | None = None) -> None:
+        f = A @ v
+        self._rows = f.rows if b is None else (f + np.asarray(b, np.float64)).rows
+
+    @classmethod
+    def of_matrix(cls, matrix: sp.csr_array, ids: IntArray) -> VectorAffineFunction:
+        """The rows of a canonical csr matrix in the variables with these identifiers."""
+        m = matrix.shape[0]
+        row = np.repeat(np.arange(m), np.diff(matrix.indptr))
+        return cls.from_rows(Rows(np.zeros(m), row, ids[matrix.indices], matrix.data))
+
+
+@final
+class VectorQuadraticFunction(_VectorPolynomial, canonical=True):
+    """Rows of degree two, made by arithmetic: ``v * w``, or `vectorize` of quadratic functions."""
+
+    __slots__ = ()
+    degree = 2
+
+
+def vectorize(functions: Sequence[Any]) -> VectorFunction:
+    """Stack scalar functions, numbers and vector functions into one vector function.
+
+    Parameters
+    ----------
+    functions : sequence
+        Plain variables alone give a `VectorOfVariables`.
+
+    Examples
+    --------
+    >>> x, y = VariableIndex(0), VariableIndex(1)
+    >>> len(vectorize([1.0 * x, y, 2.0]))
+    3
+    """
+    if all(isinstance(f, (VariableIndex, VectorOfVariables)) for f in functions):
+        rows = Rows.stack([f.rows for f in functions])
+        return VectorOfVariables.of_ids(rows.var)
+    parts = [coerce(f) for f in functions]
+    at_least = max([1, *(degree for _, _, degree in parts)])
+    stacked: VectorFunction = build(Rows.stack([rows for rows, _, _ in parts]), vector=True, at_least=at_least)
+    return stacked

@@ -1,0 +1,131 @@
+"""The matrix form of a store: everything that matrix-based solvers and diff models need, in one pass of arrays.
+
+minimize ``½ xᵀPx + qᵀx + r`` subject to ``F x + g in S``, rows stacked kind by kind in a given order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from . import attributes as attr
+from .block import SetBlock
+from .errors import NotOptimized
+from .indices import ConstraintIndex, ConstraintIndices, Kind
+from .rows import FloatArray, IntArray, Rows, segments
+
+__all__ = ["MatrixForm", "objective_matrices"]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """The rows of one kind within the form."""
+
+    kind: Kind
+    rows: slice
+    sets: SetBlock
+    numbers: IntArray
+    """Number in the store of each constraint."""
+    starts: IntArray
+    """First row in the form of each constraint, and the end."""
+
+
+@final
+class MatrixForm:
+    """A store's model as matrices.
+
+    Parameters
+    ----------
+    store : Store
+    kinds : order of the kinds; each that is present makes one part
+
+    Attributes
+    ----------
+    n : number of variables
+    ids : identifiers of the columns, shape (n,)
+    sign : 1 to minimize, -1 to maximize; P, q, r are of ``sign * objective``
+    P : csc_array (n, n), symmetric; q : (n,); r : float
+    F : csr_array (m, n); g : (m,)
+    """
+
+    def __init__(self, store: Any, kinds: Sequence[Kind]) -> None:
+        self._store = store
+        self.ids: IntArray = store.variable_ids()
+        self.n = len(self.ids)
+        self._column = np.full(store.variable_count, -1, np.int64)
+        self._column[self.ids - store.base] = np.arange(self.n)
+        self.read_objective()
+        self.parts: dict[Kind, Part] = {}
+        blocks: list[Rows] = []
+        offset = 0
+        present = set(store.kinds())
+        for kind in kinds:
+            if kind not in present:
+                continue
+            block, numbers = store.block(kind).snapshot()
+            stop = offset + block.rows.m
+            self.parts[kind] = Part(kind, slice(offset, stop), block.sets, numbers, block.starts + offset)
+            blocks.append(block.rows)
+            offset = stop
+        rows = Rows.stack(blocks)
+        self.m = rows.m
+        self.F: sp.csr_array = rows.matrix(self.columns, self.n)
+        self.g: FloatArray = rows.constant.copy()
+
+    def columns(self, ids: IntArray) -> IntArray:
+        """Columns of variables."""
+        return self._column[ids - self._store.base]
+
+    def read_objective(self) -> None:
+        """Read sense and objective (again) from the store."""
+        store = self._store
+        self.sign = -1.0 if store.get(attr.ObjectiveSense()) == attr.ObjectiveSenseCode.MAX_SENSE else 1.0
+        block = store.objective_block
+        rows = Rows(np.zeros(1)) if block is None else block.all_rows()
+        self.P, self.q, self.r = objective_matrices(rows.scaled(np.array([self.sign])), self.columns, self.n)
+
+    def read_numbers(self) -> None:
+        """Read the constants of the functions and the numbers of the sets again from the store."""
+        for kind, part in list(self.parts.items()):
+            block = self._store.block(kind)
+            rows = block.rows_of(part.numbers)
+            self.g[part.rows] = block.constants[rows]
+            sets = SetBlock(part.sets.type, part.sets.dims, block.all_numbers[rows], part.sets.shapes)
+            self.parts[kind] = Part(kind, part.rows, sets, part.numbers, part.starts)
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bounds of ``F x`` row by row, for sets that are boxes (constants moved over)."""
+        lower, upper = np.empty(self.m), np.empty(self.m)
+        for kind, part in self.parts.items():
+            box = kind[1].bounds(part.sets.numbers)
+            assert box is not None
+            lower[part.rows], upper[part.rows] = box
+        return lower - self.g, upper - self.g
+
+    def rows_of(self, index: ConstraintIndex | ConstraintIndices) -> IntArray | slice:
+        """Rows in the form of one constraint, or of many of one kind."""
+        part = self.parts.get(index.kind)
+        if part is None:
+            raise NotOptimized(f"{index!r} was added after the last solve; call optimize() again.")
+        if isinstance(index, ConstraintIndex):
+            item = int(np.searchsorted(part.numbers, self._store.number(index)))
+            return slice(int(part.starts[item]), int(part.starts[item + 1]))
+        items = np.searchsorted(part.numbers, self._store.numbers(index))
+        if len(items) and len(items) == int(items[-1]) - int(items[0]) + 1 and (np.diff(items) == 1).all():
+            return slice(int(part.starts[items[0]]), int(part.starts[items[-1] + 1]))
+        return segments(part.starts[items], np.diff(part.starts)[items])
+
+
+def objective_matrices(rows: Rows, column: Any, n: int) -> tuple[sp.csc_array, FloatArray, float]:
+    """(P, q, r) of the first row, with ``½ xᵀPx + qᵀx + r``."""
+    q = np.bincount(column(rows.var), rows.coef, n) if len(rows.var) else np.zeros(n)
+    if not len(rows.qcoef):
+        return sp.csc_array((n, n)), q, float(rows.constant[0])
+    i, j = column(rows.qvar1), column(rows.qvar2)
+    half = sp.coo_array((rows.qcoef, (i, j)), shape=(n, n)).tocsc()
+    return sp.csc_array(half + half.T), q, float(rows.constant[0])

@@ -1,0 +1,360 @@
+"""The user's model: the protocol, and the words one likes to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import attributes as attr
+from .block import ConstraintBlock, SetBlock
+from .caching import CachingOptimizer
+from .errors import DifferentiationError, DimensionMismatch, InvalidData
+from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
+from .functions.printing import local_name, to_latex, to_text
+from .indices import ConstraintIndex, ConstraintIndices, describe_kind
+from .layer import Layer
+from .protocol import AbstractModel, block_of
+from .rows import FloatArray
+from .sets import EqualTo, GreaterThan, Integer, Interval, LessThan, Parameter, Set, ZeroOne
+from .store import Store
+
+__all__ = ["Model"]
+
+
+class Model(Layer):
+    """An optimization model: variables, functions in sets, an objective.
+
+    Parameters
+    ----------
+    optimizer : class or callable without arguments, or a list of them, optional
+        A solver (``ot.solvers.HiGHS``), an ordered list of solvers, or ``ot.diff_optimizer(...)`` of either to
+        differentiate the solution.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model(ot.solvers.HiGHS)
+    >>> x = model.add_variable(name="x", lower=0.0)
+    >>> y = model.add_variable(name="y", lower=0.0)
+    >>> c = model.add_constraint(x + 2 * y <= 4)
+    >>> model.maximize(3 * x + 2 * y)
+    >>> model.optimize()
+    >>> model.value(x), model.objective_value(), model.dual(c)
+    (4.0, 12.0, -3.0)
+    """
+
+    front: ClassVar[Callable[[AbstractModel], AbstractModel]]
+    """What is put in front of a bare solver (a bridge layer); the package's face sets it."""
+
+    def __init__(self, optimizer: Any = None) -> None:
+        makers = optimizer if isinstance(optimizer, (list, tuple)) else [] if optimizer is None else [optimizer]
+        for maker in makers:
+            if not callable(maker):
+                raise InvalidData(
+                    f"Model takes a solver class or a callable that makes a solver, got {maker!r}; "
+                    "write ot.Model(lambda: ot.solvers.HiGHS(...)) to give options."
+                )
+        made = [maker() for maker in makers]
+        if len(made) == 1 and isinstance(made[0], Layer):
+            super().__init__(made[0])
+        else:
+            super().__init__(CachingOptimizer(*(type(self).front(solver) for solver in made)))
+
+    @property
+    def store(self) -> Store:
+        """The model as written."""
+        return self.cache.store
+
+    @property
+    def cache(self) -> CachingOptimizer:
+        """The cache that keeps the model and holds the solver."""
+        inner: Any = self.inner
+        cache: CachingOptimizer = inner if isinstance(inner, CachingOptimizer) else inner.cache
+        return cache
+
+    # ------------------------------------------------------------------ variables and parameters
+    def add_variable(
+        self,
+        name: str = "",
+        *,
+        lower: float | None = None,
+        upper: float | None = None,
+        start: float | None = None,
+        integer: bool = False,
+        binary: bool = False,
+    ) -> VariableIndex:
+        """Add a variable.
+
+        Parameters
+        ----------
+        name : str
+        lower, upper : bounds, added as constraints ``VariableIndex`` in `GreaterThan`, `LessThan` or `Interval`
+        start : where a solver may start
+        integer, binary : whether it is in `Integer` or `ZeroOne`
+        """
+        bound = None if lower is None and upper is None else _bound(lower, upper)
+        x = self.inner.add_variable()
+        if bound is not None:
+            self.inner.add_constraint(x, bound)
+        if name:
+            self.set(attr.VariableName(), x, name)
+        if start is not None:
+            self.set(attr.VariablePrimalStart(), x, start)
+        if integer:
+            self.inner.add_constraint(x, Integer())
+        if binary:
+            self.inner.add_constraint(x, ZeroOne())
+        return x
+
+    def add_variables(
+        self,
+        count: int,
+        name: str = "",
+        *,
+        lower: ArrayLike | None = None,
+        upper: ArrayLike | None = None,
+    ) -> VectorOfVariables:
+        """Add a vector of variables, with bounds that are numbers or arrays (see `add_variable`).
+
+        Parameters
+        ----------
+        count : int
+        name : str
+            Of the vector; variable k is called ``name[k]``.
+        """
+        if not hasattr(count, "__index__") or count < 0:
+            raise InvalidData(f"add_variables takes a whole number of variables, got {count!r}.")
+        count = int(count)
+        low = None if lower is None else _spread(lower, count, "lower")
+        high = None if upper is None else _spread(upper, count, "upper")
+        v = self.inner.add_variables(count)
+        if name:
+            for k, x in enumerate(v):
+                self.set(attr.VariableName(), x, f"{name}[{k}]")
+        if count and (low is not None or high is not None):
+            self.bound_variables(v, low, high)
+        return v
+
+    def bound_variables(
+        self, v: VectorOfVariables, lower: FloatArray | None, upper: FloatArray | None
+    ) -> ConstraintIndices:
+        """Bound variables one by one, as a block of constraints on plain variables."""
+        if upper is None:
+            assert lower is not None
+            sets = SetBlock.scalar(GreaterThan, lower[:, None])
+        elif lower is None:
+            sets = SetBlock.scalar(LessThan, upper[:, None])
+        else:
+            sets = SetBlock.scalar(Interval, np.stack([lower, upper], axis=1))
+        return self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
+
+    def add_parameter(self, value: float, name: str = "") -> VariableIndex:
+        """Add a variable that is data: held at a value, and differentiable in it."""
+        p, _ = self.inner.add_constrained_variable(_checked_parameter(value))
+        if name:
+            self.set(attr.VariableName(), p, name)
+        return p
+
+    def add_parameters(self, values: ArrayLike, name: str = "") -> VectorOfVariables:
+        """Add a vector of parameters.
+
+        Parameters
+        ----------
+        values : array_like of shape (n,)
+        """
+        array = np.array(values, np.float64)
+        if array.ndim != 1:
+            raise DimensionMismatch(f"add_parameters takes a vector of values, got an array of shape {array.shape}.")
+        for value in array.tolist():
+            _checked_parameter(value)
+        v = self.inner.add_variables(len(array))
+        if len(array):
+            self.inner.add_block(block_of(list(v), [Parameter(value) for value in array.tolist()]))
+        if name:
+            for k, p in enumerate(v):
+                self.set(attr.VariableName(), p, f"{name}[{k}]")
+        return v
+
+    def set_parameter_value(self, p: VariableIndex | VectorOfVariables, value: Any) -> None:
+        """Give a parameter, or a vector of them, other values."""
+        pairs = [(p, value)] if isinstance(p, VariableIndex) else list(zip(p, _spread(value, len(p), "value"), strict=True))
+        for one, new in pairs:
+            self.set(attr.ConstraintSet(), ConstraintIndex((VariableIndex, Parameter), one.value), Parameter(new))
+
+    def parameter_value(self, p: VariableIndex) -> float:
+        """The present value of a parameter."""
+        return float(self.get(attr.ConstraintSet(), ConstraintIndex((VariableIndex, Parameter), p.value)).value)
+
+    # ------------------------------------------------------------------ constraints and objective
+    def add_constraint(self, function: Any, set: Set | None = None, name: str = "") -> ConstraintIndex:  # noqa: A002
+        """Add a constraint.
+
+        Parameters
+        ----------
+        function : a comparison such as ``2 * x + y <= 3`` or ``A @ v >= b``, or a function
+        set : the set of the function; left out with a comparison
+        name : str
+
+        Returns
+        -------
+        ConstraintIndex
+            By which its dual, derivatives and changes are named.
+
+        Notes
+        -----
+        A comparison moves the number to the set: ``2 * x + 1 >= 4`` is ``2 * x`` in ``GreaterThan(3)``. A function
+        given with its set is kept as written, constant included. Comparisons of vectors are differences in
+        `Nonnegatives`, `Nonpositives` or `Zeros`.
+        """
+        if type(function) is Comparison:
+            if set is not None:
+                raise InvalidData(f"{function!r} is a constraint already; leave out the set {set!r}.")
+            index = self.inner.add_constraint(function.function, function.set)
+        elif set is None:
+            raise InvalidData(
+                f"add_constraint takes a comparison (2 * x <= 3) or a function and a set, got {function!r} alone. "
+                "(A comparison of two plain numbers is True or False, and of two plain variables their identity; "
+                "write x - y == 0.)"
+            )
+        else:
+            index = self.inner.add_constraint(function, set)
+        if name:
+            self.set(attr.ConstraintName(), index, name)
+        return index
+
+    def minimize(self, function: Any) -> None:
+        """Set the objective, to be minimized."""
+        self._set_objective(attr.ObjectiveSenseCode.MIN_SENSE, function)
+
+    def maximize(self, function: Any) -> None:
+        """Set the objective, to be maximized."""
+        self._set_objective(attr.ObjectiveSenseCode.MAX_SENSE, function)
+
+    def _set_objective(self, sense: attr.ObjectiveSenseCode, function: Any) -> None:
+        if isinstance(function, (int, float)):
+            function = ScalarAffineFunction((), (), function)
+        if not isinstance(function, ScalarFunction):
+            raise InvalidData(f"An objective is a scalar function of the variables or a number, got {function!r}.")
+        self.set(attr.ObjectiveFunction(), function)
+        self.set(attr.ObjectiveSense(), sense)
+
+    # ------------------------------------------------------------------ results
+    def value(self, what: Any) -> Any:
+        """Value at the solution.
+
+        Parameters
+        ----------
+        what : variable (a float), vector of variables (an array), function, or constraint (f(x))
+        """
+        if isinstance(what, (VariableIndex, VectorOfVariables)):
+            return self.get(attr.VariablePrimal(), what)
+        if isinstance(what, Function):
+            self.store.check_ids(what.rows.variables())
+            values = what.rows.evaluate(lambda ids: self.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)))
+            return values if what.is_vector else float(values[0])
+        if isinstance(what, (ConstraintIndex, ConstraintIndices)):
+            return self.get(attr.ConstraintPrimal(), what)
+        return np.array([self.value(one) for one in what])
+
+    def dual(self, constraint: ConstraintIndex | ConstraintIndices) -> Any:
+        """Dual of a constraint; its sign depends on the set alone: <= 0 for `LessThan`, >= 0 for `GreaterThan`."""
+        return self.get(attr.ConstraintDual(), constraint)
+
+    def objective_value(self) -> float:
+        """Objective at the solution."""
+        return float(self.get(attr.ObjectiveValue()))
+
+    def termination_status(self) -> attr.TerminationStatusCode:
+        """Why the solver stopped; its ``value`` says it in words."""
+        status: attr.TerminationStatusCode = self.get(attr.TerminationStatus())
+        return status
+
+    # ------------------------------------------------------------------ differentiation
+    def forward_differentiate(self) -> None:
+        """Push the tangents that were set to the solution; see `ForwardVariablePrimal`."""
+        self._differentiating("forward_differentiate")()
+
+    def reverse_differentiate(self) -> None:
+        """Pull the seeds that were set back to the data; see `ReverseConstraintFunction`."""
+        self._differentiating("reverse_differentiate")()
+
+    def empty_input_sensitivities(self) -> None:
+        """Forget all tangents and seeds."""
+        self._differentiating("empty_input_sensitivities")()
+
+    def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Any]) -> FloatArray:
+        """Derivatives of variables along many directions at once; see `DiffOptimizer.directional_derivatives`."""
+        derivatives: FloatArray = self._differentiating("directional_derivatives")(outputs, directions)
+        return derivatives
+
+    def _differentiating(self, name: str) -> Callable[..., Any]:
+        method: Callable[..., Any] | None = getattr(self.inner, name, None)
+        if method is None:
+            raise DifferentiationError(
+                "This model only solves. To differentiate, make it with ot.Model(ot.diff_optimizer(solver))."
+            )
+        return method
+
+    # ------------------------------------------------------------------ in words
+    def name_of(self, identifier: int) -> str:
+        """Name of a variable by identifier."""
+        return self.store.values_of(attr.VariableName()).get(VariableIndex(identifier), "") or local_name(identifier)
+
+    def __str__(self) -> str:
+        store = self.store
+        sense = store.get(attr.ObjectiveSense()).value
+        lines = [f"{sense} {to_text(store.get(attr.ObjectiveFunction()), self.name_of)}"]
+        lines += [f"  {text}" for text in self._constraints(lambda f: to_text(f, self.name_of), "in")]
+        return "\n".join(lines)
+
+    def _constraints(self, show: Callable[[Function], str], word: str) -> list[str]:
+        lines = []
+        for kind in self.store.kinds():
+            indices = self.store.get(attr.ListOfConstraintIndices(*kind))
+            for index in list(indices)[:_SHOWN]:
+                function = self.store.get(attr.ConstraintFunction(), index)
+                lines.append(f"{show(function)} {word} {self.store.get(attr.ConstraintSet(), index)!r}")
+            if len(indices) > _SHOWN:
+                lines.append(f"... ({len(indices)} {describe_kind(kind)} in all)")
+        return lines
+
+    def __repr__(self) -> str:
+        store = self.store
+        kinds = [f"{store.get(attr.NumberOfConstraints(*k))} {describe_kind(k)}" for k in store.kinds()]
+        status = self.get(attr.TerminationStatus()).name
+        constraints = ", ".join(kinds) or "no constraints"
+        return f"Model({store.get(attr.NumberOfVariables())} variables, {constraints}; {status})"
+
+    def _repr_latex_(self) -> str:
+        store = self.store
+        words = {"minimize": r"\min", "maximize": r"\max", "feasibility": r"\text{find}"}
+        lines = [rf"{words[store.get(attr.ObjectiveSense()).value]}\ & {to_latex(store.get(attr.ObjectiveFunction()))}"]
+        lines += [rf"& {text}" for text in self._constraints(to_latex, r"\in \text{") for text in [text + "}"]]
+        return r"$$\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}$$"
+
+
+_SHOWN = 20
+
+
+def _bound(lower: float | None, upper: float | None) -> Set:
+    if upper is None:
+        assert lower is not None
+        return GreaterThan(lower)
+    return LessThan(upper) if lower is None else EqualTo(lower) if lower == upper else Interval(lower, upper)
+
+
+def _spread(value: ArrayLike, count: int, what: str) -> FloatArray:
+    array = np.asarray(value, np.float64)
+    if array.ndim > 1 or (array.ndim == 1 and len(array) != count):
+        raise DimensionMismatch(f"{what} of {count} variables is a number or {count} numbers, got shape {array.shape}.")
+    return np.broadcast_to(array, (count,)).copy()
+
+
+def _checked_parameter(value: float) -> Parameter:
+    number = float(value)
+    if not np.isfinite(number):
+        raise InvalidData(f"A parameter has a finite value, got {value!r}.")
+    return Parameter(number)

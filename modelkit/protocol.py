@@ -1,0 +1,184 @@
+"""What every model-like object speaks: stores, caches, bridge layers, solvers, diff models, the user's model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from . import attributes as attr
+from .block import ConstraintBlock, SetBlock
+from .errors import DimensionMismatch, InvalidData
+from .functions import Function, ScalarAffineFunction, ScalarQuadraticFunction, VariableIndex, VectorOfVariables
+from .indices import ConstraintIndex, ConstraintIndices, IndexMap
+from .modifications import Modification
+from .rows import Rows
+from .sets import ScalarSet, Set, VectorSet
+
+__all__ = ["AbstractModel", "block_of", "check_fit"]
+
+
+class AbstractModel(ABC):
+    """A model of functions in sets.
+
+    The abstract methods are the protocol; the others follow from them.
+    """
+
+    # ------------------------------------------------------------------ building
+    @abstractmethod
+    def add_variables(self, count: int) -> VectorOfVariables:
+        """Add free variables."""
+
+    @abstractmethod
+    def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
+        """Add many constraints of one kind."""
+
+    def add_variable(self) -> VariableIndex:
+        """Add one free variable."""
+        return self.add_variables(1)[0]
+
+    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:  # noqa: A002  the field's word
+        """Add ``function in set``."""
+        return self.add_block(block_of([function], [set]))[0]
+
+    def add_constraints(self, functions: Any, sets: Any) -> ConstraintIndices:
+        """Add many constraints of one kind at once.
+
+        Parameters
+        ----------
+        functions : sequence of functions of one type, or one vector function whose rows are dealt out to the sets
+        sets : sequence of sets of one type, or one set for all
+
+        Returns
+        -------
+        ConstraintIndices
+        """
+        return self.add_block(block_of(functions, sets))
+
+    def add_constrained_variable(self, set: ScalarSet) -> tuple[VariableIndex, ConstraintIndex]:  # noqa: A002
+        """Add a variable in a set."""
+        x = self.add_variable()
+        return x, self.add_constraint(x, set)
+
+    def add_constrained_variables(self, set: VectorSet) -> tuple[VectorOfVariables, ConstraintIndex]:  # noqa: A002
+        """Add as many variables as the set has rows, in the set."""
+        v = self.add_variables(set.dimension)
+        return v, self.add_constraint(v, set)
+
+    @abstractmethod
+    def modify(
+        self, target: ConstraintIndex | attr.ObjectiveFunction, change: Modification | Sequence[Modification]
+    ) -> None:
+        """Change coefficients or constants of a constraint or of the objective."""
+
+    @abstractmethod
+    def delete(self, index: Any) -> None:
+        """Delete a variable or constraint, or a sequence of them."""
+
+    @abstractmethod
+    def empty(self) -> None:
+        """Drop variables, constraints, objective and results; keep optimizer attributes."""
+
+    # ------------------------------------------------------------------ asking
+    @abstractmethod
+    def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
+        """Value of an attribute; of a sequence of indices, the sequence of values."""
+
+    @abstractmethod
+    def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
+        """``set(attribute, value)`` or ``set(attribute, index, value)``."""
+
+    @abstractmethod
+    def is_valid(self, index: VariableIndex | ConstraintIndex) -> bool:
+        """Whether the model holds the variable or constraint."""
+
+    @abstractmethod
+    def is_empty(self) -> bool:
+        """Whether the model holds nothing."""
+
+    @abstractmethod
+    def supports(self, attribute: attr.Attribute) -> bool:
+        """Whether the attribute can be set."""
+
+    @abstractmethod
+    def supports_constraint(self, function_type: type[Function], set_type: type[Set]) -> bool:
+        """Whether constraints of the kind can be added."""
+
+    @abstractmethod
+    def supports_objective(self, function_type: type[Function]) -> bool:
+        """Whether objectives of the type can be set."""
+
+    def supports_free_variables(self) -> bool:
+        """Whether variables may be added without a set."""
+        return True
+
+    def supports_constrained_variables(self, set_type: type[Set]) -> bool:
+        """Whether `add_constrained_variables` of the set type is native (not variables, then a constraint)."""
+        return False
+
+    @abstractmethod
+    def optimize(self) -> None:
+        """Solve the model."""
+
+    @abstractmethod
+    def copy_to(self, destination: AbstractModel) -> IndexMap:
+        """Empty the destination and build this model there."""
+
+
+def block_of(functions: Any, sets: Any) -> ConstraintBlock:
+    """The block of constraints ``functions[i] in sets[i]``."""
+    one_for_all = isinstance(sets, Set)
+    if isinstance(functions, Function) and functions.is_vector:
+        return _dealt_out(functions, sets)
+    functions = list(functions)
+    chosen: list[Set] = [sets] * len(functions) if one_for_all else list(sets)
+    if len(functions) != len(chosen):
+        raise DimensionMismatch(f"{len(functions)} functions need as many sets, got {len(chosen)}.")
+    if not functions:
+        raise InvalidData("No constraints to add.")
+    for f, s in zip(functions, chosen, strict=True):
+        check_fit(f, s)
+    kinds = {(type(f), type(s)) for f, s in zip(functions, chosen, strict=True)}
+    if len(kinds) > 1:
+        raise InvalidData(f"add_constraints takes one kind of constraint at a time, got {len(kinds)} kinds.")
+    rows = Rows.stack([f.rows for f in functions])
+    return ConstraintBlock(type(functions[0]), rows, SetBlock.of(chosen))
+
+
+def _dealt_out(function: Function, sets: Any) -> ConstraintBlock:
+    """The rows of one vector function, dealt out to the sets in order."""
+    m = function.output_dimension
+    if isinstance(sets, ScalarSet):
+        sets = [sets] * m
+    elif isinstance(sets, Set):
+        if not sets.dimension or m % sets.dimension:
+            raise DimensionMismatch(f"A function of {m} rows cannot be dealt out to sets of {sets.dimension} rows.")
+        sets = [sets] * (m // sets.dimension)
+    block = SetBlock.of(list(sets))
+    if int(block.dims.sum()) != m:
+        raise DimensionMismatch(f"The sets have {int(block.dims.sum())} rows together, the function has {m}.")
+    kind: type[Function] = type(function)
+    if not block.type.is_vector:
+        kind = {0: VariableIndex, 1: ScalarAffineFunction, 2: ScalarQuadraticFunction}[function.degree]
+    return ConstraintBlock(kind, function.rows, block)
+
+
+def check_fit(function: Any, set: Any) -> None:  # noqa: A002
+    """Raise unless the function may stand in the set."""
+    if not isinstance(function, Function):
+        raise InvalidData(
+            f"Expected a function of variables in {set!r}, got {function!r}. "
+            "(A comparison of two numbers is no constraint.)"
+        )
+    if not isinstance(set, Set):
+        raise InvalidData(f"Expected a set such as LessThan(1.0) or Nonnegatives(3), got {set!r}.")
+    if function.is_vector != set.is_vector:
+        kinds = ("a scalar function", "a vector function")
+        raise DimensionMismatch(
+            f"{set!r} needs {kinds[set.is_vector]}, got {kinds[function.is_vector]} "
+            f"({type(function).__name__} with {function.output_dimension} rows)."
+        )
+    if function.is_vector and function.output_dimension != set.dimension:
+        raise DimensionMismatch(
+            f"{set!r} needs a function with {set.dimension} rows, got {function.output_dimension} rows."
+        )

@@ -1,0 +1,374 @@
+"""Rows: a block of polynomial rows of degree at most two, in coordinate arrays.
+
+This is the one array representation behind every vector function, every block of constraints, every tangent
+and every map a bridge applies. Variables are named by their identifiers (int64), see `VariableIndex`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .errors import InvalidData
+
+__all__ = ["FloatArray", "IntArray", "Rows", "segments"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_NO_INDEX: IntArray = np.zeros(0, np.int64)
+_NO_FLOAT: FloatArray = np.zeros(0)
+
+
+def segments(starts: IntArray, counts: IntArray) -> IntArray:
+    """Positions of the concatenated ranges ``starts[i] : starts[i] + counts[i]``."""
+    total = int(counts.sum())
+    if total == 0:
+        return _NO_INDEX
+    ends = np.cumsum(counts)
+    return np.arange(total) + np.repeat(starts - (ends - counts), counts)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """m rows ``constant[r] + sum coef * x[var] + sum qcoef * x[qvar1] * x[qvar2]`` over the terms of row r.
+
+    Terms may come in any order and repeat; repeated terms add. A quadratic coefficient is that of the
+    written-out polynomial, so ``x[i] * x[j]`` stands once, whichever way round.
+
+    Parameters
+    ----------
+    constant : array of shape (m,)
+    row, var, coef : arrays of shape (number of affine terms,)
+    qrow, qvar1, qvar2, qcoef : arrays of shape (number of quadratic terms,)
+    """
+
+    constant: FloatArray
+    row: IntArray = field(default_factory=lambda: _NO_INDEX)
+    var: IntArray = field(default_factory=lambda: _NO_INDEX)
+    coef: FloatArray = field(default_factory=lambda: _NO_FLOAT)
+    qrow: IntArray = field(default_factory=lambda: _NO_INDEX)
+    qvar1: IntArray = field(default_factory=lambda: _NO_INDEX)
+    qvar2: IntArray = field(default_factory=lambda: _NO_INDEX)
+    qcoef: FloatArray = field(default_factory=lambda: _NO_FLOAT)
+
+    @staticmethod
+    def of_variables(ids: IntArray) -> Rows:
+        """One row for each variable."""
+        m = len(ids)
+        return Rows(np.zeros(m), np.arange(m), ids, np.ones(m))
+
+    @staticmethod
+    def stack(parts: Sequence[Rows]) -> Rows:
+        """The rows of all parts, one below the other."""
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            return Rows(_NO_FLOAT)
+        offsets = np.cumsum([0, *(len(p.constant) for p in parts[:-1])])
+        join = np.concatenate
+        return Rows(
+            join([p.constant for p in parts]),
+            join([p.row + o for p, o in zip(parts, offsets, strict=True)]),
+            join([p.var for p in parts]),
+            join([p.coef for p in parts]),
+            join([p.qrow + o for p, o in zip(parts, offsets, strict=True)]),
+            join([p.qvar1 for p in parts]),
+            join([p.qvar2 for p in parts]),
+            join([p.qcoef for p in parts]),
+        )
+
+    @property
+    def m(self) -> int:
+        """Number of rows."""
+        return len(self.constant)
+
+    @property
+    def degree(self) -> int:
+        """2 with quadratic terms, else 1 with affine terms, else 0."""
+        return 2 if len(self.qrow) else 1 if len(self.row) else 0
+
+    def is_finite(self) -> bool:
+        """Whether every coefficient and constant is a finite number."""
+        return bool(
+            np.isfinite(self.coef).all() and np.isfinite(self.constant).all() and np.isfinite(self.qcoef).all()
+        )
+
+    def variables(self) -> IntArray:
+        """The identifiers that occur, each once, sorted."""
+        if len(self.qrow):
+            return np.unique(np.concatenate([self.var, self.qvar1, self.qvar2]))
+        return np.unique(self.var)
+
+    # ------------------------------------------------------------------ algebra
+    def __add__(self, other: Rows) -> Rows:
+        join = np.concatenate
+        return Rows(
+            self.constant + other.constant,
+            join([self.row, other.row]),
+            join([self.var, other.var]),
+            join([self.coef, other.coef]),
+            join([self.qrow, other.qrow]),
+            join([self.qvar1, other.qvar1]),
+            join([self.qvar2, other.qvar2]),
+            join([self.qcoef, other.qcoef]),
+        )
+
+    def shifted(self, constants: FloatArray) -> Rows:
+        """These rows plus constants."""
+        return self.with_constants(self.constant + constants)
+
+    def with_constants(self, constants: FloatArray) -> Rows:
+        """The same terms with other constants."""
+        return Rows(
+            constants, self.row, self.var, self.coef, self.qrow, self.qvar1, self.qvar2, self.qcoef
+        )
+
+    def scaled(self, factors: FloatArray) -> Rows:
+        """Each row times its own factor (shape (m,))."""
+        return Rows(
+            factors * self.constant,
+            self.row,
+            self.var,
+            factors[self.row] * self.coef,
+            self.qrow,
+            self.qvar1,
+            self.qvar2,
+            factors[self.qrow] * self.qcoef,
+        )
+
+    def _scaled_support(self, factors: FloatArray) -> Rows:
+        """Each row times its own factor, without the terms of rows whose factor is zero."""
+        keep, qkeep = factors[self.row] != 0, factors[self.qrow] != 0
+        return Rows(
+            self.constant,
+            self.row[keep],
+            self.var[keep],
+            self.coef[keep],
+            self.qrow[qkeep],
+            self.qvar1[qkeep],
+            self.qvar2[qkeep],
+            self.qcoef[qkeep],
+        ).scaled(factors)
+
+    def renamed(self, rename: Callable[[IntArray], IntArray]) -> Rows:
+        """The same rows in other variables, one for one."""
+        if not len(self.qrow):
+            return Rows(self.constant, self.row, rename(self.var), self.coef)
+        return Rows(
+            self.constant,
+            self.row,
+            rename(self.var),
+            self.coef,
+            self.qrow,
+            rename(self.qvar1),
+            rename(self.qvar2),
+            self.qcoef,
+        )
+
+    def moved(self, rows: IntArray, m: int) -> Rows:
+        """Row r of these becomes row ``rows[r]`` of m rows (others are zero; equal targets add)."""
+        constant = np.zeros(m)
+        np.add.at(constant, rows, self.constant)
+        return Rows(
+            constant,
+            rows[self.row],
+            self.var,
+            self.coef,
+            rows[self.qrow],
+            self.qvar1,
+            self.qvar2,
+            self.qcoef,
+        )
+
+    def take(self, rows: IntArray) -> Rows:
+        """The rows at the given positions, in that order (repeats allowed)."""
+        m, count = self.m, len(rows)
+        if count == m and np.array_equal(rows, np.arange(m)):
+            return self
+        matrix = sp.csr_array((np.ones(count), rows, np.arange(count + 1)), shape=(count, m))
+        return self.mapped(matrix)
+
+    def mapped(self, A: sp.csr_array, copies: int = 1) -> Rows:
+        """``kron(I, A)`` applied from the left, with `copies` copies of A on consecutive groups of rows.
+
+        Parameters
+        ----------
+        A : csr_array of shape (p, q)
+            With ``copies * q`` the number of rows.
+
+        Returns
+        -------
+        Rows
+            ``copies * p`` rows.
+        """
+        p, q = A.shape
+        constant = (A @ self.constant.reshape(copies, q).T).T.ravel()
+        Ac = A.tocsc()
+        row, (var,), coef = _expand(Ac, self.row, (self.var,), self.coef)
+        if not len(self.qrow):
+            return Rows(constant, row, var, coef)
+        qrow, (qvar1, qvar2), qcoef = _expand(Ac, self.qrow, (self.qvar1, self.qvar2), self.qcoef)
+        return Rows(constant, row, var, coef, qrow, qvar1, qvar2, qcoef)
+
+    def times(self, other: Rows) -> Rows:
+        """Row by row products; the factors together of degree at most two.
+
+        Raises
+        ------
+        InvalidData
+            If a product has degree three or more.
+        """
+        if (len(self.qrow) and other.degree) or (len(other.qrow) and self.degree):
+            raise InvalidData(
+                "A product of functions would have degree above two; introduce a variable for one factor."
+            )
+        affine = self._scaled_support(other.constant) + other._scaled_support(self.constant)
+        affine = affine.with_constants(self.constant * other.constant)
+        order = np.argsort(other.row, kind="stable")
+        counts = np.bincount(other.row, minlength=self.m)
+        starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
+        partner = order[segments(starts[self.row], counts[self.row])]
+        term = np.repeat(np.arange(len(self.row)), counts[self.row])
+        return affine + Rows(
+            np.zeros(self.m),
+            qrow=self.row[term],
+            qvar1=self.var[term],
+            qvar2=other.var[partner],
+            qcoef=self.coef[term] * other.coef[partner],
+        )
+
+    def substituted(self, T: sp.csr_array, t: FloatArray, columns: IntArray, ids: IntArray) -> Rows:
+        """The rows after ``x = T z + t``, with x in the order of `columns` positions and z named by `ids`.
+
+        Parameters
+        ----------
+        T : csr_array of shape (number of x, number of z)
+        t : array of shape (number of x,)
+        columns : array
+            The row of T that belongs to each affine term, followed by those of qvar1 and of qvar2.
+        ids : array of shape (number of z,)
+        """
+        a = len(self.row)
+        c0, c1, c2 = np.split(columns, [a, a + len(self.qrow)])
+        constant = self.constant.copy()
+        np.add.at(constant, self.row, self.coef * t[c0])
+        row, z, coef = _into(T, self.row, c0, self.coef)
+        parts_row, parts_z, parts_coef = [row], [z], [coef]
+        if not len(self.qrow):
+            return Rows(constant, row, ids[z], coef)
+        # (T1 z + t1)(T2 z + t2) = T1 z T2 z + t2 T1 z + t1 T2 z + t1 t2
+        np.add.at(constant, self.qrow, self.qcoef * t[c1] * t[c2])
+        for mine, others in ((c1, c2), (c2, c1)):
+            keep = t[others] != 0
+            row, z, coef = _into(T, self.qrow[keep], mine[keep], (self.qcoef * t[others])[keep])
+            parts_row.append(row)
+            parts_z.append(z)
+            parts_coef.append(coef)
+        counts = np.diff(T.indptr).astype(np.int64)
+        first = segments(T.indptr[c1].astype(np.int64), counts[c1])
+        term = np.repeat(np.arange(len(c1)), counts[c1])
+        second = segments(T.indptr[c2[term]].astype(np.int64), counts[c2[term]])
+        again = np.repeat(np.arange(len(first)), counts[c2[term]])
+        term, first = term[again], first[again]
+        return Rows(
+            constant,
+            np.concatenate(parts_row),
+            ids[np.concatenate(parts_z)],
+            np.concatenate(parts_coef),
+            self.qrow[term],
+            ids[T.indices[first]],
+            ids[T.indices[second]],
+            self.qcoef[term] * T.data[first] * T.data[second],
+        )
+
+    def canonical(self) -> Rows:
+        """Terms sorted by row and variable, repeats added up, zeros dropped, qvar1 <= qvar2."""
+        row, (var,), coef = _merge(self.row, (self.var,), self.coef)
+        if not len(self.qrow):
+            return Rows(self.constant, row, var, coef)
+        low, high = np.minimum(self.qvar1, self.qvar2), np.maximum(self.qvar1, self.qvar2)
+        qrow, (qvar1, qvar2), qcoef = _merge(self.qrow, (low, high), self.qcoef)
+        return Rows(self.constant, row, var, coef, qrow, qvar1, qvar2, qcoef)
+
+    # ------------------------------------------------------------------ reading
+    def evaluate(self, value: Callable[[IntArray], FloatArray], *, constants: bool = True) -> FloatArray:
+        """Values of the rows at ``x[id] = value(id)``; without the constants for a ray."""
+        out = np.bincount(self.row, self.coef * value(self.var), self.m)
+        if len(self.qrow):
+            out += np.bincount(self.qrow, self.qcoef * value(self.qvar1) * value(self.qvar2), self.m)
+        return out + self.constant if constants else out
+
+    def matrix(self, column: Callable[[IntArray], IntArray], n: int) -> sp.csr_array:
+        """The affine coefficients as a sparse matrix of shape (m, n)."""
+        return sp.csr_array(sp.coo_array((self.coef, (self.row, column(self.var))), shape=(self.m, n)))
+
+    def coefficients(self, rows: IntArray, ids: IntArray) -> FloatArray:
+        """The affine coefficients at pairs (row, variable)."""
+        return _lookup((self.row, self.var), self.coef, (rows, ids))
+
+    def quadratic_coefficients(self, rows: IntArray, first: IntArray, second: IntArray) -> FloatArray:
+        """The written-out quadratic coefficients at triples (row, variable, variable)."""
+        mine = (self.qrow, np.minimum(self.qvar1, self.qvar2), np.maximum(self.qvar1, self.qvar2))
+        return _lookup(mine, self.qcoef, (rows, np.minimum(first, second), np.maximum(first, second)))
+
+
+def _expand(
+    A: sp.csc_array, row: IntArray, names: tuple[IntArray, ...], coef: FloatArray
+) -> tuple[IntArray, tuple[IntArray, ...], FloatArray]:
+    """Terms of ``kron(I, A) F`` from the terms of F: each term spreads over its column of A."""
+    p, q = A.shape
+    copy, local = np.divmod(row, q) if q else (row, row)
+    counts = np.diff(A.indptr).astype(np.int64)[local]
+    at = segments(A.indptr[local].astype(np.int64), counts)
+    if len(counts) == len(at) and (counts == 1).all():  # the common case: flips, selections, identities
+        return copy * p + A.indices[at], names, A.data[at] * coef
+    term = np.repeat(np.arange(len(row)), counts)
+    return copy[term] * p + A.indices[at], tuple(v[term] for v in names), A.data[at] * coef[term]
+
+
+def _into(
+    T: sp.csr_array, row: IntArray, column: IntArray, coef: FloatArray
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Terms of ``F T``: each term spreads over its row of T."""
+    counts = np.diff(T.indptr).astype(np.int64)[column]
+    at = segments(T.indptr[column].astype(np.int64), counts)
+    term = np.repeat(np.arange(len(row)), counts)
+    return row[term], T.indices[at].astype(np.int64), coef[term] * T.data[at]
+
+
+def _merge(
+    row: IntArray, names: tuple[IntArray, ...], coef: FloatArray
+) -> tuple[IntArray, tuple[IntArray, ...], FloatArray]:
+    if not len(row):
+        return row, names, coef
+    order = np.lexsort((*reversed(names), row))
+    row, names, coef = row[order], tuple(v[order] for v in names), coef[order]
+    new = np.ones(len(row), bool)
+    new[1:] = row[1:] != row[:-1]
+    for v in names:
+        new[1:] |= v[1:] != v[:-1]
+    first = np.flatnonzero(new)
+    total = np.add.reduceat(coef, first)
+    keep = total != 0
+    first = first[keep]
+    return row[first], tuple(v[first] for v in names), total[keep]
+
+
+def _lookup(keys: tuple[IntArray, ...], values: FloatArray, wanted: tuple[Any, ...]) -> FloatArray:
+    """Sums of the values whose keys equal the wanted ones; arrays broadcast."""
+    queries = [np.asarray(w, np.int64) for w in wanted]
+    shape = np.broadcast_shapes(*(w.shape for w in queries))
+    queries = [np.broadcast_to(w, shape).ravel() for w in queries]
+    count = len(values)
+    both = np.stack([np.concatenate([k, q]) for k, q in zip(keys, queries, strict=True)])
+    _, code = np.unique(both, axis=1, return_inverse=True)
+    code = code.ravel()
+    sums = np.bincount(code[:count], values, int(code.max(initial=-1)) + 1)
+    return sums[code[count:]].reshape(shape)

@@ -1,0 +1,129 @@
+"""What every set says of itself.
+
+A set holds numbers only, never variables. Two kinds of number are told apart, because they are treated apart
+everywhere below: `fields` are data with one entry for each row (bounds, right-hand sides), in which solutions
+can be differentiated; `shape` is structure (dimension, exponents), which only a rebuilt model can change.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+import numpy as np
+
+from ..errors import InvalidData
+from ..rows import FloatArray
+
+__all__ = ["Set", "ScalarSet", "VectorSet"]
+
+
+class Set(ABC):
+    """A subset of R^dimension.
+
+    Class attributes
+    ----------------
+    fields : names of the numbers, one value a row each (``("lower", "upper")``).
+    """
+
+    __slots__ = ()
+    fields: ClassVar[tuple[str, ...]] = ()
+    is_vector: ClassVar[bool]
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """Number of rows of a function in this set."""
+
+    @property
+    def shape(self) -> tuple[float, ...]:
+        """What, besides the type and the numbers, tells this set from another."""
+        return (self.dimension,)
+
+    @property
+    def numbers(self) -> FloatArray:
+        """The numbers, an array of shape (dimension, len(fields))."""
+        columns = [np.broadcast_to(getattr(self, name), self.dimension) for name in self.fields]
+        return np.stack(columns, axis=1) if columns else np.zeros((self.dimension, 0))
+
+    @classmethod
+    @abstractmethod
+    def build(cls, shape: tuple[float, ...], numbers: FloatArray) -> Self:
+        """The set with this shape and these numbers; the inverse of the two properties."""
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+        """Row by row (lower, upper) if the set is a box, else None.
+
+        Parameters
+        ----------
+        numbers : array of shape (rows, len(fields))
+            The stacked numbers of any count of sets of this type.
+        """
+        return None
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            type(self) is type(other)
+            and isinstance(other, Set)
+            and self.shape == other.shape
+            and np.array_equal(self.numbers, other.numbers)
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.shape, self.numbers.tobytes()))
+
+
+class ScalarSet(Set):
+    """A set of real numbers, for one scalar function."""
+
+    __slots__ = ()
+    is_vector = False
+
+    @property
+    def dimension(self) -> int:
+        """Always 1."""
+        return 1
+
+    @property
+    def numbers(self) -> FloatArray:
+        """One row."""
+        return np.array([[getattr(self, name) for name in self.fields]], np.float64)
+
+    @classmethod
+    def build(cls, shape: tuple[float, ...], numbers: FloatArray) -> Self:
+        """The set with these numbers."""
+        return cls(*numbers[0].tolist())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(repr(float(getattr(self, f))) for f in self.fields)})"
+
+
+class VectorSet(Set):
+    """A set of vectors, for one vector function."""
+
+    __slots__ = ("_dimension",)
+    is_vector = True
+
+    def __init__(self, dimension: int) -> None:
+        from_index = dimension.__index__() if hasattr(dimension, "__index__") else -1
+        if from_index < self.smallest:
+            raise InvalidData(
+                f"{type(self).__name__} needs a whole dimension of at least {self.smallest}, got {dimension!r}."
+            )
+        self._dimension = from_index
+
+    smallest: ClassVar[int] = 0
+
+    @property
+    def dimension(self) -> int:
+        """Number of rows."""
+        return self._dimension
+
+    @classmethod
+    def build(cls, shape: tuple[float, ...], numbers: FloatArray) -> Self:
+        """The set of this shape."""
+        return cls(*shape)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.dimension})"

@@ -1,0 +1,146 @@
+"""Sets of real numbers: bounds, equalities, integrality, parameters."""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import numpy as np
+
+from ..rows import FloatArray
+from .base import ScalarSet
+
+__all__ = [
+    "EqualTo",
+    "GreaterThan",
+    "Integer",
+    "Interval",
+    "LessThan",
+    "Parameter",
+    "Semicontinuous",
+    "Semiinteger",
+    "ZeroOne",
+]
+
+
+@final
+class LessThan(ScalarSet):
+    """``{x : x <= upper}``; duals are nonpositive.
+
+    Examples
+    --------
+    >>> LessThan(3).upper
+    3.0
+    """
+
+    __slots__ = ("upper",)
+    fields: ClassVar[tuple[str, ...]] = ("upper",)
+
+    def __init__(self, upper: float) -> None:
+        self.upper = float(upper)
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Minus infinity and `upper`."""
+        return np.full(len(numbers), -np.inf), numbers[:, 0]
+
+
+@final
+class GreaterThan(ScalarSet):
+    """``{x : x >= lower}``; duals are nonnegative."""
+
+    __slots__ = ("lower",)
+    fields: ClassVar[tuple[str, ...]] = ("lower",)
+
+    def __init__(self, lower: float) -> None:
+        self.lower = float(lower)
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`lower` and infinity."""
+        return numbers[:, 0], np.full(len(numbers), np.inf)
+
+
+@final
+class EqualTo(ScalarSet):
+    """``{value}``; duals are free."""
+
+    __slots__ = ("value",)
+    fields: ClassVar[tuple[str, ...]] = ("value",)
+
+    def __init__(self, value: float) -> None:
+        self.value = float(value)
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`value` twice."""
+        return numbers[:, 0], numbers[:, 0]
+
+
+@final
+class Parameter(ScalarSet):
+    """``{value}``, for a variable that is data: it is held at `value` and can be differentiated in.
+
+    The dual of the constraint is the reduced cost of the parameter.
+    """
+
+    __slots__ = ("value",)
+    fields: ClassVar[tuple[str, ...]] = ("value",)
+
+    def __init__(self, value: float) -> None:
+        self.value = float(value)
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`value` twice."""
+        return numbers[:, 0], numbers[:, 0]
+
+
+class _Between(ScalarSet):
+    """Two numbers, lower and upper."""
+
+    __slots__ = ("lower", "upper")
+    fields: ClassVar[tuple[str, ...]] = ("lower", "upper")
+
+    def __init__(self, lower: float, upper: float) -> None:
+        self.lower = float(lower)
+        self.upper = float(upper)
+
+
+@final
+class Interval(_Between):
+    """``{x : lower <= x <= upper}``; either bound may be infinite. The dual is positive at the lower bound."""
+
+    __slots__ = ()
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The two columns."""
+        return numbers[:, 0], numbers[:, 1]
+
+
+@final
+class Semicontinuous(_Between):
+    """``{0} | {x : lower <= x <= upper}``; for mixed-integer models."""
+
+    __slots__ = ()
+
+
+@final
+class Semiinteger(_Between):
+    """``{0} | {whole x : lower <= x <= upper}``; for mixed-integer models."""
+
+    __slots__ = ()
+
+
+@final
+class Integer(ScalarSet):
+    """The whole numbers."""
+
+    __slots__ = ()
+
+
+@final
+class ZeroOne(ScalarSet):
+    """``{0, 1}``."""
+
+    __slots__ = ()

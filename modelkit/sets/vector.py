@@ -1,0 +1,103 @@
+"""Sets of vectors that are products of intervals."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import DimensionMismatch
+from ..rows import FloatArray
+from .base import VectorSet
+
+__all__ = ["HyperRectangle", "Nonnegatives", "Nonpositives", "Reals", "Zeros"]
+
+
+@final
+class Nonnegatives(VectorSet):
+    """``{x : x >= 0}`` in R^dimension; self-dual."""
+
+    __slots__ = ()
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Zero and infinity."""
+        return np.zeros(len(numbers)), np.full(len(numbers), np.inf)
+
+
+@final
+class Nonpositives(VectorSet):
+    """``{x : x <= 0}`` in R^dimension; self-dual."""
+
+    __slots__ = ()
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Minus infinity and zero."""
+        return np.full(len(numbers), -np.inf), np.zeros(len(numbers))
+
+
+@final
+class Zeros(VectorSet):
+    """``{0}`` in R^dimension; its dual cone is `Reals`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Zero and zero."""
+        return np.zeros(len(numbers)), np.zeros(len(numbers))
+
+
+@final
+class Reals(VectorSet):
+    """All of R^dimension; its dual cone is `Zeros`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Infinite on both sides."""
+        return np.full(len(numbers), -np.inf), np.full(len(numbers), np.inf)
+
+
+@final
+class HyperRectangle(VectorSet):
+    """``{x : lower <= x <= upper}``, componentwise; infinite bounds allowed, equal bounds are equalities.
+
+    Parameters
+    ----------
+    lower, upper : array_like of shape (dimension,)
+
+    Examples
+    --------
+    >>> HyperRectangle([0.0, -np.inf], [1.0, 2.0]).dimension
+    2
+    """
+
+    __slots__ = ("lower", "upper")
+    fields: ClassVar[tuple[str, ...]] = ("lower", "upper")
+
+    def __init__(self, lower: ArrayLike, upper: ArrayLike) -> None:
+        self.lower: FloatArray = np.array(lower, np.float64, ndmin=1)
+        self.upper: FloatArray = np.array(upper, np.float64, ndmin=1)
+        if self.lower.shape != self.upper.shape or self.lower.ndim != 1:
+            raise DimensionMismatch(
+                "HyperRectangle needs two vectors of one length, "
+                f"got lower of shape {self.lower.shape} and upper of shape {self.upper.shape}."
+            )
+        super().__init__(len(self.lower))
+
+    @classmethod
+    def build(cls, shape: tuple[float, ...], numbers: FloatArray) -> Self:
+        """The rectangle with these two columns."""
+        return cls(numbers[:, 0], numbers[:, 1])
+
+    @classmethod
+    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The two columns."""
+        return numbers[:, 0], numbers[:, 1]
+
+    def __repr__(self) -> str:
+        return f"HyperRectangle({self.lower.tolist()}, {self.upper.tolist()})"

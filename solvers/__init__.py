@@ -1,0 +1,41 @@
+"""One wrapper a solver, and whatever other distributions bring under the entry-point group ``optangent.solvers``.
+
+The libraries themselves are imported when a wrapper first needs them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from .base import Option, Result, Solver
+from .clarabel import Clarabel
+from .highs import HiGHS
+from .matrix_solver import MatrixSolver
+from .osqp import OSQP
+
+__all__ = ["OSQP", "Clarabel", "HiGHS", "MatrixSolver", "Option", "Result", "Solver"]
+
+GROUP = "optangent.solvers"
+
+
+@cache
+def _third_party() -> dict[str, metadata.EntryPoint]:
+    return {point.name: point for point in metadata.entry_points(group=GROUP)}
+
+
+def __getattr__(name: str) -> Any:
+    if not name.startswith("_"):
+        point = _third_party().get(name)
+        if point is not None:
+            return point.load()
+    ours = [solver for solver in __all__ if solver not in ("MatrixSolver", "Option", "Result", "Solver")]
+    raise AttributeError(
+        f"There is no solver {name!r}; there are {', '.join(sorted([*ours, *_third_party()]))}. Another distribution "
+        f"adds one through the entry-point group {GROUP!r}."
+    )
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_third_party()])

@@ -1,0 +1,448 @@
+"""What all solver wrappers share.
+
+A wrapper holds the model it was given in a store, hands it over when it is solved, and afterwards passes changes
+on in place as far as the library allows. It says which kinds of constraint the library takes; everything else is
+the bridges' business. Libraries that take the whole model as matrices have a `MatrixSolver` (matrix_solver.py).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..modelkit import attributes as attr
+from ..modelkit.block import ConstraintBlock
+from ..modelkit.convexity import is_positive_semidefinite
+from ..modelkit.errors import (
+    InvalidData,
+    MissingDependency,
+    NonconvexObjective,
+    NotOptimized,
+    UnsupportedAttribute,
+    UnsupportedConstraint,
+    UnsupportedObjective,
+)
+from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
+from ..modelkit.modifications import Modification, ScalarConstantChange, VectorConstantChange
+from ..modelkit.protocol import AbstractModel
+from ..modelkit.rows import FloatArray, IntArray
+from ..modelkit.sets import Set
+from ..modelkit.store import Store
+
+__all__ = ["Change", "Option", "Result", "Solver", "Status", "empty_result", "load_library"]
+
+Status = attr.TerminationStatusCode
+ResultStatus = attr.ResultStatusCode
+FINAL = frozenset({Status.OPTIMAL, Status.INFEASIBLE, Status.DUAL_INFEASIBLE})
+"""Answers that solving the same model again would not change."""
+
+
+class Change:
+    """What a modification touched."""
+
+    OBJECTIVE = "objective"  # any of P, q, r, sense
+    NUMBERS = "numbers"  # constants of functions, numbers of sets
+    COEFFICIENTS = "coefficients"  # entries of F
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a common attribute becomes an option of the library."""
+
+    name: str
+    convert: Callable[[Any], Any] = lambda value: value
+
+
+@dataclass(slots=True, eq=False)
+class Result:
+    """What a solve left, in the coordinates of the wrapper.
+
+    Parameters
+    ----------
+    status : TerminationStatusCode
+    raw : the library's own word
+    primal_status, dual_status : ResultStatusCode
+    x : (n,) primal point or ray
+    dual : (m,) duals of the rows in the convention of the sets (independent of the sense), or ray
+    objective : value at the primal point in the user's sense, if the library knows it; else it is evaluated
+    seconds : of the solve
+    iterations : counts by name: "simplex", "barrier" (interior-point, first-order and other methods)
+    bound, gap : of a mixed-integer solve, in the user's sense
+    """
+
+    status: attr.TerminationStatusCode
+    raw: str
+    primal_status: attr.ResultStatusCode = ResultStatus.NO_SOLUTION
+    dual_status: attr.ResultStatusCode = ResultStatus.NO_SOLUTION
+    x: FloatArray | None = None
+    dual: FloatArray | None = None
+    objective: float | None = None
+    seconds: float | None = None
+    iterations: Mapping[str, int] | None = None
+    bound: float | None = None
+    gap: float | None = None
+
+    @property
+    def is_ray(self) -> bool:
+        """Whether the primal result is a ray."""
+        return self.primal_status == ResultStatus.INFEASIBILITY_CERTIFICATE
+
+
+def load_library(name: str) -> ModuleType:
+    """Import a solver's library, with a message that helps when it is not there."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingDependency(
+            f"The solver library {name!r} cannot be imported ({error}). Install it with: pip install {name}"
+        ) from error
+
+
+def empty_result(lower: FloatArray, upper: FloatArray) -> Result:
+    """The answer to a model without variables, ``lower <= 0 <= upper`` row by row; libraries differ on it.
+
+    When a row fails, its unit vector, positive for a lower bound and negative for an upper one, is the certificate.
+    """
+    violation = np.maximum(lower, 0.0) + np.minimum(upper, 0.0)
+    worst = int(np.argmax(np.abs(violation))) if len(violation) else 0
+    raw = "not passed on: the model has no variables"
+    if not len(violation) or abs(violation[worst]) <= 1e-9:
+        point = ResultStatus.FEASIBLE_POINT
+        return Result(Status.OPTIMAL, raw, point, point, np.zeros(0), np.zeros(len(lower)), seconds=0.0)
+    dual = np.zeros(len(lower))
+    dual[worst] = np.sign(violation[worst])
+    certificate = ResultStatus.INFEASIBILITY_CERTIFICATE
+    return Result(Status.INFEASIBLE, raw, dual_status=certificate, dual=dual, seconds=0.0)
+
+
+class Solver(AbstractModel):
+    """A solver library behind the protocol of all models.
+
+    Class attributes (to be declared by a wrapper)
+    ----------------------------------------------
+    name : the solver's name
+    kinds : the constraints it takes natively, in the order in which the library wants their rows
+    objectives : types of objective it takes
+    standard_options : common attribute -> `Option`
+
+    Parameters
+    ----------
+    **options
+        Options by the library's own names.
+    """
+
+    name: ClassVar[str]
+    kinds: ClassVar[tuple[Kind, ...]]
+    objectives: ClassVar[tuple[type[Function], ...]]
+    standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
+
+    def __init__(self, **options: Any) -> None:
+        self.store = Store()
+        self.options: dict[str, Any] = {}
+        self._result: Result | None = None
+        for name, value in options.items():
+            self.set(attr.RawOptimizerAttribute(name), value)
+
+    # ------------------------------------------------------------------ what a wrapper writes
+    @abstractmethod
+    def option_names(self) -> Sequence[str]:
+        """All option names that the library knows."""
+
+    @abstractmethod
+    def _solve(self) -> Result:
+        """Pass on what the library does not know yet, and solve."""
+
+    @abstractmethod
+    def _restructured(self) -> None:
+        """The loaded model is no longer of use: load anew at the next solve. Called after the change."""
+
+    @abstractmethod
+    def _columns(self, ids: IntArray) -> IntArray:
+        """Positions of variables in `Result.x`."""
+
+    @abstractmethod
+    def _constraint_dual(self, dual: FloatArray, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
+        """The entries of `Result.dual` that belong to one constraint, or to many of one kind."""
+
+    @abstractmethod
+    def _objective_at(self, x: FloatArray, *, ray: bool) -> float:
+        """The objective in the user's sense; of a ray, its linear part."""
+
+    def _fetch(self, result: Result) -> None:  # noqa: B027  a hook, not a duty
+        """Fill what `_solve` left out of the result until somebody asks."""
+
+    def _grew(self) -> None:
+        """Variables or constraints were added; a wrapper may know better than to load anew."""
+        self._restructured()
+
+    def _changed(
+        self, what: str, index: ConstraintIndex | None = None, changes: Sequence[Modification] = ()
+    ) -> None:
+        """Numbers changed in the store, the structure did not.
+
+        Parameters
+        ----------
+        what : one of `Change`
+        index : the constraint where it was one
+        changes : what `modify` was given; empty when a whole function or set was replaced
+        """
+        self._restructured()
+
+    def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
+        """A changed option is a change: load anew (a wrapper may know better)."""
+        self._restructured()
+
+    # ------------------------------------------------------------------ building: the store, and what changed
+    def add_variables(self, count: int) -> VectorOfVariables:
+        """Add free variables."""
+        self._result = None
+        added = self.store.add_variables(count)
+        self._grew()
+        return added
+
+    def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
+        """Add many constraints of a native kind."""
+        if not self.supports_constraint(*block.kind):
+            raise UnsupportedConstraint(
+                f"{self.name} does not take {describe_kind(block.kind)} by itself; "
+                "use it through ot.Model, which bridges."
+            )
+        added = self.store.add_block(block)
+        self._result = None
+        self._grew()
+        return added
+
+    def modify(
+        self, target: ConstraintIndex | attr.ObjectiveFunction, change: Modification | Sequence[Modification]
+    ) -> None:
+        """Change coefficients or constants."""
+        self.store.modify(target, change)
+        self._result = None
+        changes = [change] if isinstance(change, Modification) else change
+        if isinstance(target, attr.ObjectiveFunction):
+            self._changed(Change.OBJECTIVE, None, changes)
+        elif all(isinstance(c, (ScalarConstantChange, VectorConstantChange)) for c in changes):
+            self._changed(Change.NUMBERS, target, changes)
+        else:
+            self._changed(Change.COEFFICIENTS, target, changes)
+
+    def delete(self, index: Any) -> None:
+        """Delete variables or constraints."""
+        self.store.delete(index)
+        self._result = None
+        self._restructured()
+
+    def empty(self) -> None:
+        """Drop the model; options stay."""
+        self.store.empty()
+        self._result = None
+        self._restructured()
+
+    # ------------------------------------------------------------------ solving
+    def optimize(self) -> None:
+        """Solve, passing on only what changed since the last solve; a final answer to the same model stays."""
+        if self._result is not None and self._result.status in FINAL:
+            return
+        self._result = None
+        self._result = self._solve()
+
+    def check_convex(self, P: sp.csc_array, sign: float) -> None:
+        """Refuse an objective whose matrix P (of the minimization) is not convex; solvers often do not notice."""
+        if P.nnz and not is_positive_semidefinite(P):
+            shape = "convex to be minimized" if sign > 0 else "concave to be maximized"
+            raise NonconvexObjective(
+                f"{self.name} needs a quadratic objective that is {shape}: the symmetric matrix Q of ½xᵀQx has an "
+                "eigenvalue of the wrong sign. Check the signs of the quadratic terms and the objective sense."
+            )
+
+    # ------------------------------------------------------------------ asking
+    def is_valid(self, index: VariableIndex | ConstraintIndex) -> bool:
+        """Whether the model holds the variable or constraint."""
+        return self.store.is_valid(index)
+
+    def is_empty(self) -> bool:
+        """Whether the model holds nothing."""
+        return self.store.is_empty()
+
+    def supports(self, attribute: attr.Attribute) -> bool:
+        """Whether the attribute can be set."""
+        if isinstance(attribute, attr.RawOptimizerAttribute):
+            return attribute.name in self.option_names()
+        if type(attribute) in (attr.Silent, attr.TimeLimitSec, attr.NumberOfThreads):
+            return type(attribute) in self.standard_options
+        return type(attribute) in _SETTABLE
+
+    def supports_constraint(self, function_type: type[Function], set_type: type[Set]) -> bool:
+        """Whether the kind is native."""
+        return (function_type, set_type) in self.kinds
+
+    def supports_objective(self, function_type: type[Function]) -> bool:
+        """Whether the objective type is native."""
+        return function_type in self.objectives
+
+    def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
+        """Set an option, a start, or data of the model."""
+        if attribute.on == attr.On.OPTIMIZER:
+            self._set_option(attribute, index_and_value[-1])
+            return
+        kind = type(attribute)
+        if kind not in _SETTABLE:
+            raise UnsupportedAttribute(f"{attribute!r} cannot be set on {self.name}.")
+        if kind is attr.ObjectiveFunction and not self.supports_objective(type(index_and_value[-1])):
+            raise UnsupportedObjective(f"{self.name} takes no {type(index_and_value[-1]).__name__} as objective.")
+        self.store.set(attribute, *index_and_value)
+        if kind in _CHANGES:
+            self._result = None
+            targets: Any = index_and_value[:-1] or (None,)
+            if targets[0] is not None and not isinstance(targets[0], ConstraintIndex):
+                targets = targets[0]
+            for target in targets:
+                self._changed(_CHANGES[kind], target)
+
+    def _set_option(self, attribute: attr.Attribute, value: Any) -> None:
+        if isinstance(attribute, attr.RawOptimizerAttribute):
+            names = self.option_names()
+            if attribute.name not in names:
+                near = difflib.get_close_matches(attribute.name, names, 3, 0.5)
+                hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+                raise UnsupportedAttribute(f"{self.name} has no option {attribute.name!r}.{hint}")
+            self._option_changed(attribute, value)
+            self.options[attribute.name] = value
+        elif type(attribute) in self.standard_options:
+            _check_standard(attribute, value)
+            self._option_changed(attribute, value)
+            self.store.set(attribute, value)
+        else:
+            raise UnsupportedAttribute(f"{attribute!r} cannot be set on {self.name}.")
+        self._result = None
+
+    def effective_options(self) -> dict[str, Any]:
+        """The options to give the library: common attributes by its names, then its own."""
+        effective: dict[str, Any] = {}
+        for kind, option in self.standard_options.items():
+            value = self.store.get(kind())
+            if value is not None:
+                effective[option.name] = option.convert(value)
+        return effective | self.options
+
+    def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
+        """Value of an attribute: data, option or result."""
+        if not attribute.is_result:
+            if isinstance(attribute, attr.RawOptimizerAttribute):
+                return self.options.get(attribute.name)
+            if isinstance(attribute, attr.SolverName):
+                return self.name
+            return self.store.get(attribute, index)
+        result = self._result
+        simple = _STATUSES.get(type(attribute))
+        if simple is not None:
+            return simple(result)
+        if result is None:
+            raise NotOptimized(
+                f"{attribute!r}: the model has not been solved since it was last changed; call optimize() first."
+            )
+        return self._result_value(attribute, index, result)
+
+    def _result_value(self, attribute: attr.Attribute, index: Any, result: Result) -> Any:
+        kind = type(attribute)
+        if kind is attr.ObjectiveValue:
+            if result.objective is None:
+                x = self._need("x", result, attribute)
+                result.objective = self._objective_at(x, ray=result.is_ray)
+            return result.objective
+        if kind is attr.VariablePrimal:
+            x = self._need("x", result, attribute)
+            if isinstance(index, VariableIndex):
+                self.store.check_ids([index.value])
+                return float(x[self._columns(np.array([index.value]))[0]])
+            ids = index.ids if isinstance(index, VectorOfVariables) else np.array([v.value for v in index], np.int64)
+            self.store.check_ids(ids)
+            return x[self._columns(ids)]
+        if attribute.on == attr.On.CONSTRAINT and not isinstance(index, (ConstraintIndex, ConstraintIndices)):
+            return [self._result_value(attribute, one, result) for one in index]
+        if kind is attr.ConstraintDual:
+            dual = self._need("dual", result, attribute)
+            return _one_or_many(self._constraint_dual(dual, index), index)
+        if kind is attr.ConstraintPrimal:
+            x = self._need("x", result, attribute)
+            block = self.store.block(index.kind)
+            if isinstance(index, ConstraintIndex):
+                rows = block.rows(self.store.number(index))
+            else:
+                rows = block.all_rows().take(block.rows_of(self.store.numbers(index)))
+            values = rows.evaluate(lambda ids: x[self._columns(ids)], constants=not result.is_ray)
+            return _one_or_many(values, index)
+        if result.iterations is None:
+            self._fetch(result)
+        iterations = result.iterations or {}
+        plain = {
+            attr.SolveTimeSec: result.seconds,
+            attr.SimplexIterations: iterations.get("simplex"),
+            attr.BarrierIterations: iterations.get("barrier"),
+            attr.ObjectiveBound: result.bound,
+            attr.RelativeGap: result.gap,
+        }
+        if plain.get(kind) is None:
+            raise UnsupportedAttribute(f"{self.name} gives no {attribute!r} for this solve ({result.raw}).")
+        return plain[kind]
+
+    def _need(self, name: str, result: Result, attribute: attr.Attribute) -> FloatArray:
+        if getattr(result, name) is None:
+            self._fetch(result)
+        array: FloatArray | None = getattr(result, name)
+        if array is None:
+            raise NotOptimized(
+                f"There is no {attribute!r}: {self.name} stopped with {result.status.name} "
+                f"({result.status.value}; in its own words: {result.raw})."
+            )
+        return array
+
+    def copy_to(self, destination: AbstractModel) -> IndexMap:
+        """Build the model in another one."""
+        return self.store.copy_to(destination)
+
+
+def _one_or_many(values: FloatArray, index: ConstraintIndex | ConstraintIndices) -> Any:
+    """A number for one scalar constraint, else an array."""
+    if isinstance(index, ConstraintIndex) and not index.kind[1].is_vector:
+        return float(values[0])
+    return values
+
+
+def _check_standard(attribute: attr.Attribute, value: Any) -> None:
+    """Refuse values of the common options that make no sense."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if isinstance(attribute, attr.Silent):
+        good, wanted = isinstance(value, (bool, np.bool_)), "True or False"
+    elif isinstance(attribute, attr.TimeLimitSec):
+        good, wanted = value is None or (number and value >= 0), "a number of seconds, or None for no limit"
+    else:
+        good = value is None or (number and int(value) == value and value >= 1)
+        wanted = "a whole number from 1 up, or None for the solver's default"
+    if not good:
+        raise InvalidData(f"{attribute!r} must be {wanted}; got {value!r}.")
+
+
+_CHANGES: dict[type[attr.Attribute], str] = {
+    attr.ConstraintSet: Change.NUMBERS,
+    attr.ConstraintFunction: Change.COEFFICIENTS,
+    attr.ObjectiveFunction: Change.OBJECTIVE,
+    attr.ObjectiveSense: Change.OBJECTIVE,
+}
+_SETTABLE = frozenset({attr.Name, attr.VariablePrimalStart, attr.ConstraintDualStart, *_CHANGES})
+
+_STATUSES: dict[type[attr.Attribute], Callable[[Result | None], Any]] = {
+    attr.TerminationStatus: lambda r: r.status if r else Status.OPTIMIZE_NOT_CALLED,
+    attr.PrimalStatus: lambda r: r.primal_status if r else ResultStatus.NO_SOLUTION,
+    attr.DualStatus: lambda r: r.dual_status if r else ResultStatus.NO_SOLUTION,
+    attr.RawStatusString: lambda r: r.raw if r else "optimize not called",
+}

@@ -1,0 +1,166 @@
+"""Clarabel: convex quadratic conic programs by an interior-point method.
+
+P. J. Goulart and Y. Chen, Clarabel: an interior-point solver for conic programs with quadratic objectives (2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..modelkit import attributes as attr
+from ..modelkit.errors import InvalidData
+from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VectorAffineFunction
+from ..modelkit.indices import Kind
+from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.sets import Nonnegatives, Set, Zeros
+from .base import Change, Option, Result, ResultStatus, Status, empty_result, load_library
+from .matrix_solver import MatrixSolver
+
+__all__ = ["Clarabel"]
+
+NO, POINT = ResultStatus.NO_SOLUTION, ResultStatus.FEASIBLE_POINT
+NEAR, UNKNOWN = ResultStatus.NEARLY_FEASIBLE_POINT, ResultStatus.UNKNOWN_RESULT_STATUS
+PROOF, NEAR_PROOF = ResultStatus.INFEASIBILITY_CERTIFICATE, ResultStatus.NEARLY_INFEASIBILITY_CERTIFICATE
+STATUS = {  # status, primal result, dual result
+    "Solved": (Status.OPTIMAL, POINT, POINT),
+    "AlmostSolved": (Status.ALMOST_OPTIMAL, NEAR, NEAR),
+    "PrimalInfeasible": (Status.INFEASIBLE, NO, PROOF),
+    "AlmostPrimalInfeasible": (Status.ALMOST_INFEASIBLE, NO, NEAR_PROOF),
+    "DualInfeasible": (Status.DUAL_INFEASIBLE, PROOF, NO),
+    "AlmostDualInfeasible": (Status.ALMOST_DUAL_INFEASIBLE, NEAR_PROOF, NO),
+    "MaxIterations": (Status.ITERATION_LIMIT, UNKNOWN, UNKNOWN),
+    "MaxTime": (Status.TIME_LIMIT, UNKNOWN, UNKNOWN),
+    "NumericalError": (Status.NUMERICAL_ERROR, UNKNOWN, UNKNOWN),
+    "InsufficientProgress": (Status.SLOW_PROGRESS, UNKNOWN, UNKNOWN),
+    "CallbackTerminated": (Status.INTERRUPTED, UNKNOWN, UNKNOWN),
+    "Unsolved": (Status.OTHER_ERROR, NO, NO),
+}
+CONES: dict[type[Set], Callable[[Any, Any], list[Any]]] = {
+    # set type -> cones of all its constraints, from the library and the `SetBlock`; rows as they stand in ours
+    Zeros: lambda clarabel, sets: [clarabel.ZeroConeT(int(sets.dims.sum()))],
+    Nonnegatives: lambda clarabel, sets: [clarabel.NonnegativeConeT(int(sets.dims.sum()))],
+}
+DEFAULTS = {"presolve_enable": False}  # it forbids updates in place, and the bridges leave out infinite bounds
+
+
+@final
+class Clarabel(MatrixSolver):
+    """min ½ xᵀPx + qᵀx  s.t.  Ax + s = b,  s in K.
+
+    The rows F x + g of the kinds below, in that order, give A = -F and b = g. Clarabel's z has Px + q + Aᵀz = 0 and
+    lies in the dual cone: it is the dual of DESIGN section 5 as it is.
+
+    Parameters
+    ----------
+    **options
+        Settings of Clarabel, such as ``tol_feas=1e-9`` or ``max_iter=50``.
+    """
+
+    name = "Clarabel"
+    kinds: ClassVar[tuple[Kind, ...]] = tuple((VectorAffineFunction, cone) for cone in CONES)
+    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
+    standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
+        attr.Silent: Option("verbose", lambda silent: not silent),
+        attr.TimeLimitSec: Option("time_limit", float),
+        attr.NumberOfThreads: Option("max_threads", int),
+    }
+
+    def __init__(self, **options: Any) -> None:
+        self._solver: Any = None
+        super().__init__(**options)
+
+    # ------------------------------------------------------------------ options
+    def option_names(self) -> Sequence[str]:
+        """All option names that the library knows."""
+        settings = load_library("clarabel").DefaultSettings
+        return [name for name in dir(settings) if not name.startswith("_") and name != "default"]
+
+    def _settings(self, options: dict[str, Any]) -> Any:
+        settings = load_library("clarabel").DefaultSettings()
+        for name, value in options.items():
+            try:
+                setattr(settings, name, value)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise InvalidData(f"Clarabel refuses {value!r} for its option {name!r}: {error}") from None
+        return settings
+
+    def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
+        if isinstance(attribute, attr.RawOptimizerAttribute):
+            self._settings({attribute.name: value})
+        self._restructured()
+
+    # ------------------------------------------------------------------ in
+    def solve_without_library(self, form: MatrixForm) -> Result | None:
+        """Clarabel calls every model without variables solved."""
+        if form.n:
+            return None
+        return empty_result(*form.bounds())
+
+    def load(self, form: MatrixForm) -> None:
+        """Hand over the upper triangle of P, A = -F, b = g and the cones."""
+        library = load_library("clarabel")
+        cones: list[Any] = []
+        for kind, part in form.parts.items():
+            cones += CONES[kind[1]](library, part.sets)
+        settings = self._settings(DEFAULTS | self.effective_options())
+        self._P, self._A = _upper(form.P), sp.csc_matrix(-form.F)
+        self._solver = library.DefaultSolver(self._P, form.q, self._A, form.g, cones, settings)
+
+    def update(self, form: MatrixForm, changes: set[str]) -> bool:
+        """Pass on vectors, and matrices whose pattern stayed; not after a presolve."""
+        if not self._solver.is_data_update_allowed():
+            return False
+        given: dict[str, Any] = {}
+        if Change.OBJECTIVE in changes:
+            P = _upper(form.P)
+            if not _same_pattern(P, self._P):
+                return False
+            given["q"] = form.q
+            if not np.array_equal(P.data, self._P.data):
+                given["P"] = P
+            self._P = P
+        if Change.COEFFICIENTS in changes:
+            A = sp.csc_matrix(-form.F)
+            if not _same_pattern(A, self._A):
+                return False
+            given["A"] = self._A = A
+        if Change.NUMBERS in changes or Change.COEFFICIENTS in changes:
+            given["b"] = form.g
+        self._solver.update(**given)
+        return True
+
+    # ------------------------------------------------------------------ run, out
+    def run(self, form: MatrixForm) -> Result:
+        """Solve what is loaded."""
+        answer = self._solver.solve()
+        raw = str(answer.status)
+        status, primal, dual = STATUS.get(raw, (Status.OTHER_ERROR, NO, NO))
+        x, z = np.array(answer.x), np.array(answer.z)
+        primal = primal if np.isfinite(x).all() else NO
+        dual = dual if np.isfinite(z).all() else NO
+        return Result(
+            status,
+            raw,
+            primal,
+            dual,
+            None if primal == NO else x,
+            None if dual == NO else z,
+            seconds=answer.solve_time,
+            iterations={"barrier": answer.iterations},
+        )
+
+
+def _upper(P: sp.csc_array) -> sp.csc_matrix:
+    return sp.csc_matrix(sp.triu(P, format="csc"))
+
+
+def _same_pattern(one: sp.csc_matrix, other: sp.csc_matrix) -> bool:
+    return (
+        one.shape == other.shape
+        and np.array_equal(one.indptr, other.indptr)
+        and np.array_equal(one.indices, other.indices)
+    )

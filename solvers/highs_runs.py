@@ -1,0 +1,151 @@
+"""How HiGHS is run so that Ctrl-C stops it, and how certificates are got out of it where it did not find them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..modelkit.rows import FloatArray
+from .base import load_library
+
+__all__ = ["Interruptible", "farkas_dual", "improving_ray"]
+
+TINY = 1e-9
+"""Entries of a ray below this share of its largest are noise."""
+
+
+class Interruptible:
+    """``handle.run()``, during which Ctrl-C asks HiGHS to stop; the usual KeyboardInterrupt follows then.
+
+    HiGHS looks up from its work by calling back. An exception must not pass through its C++ frames, so the signal
+    is only noted meanwhile. Signals reach the main thread alone; elsewhere nothing changes.
+
+    Parameters
+    ----------
+    handle : _Highs
+    """
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._caught: list[Any] = []
+        handle.setCallback(self._look_up, None)
+        kinds = load_library("highspy").cb.HighsCallbackType
+        for kind in (kinds.kCallbackSimplexInterrupt, kinds.kCallbackIpmInterrupt, kinds.kCallbackMipInterrupt):
+            handle.startCallback(kind)
+
+    def _look_up(self, kind: Any, message: str, out: Any, answer: Any, data: Any) -> None:
+        if self._caught:
+            answer.user_interrupt = True
+
+    def _note(self, *arguments: Any) -> None:
+        self._caught.append(arguments)
+
+    def run(self) -> Any:
+        """Solve; returns the HighsStatus."""
+        if threading.current_thread() is not threading.main_thread():
+            return self._handle.run()
+        before = signal.signal(signal.SIGINT, self._note)
+        try:
+            outcome = self._handle.run()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if self._caught:
+            arguments = self._caught.pop()
+            self._caught.clear()
+            if callable(before):
+                before(*arguments)
+        return outcome
+
+
+def _matrix(lp: Any) -> sp.csc_array:
+    a = lp.a_matrix_
+    shape = (lp.num_row_, lp.num_col_)
+    data = (np.array(a.value_), np.array(a.index_, np.int32), np.array(a.start_, np.int32))
+    return sp.csc_array(data, shape=shape) if a.format_.name == "kColwise" else sp.csc_array(sp.csr_array(data, shape=shape))
+
+
+def farkas_dual(handle: Any, new_handle: Callable[[], Any]) -> FloatArray | None:
+    """A proof that the loaded linear rows and bounds contradict each other, or None.
+
+    Rows y and bounds z with ``Aᵀy + z = 0``, positive at lower bounds and negative at upper ones, for which the
+    bounds add up to something positive; returned as (y, lower part of z, upper part of z).
+    """
+    lp = handle.getLp()
+    box = np.array([lp.row_lower_, lp.row_upper_]), np.array([lp.col_lower_, lp.col_upper_])
+    crossed = np.flatnonzero(box[1][0] > box[1][1])
+    if len(crossed):
+        ray = np.zeros(lp.num_row_ + 2 * lp.num_col_)
+        ray[lp.num_row_ + crossed[0]], ray[lp.num_row_ + lp.num_col_ + crossed[0]] = 1.0, -1.0
+        return ray
+    _, found, y = handle.getDualRay()
+    if not found:
+        # presolve, interior point and branch and bound prove infeasibility without a ray: simplex once more, bare
+        other = _bare(lp, new_handle)
+        other.changeColsCost(lp.num_col_, np.arange(lp.num_col_, dtype=np.int32), np.zeros(lp.num_col_))
+        other.run()
+        _, found, y = other.getDualRay()
+    if not found:
+        return None
+    A = _matrix(lp)
+    y = np.asarray(y) / max(np.abs(y).max(initial=0.0), 1e-300)
+    for sign in (1.0, -1.0):
+        row = _on_bounds(sign * y, box[0])
+        z = _on_bounds(-(A.T @ row), box[1])
+        if np.abs(A.T @ row + z).max(initial=0.0) <= 1e-7 and _sum_of_bounds(row, box[0]) + _sum_of_bounds(z, box[1]) > 0:
+            return np.concatenate([row, np.maximum(z, 0.0), np.minimum(z, 0.0)])
+    return None
+
+
+def _on_bounds(y: FloatArray, box: FloatArray) -> FloatArray:
+    """Without noise, and without entries that stand at an infinite bound."""
+    y = np.where(np.abs(y) > TINY * np.abs(y).max(initial=0.0), y, 0.0)
+    return np.where(np.isfinite(np.where(y > 0, box[0], box[1])), y, 0.0)
+
+
+def _sum_of_bounds(y: FloatArray, box: FloatArray) -> float:
+    active = y != 0
+    return float(y[active] @ np.where(y > 0, box[0], box[1])[active])
+
+
+def improving_ray(handle: Any, new_handle: Callable[[], Any], P: sp.csc_array | None) -> FloatArray | None:
+    """A direction d in which the (minimized) objective falls for ever, or None.
+
+    With integer variables it is one of the relaxation, which for rational data proves as much.
+    """
+    status, found, ray = handle.getPrimalRay()
+    if found and status.name == "kOk":
+        return np.array(ray)
+    # the QP method and branch and bound give none: minimize qᵀd over the recession cone, -1 <= d <= 1, Pd = 0
+    lp = handle.getLp()
+    n, m = lp.num_col_, lp.num_row_
+    other, columns = _bare(lp, new_handle), np.arange(n, dtype=np.int32)
+    other.changeColsBounds(n, columns, *_recession(lp.col_lower_, lp.col_upper_, 1.0))
+    other.changeRowsBounds(m, np.arange(m, dtype=np.int32), *_recession(lp.row_lower_, lp.row_upper_, np.inf))
+    if P is not None and P.nnz:
+        R = sp.csr_array(P)
+        indptr, indices = R.indptr[:-1].astype(np.int32), R.indices.astype(np.int32)
+        other.addRows(n, np.zeros(n), np.zeros(n), R.nnz, indptr, indices, R.data)
+    other.run()
+    d = np.array(other.getSolution().col_value)
+    q = np.array(lp.col_cost_)
+    return d if other.getModelStatus().name == "kOptimal" and q @ d < -TINY * np.abs(q).sum() else None
+
+
+def _recession(lower: Any, upper: Any, limit: float) -> tuple[FloatArray, FloatArray]:
+    return np.where(np.isfinite(lower), 0.0, -limit), np.where(np.isfinite(upper), 0.0, limit)
+
+
+def _bare(lp: Any, new_handle: Callable[[], Any]) -> Any:
+    """Another handle with the continuous linear program alone, for simplex without presolve."""
+    other = new_handle()
+    other.setOptionValue("presolve", "off")
+    other.setOptionValue("solver", "simplex")
+    other.passModel(lp)
+    other.changeObjectiveOffset(0.0)
+    other.changeColsIntegrality(lp.num_col_, np.arange(lp.num_col_, dtype=np.int32), np.zeros(lp.num_col_, np.uint8))
+    return other

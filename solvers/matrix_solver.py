@@ -1,0 +1,101 @@
+"""Solvers that take the whole model as matrices: OSQP, Clarabel and their like."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices
+from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.modifications import Modification
+from ..modelkit.rows import FloatArray, IntArray
+from .base import Change, Result, Solver
+
+__all__ = ["MatrixSolver"]
+
+
+class MatrixSolver(Solver):
+    """A wrapper that sees its model as a `MatrixForm`, with the rows of `kinds` in that order.
+
+    `Result.x` and `Result.dual` are in the order of the form's columns and rows.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._form: MatrixForm | None = None
+        self._loaded = False
+        self._changes: set[str] = set()
+        super().__init__(**options)
+
+    # ------------------------------------------------------------------ what a wrapper writes
+    @abstractmethod
+    def load(self, form: MatrixForm) -> None:
+        """Hand the whole model to the library."""
+
+    def update(self, form: MatrixForm, changes: set[str]) -> bool:
+        """Change the loaded model in place to be `form`; False if the library cannot (it is then loaded anew)."""
+        return False
+
+    @abstractmethod
+    def run(self, form: MatrixForm) -> Result:
+        """Solve what is loaded."""
+
+    def solve_without_library(self, form: MatrixForm) -> Result | None:
+        """The answer to a model that the library does not take (no variables, say); else None."""
+        return None
+
+    # ------------------------------------------------------------------ what changed, and solving
+    def _restructured(self) -> None:
+        self._loaded = False
+        self._changes.clear()
+
+    def _changed(
+        self, what: str, index: ConstraintIndex | None = None, changes: Sequence[Modification] = ()
+    ) -> None:
+        self._changes.add(what)
+
+    def _solve(self) -> Result:
+        form, changes = self._form, set(self._changes)
+        if form is None or not self._loaded:
+            form = self._fresh_form()
+        elif changes:
+            self._loaded = False  # until all has gone well
+            if Change.COEFFICIENTS in changes:
+                form = self._fresh_form()
+            else:
+                if Change.OBJECTIVE in changes:
+                    form.read_objective()
+                    self.check_convex(form.P, form.sign)
+                if Change.NUMBERS in changes:
+                    form.read_numbers()
+            self._loaded = self.update(form, changes)
+        self._form = form
+        self._changes.clear()
+        answer = self.solve_without_library(form)
+        if answer is not None:
+            self._loaded = False
+            return answer
+        if not self._loaded:
+            self.load(form)
+            self._loaded = True
+        return self.run(form)
+
+    def _fresh_form(self) -> MatrixForm:
+        form = MatrixForm(self.store, self.kinds)
+        self.check_convex(form.P, form.sign)
+        return form
+
+    # ------------------------------------------------------------------ reading
+    def _columns(self, ids: IntArray) -> IntArray:
+        assert self._form is not None
+        return self._form.columns(ids)
+
+    def _constraint_dual(self, dual: FloatArray, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
+        assert self._form is not None
+        return dual[self._form.rows_of(index)]
+
+    def _objective_at(self, x: FloatArray, *, ray: bool) -> float:
+        form = self._form
+        assert form is not None
+        value = form.q @ x if ray else 0.5 * (x @ (form.P @ x)) + form.q @ x + form.r
+        return form.sign * float(value)

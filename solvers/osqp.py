@@ -1,0 +1,204 @@
+"""OSQP: convex quadratic programs by operator splitting.
+
+B. Stellato, G. Banjac, P. Goulart, A. Bemporad and S. Boyd, OSQP: an operator splitting solver for quadratic
+programs, Mathematical Programming Computation (2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..modelkit import attributes as attr
+from ..modelkit.errors import InvalidData
+from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction
+from ..modelkit.indices import Kind
+from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.rows import FloatArray
+from ..modelkit.sets import EqualTo, GreaterThan, Interval, LessThan
+from .base import Change, Option, Result, ResultStatus, Status, empty_result, load_library
+from .matrix_solver import MatrixSolver
+
+__all__ = ["OSQP"]
+
+NO, POINT = ResultStatus.NO_SOLUTION, ResultStatus.FEASIBLE_POINT
+NEAR, UNKNOWN = ResultStatus.NEARLY_FEASIBLE_POINT, ResultStatus.UNKNOWN_RESULT_STATUS
+PROOF, NEAR_PROOF = ResultStatus.INFEASIBILITY_CERTIFICATE, ResultStatus.NEARLY_INFEASIBILITY_CERTIFICATE
+STATUS = {  # status, primal result, dual result
+    "OSQP_SOLVED": (Status.OPTIMAL, POINT, POINT),
+    "OSQP_SOLVED_INACCURATE": (Status.ALMOST_OPTIMAL, NEAR, NEAR),
+    "OSQP_PRIMAL_INFEASIBLE": (Status.INFEASIBLE, NO, PROOF),
+    "OSQP_PRIMAL_INFEASIBLE_INACCURATE": (Status.ALMOST_INFEASIBLE, NO, NEAR_PROOF),
+    "OSQP_DUAL_INFEASIBLE": (Status.DUAL_INFEASIBLE, PROOF, NO),
+    "OSQP_DUAL_INFEASIBLE_INACCURATE": (Status.ALMOST_DUAL_INFEASIBLE, NEAR_PROOF, NO),
+    "OSQP_MAX_ITER_REACHED": (Status.ITERATION_LIMIT, UNKNOWN, UNKNOWN),
+    "OSQP_TIME_LIMIT_REACHED": (Status.TIME_LIMIT, UNKNOWN, UNKNOWN),
+    "OSQP_NON_CVX": (Status.INVALID_MODEL, NO, NO),
+    "OSQP_SIGINT": (Status.INTERRUPTED, UNKNOWN, UNKNOWN),
+    "OSQP_UNSOLVED": (Status.OTHER_ERROR, NO, NO),
+}
+DEFAULTS = {
+    "eps_abs": 1e-8,  # 1e-3, the library's own, is no solution
+    "eps_rel": 1e-8,
+    "eps_prim_inf": 1e-8,  # a certificate is a proof
+    "eps_dual_inf": 1e-8,
+    "max_iter": 100_000,
+    "polishing": True,
+    "polish_refine_iter": 20,
+}
+FIXED = ("rho_is_vec", "scaling", "linsys_solver", "sigma", "device")
+"""Options that OSQP takes at setup only."""
+
+
+@final
+class OSQP(MatrixSolver):
+    """min ½ xᵀPx + qᵀx  s.t.  l <= Ax <= u.
+
+    OSQP's y has Px + q + Aᵀy = 0 and is positive at an upper bound, so the duals of DESIGN section 5 are -y.
+    Rows are those of the kinds below, in that order. A later solve starts from the last solution, or from
+    `VariablePrimalStart` and `ConstraintDualStart` where they are set.
+
+    Parameters
+    ----------
+    **options
+        Settings of OSQP, such as ``eps_abs=1e-6`` or ``max_iter=10_000``.
+    """
+
+    name = "OSQP"
+    kinds: ClassVar[tuple[Kind, ...]] = tuple(
+        (ScalarAffineFunction, box) for box in (EqualTo, GreaterThan, LessThan, Interval)
+    )
+    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
+    standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
+        attr.Silent: Option("verbose", lambda silent: not silent),
+        attr.TimeLimitSec: Option("time_limit", lambda seconds: max(float(seconds), 1e-9)),
+    }
+
+    def __init__(self, **options: Any) -> None:
+        self._solver: Any = None
+        super().__init__(**options)
+
+    # ------------------------------------------------------------------ options
+    def option_names(self) -> Sequence[str]:
+        """All option names that the library knows."""
+        library = load_library("osqp")
+        return [name for name in dir(library.OSQP().ext.OSQPSettings) if not name.startswith("_")]
+
+    def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
+        if isinstance(attribute, attr.RawOptimizerAttribute):
+            library = load_library("osqp").OSQP()
+            settings = library.ext.OSQPSettings()
+            try:
+                setattr(settings, attribute.name, value)
+            except TypeError as error:
+                raise InvalidData(f"OSQP refuses {value!r} for its option {attribute.name!r}: {error}") from None
+        self._restructured()
+
+    # ------------------------------------------------------------------ in
+    def _bounds(self, form: MatrixForm) -> tuple[FloatArray, FloatArray]:
+        infinity = load_library("osqp").constant("OSQP_INFTY")
+        lower, upper = form.bounds()
+        return np.maximum(lower, -infinity), np.minimum(upper, infinity)
+
+    def solve_without_library(self, form: MatrixForm) -> Result | None:
+        """OSQP takes no model without variables."""
+        return empty_result(*form.bounds()) if form.n == 0 else None
+
+    def load(self, form: MatrixForm) -> None:
+        """Set OSQP up with the upper triangle of P and with A, both without repeats and sorted."""
+        library = load_library("osqp")
+        self._P, self._A = _upper(form.P), _canonical(form.F)
+        lower, upper = self._bounds(form)
+        settings = DEFAULTS | self.effective_options()
+        self._solver = library.OSQP()
+        try:
+            self._solver.setup(self._P, form.q, self._A, lower, upper, **settings)
+        except library.OSQPException as error:
+            raise InvalidData(
+                f"OSQP refuses the model or an option (its error code: {error}); options given: {self.options}."
+            ) from error
+
+    def update(self, form: MatrixForm, changes: set[str]) -> bool:
+        """Pass on vectors, and matrices whose pattern stayed."""
+        P, A = _upper(form.P), _canonical(form.F)
+        if not (_same_pattern(P, self._P) and _same_pattern(A, self._A)):
+            return False
+        given: dict[str, Any] = {}
+        if Change.OBJECTIVE in changes:
+            given["q"] = form.q
+        if Change.NUMBERS in changes or Change.COEFFICIENTS in changes:
+            given["l"], given["u"] = self._bounds(form)
+        self._solver.update(**given)
+        matrices = {
+            name: new.data
+            for name, new, old in (("Px", P, self._P), ("Ax", A, self._A))
+            if not np.array_equal(new.data, old.data)
+        }
+        if matrices:
+            self._solver.update(**matrices)
+        self._P, self._A = P, A
+        return True
+
+    def _warm_start(self, form: MatrixForm) -> None:
+        xs = self.store.values_of(attr.VariablePrimalStart())
+        ys = self.store.values_of(attr.ConstraintDualStart())
+        if not xs and not ys:
+            return
+        x, y = np.zeros(form.n), np.zeros(form.m)
+        for variable, value in xs.items():
+            x[form.columns(np.array([variable.value]))] = value
+        for index, value in ys.items():
+            y[form.rows_of(index)] = -np.asarray(value)
+        self._solver.warm_start(x=x if xs else None, y=y if ys else None)
+
+    # ------------------------------------------------------------------ run, out
+    def run(self, form: MatrixForm) -> Result:
+        """Solve what is loaded."""
+        self._warm_start(form)
+        answer = self._solver.solve(raise_error=False)
+        info = answer.info
+        name = load_library("osqp").SolverStatus(info.status_val).name
+        if name == "OSQP_SIGINT":
+            self._restructured()
+            raise KeyboardInterrupt  # which OSQP swallowed
+        status, primal, dual = STATUS.get(name, (Status.OTHER_ERROR, NO, NO))
+        x, y = answer.x, answer.y
+        if primal in (PROOF, NEAR_PROOF):
+            x = answer.dual_inf_cert
+        if dual in (PROOF, NEAR_PROOF):
+            y = answer.prim_inf_cert
+        good = {primal: np.isfinite(x).all(), dual: np.isfinite(y).all()}
+        primal, dual = primal if good[primal] else NO, dual if good[dual] else NO
+        return Result(
+            status,
+            info.status,
+            primal,
+            dual,
+            None if primal == NO else np.array(x),
+            None if dual == NO else -np.array(y),
+            seconds=info.run_time,
+            iterations={"barrier": info.iter},
+        )
+
+
+def _upper(P: sp.csc_array) -> sp.csc_matrix:
+    return _canonical(sp.triu(P, format="csc"))
+
+
+def _canonical(matrix: Any) -> sp.csc_matrix:
+    """CSC, repeats added up, rows sorted (with either broken OSQP returns wrong numbers), 32-bit indices."""
+    result = sp.csc_matrix(matrix)
+    result.sum_duplicates()
+    result.sort_indices()
+    return result
+
+
+def _same_pattern(one: sp.csc_matrix, other: sp.csc_matrix) -> bool:
+    return (
+        one.shape == other.shape
+        and np.array_equal(one.indptr, other.indptr)
+        and np.array_equal(one.indices, other.indices)
+    )

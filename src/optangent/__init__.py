@@ -1,0 +1,68 @@
+"""optangent: build, solve and differentiate convex optimization models.
+
+>>> import optangent as ot
+>>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+>>> x = model.add_variable(name="x")
+>>> c = model.add_constraint(x >= 3)
+>>> model.minimize(2 * x)
+>>> model.optimize()
+>>> model.value(x), model.dual(c)
+(3.0, 2.0)
+"""
+
+from . import bridges, diffmodels, modelkit, solvers
+from .bridges import BridgeOptimizer
+from .bridges.explain import print_bridges
+from .diffmodels import DiffOptimizer, DifferentiationWarning, QuadraticDiff, diff_optimizer
+from .modelkit import attributes as _attributes
+from .modelkit import errors as _errors
+from .modelkit import functions as _functions
+from .modelkit import modifications as _modifications
+from .modelkit import sets as _sets
+from .modelkit.attributes import *  # noqa: F403
+from .modelkit.caching import (
+    CachingOptimizer,
+    CachingOptimizerMode,
+    CachingOptimizerState,
+    SolverFallbackWarning,
+)
+from .modelkit.errors import *  # noqa: F403
+from .modelkit.functions import *  # noqa: F403
+from .modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap
+from .modelkit.model import Model
+from .modelkit.modifications import *  # noqa: F403
+from .modelkit.residuals import Residuals
+from .modelkit.sets import *  # noqa: F403
+from .modelkit.store import Store
+
+Model.front = BridgeOptimizer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BridgeOptimizer",
+    "CachingOptimizer",
+    "CachingOptimizerMode",
+    "CachingOptimizerState",
+    "ConstraintIndex",
+    "ConstraintIndices",
+    "DiffOptimizer",
+    "DifferentiationWarning",
+    "IndexMap",
+    "Model",
+    "QuadraticDiff",
+    "Residuals",
+    "SolverFallbackWarning",
+    "Store",
+    "bridges",
+    "diff_optimizer",
+    "diffmodels",
+    "modelkit",
+    "print_bridges",
+    "solvers",
+    *_attributes.__all__,
+    *_errors.__all__,
+    *_functions.__all__,
+    *_modifications.__all__,
+    *_sets.__all__,
+]
