@@ -1,20 +1,20 @@
 r"""From any solver's answer to the exact solution of a quadratic program and its active rows.
 
-The solution of :math:`\min \tfrac12 x^TPx + c^Tx,\ Ax + s = b,\ s \in \{0\}^p \times R_+^{m-p}` is that of a linear
-system once the active rows are known. `polish` guesses them by comparing each multiplier with its slack in
-equilibrated units, takes a Newton step on the optimality conditions (the solution of that system), corrects the guess
-(active rows whose multiplier has the wrong sign leave, violated rows enter) and repeats. Its last factorization is the
-one every derivative at the solution uses.
+The solution of :math:`\min \tfrac12 x^TPx + c^Tx,\ Ax + s = b,\ s \in \{0\}^p \times R_+^{m-p}` is that of a
+linear system once the active rows are known. `polish` guesses them by comparing each multiplier with its
+slack in equilibrated units, takes a Newton step on the optimality conditions (the solution of that system),
+corrects the guess (active rows whose multiplier has the wrong sign leave, violated rows enter) and repeats.
+Its last factorization is the one every derivative at the solution uses.
 
-Where the guesses cycle or the system they define has no solution, a globally convergent method takes over until its
-iterates identify the active rows (`proximal_newton`).
+Where the guesses cycle or the system they define has no solution, a globally convergent method takes over
+until its iterates identify the active rows (`proximal_newton`).
 
 References
 ----------
 E. Busseti, W. M. Moursi, S. Boyd, *Solution refinement at regular points of conic problems*, Computational
 Optimization and Applications 74 (2019), 627-643.
-M. Hintermueller, K. Ito, K. Kunisch, *The primal-dual active set strategy as a semismooth Newton method*, SIAM
-J. Optimization 13 (2002), 865-888.
+M. Hintermueller, K. Ito, K. Kunisch, *The primal-dual active set strategy as a semismooth Newton method*,
+SIAM J. Optimization 13 (2002), 865-888.
 """
 
 from __future__ import annotations
@@ -54,15 +54,16 @@ class DifferentiationStatusCode(enum.Enum):
     """The solution and its multipliers are differentiable here; the derivatives are theirs."""
 
     DEPENDENT_ROWS = "DEPENDENT_ROWS"
-    """The active rows are dependent: multipliers are not unique. Derivatives of x with respect to the objective are
-    exact; the others are the minimum-norm least-squares solution."""
+    """The active rows are dependent: multipliers are not unique. Derivatives of x with respect to the
+    objective are exact; the others are the minimum-norm least-squares solution."""
 
     WEAKLY_ACTIVE = "WEAKLY_ACTIVE"
-    """Some constraint is active with a zero multiplier: the derivative is one element of the generalized Jacobian."""
+    """Some constraint is active with a zero multiplier: the derivative is one element of the generalized
+    Jacobian."""
 
     NONUNIQUE = "NONUNIQUE"
-    """The solution is not unique: the derivative is the minimum-norm solution of the singular system, or, with a
-    basis, that of the basic solution."""
+    """The solution is not unique: the derivative is the minimum-norm solution of the singular system, or,
+    with a basis, that of the basic solution."""
 
 
 @final
@@ -85,8 +86,8 @@ class PolishedSolution:
     status
         What the derivatives are.
     polished
-        Whether the optimality conditions hold to 1e-10. If not, the point is the best one found, and the status that
-        of its own classification.
+        Whether the optimality conditions hold to 1e-10. If not, the point is the best one found, and the
+        status that of its own classification.
     """
 
     x: Array
@@ -104,7 +105,8 @@ class PolishedSolution:
 
         Forward mode: ``primal`` :math:`= -(dP\,x + dA^T y + dc)` and ``rows`` :math:`= -(dA\,x - db)` give
         (dx, dy). Reverse mode: the seeds :math:`(\bar x, \bar y)` give :math:`(w_x, w_y)`, with
-        :math:`\bar c = -w_x, \bar b = w_y, \bar A = -(y w_x^T + w_y x^T), \bar P = -\tfrac12(w_x x^T + x w_x^T)`.
+        :math:`\bar c = -w_x, \bar b = w_y, \bar A = -(y w_x^T + w_y x^T)` and
+        :math:`\bar P = -\tfrac12(w_x x^T + x w_x^T)`.
 
         Parameters
         ----------
@@ -143,7 +145,9 @@ class _Point:
     residuals: Residuals
 
 
-def polish(form: StandardForm, x: ArrayLike, y: ArrayLike, basis: ArrayLike | None = None) -> PolishedSolution:
+def polish(
+    form: StandardForm, x: ArrayLike, y: ArrayLike, basis: ArrayLike | None = None
+) -> PolishedSolution:
     """Return the exact solution near an approximate one, and its active rows.
 
     Parameters
@@ -153,17 +157,18 @@ def polish(form: StandardForm, x: ArrayLike, y: ArrayLike, basis: ArrayLike | No
     x, y
         A solver's answer (n,), (m,), of any accuracy.
     basis
-        Integers (m,), nonzero for the rows that are active in the solver's basis: chooses among weakly active rows,
-        which makes the derivative an element of the B-subdifferential. Without it, weakly active rows are kept only
-        as far as x would not be unique without them.
+        Integers (m,), nonzero for the rows that are active in the solver's basis: chooses among weakly active
+        rows, which makes the derivative an element of the B-subdifferential. Without it, weakly active rows
+        are kept only as far as x would not be unique without them.
 
     Returns
     -------
     PolishedSolution
         Never with larger residuals than the given point's.
     """
-    start_x = np.array(x, dtype=np.float64)
-    start_y = np.array(y, dtype=np.float64)
+    # A solver that failed may answer NaN: any finite start is better.
+    start_x = np.nan_to_num(np.array(x, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    start_y = np.nan_to_num(np.array(y, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     chosen = None if basis is None else np.asarray(basis) != 0
     return _Polish(Units(form), chosen).run(start_x, start_y)
 
@@ -217,8 +222,8 @@ class _Polish:
     def _newton(self, x: Array, y: Array, active: Mask, rounds: int) -> _Point | None:
         """Newton steps from (x, y) with corrected guesses of the active rows; None if they do not settle.
 
-        Each step starts from the given point: where the system is singular, its minimum-norm solution then stays
-        near that point.
+        Each step starts from the given point: where the system is singular, its minimum-norm solution then
+        stays near that point.
         """
         seen: set[bytes] = set()
         for _ in range(rounds):
@@ -263,7 +268,7 @@ class _Polish:
     # ------------------------------------------------------------------ global fallback
 
     def _globally(self, given: _Point) -> tuple[_Point | None, _Point]:
-        """Follow `proximal_newton` until its active rows define the solution; also return the best point seen."""
+        """Follow `proximal_newton` until it identifies the solution; also return the best point seen."""
         best = given
         column, row = self.units.column, self.units.row
         iterates = proximal_newton(self.units.scaled_form(), given.x / column, given.y / row)

@@ -64,8 +64,8 @@ def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
     r"""Return s > 0 such that the rows of :math:`\mathrm{diag}(s) K \mathrm{diag}(s)` have maxima near one.
 
     K is P, or :math:`\begin{pmatrix} P & A^T \\ A & 0 \end{pmatrix}`. Repeats
-    :math:`s_i \leftarrow s_i / \sqrt{\max_j |s_i K_{ij} s_j|}` and rounds to powers of two, so that scaling and
-    unscaling are free of rounding error. Rows of zeros keep their scale.
+    :math:`s_i \leftarrow s_i / \sqrt{\max_j |s_i K_{ij} s_j|}` and rounds to powers of two, so that scaling
+    and unscaling are free of rounding error. Rows of zeros keep their scale.
 
     Parameters
     ----------
@@ -83,16 +83,21 @@ def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
 
     References
     ----------
-    D. Ruiz, *A scaling algorithm to equilibrate both rows and columns norms in matrices*, RAL-TR-2001-034, 2001.
+    D. Ruiz, *A scaling algorithm to equilibrate both rows and columns norms in matrices*, RAL-TR-2001-034,
+    2001.
     """
     n, m = P.shape[0], 0 if A is None else A.shape[0]
     scale = np.ones(n + m) if start is None else start.copy()
     blocks = [_Magnitudes(P)]
     if A is not None:
-        blocks += [_Magnitudes(A.tocsc()), _Magnitudes(A.tocsr().T)] if sp.issparse(A) else [
-            _Magnitudes(A),
-            _Magnitudes(A.T),
-        ]
+        blocks += (
+            [_Magnitudes(A.tocsc()), _Magnitudes(A.tocsr().T)]
+            if sp.issparse(A)
+            else [
+                _Magnitudes(A),
+                _Magnitudes(A.T),
+            ]
+        )
     for _ in range(_MAX_SWEEPS):
         maxima = blocks[0].column_maxima(scale[:n])
         if A is not None:

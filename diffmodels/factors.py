@@ -1,4 +1,4 @@
-"""Factorizations of a symmetric matrix behind one method, ``solve`` of many right-hand sides, and refinement."""
+"""Factorizations of a symmetric matrix behind one method, ``solve``; and iterative refinement."""
 
 from __future__ import annotations
 
@@ -138,8 +138,8 @@ def refine(
     r"""Solve ``K X = B`` by iterative refinement with an approximate inverse.
 
     Repeats :math:`X \leftarrow X + \tilde K^{-1}(B - K X)` for each column until its residual is at rounding
-    level, :math:`|r| \le u (|K| |x| + |b|)` in maximum norms, or a step no longer halves it. A step that does not
-    lower a column's residual is not taken.
+    level, :math:`|r| \le u (|K| |x| + |b|)` in maximum norms, or a step no longer halves it. A step that does
+    not lower a column's residual is not taken.
 
     Returns
     -------
@@ -170,15 +170,19 @@ def refine(
             X, R, residual = X_new, R_new, residual_new
         else:
             taken = j[better]
-            X[:, taken], R[:, taken], residual[taken] = X_new[:, better], R_new[:, better], residual_new[better]
+            X[:, taken], R[:, taken], residual[taken] = (
+                X_new[:, better],
+                R_new[:, better],
+                residual_new[better],
+            )
     return X, R, residual / np.where(size > 0.0, size, 1.0)
 
 
 class Refined:
     """A factor whose every solve is refined against its own matrix until it stagnates.
 
-    Backward stable where the factorization alone is not: that of a quasi-definite matrix with smallest eigenvalue
-    eps loses the digits 1/eps.
+    Backward stable where the factorization alone is not: that of a quasi-definite matrix with smallest
+    eigenvalue eps loses the digits 1/eps.
     """
 
     def __init__(self, factor: Factor, K: Any) -> None:

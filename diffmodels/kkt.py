@@ -5,15 +5,16 @@ r"""The one symmetric linear system behind every derivative of a convex program.
     K = \begin{pmatrix} P & A_1^T \\ A_1 & -C \end{pmatrix}, \qquad
     P \succeq 0, \quad C = \mathrm{diag}(c) \succeq 0,
 
-with P the Hessian (n, n), :math:`A_1` the active rows (m, n) of the constraints and c the curvature of the cone's
-boundary (zero for linear constraints). K is symmetric, so one factorization serves forward and reverse mode.
+with P the Hessian (n, n), :math:`A_1` the active rows (m, n) of the constraints and c the curvature of the
+cone's boundary (zero for linear constraints). K is symmetric, so one factorization serves forward and reverse
+mode.
 
 How it is solved: K is equilibrated symmetrically (Ruiz), then
 
 * dense data: Bunch-Kaufman factorization;
-* sparse data: the equilibrated matrix plus :math:`\varepsilon\,\mathrm{diag}(I, -I)` is quasi-definite, so it has
-  an L D L' factorization for every fill-reducing order. Iterative refinement against the true matrix removes the
-  effect of :math:`\varepsilon`: it is the proximal-point iteration for the monotone operator
+* sparse data: the equilibrated matrix plus :math:`\varepsilon\,\mathrm{diag}(I, -I)` is quasi-definite, so it
+  has an L D L' factorization for every fill-reducing order. Iterative refinement against the true matrix
+  removes the effect of :math:`\varepsilon`: it is the proximal-point iteration for the monotone operator
   :math:`\begin{pmatrix} P & A_1^T \\ -A_1 & C \end{pmatrix}`, contracting by
   :math:`\varepsilon / |\sigma + \varepsilon|` along each direction and leaving the null space alone;
 * where that stagnates: sparse LU with pivoting;
@@ -41,13 +42,13 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 REGULARIZATION = 1e-9
-# Without pivoting, a singular matrix needs a regularization well above the rounding error it causes, about 1e-16
-# over it times a column sum: the first of these whose factorization can be refined.
+# Without pivoting, a singular matrix needs a regularization well above the rounding error it causes, about
+# 1e-16 over it times a column sum: the first of these whose factorization can be refined.
 _SINGULAR_REGULARIZATIONS = (1e-7, 1e-6, 1e-5, 1e-4)
 _REFINABLE = 1e-8
 ACCEPTED_RESIDUAL = 1e-9
-# Where a dense factorization was measured to win: always up to the first size (sparse ones cost 1 ms of overhead),
-# and above a share of nonzeros that depends on whether the second size is exceeded.
+# Where a dense factorization was measured to win: always up to the first size (sparse ones cost 1 ms of
+# overhead), and above a share of nonzeros that depends on whether the second size is exceeded.
 _DENSE_SIZE = 200
 _MIDDLE_SIZE = 800
 _DENSE_SHARE = {True: 0.05, False: 0.25}
@@ -90,13 +91,11 @@ class KKTFactorization:
     Attributes
     ----------
     residual : float
-        Largest relative residual, ``|K x - b| / |b|`` in maximum norms and equilibrated units, over the columns of
-        the last solve. In a singular system b is first projected on the range of K.
+        Largest relative residual, ``|K x - b| / |b|`` in maximum norms and equilibrated units, over the
+        columns of the last solve. In a singular system b is first projected on the range of K.
     """
 
-    def __init__(
-        self, P: Any, A1: Any, C: ArrayLike | None = None, scale: Array | None = None
-    ) -> None:
+    def __init__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: Array | None = None) -> None:
         self.n: int = P.shape[0]
         self.m: int = A1.shape[0]
         self.residual = 0.0
@@ -117,7 +116,7 @@ class KKTFactorization:
 
     @property
     def size(self) -> int:
-        """n + m."""
+        """The order n + m of the system."""
         return self.n + self.m
 
     @property
@@ -133,7 +132,7 @@ class KKTFactorization:
 
     @property
     def dual_nullity(self) -> bool:
-        """Whether some v != 0 has A1' v = 0 and C v = 0: the active rows are dependent, the multipliers not unique."""
+        """Whether some v != 0 has A1' v = 0, C v = 0: dependent rows, multipliers not unique."""
         self._examine()
         return self._nullities[1]
 
@@ -172,7 +171,9 @@ class KKTFactorization:
         """
         right = np.asarray(R, dtype=np.float64)
         if right.shape[:1] != (self.size,) or right.ndim > 2:
-            raise ValueError(f"right-hand side has shape {right.shape}, expected ({self.size},) or ({self.size}, k)")
+            raise ValueError(
+                f"right-hand side has shape {right.shape}, expected ({self.size},) or ({self.size}, k)"
+            )
         if not right.size:
             self.residual = 0.0
             return np.zeros(right.shape)
@@ -208,7 +209,7 @@ class KKTFactorization:
         return np.asarray(self._rows @ X)
 
     def _solve_scaled(self, B: Array, total: int) -> tuple[Array, float]:
-        """Solve the equilibrated system for B, a block of ``total`` columns; return also the relative residual."""
+        """Solve for B, a block of ``total`` columns, in equilibrated units; also return the residual."""
         try:
             X, _, residual = refine(self._apply, self._factor_for(total).solve, B, self._norm)
         except SingularFactor:
@@ -269,7 +270,7 @@ class KKTFactorization:
         return self._solve_scaled(self._probe(), 1)[1] <= 0.1 * ACCEPTED_RESIDUAL
 
     def _find_large_null_space(self) -> NullSpace | None:
-        """Return the null space, or None after settling for a projector because a basis would be too large."""
+        """Return the null space, or None after settling for a projector."""
         self._factor, resolvent, regularization = self._resolvent()
         projector = ResolventProjector(resolvent.solve, self._shift(regularization), self._scale)
         dimension = projector.dimension()
@@ -298,7 +299,10 @@ class KKTFactorization:
             factor = _quasidefinite(shifted)
             refined = Refined(factor, shifted)
             probe = self._probe()
-            if float(np.abs(probe - shifted @ refined.solve(probe)).max()) <= _REFINABLE * np.abs(probe).max():
+            if (
+                float(np.abs(probe - shifted @ refined.solve(probe)).max())
+                <= _REFINABLE * np.abs(probe).max()
+            ):
                 break
         return factor, refined, regularization
 

@@ -4,11 +4,11 @@ For :math:`K = \begin{pmatrix} P & B^T \\ B & -C \end{pmatrix}` with P, C positi
 
 .. math:: \ker K = \{u : Pu = 0, Bu = 0\} \times \{v : B^T v = 0, Cv = 0\}.
 
-Proof: :math:`Pu + B^Tv = 0` and :math:`Bu = Cv` give :math:`u^TPu = -(Bu)^Tv = -v^TCv`, so both are zero, hence
-Pu = 0 and Cv = 0, hence :math:`B^Tv = 0` and Bu = 0.
+Proof: :math:`Pu + B^Tv = 0` and :math:`Bu = Cv` give :math:`u^TPu = -(Bu)^Tv = -v^TCv`, so both are zero,
+hence Pu = 0 and Cv = 0, hence :math:`B^Tv = 0` and Bu = 0.
 
-The first factor is what makes the solution x of a convex program non-unique, the second is the dependence among
-its active rows.
+The first factor is what makes the solution x of a convex program non-unique, the second is the dependence
+among its active rows.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import scipy.linalg as sla
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-# A singular value of the equilibrated matrix below this, relative to the matrix, counts as zero: far above the
-# rounding error of data (1e-16 times a dimension), far below what a solvable problem shows.
+# A singular value of the equilibrated matrix below this, relative to the matrix, counts as zero: far above
+# the rounding error of data (1e-16 times a dimension), far below what a solvable problem shows.
 NULL_TOLERANCE = 1e-11
 _INVERSE_ITERATIONS = 3
 
@@ -39,7 +39,7 @@ class NullSpace:
     @property
     def is_trivial(self) -> bool:
         """Whether it is {0}."""
-        return self.primal.shape[1] + self.dual.shape[1] == 0
+        return not self.primal.shape[1] and not self.dual.shape[1]
 
     def project_out(self, X: Array) -> Array:
         """Return X (n + m, k) minus its orthogonal projection on the null space."""
@@ -50,7 +50,9 @@ class NullSpace:
     def rescaled(self, scale: Array) -> NullSpace:
         """Return the null space of K, given this one of ``diag(scale) K diag(scale)``."""
         n = self.primal.shape[0]
-        return NullSpace(_orthonormal(self.primal * scale[:n, None]), _orthonormal(self.dual * scale[n:, None]))
+        return NullSpace(
+            _orthonormal(self.primal * scale[:n, None]), _orthonormal(self.dual * scale[n:, None])
+        )
 
 
 def _orthonormal(V: Array) -> Array:
@@ -66,7 +68,7 @@ def _range(V: Array) -> Array:
 
 
 def split(Z: Array, n: int) -> NullSpace:
-    """Split an orthonormal basis Z of the null space into its parts on the first n and on the other coordinates."""
+    """Split an orthonormal basis Z into its parts on the first n and the other coordinates."""
     return NullSpace(_range(Z[:n]), _range(Z[n:]))
 
 
@@ -86,8 +88,8 @@ def by_inverse_iteration(
     """Return the null space of a large K by block inverse iteration and Rayleigh-Ritz.
 
     With J = diag(I, -I), the matrix K + eps J is quasi-definite and maps the null space onto itself up to the
-    signs, so its inverse magnifies the null space by 1/eps against 1/sigma of the rest. The block doubles until it
-    holds a direction that is not null.
+    signs, so its inverse magnifies the null space by 1/eps against 1/sigma of the rest. The block doubles
+    until it holds a direction that is not null.
 
     Parameters
     ----------
@@ -128,10 +130,10 @@ def by_inverse_iteration(
 class ResolventProjector:
     r"""Projection on a null space too large for a basis, by powers of a resolvent.
 
-    With :math:`M = \hat K + \varepsilon J`, J = diag(I, -I), the matrix :math:`\varepsilon J M^{-1}` is the identity
-    on the null space and multiplies the rest by :math:`\varepsilon / |\sigma + \varepsilon|`: its powers converge
-    to the orthogonal projection. The null space of K is S times that of :math:`\hat K = SKS`, so the projection
-    there is :math:`S \Pi (\Pi S^2 \Pi)^+ \Pi S`, by conjugate gradients.
+    With :math:`M = \hat K + \varepsilon J`, J = diag(I, -I), the matrix :math:`\varepsilon J M^{-1}` is the
+    identity on the null space and multiplies the rest by :math:`\varepsilon / |\sigma + \varepsilon|`: its
+    powers converge to the orthogonal projection. The null space of K is S times that of :math:`\hat K = SKS`,
+    so the projection there is :math:`S \Pi (\Pi S^2 \Pi)^+ \Pi S`, by conjugate gradients.
 
     Parameters
     ----------
@@ -176,8 +178,8 @@ class ResolventProjector:
 
     def project_out(self, X: Array) -> Array:
         """Return X (N, k) minus its orthogonal projection on the null space of K."""
-        # The projector's own rounding error bounds what one run of conjugate gradients can reach; a second one on
-        # what is left squares it.
+        # The projector's own rounding error bounds what one run of conjugate gradients can reach; a second
+        # one on what is left squares it.
         for _ in range(self._PASSES):
             X = X - self._weighted_null_part(X)
         return X
@@ -187,7 +189,8 @@ class ResolventProjector:
         r = self.scaled_null_part(S * X)
         z, p = np.zeros_like(r), r.copy()
         rr = (r * r).sum(axis=0)
-        # Relative to what was projected: if nothing of it is null, r is rounding error and must not be chased.
+        # Relative to what was projected: if nothing of it is null, r is rounding error and must not be
+        # chased.
         target = self._CG_TOLERANCE**2 * ((S * X) ** 2).sum(axis=0)
         for _ in range(self._CG_STEPS):
             running = rr > target

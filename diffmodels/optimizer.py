@@ -44,6 +44,7 @@ __all__ = ["DIFF_MODELS", "DiffOptimizer", "DifferentiationWarning", "diff_optim
 DIFF_MODELS: list[Callable[[], DiffModel]] = [QuadraticDiff]
 """Diff models to choose from, the first that takes the model's constraints."""
 
+_NAMED = 5
 _INPUTS = (
     attr.ForwardObjectiveFunction,
     attr.ForwardConstraintFunction,
@@ -448,7 +449,24 @@ class DiffOptimizer(Layer):
         status = self._stack.get(attr.DifferentiationStatus())
         if status is not attr.DifferentiationStatusCode.EXACT and not self._warned:
             self._warned = True
-            warnings.warn(f"{status.name}: {status.value}.", DifferentiationWarning, stacklevel=4)
+            warnings.warn(
+                f"The solution is not differentiable in the ordinary sense, {status.name}: {status.value}"
+                f"{self._at_fault()}. DifferentiationStatus tells; this warning comes once for each solution.",
+                DifferentiationWarning,
+                stacklevel=4,
+            )
+
+    def _at_fault(self) -> str:
+        """The constraints behind the status, in words."""
+        assert self._stack is not None
+        store, found = self.cache.store, []
+        for kind in store.kinds():
+            for index in store.get(attr.ListOfConstraintIndices(*kind)):
+                if np.any(self._stack.get(attr.ConstraintDegeneracy(), self._index_map(index))):
+                    found.append(store.get(attr.ConstraintName(), index) or repr(index))
+                if len(found) > _NAMED:
+                    return f" (constraints {', '.join(found[:_NAMED])} and others)"
+        return f" (constraints {', '.join(found)})" if found else ""
 
     def _begin(self) -> BridgeOptimizer:
         """The diff model at the present solution, behind its bridges; built if it is not there."""
@@ -470,7 +488,8 @@ class DiffOptimizer(Layer):
             raise DifferentiationError(
                 f"A model with termination status {status.name} ({status.value}) has no solution to differentiate."
             )
-        if self.cache.get(attr.DualStatus()) is not attr.ResultStatusCode.FEASIBLE_POINT:
+        points = (attr.ResultStatusCode.FEASIBLE_POINT, attr.ResultStatusCode.NEARLY_FEASIBLE_POINT)
+        if self.cache.get(attr.DualStatus()) not in points:
             raise DifferentiationError(
                 "The solver gave no dual solution (a model with integer variables has none), "
                 "so its solution cannot be differentiated."

@@ -9,14 +9,14 @@ From :math:`(x_k, y_k)`, one outer iteration minimizes the strongly convex, piec
 
 with :math:`\Pi` the identity on equality rows and the positive part on the others, and sets
 :math:`y_{k+1} = \Pi(A x_{k+1} - b + \delta y_k) / \delta`. A Newton step solves
-``[[P + rho I, A_J'], [A_J, -delta I]]`` with J the rows where :math:`\Pi` is positive (never singular, whatever the
-degeneracy), followed by an exact line search, so it ends after finitely many steps. Many rows enter and leave at
-once. As rho and delta fall the outer iteration converges superlinearly.
+``[[P + rho I, A_J'], [A_J, -delta I]]`` with J the rows where :math:`\Pi` is positive (never singular,
+whatever the degeneracy), followed by an exact line search, so it ends after finitely many steps. Many rows
+enter and leave at once. As rho and delta fall the outer iteration converges superlinearly.
 
 References
 ----------
-R. T. Rockafellar, *Augmented Lagrangians and applications of the proximal point algorithm in convex programming*,
-Mathematics of Operations Research 1 (1976), 97-116.
+R. T. Rockafellar, *Augmented Lagrangians and applications of the proximal point algorithm in convex
+programming*, Mathematics of Operations Research 1 (1976), 97-116.
 B. Hermans, A. Themelis, P. Patrinos, *QPALM: a proximal augmented Lagrangian method for nonconvex quadratic
 programs*, Mathematical Programming Computation 14 (2022), 497-541.
 """
@@ -78,12 +78,17 @@ def proximal_newton(form: StandardForm, x: Array, y: Array) -> Iterator[tuple[Ar
 
 
 def _line_search(
-    curvature: float, descent: float, excess: Array, slope: Array, inequality: NDArray[np.bool_], penalty: float
+    curvature: float,
+    descent: float,
+    excess: Array,
+    slope: Array,
+    inequality: NDArray[np.bool_],
+    penalty: float,
 ) -> float:
     """Return the t > 0 where ``descent + t curvature + slope' Pi(excess + t slope) / penalty`` is zero.
 
-    The function is increasing and piecewise linear: its pieces are visited in the order of their breakpoints by
-    cumulative sums.
+    The function is increasing and piecewise linear: its pieces are visited in the order of their breakpoints
+    by cumulative sums.
     """
     on = ~inequality | (excess > 0.0) | ((excess == 0.0) & (slope > 0.0))
     value = descent + float(slope[on] @ excess[on]) / penalty

@@ -73,7 +73,14 @@ class QuadraticDiff(DiffModel):
             equalities = form.parts.get(self.kinds[0])
             zero_rows = equalities.rows.stop if equalities else 0
             standard = StandardForm(form.P, form.q, -form.F, form.g, zero_rows)
-            self._solved = form, polish(standard, x, y, activity.astype(np.int64) if hints else None)
+            point = polish(standard, x, y, activity.astype(np.int64) if hints else None)
+            if not point.polished and not point.residuals.largest <= _ACCEPTED:
+                raise DifferentiationError(
+                    f"The solution is not accurate enough to differentiate: its relative residuals are "
+                    f"{point.residuals.largest:.1e} and could not be polished below {_ACCEPTED:g}. "
+                    "Solve to tighter tolerances, scale the data, or use another solver."
+                )
+            self._solved = form, point
         return self._solved
 
     # ------------------------------------------------------------------ forward
@@ -185,6 +192,8 @@ class QuadraticDiff(DiffModel):
             return point.x[form.columns(index.ids)]
         if kind is attr.ConstraintDual:
             return point.y[form.rows_of(index)]
+        if kind is attr.ConstraintDegeneracy:
+            return point.rows_at_fault[form.rows_of(index)].astype(np.float64)
         if kind in _FORWARD:
             if self._forward is None:
                 raise NotOptimized(f"There is no {attribute!r}; call forward_differentiate() first.")
@@ -210,6 +219,7 @@ class QuadraticDiff(DiffModel):
         raise DifferentiationError(f"{attribute!r} is not a result of {self.name}.")
 
 
+_ACCEPTED = 1e-6
 _FORWARD = (attr.ForwardVariablePrimal, attr.ForwardConstraintDual, attr.ForwardObjectiveValue)
 
 

@@ -2,7 +2,8 @@ r"""The standard form of a quadratic program, its units, and its optimality resi
 
 .. math::
 
-    \min_x \tfrac12 x^T P x + c^T x \quad \text{subject to} \quad A x + s = b,\; s \in \{0\}^p \times R_+^{m-p},
+    \min_x \tfrac12 x^T P x + c^T x \quad \text{subject to} \quad A x + s = b,\; s \in \{0\}^p \times
+    R_+^{m-p},
 
 with multipliers :math:`Px + A^T y + c = 0`, :math:`y_i \ge 0` and :math:`y_i s_i = 0` for :math:`i \ge p`.
 """
@@ -73,7 +74,7 @@ class Residuals:
 @final
 @dataclass(frozen=True, slots=True)
 class Magnitudes:
-    """What counts as one: for slacks and variables, and for multipliers and gradients (equilibrated units)."""
+    """What counts as one for slacks and for multipliers, in equilibrated units."""
 
     slack: float
     multiplier: float
@@ -81,7 +82,7 @@ class Magnitudes:
 
 @final
 class Units:
-    r"""Equilibrated units of a standard form: :math:`\hat x = x / d`, :math:`\hat s = e s`, :math:`\hat y = y / e`.
+    r"""Equilibrated units of a standard form: :math:`\hat x = x / d, \hat s = e s, \hat y = y / e`.
 
     d and e equilibrate ``[[P, A'], [A, 0]]`` (Ruiz), so a slack and a multiplier can be compared whatever the
     scaling of the rows and columns is.
@@ -99,9 +100,10 @@ class Units:
     def magnitudes(self, x: Array, active: Mask) -> Magnitudes:
         r"""Return the magnitudes at x with these active rows.
 
-        They come from the data: the larger of :math:`\|\hat b_{active}\|`, :math:`\|\hat c\| / \|\hat P\|` and
-        :math:`\|\hat x\|`; and of :math:`\|\hat c\|` and :math:`\|\hat P\|` times the former. Where the data are all
-        zero the equilibrated unit itself is the yardstick, so that noise around x = 0 is not one.
+        They come from the data: the larger of :math:`\|\hat b_{active}\|`, :math:`\|\hat c\| / \|\hat P\|`
+        and :math:`\|\hat x\|`; and of :math:`\|\hat c\|` and :math:`\|\hat P\|` times the former. Where the
+        data are all zero the equilibrated unit itself is the yardstick, so that noise around x = 0 is not
+        one.
         """
         b = float(np.abs((self.row * self.form.b)[active]).max(initial=0.0))
         of_data = max(b, self._c / self._P if self._P > 0.0 else 0.0)
@@ -120,7 +122,7 @@ class Units:
         return np.asarray(self.P @ x + self.A.T @ y + self.form.c)
 
     def residuals(self, x: Array, y: Array, s: Array, unit: Magnitudes) -> Residuals:
-        """Return the relative violations of Ax + s = b, s in K, y in K*, of Px + A'y + c = 0 and of y's = 0."""
+        """Return the relative violations of feasibility, stationarity and complementarity."""
         ineq = self.form.inequalities
         cone = np.where(ineq, np.minimum(s, 0.0), s)
         primal = np.maximum(np.abs(self.slack(x) - s), np.abs(cone)) * self.row
@@ -146,7 +148,7 @@ class Units:
 
 
 def _workable(M: Any, layout: str) -> Any:
-    """Return M as an ndarray if most entries are stored (faster products), else sparse in the given layout."""
+    """Return M as an ndarray if most entries are stored (faster products), else sparse."""
     if not sp.issparse(M):
         return np.asarray(M, dtype=np.float64)
     if M.nnz > _MOSTLY_STORED * M.shape[0] * M.shape[1]:

@@ -1,4 +1,4 @@
-"""Which weakly active rows to keep: an element of the generalized Jacobian, or the news that x is not unique."""
+"""Which weakly active rows to keep, and whether the solution is unique."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LP_TOLERANCE = 1e-3
 def makes_unique(G: Array) -> bool:
     r"""Return whether ``{z : G z <= 0}`` is ``{0}``.
 
-    With G = (weakly active rows) times (basis of the directions that keep the objective and the strongly active rows
-    as they are), this is uniqueness of the solution. By Stiemke's theorem it holds if and only if G has full column
-    rank and :math:`G^T \\lambda = 0` for some :math:`\\lambda > 0`, which may be scaled to
+    With G = (weakly active rows) times (basis of the directions that keep the objective and the strongly
+    active rows as they are), this is uniqueness of the solution. By Stiemke's theorem it holds if and only if
+    G has full column rank and :math:`G^T \\lambda = 0` for some :math:`\\lambda > 0`, which may be scaled to
     :math:`\\lambda \\ge 1`.
     """
     rows, columns = G.shape
@@ -34,9 +34,10 @@ def makes_unique(G: Array) -> bool:
 
 
 def is_unique(P: Any, strong: Any, weak: Any) -> bool:
-    r"""Return whether ``{u : P u = 0, strong u = 0, weak u <= 0}`` is ``{0}``, given that ``weak u = 0`` implies it.
+    r"""Return whether ``{u : P u = 0, strong u = 0, weak u <= 0}`` is ``{0}``.
 
-    For when a basis of the first two conditions would be too large: the linear program
+    Given that ``weak u = 0`` in place of the last condition implies u = 0. For when a basis of the directions
+    that meet the first two would be too large: then the cone is ``{0}`` if the optimum of the linear program
     :math:`\max -\mathbf 1^T w,\ w = \mathrm{weak}\, u \in [-1, 0]` is zero.
     """
     weak = sp.csr_array(weak)
@@ -55,7 +56,7 @@ def is_unique(P: Any, strong: Any, weak: Any) -> bool:
 
 
 def spanning_rows(G: Array) -> NDArray[np.intp]:
-    """Return the positions of as few rows of G as its rank, independent, largest first (QR with column pivoting)."""
+    """Return the positions of independent rows of G, as many as its rank, by pivoted QR."""
     if not G.size:
         return np.zeros(0, dtype=np.intp)
     R, pivots = sla.qr(G.T, mode="r", pivoting=True, check_finite=False)

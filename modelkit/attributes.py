@@ -18,6 +18,7 @@ __all__ = [
     "ConstraintActivity",
     "ConstraintActivityStart",
     "ConstraintBasisStatus",
+    "ConstraintDegeneracy",
     "ConstraintDual",
     "ConstraintDualStart",
     "ConstraintFunction",
@@ -640,6 +641,14 @@ class ForwardObjectiveValue(_ModelResult):
     """How the objective value moves (envelope theorem)."""
 
     __slots__ = ()
+
+
+@final
+class ConstraintDegeneracy(_ConstraintResult):
+    """Nonzero in the rows for which `DifferentiationStatus` is not EXACT: weakly active or dependent ones."""
+
+    __slots__ = ()
+    way = Way.DUAL
 
 
 @final

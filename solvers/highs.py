@@ -178,6 +178,15 @@ class HiGHS(Solver):
     def _grew(self) -> None:
         self._grown = True
 
+    def _passes_on(self) -> bool:
+        """Pass on new variables before a coefficient of theirs; if HiGHS refuses them, `optimize` will say so."""
+        try:
+            self._append()
+        except InvalidData:
+            self._restructured()
+            return False
+        return True
+
     def _append(self) -> None:
         """Pass on the variables and constraints that HiGHS has not seen."""
         store, handle, old = self.store, self._handle, self._n
@@ -275,6 +284,8 @@ class HiGHS(Solver):
         number = self.store.number(index)
         if number >= self._seen.get(kind, 0):
             return  # not passed on yet
+        if what is Change.COEFFICIENTS and self._grown and not self._passes_on():
+            return
         block, handle = self.store.block(kind), self._handle
         if kind[0] is VariableIndex:
             columns = self._columns(np.array([index.value]))
@@ -308,7 +319,7 @@ class HiGHS(Solver):
         self.sign = -1.0 if store.get(attr.ObjectiveSense()) == attr.ObjectiveSenseCode.MAX_SENSE else 1.0
         block = store.objective_block
         rows = Rows(np.zeros(1)) if block is None else block.all_rows()
-        P, self._q, r = objective_matrices(rows.scaled(np.array([self.sign])), self._columns, n)
+        P, self._q, self._r = objective_matrices(rows.scaled(np.array([self.sign])), self._columns, n)
         if P.nnz and self._discrete:
             raise UnsupportedObjective(
                 "HiGHS takes no quadratic objective together with integer or semicontinuous variables; "
@@ -316,7 +327,7 @@ class HiGHS(Solver):
             )
         self.check_convex(P, self.sign)
         self._check(self._handle.changeColsCost(n, np.arange(n, dtype=_INT), self._q), "objective")
-        self._handle.changeObjectiveOffset(r)
+        self._handle.changeObjectiveOffset(self._r)
         if P.nnz or (before is not None and before.nnz):
             L = sp.csc_array(sp.tril(P, format="csc"))
             outcome = self._handle.passHessian(n, L.nnz, 1, L.indptr.astype(_INT), L.indices.astype(_INT), L.data)
@@ -336,7 +347,9 @@ class HiGHS(Solver):
             raise
         if self._n == 0:
             lp = handle.getLp()
-            return empty_result(np.array(lp.row_lower_), np.array(lp.row_upper_))
+            result = empty_result(np.array(lp.row_lower_), np.array(lp.row_upper_))
+            result.objective = self.sign * self._r if result.x is not None else None
+            return result
         if self._discrete:
             starts = self.store.values_of(attr.VariablePrimalStart())
             columns = self._columns(np.array([v.value for v in starts], np.int64)).astype(_INT)
@@ -345,7 +358,12 @@ class HiGHS(Solver):
         limit = self.options.get("time_limit", self.store.get(_TIME_LIMIT))
         if limit is not None:
             handle.setOptionValue("time_limit", seconds + float(limit))  # HiGHS counts from the handle's creation
-        outcome = handle.run() if self._quick else self._interruptible.run()
+        try:
+            outcome = handle.run() if self._quick else self._interruptible.run()
+        except KeyboardInterrupt:
+            self._handle = None  # HiGHS remembers the interrupt
+            self._restructured()
+            raise
         if int(outcome) < 0 and "threads" in self.effective_options():
             handle.resetGlobalScheduler(True)  # threads are the process's; another model's number was in force
             self._interruptible.run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -12,14 +14,18 @@ from optangent.diffmodels.active_set import StandardForm, polish
 from optangent.diffmodels.weak_rows import is_unique, makes_unique
 
 
-def _form(P, c, A, b, zero_rows=0):
+def _form(P: Any, c: Any, A: Any, b: Any, zero_rows: Any = 0) -> Any:
     P = sp.csc_array(np.atleast_2d(np.asarray(P, dtype=float))) if not sp.issparse(P) else sp.csc_array(P)
     A = sp.csr_array(np.atleast_2d(np.asarray(A, dtype=float))) if not sp.issparse(A) else sp.csr_array(A)
     return StandardForm(P, np.asarray(c, dtype=float), A, np.asarray(b, dtype=float), zero_rows)
 
 
-def _random_program(rng, n=20, equalities=3, inequalities=30, rank=None, scaling=0.0):
-    """A program built backwards from a strictly complementary solution (x, y), with rows and columns scaled."""
+def _random_program(
+    rng: Any, n: Any = 20, equalities: Any = 3, inequalities: Any = 30, rank: Any = None, scaling: Any = 0.0
+) -> Any:
+    """A program built backwards from a strictly complementary solution (x, y), with rows and columns
+    scaled.
+    """
     M = rng.standard_normal((n, n if rank is None else rank))
     P = M @ M.T
     A = rng.standard_normal((equalities + inequalities, n))
@@ -39,8 +45,10 @@ def _random_program(rng, n=20, equalities=3, inequalities=30, rank=None, scaling
 
 @pytest.mark.parametrize("noise", [1e-9, 1e-6, 1e-3, 1e-1])
 @pytest.mark.parametrize("scaling", [0.0, 3.0], ids=["unit", "1e-3..1e3"])
-def test_answers_of_any_accuracy_end_exact(noise, scaling):
-    """From a relative perturbation of the solution, x and y end at the exact ones to 1e-9 in their own units."""
+def test_answers_of_any_accuracy_end_exact(noise: Any, scaling: Any) -> None:
+    """From a relative perturbation of the solution, x and y end at the exact ones to 1e-9 in their own
+    units.
+    """
     rng = np.random.default_rng(0)
     for _ in range(10):
         form, x, y = _random_program(rng, scaling=scaling)
@@ -53,7 +61,7 @@ def test_answers_of_any_accuracy_end_exact(noise, scaling):
         np.testing.assert_array_equal(solution.active[3:], y[3:] > 0)
 
 
-def test_no_start_at_all():
+def test_no_start_at_all() -> None:
     """From zeros the polish solves the program: quadratic, linear, degenerate or not unique."""
     rng = np.random.default_rng(1)
     for trial in range(60):
@@ -73,7 +81,7 @@ def test_no_start_at_all():
 
 
 @pytest.mark.parametrize("datum", ["P", "c", "A", "b"])
-def test_derivatives_against_central_differences(datum):
+def test_derivatives_against_central_differences(datum: Any) -> None:
     """Forward derivatives of x and y agree with central differences of exact re-solves to 1e-6."""
     rng = np.random.default_rng(2)
     form, x, y = _random_program(rng, rank=10)
@@ -85,7 +93,7 @@ def test_derivatives_against_central_differences(datum):
     dc, db = rng.standard_normal(n) * (datum == "c"), rng.standard_normal(m) * (datum == "b")
     dx, dy = solution.solve(-(dP @ x + dA.T @ y + dc), -(dA @ x - db))
 
-    def at(t):
+    def at(t: Any) -> Any:
         moved = polish(_form(form.P + t * dP, form.c + t * dc, form.A + t * dA, form.b + t * db, 3), x, y)
         assert moved.polished
         return moved
@@ -96,8 +104,10 @@ def test_derivatives_against_central_differences(datum):
         np.testing.assert_allclose(exact, difference / (2 * h), rtol=0, atol=1e-6 * (1 + np.abs(exact).max()))
 
 
-def test_adjoint_identity_and_many_seeds():
-    """Reverse mode is the same symmetric solve: <u, K^-1 v> = <v, K^-1 u> to 1e-12, and blocks equal columns."""
+def test_adjoint_identity_and_many_seeds() -> None:
+    """Reverse mode is the same symmetric solve: <u, K^-1 v> = <v, K^-1 u> to 1e-12, and blocks equal
+    columns.
+    """
     rng = np.random.default_rng(3)
     form, x, y = _random_program(rng)
     solution = polish(form, x, y)
@@ -114,8 +124,8 @@ def test_adjoint_identity_and_many_seeds():
     np.testing.assert_array_equal(one_y, alone_y[:, 0])
 
 
-def test_projection_on_the_half_line_at_the_kink():
-    """x = max(p, 0) at p = 0: weakly active; the row left out gives 1, kept by the basis gives 0."""
+def test_projection_on_the_half_line_at_the_kink() -> None:
+    """X = max(p, 0) at p = 0: weakly active; the row left out gives 1, kept by the basis gives 0."""
     form = _form([[1.0]], [0.0], [[-1.0]], [0.0])
     for start in (0.0, 1e-9, -1e-5, 1e-3):
         solution = polish(form, [start], [abs(start)])
@@ -127,15 +137,15 @@ def test_projection_on_the_half_line_at_the_kink():
         assert kept.solve([1.0])[0] == pytest.approx([0.0], abs=1e-15)
 
 
-def test_the_smallest_units_are_not_a_kink():
-    """x = max(p, 0) at p = 1e-9 and p = -1e-9 is differentiable: thresholds are relative to the data."""
+def test_the_smallest_units_are_not_a_kink() -> None:
+    """X = max(p, 0) at p = 1e-9 and p = -1e-9 is differentiable: thresholds are relative to the data."""
     for p, derivative in [(1e-9, 1.0), (-1e-9, 0.0)]:
         solution = polish(_form([[1.0]], [-p], [[-1.0]], [0.0]), [max(p, 0.0)], [max(-p, 0.0)])
         assert solution.status is Status.EXACT
         assert solution.solve([1.0])[0] == pytest.approx([derivative], abs=1e-15)
 
 
-def test_redundant_active_row():
+def test_redundant_active_row() -> None:
     """A constraint written twice, multipliers shared: dependent rows, dx is that of the single one."""
     P, c = np.eye(2), [0.0, 0.0]
     single = polish(_form(P, c, [[-1.0, -1.0]], [-1.0]), [0.5, 0.5], [0.5])
@@ -146,8 +156,10 @@ def test_redundant_active_row():
         np.testing.assert_allclose(double.solve(r)[0], single.solve(r)[0], rtol=0, atol=1e-15)
 
 
-def test_duplicated_equality():
-    """Equality rows that repeat another: dependent rows, the minimum-norm multiplier derivative is shared equally."""
+def test_duplicated_equality() -> None:
+    """Equality rows that repeat another: dependent rows, the minimum-norm multiplier derivative is shared
+    equally.
+    """
     form = _form(np.eye(2), [1.0, 2.0], [[1.0, 1.0], [1.0, 1.0]], [1.0, 1.0], zero_rows=2)
     solution = polish(form, [1.0, 0.0], [0.0, 0.0])
     assert solution.polished and solution.status is Status.DEPENDENT_ROWS
@@ -157,8 +169,10 @@ def test_duplicated_equality():
 
 
 @pytest.mark.parametrize("extra", [1, 2, 3])
-def test_vertex_with_extra_rows(extra):
-    """More rows than variables at a vertex with positive multipliers: x does not move with c, and says why."""
+def test_vertex_with_extra_rows(extra: Any) -> None:
+    """More rows than variables at a vertex with positive multipliers: x does not move with c, and says
+    why.
+    """
     A = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 2.0], [2.0, 1.0]])[: 2 + extra]
     y = np.full(2 + extra, 0.5)
     form = _form(np.zeros((2, 2)), -A.T @ y, A, A @ [1.0, 1.0])
@@ -174,9 +188,9 @@ def test_vertex_with_extra_rows(extra):
     np.testing.assert_allclose(vertex.solve([0.0, 0.0], np.arange(2.0 + extra))[0], [0.0, 1.0], atol=1e-15)
 
 
-def test_unique_vertex_whose_weak_rows_are_needed():
+def test_unique_vertex_whose_weak_rows_are_needed() -> None:
     """Both weakly active rows block the free direction from either side: x is unique, one of them is kept."""
-    # min -x1 with x1 <= 0, and x2 <= x1-independent 0, -x2 <= 0: the multipliers of the last two are zero.
+    # min -x1 with x1 <= 0, x2 <= 0 and -x2 <= 0: the multipliers of the last two are zero.
     form = _form(np.zeros((2, 2)), [-1.0, 0.0], [[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], np.zeros(3))
     solution = polish(form, [0.0, 0.0], [1.0, 0.0, 0.0])
     assert solution.status is Status.WEAKLY_ACTIVE
@@ -184,7 +198,7 @@ def test_unique_vertex_whose_weak_rows_are_needed():
     assert np.isfinite(solution.solve([1.0, 1.0], [1.0, 1.0, 1.0])[0]).all()
 
 
-def test_optimal_edge():
+def test_optimal_edge() -> None:
     """A linear program with an optimal edge is not unique, whether the answer is inside it or at its end."""
     form = _form(np.zeros((2, 2)), [-1.0, 0.0], [[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], [1.0, 1.0, 1.0])
     inside = polish(form, [1.0 + 1e-9, 0.3], [1.0, 0.0, 0.0])
@@ -197,8 +211,10 @@ def test_optimal_edge():
     np.testing.assert_allclose(at_basis.solve([0.0, 1.0], [1.0, 1.0, 0.0])[0], [1.0, 1.0], atol=1e-15)
 
 
-def test_singular_reduced_hessian():
-    """A quadratic flat along one direction: not unique, the answer keeps its place there, the derivative is least."""
+def test_singular_reduced_hessian() -> None:
+    """A quadratic flat along one direction: not unique, the answer keeps its place there, the derivative is
+    least.
+    """
     form = _form([[1.0, 1.0], [1.0, 1.0]], [-2.0, -2.0], np.zeros((0, 2)), [])
     solution = polish(form, [1.7, 0.301], [])
     assert solution.status is Status.NONUNIQUE and solution.polished
@@ -206,7 +222,7 @@ def test_singular_reduced_hessian():
     np.testing.assert_allclose(solution.solve([1.0, 0.0])[0], [0.25, 0.25], rtol=0, atol=1e-15)
 
 
-def test_empty_active_set_and_everything_active():
+def test_empty_active_set_and_everything_active() -> None:
     """No active row gives P^-1; as many independent active rows as variables give A^-1."""
     P, A = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[-1.0, 0.5], [0.0, -1.0]])
     free = polish(_form(P, [-1.0, -1.0], A, [5.0, 5.0]), [0.0, 0.0], [0.0, 0.0])
@@ -217,7 +233,7 @@ def test_empty_active_set_and_everything_active():
     np.testing.assert_allclose(full.solve(np.zeros((2, 2)), np.eye(2))[0], np.linalg.inv(A), atol=1e-15)
 
 
-def test_failure_is_told():
+def test_failure_is_told() -> None:
     """An infeasible program cannot be polished: finite point, its residuals, and `polished` false."""
     form = _form(np.eye(1), [0.0], [[1.0], [-1.0]], [-1.0, -1.0])
     solution = polish(form, [0.0], [1.0, 1.0])
@@ -227,7 +243,15 @@ def test_failure_is_told():
     assert np.isfinite(solution.solve([1.0])[0]).all()
 
 
-def test_polish_is_repeatable():
+def test_a_failed_solver_answers_nan() -> None:
+    """NaN in the given point is no obstacle: the program is solved from zeros."""
+    form = _form(np.eye(2), [-3.0, 1.0], [[1.0, 0.0], [0.0, -1.0]], [1.0, 0.0])
+    solution = polish(form, [np.nan, 1.0], [np.inf, np.nan])
+    assert solution.polished
+    np.testing.assert_allclose(solution.x, [1.0, 0.0], rtol=0, atol=1e-15)
+
+
+def test_polish_is_repeatable() -> None:
     """The same input gives the same bits, also where the system is singular."""
     rng = np.random.default_rng(4)
     form, x, y = _random_program(rng, n=12, inequalities=10, rank=2)
@@ -238,8 +262,10 @@ def test_polish_is_repeatable():
     np.testing.assert_array_equal(first.solve(r)[0], second.solve(r)[0])
 
 
-def test_uniqueness_criteria_agree():
-    """The small criterion (a basis of directions) and the sparse one (a linear program) give the same answers."""
+def test_uniqueness_criteria_agree() -> None:
+    """The small criterion (a basis of directions) and the sparse one (a linear program) give the same
+    answers.
+    """
     rng = np.random.default_rng(5)
     answers = set()
     for _ in range(60):
@@ -253,7 +279,7 @@ def test_uniqueness_criteria_agree():
     assert answers == {True, False}
 
 
-def _schedule(T, rng):
+def _schedule(T: Any, rng: Any) -> Any:
     """A T-step tracking problem with ramp and capacity limits, and its forecast-like target."""
     t = np.arange(T)
     target = 1.5 + np.sin(2 * np.pi * t / 24) + 0.4 * rng.standard_normal(T)
@@ -264,8 +290,10 @@ def _schedule(T, rng):
     return _form(2 * eye, -2 * target, A, b)
 
 
-def test_ten_thousand_steps():
-    """A long schedule, known nowhere near exactly: solved, and its gradient is the exact active-set one to 1e-12."""
+def test_ten_thousand_steps() -> None:
+    """A long schedule, known nowhere near exactly: solved, and its gradient is the exact active-set one to
+    1e-12.
+    """
     T = 10_000
     form = _schedule(T, np.random.default_rng(6))
     exact = polish(form, np.full(T, 1.5), np.zeros(form.b.size))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -11,7 +13,7 @@ from optangent.modelkit.convexity import is_positive_semidefinite
 _BOTH = pytest.mark.parametrize("make", [np.asarray, sp.csc_array], ids=["dense", "sparse"])
 
 
-def _rotated(eigenvalues, seed=0):
+def _rotated(eigenvalues: Any, seed: Any = 0) -> Any:
     rng = np.random.default_rng(seed)
     Q = np.linalg.qr(rng.standard_normal((len(eigenvalues),) * 2))[0]
     P = (Q * eigenvalues) @ Q.T
@@ -19,7 +21,7 @@ def _rotated(eigenvalues, seed=0):
 
 
 @_BOTH
-def test_accepts_rank_deficient_products(make):
+def test_accepts_rank_deficient_products(make: Any) -> None:
     """M M' of low rank has eigenvalues of either sign at rounding level and is semidefinite."""
     rng = np.random.default_rng(1)
     for n, rank in [(1, 1), (5, 2), (40, 7), (300, 100)]:
@@ -29,7 +31,7 @@ def test_accepts_rank_deficient_products(make):
 
 @_BOTH
 @pytest.mark.parametrize("n", [2, 30, 250])
-def test_refuses_a_small_negative_eigenvalue(make, n):
+def test_refuses_a_small_negative_eigenvalue(make: Any, n: Any) -> None:
     """An eigenvalue -1e-5 in a matrix of norm one is refused, rotated or not."""
     eigenvalues = np.linspace(0.0, 1.0, n)
     eigenvalues[0] = -1e-5
@@ -40,7 +42,7 @@ def test_refuses_a_small_negative_eigenvalue(make, n):
 
 
 @_BOTH
-def test_does_not_depend_on_units(make):
+def test_does_not_depend_on_units(make: Any) -> None:
     """Scaling rows and columns together changes neither answer."""
     rng = np.random.default_rng(2)
     units = 10.0 ** rng.uniform(-3, 3, 6)
@@ -52,7 +54,7 @@ def test_does_not_depend_on_units(make):
 
 
 @_BOTH
-def test_hand_made_matrices(make):
+def test_hand_made_matrices(make: Any) -> None:
     """Zero, empty, indefinite with zero diagonal, concave, and not finite."""
     assert is_positive_semidefinite(make(np.zeros((3, 3))))
     assert is_positive_semidefinite(make(np.eye(3)))
@@ -62,12 +64,12 @@ def test_hand_made_matrices(make):
     assert not is_positive_semidefinite(make(np.array([[1.0, 0.0], [0.0, np.nan]])))
 
 
-def test_empty_matrix():
+def test_empty_matrix() -> None:
     """The function of no variables is convex."""
     assert is_positive_semidefinite(np.zeros((0, 0)))
 
 
-def test_large_sparse():
+def test_large_sparse() -> None:
     """A second-difference matrix of 100,000 rows is accepted, and refused after a small negative shift."""
     n = 100_000
     P = sp.diags_array([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1], format="csc")
@@ -76,7 +78,7 @@ def test_large_sparse():
     assert not is_positive_semidefinite(P - 0.01 * sp.eye_array(n, format="csc"))
 
 
-def test_refuses_a_rectangle():
+def test_refuses_a_rectangle() -> None:
     """A matrix that is not square is an error of the caller."""
     with pytest.raises(ValueError, match="square"):
         is_positive_semidefinite(np.zeros((2, 3)))

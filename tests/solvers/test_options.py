@@ -1,0 +1,296 @@
+"""Options, limits, starts, basis statuses, missing libraries and third-party solvers."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optangent as ot
+from optangent.modelkit.functions import VariableIndex
+
+SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "Clarabel")]
+EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
+CLOSE_NAMES = {"HiGHS": ("time_limt", "time_limit"), "OSQP": ("eps_ab", "eps_abs"), "Clarabel": ("tol_fes", "tol_feas")}
+ITERATIONS = {"HiGHS": ("simplex_iteration_limit", 1), "OSQP": ("max_iter", 2), "Clarabel": ("max_iter", 2)}
+WRONG = {"HiGHS": ("presolve", "perhaps"), "OSQP": ("max_iter", "many"), "Clarabel": ("max_iter", "many")}
+
+
+def random_lp(solver: Any, rows: int = 60, columns: int = 80, integer: bool = False) -> tuple[Any, Any]:
+    """A packing problem behind bridges; hard when integer."""
+    rng = np.random.default_rng(3)
+    A = rng.uniform(0, 1, (rows, columns))
+    model = ot.BridgeOptimizer(solver)
+    v = model.add_variables(columns)
+    model.add_constraints(v, [ot.Interval(0, 1)] * columns)
+    if integer:
+        model.add_constraints(v, [ot.Integer()] * columns)
+    model.add_constraints(A @ v, [ot.LessThan(b) for b in A.sum(1) * 0.3])
+    model.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MAX_SENSE)
+    model.set(ot.ObjectiveFunction(), rng.uniform(0.5, 1.5, columns) @ v)
+    return model, v
+
+
+@EVERY
+def test_unknown_option_suggests_a_known_one(solver: Any) -> None:
+    """A misspelt option raises, naming what is close, from the constructor and from `set`."""
+    wrong, right = CLOSE_NAMES[solver.name]
+    with pytest.raises(ot.UnsupportedAttribute, match=f"Did you mean .*'{right}'"):
+        solver(**{wrong: 1.0})
+    model = solver()
+    with pytest.raises(ot.UnsupportedAttribute, match=right):
+        model.set(ot.RawOptimizerAttribute(wrong), 1.0)
+    assert not model.supports(ot.RawOptimizerAttribute(wrong))
+    assert model.supports(ot.RawOptimizerAttribute(right))
+
+
+@EVERY
+def test_refused_value_keeps_the_old_one(solver: Any) -> None:
+    """A value of the wrong type raises at once, and the model solves as before."""
+    name, value = WRONG[solver.name]
+    model, _ = random_lp(solver())
+    with pytest.raises(ot.InvalidData, match=name):
+        model.set(ot.RawOptimizerAttribute(name), value)
+    assert model.get(ot.RawOptimizerAttribute(name)) is None
+    model.optimize()
+    assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMAL
+
+
+@EVERY
+def test_iteration_limit(solver: Any) -> None:
+    """An option given by the library's name arrives: few iterations end with ITERATION_LIMIT, then the limit is lifted."""
+    name, value = ITERATIONS[solver.name]
+    options = {name: value} | ({"presolve": "off", "solver": "simplex"} if solver.name == "HiGHS" else {})
+    inner = solver(**options)
+    model, v = random_lp(inner)
+    assert model.get(ot.RawOptimizerAttribute(name)) == value
+    model.optimize()
+    assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.ITERATION_LIMIT
+    assert model.get(ot.PrimalStatus()) != ot.ResultStatusCode.FEASIBLE_POINT or solver.name == "HiGHS"
+    model.set(ot.RawOptimizerAttribute(name), 100_000)
+    model.optimize()
+    assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMAL
+    counts = ot.SimplexIterations() if solver.name == "HiGHS" else ot.BarrierIterations()
+    assert model.get(counts) > value
+    assert 0 < model.get(ot.SolveTimeSec()) < 5
+
+
+@EVERY
+def test_silent_by_default(solver: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing is printed, unless Silent is switched off."""
+    model, _ = random_lp(solver())
+    assert model.get(ot.Silent()) is True
+    model.optimize()
+    assert capfd.readouterr() == ("", "")
+    model.set(ot.Silent(), False)
+    model.optimize()
+    assert len(capfd.readouterr().out) > 100
+
+
+@EVERY
+@pytest.mark.parametrize("value", [-1.0, "long", float("nan")])
+def test_senseless_common_options(solver: Any, value: Any) -> None:
+    """A time limit that is no number of seconds is refused in words, whichever the solver."""
+    model = solver()
+    with pytest.raises(ot.InvalidData, match="number of seconds"):
+        model.set(ot.TimeLimitSec(), value)
+    assert model.get(ot.TimeLimitSec()) is None
+
+
+@EVERY
+def test_threads(solver: Any) -> None:
+    """NumberOfThreads is taken where it is declared, changed between solves, and refused in words elsewhere."""
+    model, _ = random_lp(solver())
+    if not model.supports(ot.NumberOfThreads()):
+        assert solver.name == "OSQP"
+        with pytest.raises(ot.UnsupportedAttribute, match="OSQP"):
+            model.set(ot.NumberOfThreads(), 2)
+        return
+    for threads in (1, 2, None):
+        model.set(ot.NumberOfThreads(), threads)
+        model.optimize()
+        assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMAL
+    with pytest.raises(ot.InvalidData, match="whole number"):
+        model.set(ot.NumberOfThreads(), 0)
+
+
+@EVERY
+def test_time_limit(solver: Any) -> None:
+    """A limit that has run out gives TIME_LIMIT, never OPTIMAL, and a later solve without it succeeds."""
+    size = {"rows": 250, "columns": 300, "integer": True} if solver.name == "HiGHS" else {}
+    model, _ = random_lp(solver(), **size)
+    model.set(ot.TimeLimitSec(), 0.3 if solver.name == "HiGHS" else 1e-6)
+    start = time.perf_counter()
+    model.optimize()
+    assert time.perf_counter() - start < 2.3
+    assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.TIME_LIMIT
+    if solver.name == "HiGHS":
+        assert model.get(ot.PrimalStatus()) == ot.ResultStatusCode.FEASIBLE_POINT  # the incumbent
+        assert model.get(ot.ObjectiveBound()) >= model.get(ot.ObjectiveValue())
+        assert model.get(ot.RelativeGap()) > 0
+        return
+    model.set(ot.TimeLimitSec(), None)
+    model.optimize()
+    assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMAL
+
+
+def test_highs_time_limit_is_for_each_solve() -> None:
+    """HiGHS counts time from the handle's creation; a limit holds for each solve nevertheless."""
+    model, _ = random_lp(ot.solvers.HiGHS(), rows=250, columns=300, integer=True)
+    model.set(ot.TimeLimitSec(), 0.3)
+    for _ in range(2):
+        model.optimize()
+        assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.TIME_LIMIT
+        assert model.get(ot.SolveTimeSec()) > 0.25
+
+
+@pytest.mark.parametrize("solver", [ot.solvers.HiGHS, ot.solvers.OSQP], ids=lambda s: s.name)
+def test_interrupt(solver: Any) -> None:
+    """Ctrl-C in a long solve raises KeyboardInterrupt soon, and the model is usable afterwards."""
+    if solver is ot.solvers.HiGHS:
+        model, _ = random_lp(solver(), rows=250, columns=300, integer=True)
+    else:
+        model, _ = random_lp(solver(eps_abs=1e-300, eps_rel=1e-300, max_iter=10**8, polishing=False))
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.4, signal.raise_signal, [signal.SIGINT])
+    try:
+        start = time.perf_counter()
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            model.optimize()
+            time.sleep(5)  # if the signal comes between the solve and here
+        assert 0.3 < time.perf_counter() - start < 2.4
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, before)
+    assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMIZE_NOT_CALLED
+    model.set(ot.TimeLimitSec(), 0.05)
+    model.optimize()
+    assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.TIME_LIMIT
+
+
+def test_highs_integer_start() -> None:
+    """A start reaches branch and bound: with no time to search, its objective is that of the start or better."""
+    inner = ot.solvers.HiGHS()
+    model, v = random_lp(inner, rows=250, columns=300, integer=True)
+    model.set(ot.TimeLimitSec(), 0.0)
+    model.set(ot.VariablePrimalStart(), v, np.zeros(300))
+    model.set(ot.VariablePrimalStart(), v[7], 1.0)
+    model.optimize()
+    assert model.get(ot.PrimalStatus()) == ot.ResultStatusCode.FEASIBLE_POINT
+    assert model.get(ot.VariablePrimal(), v[7]) == pytest.approx(1.0)
+
+
+def test_osqp_starts() -> None:
+    """Started at the solution with its duals, OSQP stops at its first check."""
+    def build() -> tuple[Any, Any, Any]:
+        rng = np.random.default_rng(5)
+        model = ot.solvers.OSQP(polishing=False)
+        v = model.add_variables(20)
+        c = model.add_constraints(rng.normal(size=(12, 20)) @ v, [ot.LessThan(-0.5)] * 12)
+        model.set(ot.ObjectiveFunction(), v @ v + rng.normal(size=20) @ v)
+        return model, v, c
+
+    cold, v, c = build()
+    cold.optimize()
+    warm, w, d = build()
+    warm.set(ot.VariablePrimalStart(), w, cold.get(ot.VariablePrimal(), v))
+    for index, value in zip(d, cold.get(ot.ConstraintDual(), c), strict=True):
+        warm.set(ot.ConstraintDualStart(), index, value)
+    warm.optimize()
+    assert warm.get(ot.BarrierIterations()) <= 25 < cold.get(ot.BarrierIterations())
+
+
+def test_highs_basis_statuses() -> None:
+    """The basis tells where variables, bounds and rows stand; interior point without crossover has none, in words."""
+    code = ot.BasisStatusCode
+    model = ot.solvers.HiGHS()
+    v = model.add_variables(2)
+    b = model.add_constraint(v[0], ot.GreaterThan(0.0))
+    model.add_constraint(v[1], ot.GreaterThan(0.0))
+    c = model.add_constraint(1.0 * v[0] + v[1], ot.GreaterThan(1.0))
+    d = model.add_constraint(1.0 * v[0], ot.LessThan(9.0))
+    model.set(ot.ObjectiveFunction(), 1.0 * v[0] + 2.0 * v[1])
+    model.optimize()
+    assert model.get(ot.VariableBasisStatus(), v) == [code.BASIC, code.NONBASIC_AT_LOWER]
+    assert model.get(ot.ConstraintBasisStatus(), [b, c, d]) == [code.BASIC, code.NONBASIC_AT_LOWER, code.BASIC]
+    model.set(ot.RawOptimizerAttribute("solver"), "ipm")
+    model.set(ot.RawOptimizerAttribute("run_crossover"), "off")
+    model.set(ot.RawOptimizerAttribute("presolve"), "off")
+    model.modify(ot.ObjectiveFunction(), ot.ScalarCoefficientChange(v[1], 0.5))
+    model.optimize()
+    assert model.get(ot.ObjectiveValue()) == pytest.approx(0.5, abs=1e-5)
+    with pytest.raises(ot.UnsupportedAttribute, match="simplex"):
+        model.get(ot.VariableBasisStatus(), v[0])
+
+
+def test_highs_refuses_what_it_cannot_do() -> None:
+    """Mixed-integer quadratic programs and wide semicontinuous variables are refused in a sentence; then go on."""
+    model = ot.solvers.HiGHS()
+    v = model.add_variables(2)
+    integer = model.add_constraint(v[0], ot.Integer())
+    model.set(ot.ObjectiveFunction(), v @ v - 3.0 * v[0])
+    with pytest.raises(ot.UnsupportedObjective, match="drop the integrality"):
+        model.optimize()
+    model.delete(integer)
+    model.optimize()
+    assert model.get(ot.VariablePrimal(), v[0]) == pytest.approx(1.5)
+    wide = model.add_constraint(v[1], ot.Semicontinuous(1.0, 1e7))
+    model.set(ot.ObjectiveFunction(), 1.0 * v[1])
+    with pytest.raises(ot.InvalidData, match=r"Semicontinuous\(1\.0, 1e\+07\)|Semicontinuous\(1\.0, 10000000\.0\)"):
+        model.optimize()
+    model.set(ot.ConstraintSet(), wide, ot.Semicontinuous(1.0, 1e4))
+    model.optimize()
+    assert model.get(ot.ObjectiveValue()) == 0.0
+
+
+@pytest.mark.parametrize(("library", "solver"), [("highspy", "HiGHS"), ("osqp", "OSQP"), ("clarabel", "Clarabel")])
+def test_missing_library(library: str, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the library the wrapper can be imported and built; solving says what to install."""
+    original = importlib.import_module
+
+    def without(name: str, package: str | None = None) -> Any:
+        if name == library:
+            raise ImportError(f"No module named {name!r}")
+        return original(name, package)
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    model = getattr(ot.solvers, solver)()
+    model.add_variable()
+    with pytest.raises(ot.MissingDependency, match=f"pip install {library}"):
+        model.optimize()
+    with pytest.raises(ot.MissingDependency, match=f"pip install {library}"):
+        getattr(ot.solvers, solver)(max_iter=3)
+
+
+def test_third_party_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solver under the entry-point group is an attribute of `ot.solvers`; other names list what there is."""
+    point = importlib.metadata.EntryPoint("Mine", "collections:OrderedDict", "optangent.solvers")
+    monkeypatch.setattr(ot.solvers, "_third_party", lambda: {"Mine": point})
+    assert ot.solvers.Mine.__name__ == "OrderedDict"
+    assert "Mine" in dir(ot.solvers)
+    with pytest.raises(AttributeError, match="Clarabel, HiGHS, Mine, OSQP"):
+        _ = ot.solvers.Gurobi
+    assert not hasattr(ot.solvers, "__wrapped__")
+
+
+@EVERY
+def test_kinds_not_taken(solver: Any) -> None:
+    """A wrapper by itself refuses what it does not declare, names the kind, and stays usable."""
+    model = solver()
+    v = model.add_variables(1)
+    with pytest.raises(ot.UnsupportedConstraint, match="use it through ot.Model"):
+        model.add_constraint(v, ot.Nonpositives(1))
+    with pytest.raises(ot.UnsupportedObjective, match="VariableIndex"):
+        model.set(ot.ObjectiveFunction(), v[0])
+    assert not model.supports_constraint(VariableIndex, ot.Parameter)
+    model.set(ot.ObjectiveFunction(), v[0] * v[0])
+    model.optimize()
+    assert model.get(ot.ObjectiveValue()) == pytest.approx(0.0, abs=1e-9)
