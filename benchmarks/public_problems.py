@@ -2,9 +2,9 @@
 
     python benchmarks/public_problems.py DATA_FOLDER [--tolerance 1e-6] [--only NAME]
 
-The folder holds ``index.json`` and one ``.npz`` a problem (CSC arrays of ``P`` and ``A``, vectors ``q, l, u, r``):
-minimize ½ xᵀPx + qᵀx + r subject to l <= Ax <= u. Ends with 1 unless on each problem at least two solvers
-reach the optimum, or say that it is infeasible when it is.
+The folder holds ``index.json`` and one ``.npz`` a problem (CSC arrays of ``P`` and ``A``, vectors q, l, u, r):
+minimize ½ xᵀPx + qᵀx + r subject to l <= Ax <= u. The exit code is 1
+unless on each problem at least two solvers reach the optimum, or call it infeasible when it is.
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def main() -> int:
                 good += status == "OPTIMAL" and error <= arguments.tolerance
             else:
                 good += status == "INFEASIBLE"
-            print(
-                f"{entry['name']:16}{solver.name:10}{status:18}{error:11.1e}{primal:9.0e}{dual:9.0e}{seconds:9.3f}"
-            )
+            print(f"{entry['name']:16}{solver.name:10}{status:18}{error:11.1e}{primal:9.0e}{dual:9.0e}{seconds:9.3f}")
         if good < 2:
             missed.append(entry["name"])
     print(f"fewer than two solvers right on: {', '.join(missed) or 'none'}")

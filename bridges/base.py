@@ -1,19 +1,19 @@
 """What a bridge is: matrices, declared once.
 
-A bridge replaces ``f in S`` by constraints ``A f + B u + c in S2`` with extra free variables u. The numbers θ of
-the set (bounds, right-hand sides; row-major, one row of numbers a row of f) enter linearly: ``c = C θ + c0`` and
-the target's own numbers ``θ2 = N θ + n0``. These matrices are a `Target`; a `Lift` is the targets together, for
-one constraint. A block of k constraints of one shape is ``kron(I_k, ·)`` of it. How everything travels
+A bridge replaces ``f in S`` by constraints ``A f + B u + c in S2`` with extra free variables u. The numbers θ
+of the set (bounds, right-hand sides; row-major, one row of numbers a row of f) enter linearly: ``c = C θ + c0``
+and the target's own numbers ``θ2 = N θ + n0``. These matrices are a `Target`; a `Lift` is the targets together,
+for one constraint. A block of k constraints of one shape is ``kron(I_k, ·)`` of it. How everything travels
 (DESIGN, section 3) follows from the matrices and is written once, in `nodes`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
 import scipy.sparse as sp
@@ -33,9 +33,10 @@ from ..modelkit.indices import Kind
 from ..modelkit.rows import FloatArray, IntArray
 from ..modelkit.sets import Set
 
-__all__ = ["REGISTRY", "Bridge", "Lift", "Target", "affine", "identity", "scalar_of", "vector_of"]
+__all__ = ["REGISTRY", "Bridge", "Lift", "Target", "affine", "grouped", "identity", "scalar_of", "vector_of"]
 
-Matrix = sp.csr_array
+Matrix: TypeAlias = Any
+"""A `csr_array`."""
 
 
 def identity(m: int, factor: float = 1.0) -> Matrix:
@@ -117,6 +118,12 @@ class Target:
         out = np.zeros((len(numbers), self.p * width)) if self.N is None else kron(self.N, numbers)
         return out if self.n0 is None else out + self.n0
 
+    @cached_property
+    def is_membership(self) -> bool:
+        """Whether this is ``u in S2`` for the extra variables u alone, which can then be made in S2 at once."""
+        plain = self.kind[0] is VectorOfVariables and not self.A.nnz and self.C is None and self.c0 is None
+        return plain and self.B is not None and (identity(self.p) != self.B).nnz == 0
+
 
 def kron(M: Matrix, values: FloatArray) -> FloatArray:
     """Apply M to each row of an array: (k, columns of M) to (k, rows of M)."""
@@ -137,31 +144,44 @@ class Lift:
 
     targets: tuple[Target, ...]
     extra: int = 0
-    _cache: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def dual_inverse(self) -> Matrix:
-        """A right inverse of the duals' way up with ``Bᵀ W2 y2 = 0``: all targets' duals from the source's."""
-        adjoint = sp.hstack([t.adjoint for t in self.targets]).tocsr()
+    def _dual_system(self) -> tuple[Matrix, Callable[[FloatArray], FloatArray]]:
+        """The duals' way up above ``Bᵀ W2``, M of shape (m + extra, sum of p), and the solver of ``M Mᵀ``."""
+        blocks = [[t.adjoint for t in self.targets]]
         if self.extra:
             balance = []
             for t in self.targets:
                 Bt = sp.csr_array((self.extra, t.p)) if t.B is None else t.B.T
                 balance.append(Bt if t.target_weights is None else Bt * t.target_weights[None, :])
-            system = sp.vstack([adjoint, sp.hstack(balance)]).tocsc()
-        else:
-            system = adjoint.tocsc()
-        # minimum norm: y2 = Mᵀ (M Mᵀ)⁻¹ [y; 0]
-        gram = sp.csc_array(system @ system.T)
-        right = sp.csc_array(
-            (np.ones(adjoint.shape[0]), (np.arange(adjoint.shape[0]),) * 2),
-            shape=(system.shape[0], adjoint.shape[0]),
-        )
-        if gram.nnz == gram.shape[0] and (gram.indices == np.arange(gram.shape[0])).all():
-            solved = sp.csc_array(sp.diags_array(1.0 / gram.diagonal()) @ right)
-        else:
-            solved = sp.csc_array(spla.spsolve(gram, right))
-        return sp.csr_array(system.T @ solved)
+            blocks.append(balance)
+        M = sp.csr_array(sp.vstack([sp.hstack(row) for row in blocks]))
+        gram = sp.csc_array(M @ M.T)
+        diagonal = gram.diagonal()
+        if gram.nnz == np.count_nonzero(diagonal):
+            return M, lambda right: right / diagonal[:, None]
+        return M, spla.splu(gram).solve
+
+    def dual_start(self, dual: FloatArray) -> FloatArray:
+        """The least duals of all targets, (k, sum of p), that give those of the source, (k, m), on their way up.
+
+        They balance the extra variables: ``Bᵀ W2 y2 = 0``.
+        """
+        if not self.targets:
+            return np.zeros((len(dual), 0))
+        M, solve = self._dual_system
+        right = np.zeros((M.shape[0], len(dual)))
+        right[: dual.shape[1]] = dual.T
+        start: FloatArray = (M.T @ solve(right)).T
+        return start
+
+
+def grouped(keys: Sequence[Hashable]) -> list[IntArray]:
+    """Positions of equal keys, in order of first occurrence."""
+    found: dict[Hashable, list[int]] = {}
+    for item, key in enumerate(keys):
+        found.setdefault(key, []).append(item)
+    return [np.array(items) for items in found.values()]
 
 
 REGISTRY: list[Bridge] = []
@@ -182,7 +202,7 @@ class Bridge(ABC):
 
     @abstractmethod
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
-        """The kinds of constraint that stand in for one of this kind; None where the bridge does not apply."""
+        """The kinds of constraint that stand in for one of this kind; None where the bridge is none for it."""
 
     @abstractmethod
     def lift(self, function_type: type[Function], example: Set) -> Lift:
@@ -194,16 +214,13 @@ class Bridge(ABC):
 
     def groups(self, sets: SetBlock) -> list[IntArray]:
         """The items of a block, grouped."""
-        if sets.shapes is None or len(set(sets.shapes)) == 1:
+        if sets.shapes is None or sets.shapes.count(sets.shapes[0]) == sets.count:
             return [np.arange(sets.count)]
-        keys: dict[Hashable, list[int]] = {}
-        for item, shape in enumerate(sets.shapes):
-            keys.setdefault(shape, []).append(item)
-        return [np.array(items) for items in keys.values()]
+        return grouped(sets.shapes)
 
     def dual_start(self, lift: Lift, dual: FloatArray) -> FloatArray:
-        """Duals of all targets, (k, sum of p), from those of the source, (k, m); least squares by default."""
-        return kron(lift.dual_inverse, dual)
+        """Duals of all targets, (k, sum of p), from those of the source, (k, m); the least ones by default."""
+        return lift.dual_start(dual)
 
     def __repr__(self) -> str:
         return type(self).__name__

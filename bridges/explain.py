@@ -40,7 +40,7 @@ def print_bridges(model: Any, file: TextIO | None = None) -> None:
     for layer in layers:
         print(f"{_name(layer)}:", file=out)
         for kind in layer.store.kinds() or kinds:
-            for line in layer.graph.path(kind):
+            for line in layer.path(kind):
                 print("  " + line, file=out)
 
 

@@ -11,10 +11,28 @@ import math
 from collections.abc import Callable, Sequence
 from typing import final
 
+from ..modelkit.functions import (
+    Function,
+    ScalarAffineFunction,
+    ScalarQuadraticFunction,
+    VariableIndex,
+    VectorAffineFunction,
+    VectorOfVariables,
+    VectorQuadraticFunction,
+)
 from ..modelkit.indices import Kind, describe_kind
 from .base import Bridge
 
 __all__ = ["BridgeGraph"]
+
+_WORDS: dict[type[Function], str] = {
+    VariableIndex: "a plain variable",
+    VectorOfVariables: "plain variables",
+    ScalarAffineFunction: "an affine function",
+    VectorAffineFunction: "affine functions",
+    ScalarQuadraticFunction: "a quadratic function",
+    VectorQuadraticFunction: "quadratic functions",
+}
 
 
 @final
@@ -41,8 +59,14 @@ class BridgeGraph:
         return self._cost[kind]
 
     def bridge(self, kind: Kind) -> Bridge | None:
-        """The first bridge on the cheapest path; None where the inner model takes the kind itself."""
-        return self._choice.get(kind) if self.cost(kind) else None
+        """The first bridge on the cheapest path; None where the inner model takes the kind, or nothing does."""
+        self.cost(kind)
+        return self._choice.get(kind)
+
+    def is_native(self, kind: Kind) -> bool:
+        """Whether the inner model takes the kind itself."""
+        self.cost(kind)
+        return kind not in self._edges
 
     def _explore(self, start: Kind) -> None:
         new, stack = [], [start]
@@ -50,10 +74,11 @@ class BridgeGraph:
             kind = stack.pop()
             if kind in self._cost:
                 continue
-            self._cost[kind] = 0.0 if self._native(kind) else math.inf
-            new.append(kind)
-            if self._cost[kind] == 0.0:
+            if self._native(kind):
+                self._cost[kind] = 0.0
                 continue
+            self._cost[kind] = math.inf
+            new.append(kind)
             self._edges[kind] = []
             for bridge in self._bridges:
                 reached = bridge.reach(*kind)
@@ -64,35 +89,57 @@ class BridgeGraph:
         while improved:
             improved = False
             for kind in new:
-                for bridge, reached in self._edges.get(kind, ()):
+                for bridge, reached in self._edges[kind]:
                     cost = bridge.cost + sum(self._cost[k] for k in reached)
                     if cost < self._cost[kind]:
                         self._cost[kind], self._choice[kind] = cost, bridge
                         improved = True
 
+    # ------------------------------------------------------------------ in words
     def path(self, kind: Kind, indent: str = "") -> list[str]:
         """The chosen bridges from a kind down, a line each."""
         name = indent + describe_kind(kind)
-        if self.cost(kind) == 0.0:
-            return [f"{name}  (native)"]
-        bridge = self._choice.get(kind)
+        bridge = self.bridge(kind)
         if bridge is None:
-            return [f"{name}  (unreachable)"]
+            return [f"{name}  ({'native' if self.is_native(kind) else 'unreachable'})"]
         lines = [f"{name}  by {bridge!r}, cost {self.cost(kind):g}"]
         for reached in bridge.reach(*kind) or ():
             lines += self.path(reached, indent + "    ")
         return lines
 
-    def missing(self, kind: Kind) -> str:
-        """Why a kind cannot be reached: the path that fails for the fewest kinds, in words."""
+    def missing(self, kind: Kind, name: str = "the model below") -> str:
+        """Why a kind cannot be reached: the shortest path of bridges to a kind that no bridge rewrites.
+
+        Parameters
+        ----------
+        kind : (function type, set type)
+        name : of the inner model
+        """
         if self.cost(kind) < math.inf:
             return f"{describe_kind(kind)} can be bridged."
-        best: tuple[int, str] | None = None
-        for bridge, reached in self._edges.get(kind, []):
-            lacking = [k for k in reached if self._cost[k] == math.inf]
-            words = f"{bridge!r} would need {' and '.join(describe_kind(k) for k in lacking)}"
-            if best is None or len(lacking) < best[0]:
-                best = (len(lacking), words)
-        if best is None:
-            return "no bridge rewrites it."
-        return f"the nearest bridge, {best[1]}, which cannot be reached either."
+        paths: dict[Kind, list[tuple[Bridge, Kind]]] = {kind: []}
+        queue = [kind]
+        for here in queue:
+            lacking = [(b, k) for b, reached in self._edges[here] for k in reached if self.is_lacking(k)]
+            if not lacking:
+                steps = [f"{bridge!r} would need {_in_words(k)}" for bridge, k in paths[here]]
+                what = "it" if steps else _in_words(here)
+                return ", ".join([*steps, f"no bridge rewrites {what}"]) + f", and {name} does not take it."
+            for bridge, k in lacking:
+                if k not in paths:
+                    paths[k] = [*paths[here], (bridge, k)]
+                    queue.append(k)
+        types = list(dict.fromkeys(_WORDS.get(f, f.__name__) for f, _ in queue))
+        return (
+            f"its bridges lead only to {' and '.join(types)} in other sets, "
+            f"{', '.join(dict.fromkeys(s.__name__ for _, s in queue))}, and {name} takes none of these."
+        )
+
+    def is_lacking(self, kind: Kind) -> bool:
+        """Whether no path reaches the inner model."""
+        return self.cost(kind) == math.inf
+
+
+def _in_words(kind: Kind) -> str:
+    """``ZeroOne on a plain variable``."""
+    return f"{kind[1].__name__} on {_WORDS.get(kind[0], kind[0].__name__)}"

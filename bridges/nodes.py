@@ -6,7 +6,7 @@ There is one code path for each `Way` of travel (DESIGN, section 3):
 
 * `Bundle.pull` brings duals, gradients and set gradients up,
 * `Bundle.push` sends tangents, seeds and starts down,
-* `Bundle.change` sends new data (constants, numbers, functions, coefficients) down.
+* `Bundle.change_numbers`, `change_function` and `change_column` send new data down.
 
 Values in bulk are arrays whose first axis is the rows of the constraints, one below the other. A set's values
 carry two things side by side: what belongs to the constant of its function, then its own numbers.
@@ -14,104 +14,41 @@ carry two things side by side: what belongs to the constant of its function, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..modelkit import attributes as attr
 from ..modelkit.attributes import Way
 from ..modelkit.errors import UnsupportedAttribute, UnsupportedModification
-from ..modelkit.functions import VariableIndex
-from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.modifications import (
-    MultirowChange,
-    ScalarCoefficientChange,
-    ScalarConstantChange,
-    VectorConstantChange,
-)
-from ..modelkit.protocol import AbstractModel
+from ..modelkit.indices import Kind
 from ..modelkit.rows import FloatArray, IntArray, Rows, segments
 from ..modelkit.sets import Set
 from .base import Bridge, Lift, Matrix
+from .leaf import Leaf, Values
 
-__all__ = ["Bundle", "Leaf", "Node"]
+__all__ = ["Bundle", "Node", "of_rows"]
 
-Values = NDArray[np.float64]
+
+def of_rows(payload: Any, rows: IntArray, dims: IntArray) -> Any:
+    """The part for some of the rows, of an array or of `Rows` for one or several directions."""
+    if not isinstance(payload, Rows):
+        return payload[rows]
+    total = int(dims.sum())
+    directions = np.arange(payload.m // max(total, 1)) * total
+    return payload.take((directions[:, None] + rows).ravel())
 
 
 def _apply(M: Matrix, values: Values, copies: int) -> Values:
     """``kron(I, M)`` on the first axis."""
     p, q = M.shape
     tail = values.shape[1:]
-    flat = np.moveaxis(values.reshape(copies, q, -1), 1, 0).reshape(q, -1)
-    out = np.moveaxis((M @ flat).reshape(p, copies, -1), 1, 0)
+    width = int(np.prod(tail, dtype=np.int64))
+    flat = np.moveaxis(values.reshape(copies, q, width), 1, 0).reshape(q, copies * width)
+    out: Values = np.moveaxis((M @ flat).reshape(p, copies, width), 1, 0)
     return out.reshape(copies * p, *tail)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Leaf:
-    """Constraints that the inner model holds as they are."""
-
-    inner: AbstractModel
-    indices: ConstraintIndices
-    dims: IntArray
-    shapes: tuple[tuple[float, ...], ...] | None
-
-    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values:
-        """The inner model's values, in bulk."""
-        values: Values = self.inner.get(attribute, self._at(items))
-        return values
-
-    def push(self, attribute: attr.Attribute, items: IntArray, payload: Any) -> None:
-        """To the inner model, in bulk."""
-        self.inner.set(attribute, self._at(items), payload)
-
-    def _at(self, items: IntArray) -> ConstraintIndices:
-        return ConstraintIndices(self.indices.kind, self.indices.values[items])
-
-    def index(self, item: int) -> ConstraintIndex:
-        """The inner constraint."""
-        return self.indices[item]
-
-    def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
-        """New constants and numbers for one constraint."""
-        index = self.index(item)
-        set_type = index.kind[1]
-        if not index.kind[0].degree == 0:
-            change = VectorConstantChange(constants) if set_type.is_vector else ScalarConstantChange(constants[0])
-            self.inner.modify(index, change)
-        if set_type.fields:
-            shape = self.shapes[item] if self.shapes else (1,)
-            new = set_type.build(shape, numbers.reshape(-1, len(set_type.fields)))
-            self.inner.set(attr.ConstraintSet(), index, new)
-
-    def change_function(self, item: int, rows: Rows) -> None:
-        """Another function for one constraint."""
-        index = self.index(item)
-        self.inner.set(attr.ConstraintFunction(), index, index.kind[0].from_rows(rows))
-
-    def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
-        """New coefficients of one variable in some rows of one constraint; `column` has all rows."""
-        index = self.index(item)
-        if index.kind[1].is_vector:
-            pairs = list(zip(rows.tolist(), column[rows].tolist(), strict=True))
-            self.inner.modify(index, MultirowChange(variable, pairs))
-        else:
-            self.inner.modify(index, ScalarCoefficientChange(variable, float(column[0])))
-
-    def plain_bounds(self, items: IntArray) -> list[tuple[Kind, int]]:
-        """(kind, inner variable) of the constraints on plain variables among these."""
-        kind = self.indices.kind
-        return [(kind, i) for i in self.indices.values[items].tolist()] if kind[0] is VariableIndex else []
-
-    def delete(self, items: IntArray) -> None:
-        """Delete constraints from the inner model."""
-        for item in items.tolist():
-            self.inner.delete(self.index(item))
 
 
 @final
@@ -142,7 +79,7 @@ class Node:
     @property
     def m(self) -> int:
         """Rows of one constraint."""
-        return self.constants.shape[1]
+        return int(self.constants.shape[1])
 
     @property
     def dims(self) -> IntArray:
@@ -158,12 +95,14 @@ class Node:
             out.append((target, child, below))
         return out
 
-    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values:
-        """Bring values up."""
+    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values | None:
+        """Bring values up; None stands for zeros, of constraints that have no stand-in."""
         k = len(items)
         total: Values | None = None
         for target, child, below in self._below(items):
             values = child.pull(attribute, below)
+            if values is None:
+                continue
             if attribute.way is Way.DUAL:
                 up = _apply(target.adjoint, values, k)
             elif attribute.way is Way.GRADIENT:
@@ -173,9 +112,6 @@ class Node:
             else:
                 raise UnsupportedAttribute(f"{attribute!r} does not travel up through bridges.")
             total = up if total is None else total + up
-        if total is None:  # no targets at all
-            width = {Way.DUAL: (), Way.GRADIENT: (2,), Way.SET_GRADIENT: (1 + len(self.kind[1].fields),)}
-            return np.zeros((k * self.m, *width[attribute.way or Way.DUAL]))
         return total
 
     def _set_gradient(self, target: Any, values: Values, k: int) -> Values:
@@ -197,7 +133,7 @@ class Node:
         at = 0
         for target, child, below in self._below(items):
             if way is Way.FUNCTION_TANGENT:
-                value: Any = payload.mapped(target.A, payload.m // self.m)
+                value: Any = payload.mapped(target.A, payload.m // max(self.m, 1))
             elif way is Way.DUAL_SEED:
                 value = _apply(target.adjoint_transposed, payload, k)
             elif way is Way.SET_TANGENT:
@@ -239,6 +175,8 @@ class Node:
         mine = segments(np.array([item * self.lift.extra]), np.array([self.lift.extra]))
         extra = self.extra.take(mine) if self.lift.extra else None
         for target, child, below in self._below(np.array([item])):
+            if not target.A.nnz:
+                continue
             mapped = rows.mapped(target.A)
             constants = target.constants(rows.constant[None, :], self.numbers[item][None, :])[0]
             mapped = mapped.with_constants(constants)
@@ -252,9 +190,15 @@ class Node:
             touched = np.unique(target.A.tocsc()[:, rows].indices)
             child.change_column(below, target.dims, variable, touched, target.A @ column)
 
-    def plain_bounds(self, items: IntArray) -> list[tuple[Kind, int]]:
-        """(kind, inner variable) of the native bounds on plain variables that stand for some constraints."""
-        return [bound for _, child, below in self._below(items) for bound in child.plain_bounds(below)]
+    def leaves(self, items: IntArray) -> Iterator[tuple[Leaf, IntArray]]:
+        """The native constraints that stand for some constraints."""
+        for _, child, below in self._below(items):
+            yield from child.leaves(below)
+
+    def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
+        """Take back what was set."""
+        for _, child, below in self._below(items):
+            child.clear(attribute, below)
 
     def delete(self, items: IntArray) -> None:
         """Delete constraints, with the extra variables that came with them."""
@@ -277,38 +221,43 @@ class Bundle:
 
     def __init__(self, pieces: Sequence[tuple[Leaf | Node, IntArray]], count: int) -> None:
         self.pieces = [piece for piece, _ in pieces]
-        self._alone = len(pieces) == 1 and len(pieces[0][1]) == count
-        self._piece_of = np.zeros(count, np.int64)
-        self._item_of = np.arange(count)
+        self._alone = len(pieces) == 1 and np.array_equal(pieces[0][1], np.arange(count))
+        if self._alone:
+            self.dims = self.pieces[0].dims
+            return
         self.dims = np.zeros(count, np.int64)
+        self._piece_of = np.zeros(count, np.int64)
+        self._item_of = np.zeros(count, np.int64)
         for at, (piece, items) in enumerate(pieces):
+            self.dims[items] = piece.dims
             self._piece_of[items] = at
             self._item_of[items] = np.arange(len(items))
-            self.dims[items] = piece.dims
-        if self._alone and not np.array_equal(pieces[0][1], np.arange(count)):
-            self._alone = False
+
+    @staticmethod
+    def of(piece: Leaf | Node) -> Bundle:
+        """The bundle of one piece."""
+        return Bundle([(piece, np.arange(len(piece.dims)))], len(piece.dims))
 
     def items(self, at: int) -> IntArray:
         """The constraints of the bundle that piece number `at` holds, in the piece's order."""
+        if self._alone:
+            return np.arange(len(self.dims))
         mine = np.flatnonzero(self._piece_of == at)
         return mine[np.argsort(self._item_of[mine], kind="stable")]
 
     def piece(self, item: int) -> tuple[Leaf | Node, int]:
         """The piece that holds a constraint, and the item there."""
+        if self._alone:
+            return self.pieces[0], item
         return self.pieces[self._piece_of[item]], int(self._item_of[item])
 
-    def plain_bounds(self, items: IntArray) -> list[tuple[Kind, int]]:
-        """(kind, inner variable) of the native bounds on plain variables that stand for some constraints."""
-        found = []
-        for piece, below, _ in self._split(items):
-            found += piece.plain_bounds(below)
-        return found
-
-    def _split(self, items: IntArray) -> list[tuple[Leaf | Node, IntArray, IntArray]]:
-        """(piece, its items, positions among the rows of the given items)."""
+    def _split(self, items: IntArray) -> list[tuple[Leaf | Node, IntArray, IntArray | None]]:
+        """(piece, its items, positions among the rows of the given items, or None for all of them)."""
+        if self._alone:
+            return [(self.pieces[0], items, None)]
         dims = self.dims[items]
         starts = np.cumsum(dims) - dims
-        out = []
+        out: list[tuple[Leaf | Node, IntArray, IntArray | None]] = []
         which = self._piece_of[items]
         for at in np.unique(which).tolist():
             chosen = np.flatnonzero(which == at)
@@ -316,40 +265,39 @@ class Bundle:
             out.append((self.pieces[at], self._item_of[items[chosen]], rows))
         return out
 
-    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values:
-        """Bring the values of some constraints up."""
-        if self._alone:
-            return self.pieces[0].pull(attribute, items)
-        total = int(self.dims[items].sum())
+    def leaves(self, items: IntArray) -> Iterator[tuple[Leaf, IntArray]]:
+        """The native constraints that stand for some constraints."""
+        for piece, below, _ in self._split(items):
+            yield from piece.leaves(below)
+
+    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values | None:
+        """Bring the values of some constraints up; None stands for zeros."""
         out: Values | None = None
         for piece, below, rows in self._split(items):
             values = piece.pull(attribute, below)
+            if values is None or rows is None:
+                out = values if rows is None else out
+                continue
             if out is None:
-                out = np.zeros((total, *values.shape[1:]))
+                out = np.zeros((int(self.dims[items].sum()), *values.shape[1:]))
             out[rows] = values
-        return np.zeros(total) if out is None else out
+        return out
 
     def push(self, attribute: attr.Attribute, items: IntArray, payload: Any) -> None:
         """Send the values of some constraints down."""
-        if self._alone:
-            self.pieces[0].push(attribute, items, payload)
-            return
-        total = int(self.dims[items].sum())
         for piece, below, rows in self._split(items):
-            if isinstance(payload, Rows):
-                directions = np.arange(payload.m // total) * total
-                part: Any = payload.take((directions[:, None] + rows).ravel())
-            else:
-                part = payload[rows]
-            piece.push(attribute, below, part)
+            piece.push(attribute, below, payload if rows is None else of_rows(payload, rows, self.dims[items]))
 
-    def _each(self, items: IntArray, dims: IntArray) -> list[tuple[Leaf | Node, int, slice]]:
+    def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
+        """Take back what was set on some constraints."""
+        for piece, below, _ in self._split(items):
+            piece.clear(attribute, below)
+
+    def _each(self, items: IntArray, dims: IntArray) -> Iterator[tuple[Leaf | Node, int, slice]]:
         """(piece, item there, its rows among those of the given items) one by one."""
         ends = np.cumsum(dims)
-        return [
-            (self.pieces[self._piece_of[item]], int(self._item_of[item]), slice(int(e - d), int(e)))
-            for item, d, e in zip(items.tolist(), dims.tolist(), ends.tolist(), strict=True)
-        ]
+        for item, d, end in zip(items.tolist(), dims.tolist(), ends.tolist(), strict=True):
+            yield *self.piece(item), slice(int(end - d), int(end))
 
     def change_numbers(self, items: IntArray, dims: IntArray, constants: FloatArray, numbers: FloatArray) -> None:
         """New constants and numbers for some constraints."""
@@ -362,9 +310,7 @@ class Bundle:
         for piece, item, mine in self._each(items, dims):
             piece.change_function(item, rows.take(np.arange(mine.start, mine.stop)))
 
-    def change_column(
-        self, items: IntArray, dims: IntArray, variable: Any, rows: IntArray, column: FloatArray
-    ) -> None:
+    def change_column(self, items: IntArray, dims: IntArray, variable: Any, rows: IntArray, column: FloatArray) -> None:
         """New coefficients of one variable in some rows of some constraints."""
         for piece, item, mine in self._each(items, dims):
             touched = rows[(rows >= mine.start) & (rows < mine.stop)] - mine.start

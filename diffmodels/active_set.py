@@ -19,22 +19,24 @@ SIAM J. Optimization 13 (2002), 865-888.
 
 from __future__ import annotations
 
-import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..modelkit.attributes import DifferentiationStatusCode
 from .kkt import KKTFactorization, factorize
 from .proximal_newton import proximal_newton
 from .standard_form import Magnitudes, Residuals, StandardForm, Units
 from .weak_rows import is_unique, makes_unique, spanning_rows
 
-__all__ = ["DifferentiationStatusCode", "PolishedSolution", "Residuals", "StandardForm", "polish"]
+__all__ = ["PolishedSolution", "Residuals", "StandardForm", "polish"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Factorize = Callable[..., KKTFactorization]
 
 # Relative violation at which a row is moved, and residual at which a point counts as exact.
 _TOLERANCE = 1e-10
@@ -45,25 +47,6 @@ _ROUNDOFF = 1e-14
 _ROUNDS = 12
 _ROUNDS_AFTER_PROXIMAL = 3
 _CORRECTIONS = 3
-
-
-class DifferentiationStatusCode(enum.Enum):
-    """What the derivatives at a solution are."""
-
-    EXACT = "EXACT"
-    """The solution and its multipliers are differentiable here; the derivatives are theirs."""
-
-    DEPENDENT_ROWS = "DEPENDENT_ROWS"
-    """The active rows are dependent: multipliers are not unique. Derivatives of x with respect to the
-    objective are exact; the others are the minimum-norm least-squares solution."""
-
-    WEAKLY_ACTIVE = "WEAKLY_ACTIVE"
-    """Some constraint is active with a zero multiplier: the derivative is one element of the generalized
-    Jacobian."""
-
-    NONUNIQUE = "NONUNIQUE"
-    """The solution is not unique: the derivative is the minimum-norm solution of the singular system, or,
-    with a basis, that of the basic solution."""
 
 
 @final
@@ -127,6 +110,11 @@ class PolishedSolution:
         return answer[: self.x.size], dy
 
     @property
+    def largest_residual(self) -> float:
+        """The largest of `residuals`."""
+        return self.residuals.largest
+
+    @property
     def rows_at_fault(self) -> Mask:
         """Mask (m,) of the rows that keep the status from being EXACT: weakly active or dependent ones."""
         mask = self.weakly_active.copy()
@@ -146,7 +134,11 @@ class _Point:
 
 
 def polish(
-    form: StandardForm, x: ArrayLike, y: ArrayLike, basis: ArrayLike | None = None
+    form: StandardForm,
+    x: ArrayLike,
+    y: ArrayLike,
+    basis: ArrayLike | None = None,
+    factorize: Factorize = factorize,
 ) -> PolishedSolution:
     """Return the exact solution near an approximate one, and its active rows.
 
@@ -160,6 +152,8 @@ def polish(
         Integers (m,), nonzero for the rows that are active in the solver's basis: chooses among weakly active
         rows, which makes the derivative an element of the B-subdifferential. Without it, weakly active rows
         are kept only as far as x would not be unique without them.
+    factorize
+        How a KKT system is factorized: a callable with the signature and result of `kkt.factorize`.
 
     Returns
     -------
@@ -170,17 +164,18 @@ def polish(
     start_x = np.nan_to_num(np.array(x, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     start_y = np.nan_to_num(np.array(y, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     chosen = None if basis is None else np.asarray(basis) != 0
-    return _Polish(Units(form), chosen).run(start_x, start_y)
+    return _Polish(Units(form), chosen, factorize).run(start_x, start_y)
 
 
 class _Polish:
     """The steps of `polish`; keeps the last factorization so that the same rows are not factorized twice."""
 
-    def __init__(self, units: Units, basis: Mask | None) -> None:
+    def __init__(self, units: Units, basis: Mask | None, factorize: Factorize) -> None:
         self.units = units
         self.form = units.form
         self.inequality = units.form.inequalities
         self.basis = basis
+        self._factorize = factorize
         self._last: tuple[bytes, KKTFactorization] | None = None
 
     def run(self, x: Array, y: Array) -> PolishedSolution:
@@ -198,7 +193,7 @@ class _Polish:
         if self._last is None or self._last[0] != key:
             rows = np.flatnonzero(active)
             scale = np.concatenate([self.units.column, self.units.row[rows]])
-            self._last = key, factorize(self.units.P, self.units.A[rows], scale=scale)
+            self._last = key, self._factorize(self.units.P, self.units.A[rows], scale=scale)
         return self._last[1]
 
     # ------------------------------------------------------------------ classification

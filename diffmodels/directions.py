@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from ..modelkit.errors import DimensionMismatch, InvalidData
 from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.rows import FloatArray, Rows
+from ..modelkit.sets import Parameter
 from ..modelkit.store import Store
+from .inputs import parameter_constraint
 
 __all__ = ["Direction", "stack_directions"]
 
@@ -50,7 +52,9 @@ class _Terms:
     def add_rows(self, first: int, rows: Rows) -> None:
         """Several rows."""
         if rows.degree > 1:
-            raise InvalidData("Quadratic tangents of constraints go one direction at a time (ForwardConstraintFunction).")
+            raise InvalidData(
+                "Quadratic tangents of constraints go one direction at a time (ForwardConstraintFunction)."
+            )
         self.row += (rows.row + first).tolist()
         self.var += rows.var.tolist()
         self.coef += rows.coef.tolist()
@@ -59,13 +63,14 @@ class _Terms:
 
     def finish(self, m: int) -> Rows:
         """The rows."""
-        constant = np.bincount(np.array(self.constant_row, np.int64), self.constant, m) if self.constant else np.zeros(m)
+        constant = np.zeros(m)
+        np.add.at(constant, np.array(self.constant_row, np.int64), np.array(self.constant, np.float64))
         row, var = np.array(self.row, np.int64), np.array(self.var, np.int64)
         return Rows(constant, row, var, np.array(self.coef, np.float64))
 
 
 def stack_directions(
-    directions: Sequence[Direction], store: Store, parameter: Callable[[Any], ConstraintIndex]
+    directions: Sequence[Direction], store: Store
 ) -> tuple[Rows | None, list[tuple[ConstraintIndices, Rows]], list[tuple[ConstraintIndices, FloatArray]]]:
     """The objective's tangents, those of constraint functions and those of parameters, in bulk.
 
@@ -73,7 +78,6 @@ def stack_directions(
     ----------
     directions : K mappings, see `DiffOptimizer.directional_derivatives`
     store : the user's model
-    parameter : from a parameter to its constraint
 
     Returns
     -------
@@ -89,19 +93,23 @@ def stack_directions(
     for k, direction in enumerate(directions):
         for key, value in direction.items():
             if isinstance(key, VariableIndex):
-                parameters.setdefault(parameter(key).value, []).append((k, float(value)))
+                parameters.setdefault(parameter_constraint(store, key).value, []).append((k, float(value)))
                 continue
             if isinstance(key, attr.ForwardObjectiveFunction):
                 objective.append((k, value))
                 continue
             index, row = key if isinstance(key, tuple) else (key, None)
             if not isinstance(index, ConstraintIndex):
-                raise InvalidData(f"A direction maps constraints, parameters or the objective; got the key {key!r}.")
+                raise InvalidData(
+                    f"A direction maps constraints, parameters or the objective; got the key {key!r}."
+                )
             kind = index.kind
             known = used.setdefault(kind, {})
             place = known.get(index.value)
             if place is None:
-                start, stop = store.block(kind).row_range(store.number(index)) if kind in store.kinds() else (0, 0)
+                start, stop = (
+                    store.block(kind).row_range(store.number(index)) if kind in store.kinds() else (0, 0)
+                )
                 store.number(index)
                 place = known[index.value] = widths.get(kind, 0), stop - start
                 widths[kind] = place[0] + place[1]
@@ -124,7 +132,7 @@ def stack_directions(
         rows = t.finish(count * widths[kind])
         _check(rows, store)
         blocks.append((ConstraintIndices(kind, np.array(list(used[kind]), np.int64)), rows))
-    return _objective(objective, count, store), blocks, _shifts(parameters, count, parameter)
+    return _objective(objective, count, store), blocks, _shifts(parameters, count)
 
 
 def _check(rows: Rows, store: Store) -> None:
@@ -136,20 +144,21 @@ def _check(rows: Rows, store: Store) -> None:
 def _objective(entries: list[tuple[int, Any]], count: int, store: Store) -> Rows | None:
     if not entries:
         return None
-    parts = [value.rows if isinstance(value, Function) else Rows(np.array([float(value)])) for _, value in entries]
+    parts = [
+        value.rows if isinstance(value, Function) else Rows(np.array([float(value)])) for _, value in entries
+    ]
     rows = Rows.stack(parts).moved(np.array([k for k, _ in entries], np.int64), count)
     _check(rows, store)
     return rows
 
 
 def _shifts(
-    parameters: dict[int, list[tuple[int, float]]], count: int, parameter: Callable[[Any], ConstraintIndex]
+    parameters: dict[int, list[tuple[int, float]]], count: int
 ) -> list[tuple[ConstraintIndices, FloatArray]]:
     if not parameters:
         return []
-    kind = parameter(VariableIndex(next(iter(parameters)))).kind
     shift = np.zeros((len(parameters), 2, count))
     for row, moves in enumerate(parameters.values()):
         for k, value in moves:
             shift[row, 1, k] += value
-    return [(ConstraintIndices(kind, np.array(list(parameters), np.int64)), shift)]
+    return [(ConstraintIndices((VariableIndex, Parameter), np.array(list(parameters), np.int64)), shift)]

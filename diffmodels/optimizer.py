@@ -21,9 +21,7 @@ from ..modelkit.caching import CachingOptimizer
 from ..modelkit.copying import Mirror
 from ..modelkit.errors import (
     DifferentiationError,
-    DimensionMismatch,
     InvalidData,
-    InvalidIndex,
     NotOptimized,
     OptangentError,
     Unsupported,
@@ -33,10 +31,11 @@ from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, Gradie
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
 from ..modelkit.layer import Layer
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import FloatArray, IntArray
 from ..modelkit.sets import Parameter, Set
 from .base import DiffModel
 from .directions import Direction, stack_directions
+from .inputs import Inputs, parameter_constraint
 from .quadratic import QuadraticDiff
 
 __all__ = ["DIFF_MODELS", "DiffOptimizer", "DifferentiationWarning", "diff_optimizer"]
@@ -45,15 +44,6 @@ DIFF_MODELS: list[Callable[[], DiffModel]] = [QuadraticDiff]
 """Diff models to choose from, the first that takes the model's constraints."""
 
 _NAMED = 5
-_INPUTS = (
-    attr.ForwardObjectiveFunction,
-    attr.ForwardConstraintFunction,
-    attr.ForwardConstraintSet,
-    attr.ForwardParameterValue,
-    attr.ReverseVariablePrimal,
-    attr.ReverseConstraintDual,
-    attr.ReverseObjectiveValue,
-)
 _FORWARD_OUTPUTS = (attr.ForwardVariablePrimal, attr.ForwardConstraintDual, attr.ForwardObjectiveValue)
 _REVERSE_OUTPUTS = (
     attr.ReverseObjectiveFunction,
@@ -116,7 +106,7 @@ class DiffOptimizer(Layer):
     def __init__(self, solvers: Sequence[AbstractModel]) -> None:
         self.cache = CachingOptimizer(*(BridgeOptimizer(solver) for solver in solvers))
         super().__init__(self.cache)
-        self._inputs: dict[attr.Attribute, dict[Any, Any]] = {}
+        self._inputs = Inputs(self.cache.store)
         self._settings = dict(_SETTINGS)
         self._warned = False
         self._drop()
@@ -139,7 +129,7 @@ class DiffOptimizer(Layer):
         self._drop()
         return self.cache.add_variables(count)
 
-    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:  # noqa: A002
+    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:
         """Add ``function in set``."""
         self._stack = None
         return self.cache.add_constraint(function, set)
@@ -158,9 +148,7 @@ class DiffOptimizer(Layer):
         """Delete a variable or constraint, and the tangents and seeds set on it."""
         self._drop()
         self.cache.delete(index)
-        for values in self._inputs.values():
-            for one in [i for i in values if i is not None and not self.cache.is_valid(i)]:
-                del values[one]
+        self._inputs.forget_deleted()
 
     def empty(self) -> None:
         """Drop the model, its tangents and seeds."""
@@ -178,13 +166,18 @@ class DiffOptimizer(Layer):
     # ------------------------------------------------------------------ attributes
     def supports(self, attribute: attr.Attribute) -> bool:
         """Whether the attribute can be set."""
-        return type(attribute) in _INPUTS or type(attribute) in self._settings or self.cache.supports(attribute)
+        return (
+            type(attribute) in Inputs.TYPES
+            or type(attribute) in self._settings
+            or self.cache.supports(attribute)
+        )
 
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
         """Set data, an option, a tangent or a seed."""
         kind = type(attribute)
-        if kind in _INPUTS:
-            self._set_input(attribute, *index_and_value)
+        if kind in Inputs.TYPES:
+            self._outputs.clear()
+            self._inputs.set(attribute, *index_and_value)
         elif kind in self._settings:
             self._settings[kind] = index_and_value[-1]
             self._drop()
@@ -192,93 +185,13 @@ class DiffOptimizer(Layer):
             self._drop()
             self.cache.set(attribute, *index_and_value)
 
-    def _set_input(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
-        """Check a tangent or seed and keep it, under the user's index."""
-        *index, value = index_and_value
-        self._outputs.clear()
-        values = self._inputs.setdefault(attribute, {})
-        if attribute.on == attr.On.MODEL:
-            if index:
-                raise InvalidIndex(f"{attribute!r} belongs to the model: set(attribute, value).")
-            values[None] = self._checked(attribute, None, value)
-            return
-        if not index:
-            raise InvalidIndex(f"{attribute!r} is set on a {attribute.on.value}: set(attribute, index, value).")
-        (at,) = index
-        if isinstance(at, (VariableIndex, ConstraintIndex)):
-            values[at] = self._checked(attribute, at, value)
-            return
-        each = np.broadcast_to(value, (len(at),)).tolist() if attribute.on == attr.On.VARIABLE else list(value)
-        if len(each) != len(at):
-            raise DimensionMismatch(f"{len(at)} indices need as many values of {attribute!r}, got {len(each)}.")
-        checked = [self._checked(attribute, one, v) for one, v in zip(at, each, strict=True)]
-        values.update(zip(at, checked, strict=True))
-
-    def _checked(self, attribute: attr.Attribute, index: Any, value: Any) -> Any:
-        """The tangent or seed in the form in which it travels; raises where it makes no sense."""
-        store = self.cache.store
-        if index is not None:
-            store.check_index(index)
-            expected = attr.On.VARIABLE if isinstance(index, VariableIndex) else attr.On.CONSTRAINT
-            if attribute.on != expected:
-                raise InvalidIndex(f"{attribute!r} belongs to a {attribute.on.value}, got {index!r}.")
-        if isinstance(attribute, (attr.ForwardObjectiveFunction, attr.ForwardConstraintFunction)):
-            return self._checked_tangent(attribute, index, value)
-        if isinstance(attribute, attr.ForwardConstraintSet):
-            now = store.get(attr.ConstraintSet(), index)
-            if type(value) is not type(now) or value.dimension != now.dimension:
-                raise InvalidData(f"A direction of {now!r} is a {type(now).__name__} of the same size, got {value!r}.")
-            if not np.isfinite(value.numbers).all():
-                raise InvalidData(f"The direction {value!r} must be finite.")
-            return value
-        if isinstance(attribute, attr.ForwardParameterValue):
-            self._parameter(index)
-        number = np.asarray(value, np.float64)
-        shape = (
-            (store.get(attr.ConstraintSet(), index).dimension,)
-            if isinstance(index, ConstraintIndex) and index.kind[1].is_vector
-            else ()
-        )
-        if number.shape != shape:
-            raise DimensionMismatch(f"{attribute!r} of {index!r} has shape {shape}, got {number.shape}.")
-        if not np.isfinite(number).all():
-            raise InvalidData(f"{attribute!r} of {index!r} must be finite, got {value!r}.")
-        return number
-
-    def _checked_tangent(self, attribute: attr.Attribute, index: Any, value: Any) -> Rows:
-        vector = isinstance(index, ConstraintIndex) and index.kind[1].is_vector
-        if isinstance(value, (int, float)) and not vector:
-            value = Rows(np.array([float(value)]))
-        elif not isinstance(value, Function):
-            raise InvalidData(f"{attribute!r} is a function of the variables, got {value!r}.")
-        rows: Rows = value if isinstance(value, Rows) else value.rows
-        self.cache.store.check_ids(rows.variables())
-        if not rows.is_finite():
-            raise InvalidData(f"{attribute!r}: coefficients and constants of a tangent must be finite.")
-        if index is not None:
-            m = self.cache.store.get(attr.ConstraintSet(), index).dimension
-            if rows.m != m or (isinstance(value, Function) and value.is_vector != vector):
-                raise DimensionMismatch(f"{index!r} has {m} rows; got a tangent of {rows.m} rows.")
-            if rows.degree == 2 and index.kind[0].degree < 2:
-                raise InvalidData(f"{index!r} has an affine function; got a quadratic tangent.")
-        elif rows.m != 1:
-            raise DimensionMismatch(f"An objective has one row; got a tangent of {rows.m} rows.")
-        return rows.canonical()
-
-    def _parameter(self, p: Any) -> ConstraintIndex:
-        """The constraint that makes a variable a parameter."""
-        index = ConstraintIndex((VariableIndex, Parameter), p.value)
-        if not self.cache.is_valid(index):
-            raise InvalidIndex(f"{p!r} is not a parameter; make it one with add_constraint(x, ot.Parameter(value)).")
-        return index
-
     def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
         """Data, results and derivatives."""
         kind = type(attribute)
         if kind in self._settings:
             return self._settings[kind]
-        if kind in _INPUTS:
-            return self._inputs.get(attribute, {}).get(index)
+        if kind in Inputs.TYPES:
+            return self._inputs.get(attribute, index)
         if kind in _FORWARD_OUTPUTS:
             return self._output(attribute, index, "forward")
         if kind in _REVERSE_OUTPUTS:
@@ -307,14 +220,20 @@ class DiffOptimizer(Layer):
         if kind is attr.ReverseParameterValue:
             if isinstance(index, VectorOfVariables):
                 return np.array([self._output(attribute, p, mode) for p in index])
-            return self._output(attr.ReverseConstraintSet(), self._parameter(index), mode).value
+            return self._output(
+                attr.ReverseConstraintSet(), parameter_constraint(self.cache.store, index), mode
+            ).value
         if kind is attr.ReverseObjectiveFunction:
             seed, sign = stack.get(attribute)
             return GradientOfObjective(self._right_factor, self.cache.store.variable_ids(), seed, sign)
         if kind is attr.ReverseConstraintFunction:
             left = stack.get(attribute, index_map(_as_many(index)))
             make = GradientOfRows if index.kind[1].is_vector else GradientOfRow
-            return make(left if index.kind[1].is_vector else left[0], self._right_factor, self.cache.store.variable_ids())
+            return make(
+                left if index.kind[1].is_vector else left[0],
+                self._right_factor,
+                self.cache.store.variable_ids(),
+            )
         if kind is attr.ReverseConstraintSet:
             values = stack.get(attribute, index_map(_as_many(index)))
             shape = self.cache.store.get(attr.ConstraintSet(), index).shape
@@ -350,7 +269,7 @@ class DiffOptimizer(Layer):
         model = _diff_model(stack)
         model.empty_inputs()
         index_map = self._index_map
-        for attribute, values in self._inputs.items():
+        for attribute, values in self._inputs:
             for index, value in values.items():
                 if isinstance(attribute, attr.ForwardObjectiveFunction):
                     stack.set(attribute, value.renamed(index_map.ids))
@@ -359,7 +278,7 @@ class DiffOptimizer(Layer):
                 elif isinstance(attribute, attr.ForwardConstraintSet):
                     stack.set(attribute, index_map(index), value)
                 elif isinstance(attribute, attr.ForwardParameterValue):
-                    parameter = index_map(self._parameter(index))
+                    parameter = index_map(parameter_constraint(self.cache.store, index))
                     stack.set(attr.ForwardConstraintSet(), parameter, Parameter(float(value)))
         model.forward()
         self._finish("forward", start)
@@ -377,7 +296,7 @@ class DiffOptimizer(Layer):
         model = _diff_model(stack)
         model.empty_inputs()
         index_map = self._index_map
-        for attribute, values in self._inputs.items():
+        for attribute, values in self._inputs:
             if isinstance(attribute, attr.ReverseVariablePrimal) and values:
                 v = VectorOfVariables(list(values))
                 stack.set(attribute, index_map(v), np.array(list(values.values()), np.float64))
@@ -389,7 +308,9 @@ class DiffOptimizer(Layer):
         model.reverse()
         self._finish("reverse", start)
 
-    def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Direction]) -> FloatArray:
+    def directional_derivatives(
+        self, outputs: VectorOfVariables, directions: Sequence[Direction]
+    ) -> FloatArray:
         """Derivatives of some variables along many directions, with one factorization.
 
         Parameters
@@ -420,14 +341,14 @@ class DiffOptimizer(Layer):
         model = _diff_model(stack)
         model.empty_inputs()
         index_map = self._index_map
-        objective, blocks, sets = stack_directions(directions, self.cache.store, self._parameter)
+        objective, blocks, sets = stack_directions(directions, self.cache.store)
         if objective is not None:
             stack.set(attr.ForwardObjectiveFunction(), objective.renamed(index_map.ids))
         for indices, rows in blocks:
             stack.set(attr.ForwardConstraintFunction(), index_map(indices), rows.renamed(index_map.ids))
         for indices, shift in sets:
             stack.set(attr.ForwardConstraintSet(), index_map(indices), shift)
-        derivatives = model.directional(stack.inner_variables(index_map(outputs)).ids)
+        derivatives: FloatArray = model.directional(stack.inner_variables(index_map(outputs)).ids)
         model.empty_inputs()
         self._finish("", start)
         return derivatives
@@ -504,7 +425,9 @@ class DiffOptimizer(Layer):
             stack = BridgeOptimizer(model)
             lacking = [k for k in store.kinds() if not stack.supports_constraint(*k)]
             if lacking:
-                reasons += [f"{model.name} takes no {describe_kind(k)} ({stack.graph.missing(k)})" for k in lacking]
+                reasons += [
+                    f"{model.name} takes no {describe_kind(k)} ({stack.graph.missing(k)})" for k in lacking
+                ]
                 continue
             model.linear_algebra = self._settings[attr.LinearAlgebraSolver]
             try:

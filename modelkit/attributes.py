@@ -608,7 +608,8 @@ class ModelConstructor(_Optimizer):
 
 @final
 class LinearAlgebraSolver(_Optimizer):
-    """How the KKT system is solved, or None to choose by its size and density."""
+    """How KKT systems are factorized: a callable like `diffmodels.kkt.factorize`, or None to choose by
+    size and density."""
 
     __slots__ = ()
 

@@ -245,6 +245,11 @@ class Block:
         """Whether the constraint exists."""
         return 0 <= number < self._count and number not in self._dead
 
+    def missing(self, numbers: IntArray) -> NDArray[np.bool_]:
+        """Which of these constraints do not exist."""
+        missing = (numbers < 0) | (numbers >= self._count)
+        return missing | np.isin(numbers, list(self._dead)) if self._dead else missing
+
     def numbers_alive(self) -> IntArray:
         """The numbers of the constraints that exist, in order."""
         alive = np.arange(self._count)

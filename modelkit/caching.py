@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-import enum
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
+import numpy as np
+
 
 from . import attributes as attr
 from .block import ConstraintBlock
+from .caching_states import CachingOptimizerMode, CachingOptimizerState, SolverFallbackWarning
+from .candidates import Candidates, name_of
+from .changing import check_changes, renamed_change
 from .copying import Mirror
+from .deletion import check_deletion, items_of
 from .errors import (
     InvalidData,
     NotAllowed,
     NotOptimized,
     OptangentError,
-    UnsupportedAttribute,
-    UnsupportedConstraint,
-    UnsupportedObjective,
 )
 from .functions import Function, VariableIndex, VectorOfVariables
-from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
-from .modifications import (
-    Modification,
-    MultirowChange,
-    ScalarCoefficientChange,
-    ScalarQuadraticCoefficientChange,
-)
-from .protocol import AbstractModel
+from .indices import ConstraintIndex, ConstraintIndices, IndexMap
+from .modifications import Modification
+from .protocol import AbstractModel, check_fit
 from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
 from .rows import IntArray
 from .sets import Set
+from .settings import check_target
 from .store import Store
 
 __all__ = ["CachingOptimizer", "CachingOptimizerMode", "CachingOptimizerState", "SolverFallbackWarning"]
-
-
-class SolverFallbackWarning(UserWarning):
-    """A solver failed and the next one was tried."""
-
-
-class CachingOptimizerState(enum.Enum):
-    """How the optimizer stands to the cache."""
-
-    NO_OPTIMIZER = "there is no optimizer"
-    EMPTY_OPTIMIZER = "there is one, empty"
-    ATTACHED_OPTIMIZER = "there is one, holding a copy of the model"
-
-
-class CachingOptimizerMode(enum.Enum):
-    """What happens when the optimizer refuses a change."""
-
-    AUTOMATIC = "the optimizer is emptied, and filled anew at the next optimize"
-    MANUAL = "the refusal is raised, and attach_optimizer is the user's to call"
 
 
 _NONE = CachingOptimizerState.NO_OPTIMIZER
@@ -82,12 +61,12 @@ class CachingOptimizer(AbstractModel):
     ) -> None:
         self.store = Store()
         self.optimizer: AbstractModel | None = None
-        self._candidates: tuple[AbstractModel, ...] = ()
+        self._candidates = Candidates()
         self.mode = mode
         self._mirror: Mirror | None = None
-        self._supported: set[Kind] = set()
         self._residuals: Residuals | None = None
-        self._solved = False
+        self._asked = False  # whether `optimize` was called since the model was last changed
+        self._solved = False  # and gave an answer that solving again would not change
         if optimizers:
             self.reset_optimizer(*optimizers)
 
@@ -109,8 +88,7 @@ class CachingOptimizer(AbstractModel):
             if self.optimizer is not None:
                 self.optimizer.empty()
             return
-        self._supported.clear()
-        self._candidates = optimizers
+        self._candidates = Candidates(optimizers)
         self.optimizer = optimizers[0]
         for optimizer in optimizers:
             optimizer.empty()
@@ -118,11 +96,20 @@ class CachingOptimizer(AbstractModel):
                 if not isinstance(attribute, attr.RawOptimizerAttribute) and optimizer.supports(attribute):
                     optimizer.set(attribute, value)
 
+    @property
+    def candidates(self) -> Candidates:
+        """The optimizers, in the order in which they are tried."""
+        return self._candidates
+
+    def require(self, function_type: type[Function], set_type: type[Set]) -> None:
+        """Raise `UnsupportedConstraint` unless an optimizer takes the kind (or there is none yet)."""
+        self._candidates.require((function_type, set_type))
+
     def drop_optimizer(self) -> None:
         """Have no optimizer."""
         self._detach()
         self.optimizer = None
-        self._candidates = ()
+        self._candidates = Candidates()
 
     def attach_optimizer(self) -> None:
         """Fill the optimizer; the state is unchanged if that fails."""
@@ -131,7 +118,7 @@ class CachingOptimizer(AbstractModel):
         self._detach()
         for kind in self.store.kinds():
             if not self.optimizer.supports_constraint(*kind):
-                raise self._unsupported(kind)
+                raise self._candidates.refusal(kind, self.optimizer)
         self._mirror = Mirror(self.store, self.optimizer)
 
     def _detach(self) -> None:
@@ -140,13 +127,18 @@ class CachingOptimizer(AbstractModel):
 
     def _touched(self) -> None:
         """The model changed: what was solved is no longer its solution."""
-        self._solved = False
+        self._asked = self._solved = False
         self._residuals = None
+
+    @property
+    def _has_results(self) -> bool:
+        """Whether what the optimizer holds belongs to the present model."""
+        return self._asked and self._mirror is not None and self._mirror.complete
 
     @property
     def is_solved(self) -> bool:
         """Whether the optimizer's result is that of the present model, and conclusive."""
-        return self._solved and self._mirror is not None and self._mirror.complete
+        return self._solved and self._has_results
 
     @property
     def index_map(self) -> IndexMap:
@@ -155,109 +147,95 @@ class CachingOptimizer(AbstractModel):
             raise NotOptimized("No optimizer is attached.")
         return self._mirror.index_map
 
-    def _require(self, kind: Kind) -> None:
-        """Raise unless an optimizer takes the kind (or there is none yet)."""
-        if not self._candidates or kind in self._supported:
-            return
-        if not any(optimizer.supports_constraint(*kind) for optimizer in self._candidates):
-            raise self._unsupported(kind)
-        self._supported.add(kind)
-
-    def _unsupported(self, kind: Kind) -> UnsupportedConstraint:
-        missing = getattr(getattr(self.optimizer, "graph", None), "missing", None)
-        why = f" {missing(kind)}" if missing else ""
-        return UnsupportedConstraint(
-            f"{describe_kind(kind)} is not supported by {self._name()}, nor through bridges:{why} "
-            "Rewrite the constraint, or choose a solver that takes it."
-        )
-
-    def _name(self) -> str:
-        try:
-            return str(self.optimizer.get(attr.SolverName())) if self.optimizer else "no optimizer"
-        except UnsupportedAttribute:
-            return type(self.optimizer).__name__
-
     # ------------------------------------------------------------------ building
     def add_variable(self) -> VariableIndex:
         """Add one free variable."""
         x = self.store.add_variable()
         if self.mode is CachingOptimizerMode.MANUAL:
-            self._extend_if_manual()
+            self._extend_at_once([x])
         return x
 
     def add_variables(self, count: int) -> VectorOfVariables:
         """Add free variables."""
         v = self.store.add_variables(count)
-        self._extend_if_manual()
+        if self.mode is CachingOptimizerMode.MANUAL:
+            self._extend_at_once(v)
         return v
 
-    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:  # noqa: A002
+    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:
         """Add ``function in set``."""
         kind = (type(function), type(set))
-        if kind not in self._supported and isinstance(function, Function) and isinstance(set, Set):
-            self._require(kind)
+        if not self._candidates.has_taken(kind):
+            check_fit(function, set)
+            self._candidates.require(kind)
         index = self.store.add_constraint(function, set)
         if self.mode is CachingOptimizerMode.MANUAL:
-            self._extend_if_manual()
+            self._extend_at_once([index])
         return index
 
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
         """Add many constraints of one kind."""
-        self._require(block.kind)
+        self._candidates.require(block.kind)
         indices = self.store.add_block(block)
-        self._extend_if_manual()
+        if self.mode is CachingOptimizerMode.MANUAL:
+            self._extend_at_once(indices)
         return indices
 
-    def _extend_if_manual(self) -> None:
-        if self.mode is CachingOptimizerMode.MANUAL and self._mirror is not None:
+    def _extend_at_once(self, added: Any) -> None:
+        """In manual mode additions reach the optimizer one by one; what it refuses is not in the cache either."""
+        if self._mirror is None:
+            return
+        self._touched()
+        try:
             self._mirror.extend()
+        except BaseException:
+            self.store.delete(added)
+            raise
 
     # ------------------------------------------------------------------ changing
     def _pass_on(self, change: Callable[[AbstractModel, Mirror], None]) -> None:
-        """Make a change in the attached optimizer; if it refuses, empty it (automatic mode) or raise (manual)."""
+        """Make a change in the attached optimizer; if it refuses, empty it (automatic mode) or raise (manual).
+
+        Whatever else it raises passes through, and the optimizer, in doubt, is filled anew when it is needed.
+        """
         mirror, optimizer = self._mirror, self.optimizer
-        self._touched()
         if mirror is None or optimizer is None:
             return
         try:
+            if not mirror.complete:  # additions first, so that the change may speak of them
+                mirror.extend()
             change(optimizer, mirror)
         except NotAllowed:
             if self.mode is CachingOptimizerMode.MANUAL:
                 raise
             self._detach()
+        except BaseException:
+            self._detach()
+            raise
 
     def modify(
         self, target: ConstraintIndex | attr.ObjectiveFunction, change: Modification | Sequence[Modification]
     ) -> None:
         """Change coefficients or constants."""
-        changes = [change] if isinstance(change, Modification) else list(change)
+        changes = check_changes(self.store, target, change)
 
         def pass_on(optimizer: AbstractModel, mirror: Mirror) -> None:
-            if isinstance(target, ConstraintIndex) and not mirror.holds(target):
-                return
-            self._step(mirror)
             mapped = mirror.index_map(target) if isinstance(target, ConstraintIndex) else target
-            optimizer.modify(mapped, [_mapped(one, mirror.index_map) for one in changes])
+            optimizer.modify(mapped, [renamed_change(one, mirror.index_map) for one in changes])
 
-        self.store.check_modification(target, changes)
         self._pass_on(pass_on)
+        self._touched()
         self.store.modify(target, changes)
-
-    def _step(self, mirror: Mirror) -> None:
-        """Carry over additions first, so that a change may speak of them."""
-        if not mirror.complete:
-            mirror.extend()
 
     def delete(self, index: Any) -> None:
         """Delete a variable or constraint, or a sequence of them."""
-        items = [index] if isinstance(index, (ConstraintIndex, VariableIndex)) else list(index)
-        for one in items:
-            self.store.check_index(one)
+        items = items_of(index)
+        check_deletion(self.store, items)
         mirror = self._mirror
-        mapped = [mirror.index_map(one) for one in items if mirror.holds(one)] if mirror else []
+        if mirror is not None and any(mirror.holds(one) for one in items):
+            self._pass_on(lambda optimizer, mirror: optimizer.delete([mirror.index_map(i) for i in items]))
+            self._touched()
         self.store.delete(items)
-        if mapped:
-            self._pass_on(lambda optimizer, _: optimizer.delete(mapped))
 
     def empty(self) -> None:
         """Drop the model; keep the optimizer and its options."""
@@ -268,52 +246,25 @@ class CachingOptimizer(AbstractModel):
 
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
         """Set an attribute, here and in the attached optimizer."""
-        *index, value = index_and_value
-        if attribute.on == attr.On.OPTIMIZER:
-            self._set_on_candidates(attribute, value)
+        pairs = self.store.check_setting(attribute, *index_and_value)
+        if attribute.on is attr.On.OPTIMIZER:
+            self._candidates.set_option(attribute, pairs[0][1])
             self._touched()
-            self.store.set(attribute, value)
-            return
-        if isinstance(attribute, attr.ObjectiveFunction) and isinstance(value, Function):
-            self._require_objective(type(value))
-        if index:
-            self.store.check_index(index[0])
+        elif isinstance(attribute, attr.ObjectiveFunction):
+            self._candidates.require_objective(type(pairs[0][1]))
+        if isinstance(attribute, (*_DATA, *_STARTS)):
 
-        def pass_on(optimizer: AbstractModel, mirror: Mirror) -> None:
-            if not index:
-                if isinstance(attribute, (attr.ObjectiveFunction, attr.ObjectiveSense)):
-                    self._step(mirror)
-                    mapped = mirror.index_map(value) if isinstance(value, Function) else value
-                    optimizer.set(attribute, mapped)
-                return
-            if attribute.on == attr.On.CONSTRAINT or isinstance(attribute, attr.VariablePrimalStart):
-                if isinstance(attribute, (attr.VariableName, attr.ConstraintName)):
-                    return
+            def pass_on(optimizer: AbstractModel, mirror: Mirror) -> None:
                 if isinstance(attribute, _STARTS) and not optimizer.supports(attribute):
                     return
-                self._step(mirror)
-                mapped = mirror.index_map(value) if isinstance(value, Function) else value
-                optimizer.set(attribute, mirror.index_map(index[0]), mapped)
+                for index, value in pairs:
+                    mapped = mirror.index_map(value) if isinstance(value, Function) else value
+                    optimizer.set(attribute, *([] if index is None else [mirror.index_map(index)]), mapped)
 
-        if isinstance(attribute, _PASSED_ON):
-            self.store.check_setting(attribute, *index_and_value)
             self._pass_on(pass_on)
-        self.store.set(attribute, *index_and_value)
-
-    def _set_on_candidates(self, attribute: attr.Attribute, value: Any) -> None:
-        """Set an option on every optimizer that knows it; on none is an error."""
-        if not self._candidates:
-            return
-        knowing = [o for o in self._candidates if o.supports(attribute)] or [self._candidates[0]]
-        for optimizer in knowing:
-            optimizer.set(attribute, value)
-
-    def _require_objective(self, function_type: type[Function]) -> None:
-        if self._candidates and not any(o.supports_objective(function_type) for o in self._candidates):
-            raise UnsupportedObjective(
-                f"{self._name()} takes no {function_type.__name__} as objective, nor through bridges; "
-                "choose a solver that does."
-            )
+            if isinstance(attribute, _DATA):
+                self._touched()
+        self.store.apply_setting(attribute, pairs)
 
     # ------------------------------------------------------------------ asking
     def is_valid(self, index: VariableIndex | ConstraintIndex) -> bool:
@@ -332,11 +283,11 @@ class CachingOptimizer(AbstractModel):
 
     def supports_constraint(self, function_type: type[Function], set_type: type[Set]) -> bool:
         """Whether the optimizer takes the kind (anything without one)."""
-        return not self._candidates or any(o.supports_constraint(function_type, set_type) for o in self._candidates)
+        return self._candidates.takes((function_type, set_type))
 
     def supports_objective(self, function_type: type[Function]) -> bool:
         """Whether the optimizer takes the type (anything without one)."""
-        return not self._candidates or any(o.supports_objective(function_type) for o in self._candidates)
+        return self._candidates.takes_objective(function_type)
 
     def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
         """Data from the cache, results from the optimizer."""
@@ -344,26 +295,25 @@ class CachingOptimizer(AbstractModel):
             return self.optimizer.get(attribute)
         if not attribute.is_result:
             return self.store.get(attribute, index)
-        mirror, optimizer = self._mirror, self.optimizer
-        if mirror is None or optimizer is None or not mirror.complete:
-            for one in index if isinstance(index, (list, tuple)) else [] if index is None else [index]:
-                self.store.check_index(one)
-            return self._without_result(attribute)
-        if index is None:
-            return self._model_result(attribute, optimizer)
-        if isinstance(index, Sequence) and not isinstance(index, ConstraintIndices):
+        if isinstance(index, (list, tuple)):
             return [self.get(attribute, one) for one in index]
-        if isinstance(attribute, attr.ConstraintPrimal):
-            return self._constraint_primal(index)
-        self.store.check_index(index)
-        return optimizer.get(attribute, mirror.index_map(index))
-
-    def _model_result(self, attribute: attr.Attribute, optimizer: AbstractModel) -> Any:
+        check_target(attribute, index)
+        if index is not None:
+            self.store.check_index(index)
+        mirror, optimizer = self._mirror, self.optimizer
+        if mirror is None or optimizer is None or not self._has_results:
+            return self._without_result(attribute)
         if isinstance(attribute, attr.TerminationStatus):
             return checked_status(self, optimizer.get(attribute))
         if isinstance(attribute, attr.DualObjectiveValue):
             return dual_objective(self)
-        return optimizer.get(attribute)
+        if index is None:
+            return optimizer.get(attribute)
+        if isinstance(attribute, attr.ConstraintPrimal):
+            constants = self.get(attr.PrimalStatus()) != attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
+            return self.store.evaluate(index, self.values, constants)
+        value = optimizer.get(attribute, mirror.index_map(index))
+        return float(value) if isinstance(value, np.floating) else value
 
     def residuals(self) -> Residuals:
         """Primal and dual residuals and gap of the result, recomputed from the model as written."""
@@ -375,12 +325,10 @@ class CachingOptimizer(AbstractModel):
         plain = _WITHOUT_RESULT.get(type(attribute))
         if plain is not None:
             return plain
-        why = "there is no optimizer" if self.optimizer is None else "the model has not been solved since it was last changed"
+        why = "there is no optimizer"
+        if self.optimizer is not None:
+            why = "the model has not been solved since it was last changed"
         raise NotOptimized(f"There is no {attribute!r}: {why}. Call optimize() first.")
-
-    def _constraint_primal(self, index: Any) -> Any:
-        constants = self.get(attr.PrimalStatus()) != attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
-        return self.store.evaluate(index, self.values, constants)
 
     def values(self, ids: IntArray) -> Any:
         """Values of variables by identifier."""
@@ -397,9 +345,10 @@ class CachingOptimizer(AbstractModel):
         if self.is_solved:
             return
         if not self._candidates:
-            raise NotOptimized("There is no optimizer; give a solver to the model, e.g. ot.Model(ot.solvers.HiGHS).")
-        able = [o for o in self._candidates if all(o.supports_constraint(*k) for k in self.store.kinds())]
-        able = able or [self._candidates[0]]
+            raise NotOptimized(
+                "There is no optimizer; give a solver to the model, e.g. ot.Model(ot.solvers.HiGHS)."
+            )
+        able = self._candidates.able(self.store.kinds())
         for optimizer, following in zip(able, [*able[1:], None], strict=True):
             if optimizer is not self.optimizer:
                 self._detach()
@@ -408,16 +357,15 @@ class CachingOptimizer(AbstractModel):
             if failure is None:
                 return
             assert following is not None
-            name, other = self._name(), following.get(attr.SolverName())
-            warnings.warn(f"{name} failed ({failure}); trying {other}.", SolverFallbackWarning, stacklevel=3)
+            words = f"{name_of(optimizer)} failed ({failure}); trying {name_of(following)}."
+            warnings.warn(words, SolverFallbackWarning, stacklevel=3)
 
     def _try(self, *, last: bool) -> str | None:
         """Solve with the present optimizer; why it failed, or None. The last one's word stands in any case."""
-        if self._mirror is not None and not self._mirror.complete:
-            self._pass_on(lambda _, mirror: mirror.extend())
         try:
+            self._pass_on(lambda *_: None)
             if self._mirror is None:
-                self.attach_optimizer()
+                self._attach_by_itself()
             assert self.optimizer is not None
             self._touched()
             self.optimizer.optimize()
@@ -425,27 +373,19 @@ class CachingOptimizer(AbstractModel):
             if last or isinstance(error, InvalidData):
                 raise
             return str(error)
-        status = self.optimizer.get(attr.TerminationStatus())
-        self._solved = status in _CONCLUSIVE
-        if last or (self._solved and self.get(attr.TerminationStatus()) in _CONCLUSIVE):
-            return None
-        return str(self.get(attr.TerminationStatus()).name)
+        self._asked = True
+        self._solved = self.optimizer.get(attr.TerminationStatus()) in _CONCLUSIVE
+        status: attr.TerminationStatusCode = self.get(attr.TerminationStatus())
+        return None if last or status in _CONCLUSIVE else status.name
+
+    def _attach_by_itself(self) -> None:
+        if self.mode is CachingOptimizerMode.MANUAL:
+            raise NotOptimized("The optimizer is empty, and the mode is manual: call attach_optimizer() first.")
+        self.attach_optimizer()
 
     def copy_to(self, destination: AbstractModel) -> IndexMap:
         """Build the model in another one."""
         return self.store.copy_to(destination)
-
-
-def _mapped(change: Modification, index_map: IndexMap) -> Modification:
-    """The change in the optimizer's variables."""
-    if isinstance(change, ScalarCoefficientChange):
-        return ScalarCoefficientChange(index_map(change.variable), change.new_coefficient)
-    if isinstance(change, MultirowChange):
-        return MultirowChange(index_map(change.variable), change.new_coefficients)
-    if isinstance(change, ScalarQuadraticCoefficientChange):
-        one, two = index_map(change.variable_1), index_map(change.variable_2)
-        return ScalarQuadraticCoefficientChange(one, two, change.new_coefficient)
-    return change
 
 
 _CONCLUSIVE = (
@@ -456,13 +396,7 @@ _CONCLUSIVE = (
     attr.TerminationStatusCode.INFEASIBLE_OR_UNBOUNDED,
 )
 _STARTS = (attr.VariablePrimalStart, attr.ConstraintPrimalStart, attr.ConstraintDualStart)
-_PASSED_ON = (
-    attr.ObjectiveFunction,
-    attr.ObjectiveSense,
-    attr.ConstraintFunction,
-    attr.ConstraintSet,
-    *_STARTS,
-)
+_DATA = (attr.ObjectiveFunction, attr.ObjectiveSense, attr.ConstraintFunction, attr.ConstraintSet)
 _WITHOUT_RESULT: dict[type[attr.Attribute], Any] = {
     attr.TerminationStatus: attr.TerminationStatusCode.OPTIMIZE_NOT_CALLED,
     attr.PrimalStatus: attr.ResultStatusCode.NO_SOLUTION,

@@ -7,17 +7,9 @@ from typing import Any
 import numpy as np
 
 from .attributes import VariableName
-from .errors import DimensionMismatch, InvalidData, UnsupportedModification
-from .functions import Function, ScalarQuadraticFunction, VariableIndex, VectorOfVariables
+from .errors import InvalidData
+from .functions import VariableIndex
 from .functions.printing import local_name
-from .modifications import (
-    Modification,
-    MultirowChange,
-    ScalarCoefficientChange,
-    ScalarConstantChange,
-    ScalarQuadraticCoefficientChange,
-    VectorConstantChange,
-)
 from .rows import FloatArray, Rows
 from .sets import (
     EqualTo,
@@ -32,7 +24,7 @@ from .sets import (
 
 _NAME = VariableName()
 
-__all__ = ["UPPER_OR_LOWER", "check_change", "check_numbers", "check_rows", "describe"]
+__all__ = ["UPPER_OR_LOWER", "check_numbers", "check_rows", "describe"]
 
 UPPER_OR_LOWER: dict[type[Set], int] = {
     GreaterThan: 1,
@@ -51,7 +43,7 @@ def describe(identifier: int, store: Any) -> str:
     if identifier >> 32 != store.base >> 32:
         return f"Variable {local_name(identifier)} belongs to another model; use the variables of this one."
     name = store.values_of(_NAME).get(VariableIndex(identifier), "") or local_name(identifier)
-    if store.is_valid(VariableIndex(identifier)):
+    if identifier in store.variable_ids():  # not is_valid, which asks here what to say
         return f"Variable {name}"
     return f"Variable {name} is not in this model (it has been deleted, or was never added)."
 
@@ -93,42 +85,3 @@ def check_numbers(set_type: type[Set], numbers: FloatArray) -> None:
             np.isinf(numbers).any(axis=1),
             "the number must be finite; leave out a constraint that does not bind, or use Interval.",
         )
-
-
-def check_change(change: Any, function_type: type[Function], rows: int, store: Any) -> None:
-    """Refuse a modification that does not fit the function."""
-    if not isinstance(change, Modification):
-        raise InvalidData(f"Expected a modification such as ScalarCoefficientChange(x, 2.0), got {change!r}.")
-    if function_type in (VariableIndex, VectorOfVariables):
-        raise UnsupportedModification(
-            "A plain variable has no coefficients to change; write the constraint with an affine function (1.0 * x)."
-        )
-    vector = function_type.is_vector
-    if vector != isinstance(change, (VectorConstantChange, MultirowChange)):
-        raise InvalidData(f"{type(change).__name__} does not fit a {function_type.__name__}.")
-    values: Any
-    if isinstance(change, ScalarConstantChange):
-        values = change.new_constant
-    elif isinstance(change, VectorConstantChange):
-        values = np.asarray(change.new_constant)
-        if values.shape != (rows,):
-            raise DimensionMismatch(f"The constraint has {rows} rows; got constants of shape {values.shape}.")
-    elif isinstance(change, MultirowChange):
-        store.check_ids([change.variable.value])
-        for row, _ in change.new_coefficients:
-            if not 0 <= row < rows:
-                raise DimensionMismatch(f"The constraint has rows 0 to {rows - 1}; got row {row}.")
-        values = [v for _, v in change.new_coefficients]
-    elif isinstance(change, ScalarCoefficientChange):
-        store.check_ids([change.variable.value])
-        values = change.new_coefficient
-    else:
-        assert isinstance(change, ScalarQuadraticCoefficientChange)
-        if function_type is not ScalarQuadraticFunction:
-            raise UnsupportedModification(
-                f"A {function_type.__name__} has no quadratic coefficients; set the whole function instead."
-            )
-        store.check_ids([change.variable_1.value, change.variable_2.value])
-        values = change.new_coefficient
-    if not np.isfinite(np.asarray(values, np.float64)).all():
-        raise InvalidData(f"{change!r}: the new value must be finite.")

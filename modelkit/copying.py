@@ -13,7 +13,7 @@ from .indices import ConstraintIndex, IndexMap, Kind
 from .protocol import AbstractModel
 from .rows import IntArray
 
-__all__ = ["Mirror"]
+__all__ = ["Mirror", "copy_words"]
 
 
 @final
@@ -47,15 +47,15 @@ class Mirror:
         """Whether the copy has the variable or constraint already."""
         if isinstance(index, ConstraintIndex):
             return self.source.number(index) < self._constraints.get(index.kind, 0)
-        return int(index.value - self.source.base) < self._variables
+        return bool(index.value - self.source.base < self._variables)
 
     @property
     def complete(self) -> bool:
         """Whether nothing was added to the store since."""
         source = self.source
-        return self._variables == source.variable_count and all(
-            source.block(kind).total == self._constraints.get(kind, 0) for kind in source.kinds()
-        )
+        if self._variables != source.variable_count:
+            return False
+        return all(source.block(kind).total == self._constraints.get(kind, 0) for kind in source.kinds())
 
     def extend(self) -> None:
         """Carry over new variables and constraints."""
@@ -97,7 +97,7 @@ class Mirror:
         """New vectors of new variables in sets that the destination likes to give variables at their creation."""
         found: list[tuple[ConstraintIndex, VectorOfVariables]] = []
         taken: set[int] = set()
-        new = set()
+        new: set[int] = set()
         for kind in self.source.kinds():
             if kind[0] is not VectorOfVariables or not self.destination.supports_constrained_variables(kind[1]):
                 continue
@@ -120,3 +120,13 @@ class Mirror:
         if source.objective_block is not None:
             function = source.get(attr.ObjectiveFunction())
             self.destination.set(attr.ObjectiveFunction(), self.index_map(function))
+
+
+def copy_words(source: Any, destination: AbstractModel, index_map: IndexMap) -> None:
+    """Give a finished copy what a solver has no use for: names, and starts of constraint values."""
+    if destination.supports(attr.Name()) and (name := source.get(attr.Name())):
+        destination.set(attr.Name(), name)
+    for attribute in (attr.VariableName(), attr.ConstraintName(), attr.ConstraintPrimalStart()):
+        if destination.supports(attribute):
+            for index, value in source.values_of(attribute).items():
+                destination.set(attribute, index_map(index), value)

@@ -12,7 +12,7 @@ from .functions import Function, VariableIndex, VectorOfVariables
 from .rows import IntArray
 from .sets import Set
 
-__all__ = ["ConstraintIndex", "ConstraintIndices", "IndexMap", "Kind", "describe_kind"]
+__all__ = ["ConstraintIndex", "ConstraintIndices", "Index", "IndexMap", "Kind", "describe_kind"]
 
 Kind = tuple[type[Function], type[Set]]
 """(function type, set type) of a constraint: `VariableIndex` in `LessThan`, say."""
@@ -58,6 +58,10 @@ class ConstraintIndex:
 
     def __repr__(self) -> str:
         return f"ConstraintIndex({describe_kind(self.kind)}, {self.value & 0xFFFFFFFF})"
+
+
+Index = VariableIndex | ConstraintIndex
+"""What names one variable or one constraint."""
 
 
 @final
@@ -140,6 +144,8 @@ class IndexMap:
             return ConstraintIndices(index.kind, self.values(index))
         if isinstance(index, Function):
             return type(index).from_rows(index.rows.renamed(self.ids))
+        if isinstance(index, (list, tuple)):
+            return [self(one) for one in index]
         raise InvalidIndex(f"{index!r} is not an index.")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,12 +12,15 @@ from numpy.typing import ArrayLike
 from . import attributes as attr
 from .block import ConstraintBlock, SetBlock
 from .caching import CachingOptimizer
-from .errors import DifferentiationError, DimensionMismatch, InvalidData
+from .checks import check_numbers
+from .errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
 from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
-from .functions.printing import local_name, to_latex, to_text
+from .functions.printing import latex_name, local_name, to_latex, to_text
 from .indices import ConstraintIndex, ConstraintIndices, describe_kind
 from .layer import Layer
+from .numeric import real_array, real_number
 from .protocol import AbstractModel, block_of
+from .remaking import recipe, remade_model
 from .rows import FloatArray
 from .sets import EqualTo, GreaterThan, Integer, Interval, LessThan, Parameter, Set, ZeroOne
 from .store import Store
@@ -60,8 +64,20 @@ class Model(Layer):
         made = [maker() for maker in makers]
         if len(made) == 1 and isinstance(made[0], Layer):
             super().__init__(made[0])
+        elif any(isinstance(one, Layer) for one in made):
+            raise InvalidData("Give the list to diff_optimizer: ot.Model(ot.diff_optimizer([solver, ...])).")
         else:
             super().__init__(CachingOptimizer(*(type(self).front(solver) for solver in made)))
+
+    def __reduce__(self) -> Any:
+        """Pickle and deepcopy keep the model, its options and its indices, and drop results and solver handles."""
+        cache = self.cache
+        layer = None if self.inner is cache else type(self.inner)
+        made = [recipe(one) for one in cache.candidates]
+        return remade_model, (type(self), layer, made, cache.mode, self.store)
+
+    def __copy__(self) -> Model:
+        return copy.deepcopy(self)
 
     @property
     def store(self) -> Store:
@@ -95,18 +111,22 @@ class Model(Layer):
         start : where a solver may start
         integer, binary : whether it is in `Integer` or `ZeroOne`
         """
-        bound = None if lower is None and upper is None else _bound(lower, upper)
+        bound = _bound(lower, upper)
+        if integer and binary:
+            raise InvalidData("A binary variable is a whole number already; give one of integer and binary.")
+        if start is not None and not np.isfinite(real_number(start, "A start")):
+            raise InvalidData(f"A start must be finite, got {start!r}.")
+        _check_name(name)
+        sets: list[Set] = [*bound, *([Integer()] if integer else []), *([ZeroOne()] if binary else [])]
+        for one in sets:
+            self.cache.require(VariableIndex, type(one))
         x = self.inner.add_variable()
-        if bound is not None:
-            self.inner.add_constraint(x, bound)
+        for one in sets:
+            self.inner.add_constraint(x, one)
         if name:
             self.set(attr.VariableName(), x, name)
         if start is not None:
             self.set(attr.VariablePrimalStart(), x, start)
-        if integer:
-            self.inner.add_constraint(x, Integer())
-        if binary:
-            self.inner.add_constraint(x, ZeroOne())
         return x
 
     def add_variables(
@@ -128,32 +148,34 @@ class Model(Layer):
         if not hasattr(count, "__index__") or count < 0:
             raise InvalidData(f"add_variables takes a whole number of variables, got {count!r}.")
         count = int(count)
+        _check_name(name)
         low = None if lower is None else _spread(lower, count, "lower")
         high = None if upper is None else _spread(upper, count, "upper")
+        sets = None if low is None and high is None else _bounds(low, high, count)
+        if sets is not None:
+            check_numbers(sets.type, sets.numbers)
+            self.cache.require(VariableIndex, sets.type)
         v = self.inner.add_variables(count)
         if name:
             for k, x in enumerate(v):
                 self.set(attr.VariableName(), x, f"{name}[{k}]")
-        if count and (low is not None or high is not None):
-            self.bound_variables(v, low, high)
+        if count and sets is not None:
+            self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
         return v
 
     def bound_variables(
         self, v: VectorOfVariables, lower: FloatArray | None, upper: FloatArray | None
     ) -> ConstraintIndices:
         """Bound variables one by one, as a block of constraints on plain variables."""
-        if upper is None:
-            assert lower is not None
-            sets = SetBlock.scalar(GreaterThan, lower[:, None])
-        elif lower is None:
-            sets = SetBlock.scalar(LessThan, upper[:, None])
-        else:
-            sets = SetBlock.scalar(Interval, np.stack([lower, upper], axis=1))
+        sets = _bounds(lower, upper, len(v))
         return self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
 
     def add_parameter(self, value: float, name: str = "") -> VariableIndex:
         """Add a variable that is data: held at a value, and differentiable in it."""
-        p, _ = self.inner.add_constrained_variable(_checked_parameter(value))
+        _check_name(name)
+        chosen = _checked_parameter(value)
+        self.cache.require(VariableIndex, Parameter)
+        p, _ = self.inner.add_constrained_variable(chosen)
         if name:
             self.set(attr.VariableName(), p, name)
         return p
@@ -165,11 +187,15 @@ class Model(Layer):
         ----------
         values : array_like of shape (n,)
         """
-        array = np.array(values, np.float64)
+        array = real_array(values, "A parameter")
         if array.ndim != 1:
-            raise DimensionMismatch(f"add_parameters takes a vector of values, got an array of shape {array.shape}.")
+            raise DimensionMismatch(
+                f"add_parameters takes a vector of values, got an array of shape {array.shape}."
+            )
         for value in array.tolist():
             _checked_parameter(value)
+        _check_name(name)
+        self.cache.require(VariableIndex, Parameter)
         v = self.inner.add_variables(len(array))
         if len(array):
             self.inner.add_block(block_of(list(v), [Parameter(value) for value in array.tolist()]))
@@ -180,13 +206,27 @@ class Model(Layer):
 
     def set_parameter_value(self, p: VariableIndex | VectorOfVariables, value: Any) -> None:
         """Give a parameter, or a vector of them, other values."""
-        pairs = [(p, value)] if isinstance(p, VariableIndex) else list(zip(p, _spread(value, len(p), "value"), strict=True))
-        for one, new in pairs:
-            self.set(attr.ConstraintSet(), ConstraintIndex((VariableIndex, Parameter), one.value), Parameter(new))
+        one = isinstance(p, VariableIndex)
+        values = _spread(value, 1 if one else len(p), "value")  # type: ignore[arg-type]
+        indices = [self._parameter(x) for x in ([p] if one else p)]  # type: ignore[union-attr]
+        self.set(attr.ConstraintSet(), indices, [_checked_parameter(new) for new in values.tolist()])
 
-    def parameter_value(self, p: VariableIndex) -> float:
-        """The present value of a parameter."""
-        return float(self.get(attr.ConstraintSet(), ConstraintIndex((VariableIndex, Parameter), p.value)).value)
+    def parameter_value(self, p: VariableIndex | VectorOfVariables) -> Any:
+        """The present value of a parameter, or the array of values of a vector of them."""
+        if isinstance(p, VariableIndex):
+            return float(self.get(attr.ConstraintSet(), self._parameter(p)).value)
+        return np.array([self.parameter_value(one) for one in p])
+
+    def _parameter(self, p: VariableIndex) -> ConstraintIndex:
+        """The constraint that makes a variable a parameter."""
+        self.store.check_index(p)
+        index = ConstraintIndex((VariableIndex, Parameter), p.value)
+        if not self.store.is_valid(index):
+            raise InvalidIndex(
+                f"{self.name_of(p.value)} is a variable, not a parameter; "
+                "make parameters with add_parameter, or with add_constraint(x, ot.Parameter(value))."
+            )
+        return index
 
     # ------------------------------------------------------------------ constraints and objective
     def add_constraint(self, function: Any, set: Set | None = None, name: str = "") -> ConstraintIndex:  # noqa: A002
@@ -209,6 +249,8 @@ class Model(Layer):
         given with its set is kept as written, constant included. Comparisons of vectors are differences in
         `Nonnegatives`, `Nonpositives` or `Zeros`.
         """
+        if name:
+            _check_name(name)
         if type(function) is Comparison:
             if set is not None:
                 raise InvalidData(f"{function!r} is a constraint already; leave out the set {set!r}.")
@@ -234,7 +276,7 @@ class Model(Layer):
         self._set_objective(attr.ObjectiveSenseCode.MAX_SENSE, function)
 
     def _set_objective(self, sense: attr.ObjectiveSenseCode, function: Any) -> None:
-        if isinstance(function, (int, float)):
+        if isinstance(function, (int, float, np.number)):
             function = ScalarAffineFunction((), (), function)
         if not isinstance(function, ScalarFunction):
             raise InvalidData(f"An objective is a scalar function of the variables or a number, got {function!r}.")
@@ -253,7 +295,10 @@ class Model(Layer):
             return self.get(attr.VariablePrimal(), what)
         if isinstance(what, Function):
             self.store.check_ids(what.rows.variables())
-            values = what.rows.evaluate(lambda ids: self.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)))
+            is_ray = self.get(attr.PrimalStatus()) is attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
+            values = what.rows.evaluate(
+                lambda ids: self.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)), constants=not is_ray
+            )
             return values if what.is_vector else float(values[0])
         if isinstance(what, (ConstraintIndex, ConstraintIndices)):
             return self.get(attr.ConstraintPrimal(), what)
@@ -298,28 +343,61 @@ class Model(Layer):
             )
         return method
 
-    # ------------------------------------------------------------------ in words
+    # ------------------------------------------------------------------ names, in words
+    def variable_by_name(self, name: str) -> VariableIndex:
+        """The variable of this name.
+
+        Raises
+        ------
+        InvalidIndex
+            If no variable has the name, or several have.
+        """
+        found: VariableIndex = self.store.by_name(attr.VariableName(), name)
+        return found
+
+    def constraint_by_name(self, name: str) -> ConstraintIndex:
+        """The constraint of this name; raises `InvalidIndex` like `variable_by_name`."""
+        found: ConstraintIndex = self.store.by_name(attr.ConstraintName(), name)
+        return found
+
     def name_of(self, identifier: int) -> str:
         """Name of a variable by identifier."""
-        return self.store.values_of(attr.VariableName()).get(VariableIndex(identifier), "") or local_name(identifier)
+        names = self.store.values_of(attr.VariableName())
+        return names.get(VariableIndex(identifier), "") or local_name(identifier)
+
+    def _latex_name_of(self, identifier: int) -> str:
+        name = self.store.values_of(attr.VariableName()).get(VariableIndex(identifier), "")
+        return latex_name(name) if name else f"x_{{{identifier & 0xFFFFFFFF}}}"
 
     def __str__(self) -> str:
         store = self.store
         sense = store.get(attr.ObjectiveSense()).value
         lines = [f"{sense} {to_text(store.get(attr.ObjectiveFunction()), self.name_of)}"]
-        lines += [f"  {text}" for text in self._constraints(lambda f: to_text(f, self.name_of), "in")]
-        return "\n".join(lines)
+        for name, function, chosen in self._constraints():
+            lines.append(f"  {name + ': ' if name else ''}{to_text(function, self.name_of)} in {chosen!r}")
+        return "\n".join([*lines, *(f"  ... ({rest} in all)" for rest in self._too_many())])
 
-    def _constraints(self, show: Callable[[Function], str], word: str) -> list[str]:
-        lines = []
+    def _repr_latex_(self) -> str:
+        store = self.store
+        words = {"minimize": r"\min", "maximize": r"\max", "feasibility": r"\text{find}"}
+        objective = to_latex(store.get(attr.ObjectiveFunction()), self._latex_name_of)
+        lines = [rf"{words[store.get(attr.ObjectiveSense()).value]}\ & {objective}"]
+        for _, function, chosen in self._constraints():
+            lines.append(rf"& {to_latex(function, self._latex_name_of)} \in \text{{{chosen!r}}}")
+        lines += [rf"& \text{{... ({rest} in all)}}" for rest in self._too_many()]
+        return r"$$\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}$$"
+
+    def _constraints(self) -> Iterator[tuple[str, Function, Set]]:
+        """Name, function and set of the first constraints of each kind."""
         for kind in self.store.kinds():
-            indices = self.store.get(attr.ListOfConstraintIndices(*kind))
-            for index in list(indices)[:_SHOWN]:
+            for index in self.store.get(attr.ListOfConstraintIndices(*kind))[:_SHOWN]:
                 function = self.store.get(attr.ConstraintFunction(), index)
-                lines.append(f"{show(function)} {word} {self.store.get(attr.ConstraintSet(), index)!r}")
-            if len(indices) > _SHOWN:
-                lines.append(f"... ({len(indices)} {describe_kind(kind)} in all)")
-        return lines
+                name = self.store.get(attr.ConstraintName(), index)
+                yield name, function, self.store.get(attr.ConstraintSet(), index)
+
+    def _too_many(self) -> list[str]:
+        counts = [(self.store.get(attr.NumberOfConstraints(*kind)), kind) for kind in self.store.kinds()]
+        return [f"{count} {describe_kind(kind)}" for count, kind in counts if count > _SHOWN]
 
     def __repr__(self) -> str:
         store = self.store
@@ -328,33 +406,52 @@ class Model(Layer):
         constraints = ", ".join(kinds) or "no constraints"
         return f"Model({store.get(attr.NumberOfVariables())} variables, {constraints}; {status})"
 
-    def _repr_latex_(self) -> str:
-        store = self.store
-        words = {"minimize": r"\min", "maximize": r"\max", "feasibility": r"\text{find}"}
-        lines = [rf"{words[store.get(attr.ObjectiveSense()).value]}\ & {to_latex(store.get(attr.ObjectiveFunction()))}"]
-        lines += [rf"& {text}" for text in self._constraints(to_latex, r"\in \text{") for text in [text + "}"]]
-        return r"$$\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}$$"
-
 
 _SHOWN = 20
 
 
-def _bound(lower: float | None, upper: float | None) -> Set:
-    if upper is None:
-        assert lower is not None
-        return GreaterThan(lower)
-    return LessThan(upper) if lower is None else EqualTo(lower) if lower == upper else Interval(lower, upper)
+def _bound(lower: float | None, upper: float | None) -> list[Set]:
+    """The sets of one variable between bounds, of which either may be missing or infinite."""
+    low = -np.inf if lower is None else real_number(lower, "lower")
+    high = np.inf if upper is None else real_number(upper, "upper")
+    chosen: Set = Interval(low, high)
+    check_numbers(Interval, chosen.numbers)
+    if low == high:
+        chosen = EqualTo(low)
+    elif high == np.inf:
+        chosen = GreaterThan(low)
+    elif low == -np.inf:
+        chosen = LessThan(high)
+    return [] if high - low == np.inf and np.isinf([low, high]).all() else [chosen]
+
+
+def _bounds(lower: FloatArray | None, upper: FloatArray | None, count: int) -> SetBlock:
+    """The sets of many variables between bounds; infinite entries bound nothing."""
+    if upper is None and lower is not None and not np.isneginf(lower).any():
+        return SetBlock.scalar(GreaterThan, lower[:, None])
+    if lower is None and upper is not None and not np.isposinf(upper).any():
+        return SetBlock.scalar(LessThan, upper[:, None])
+    low = np.full(count, -np.inf) if lower is None else lower
+    high = np.full(count, np.inf) if upper is None else upper
+    return SetBlock.scalar(Interval, np.stack([low, high], axis=1))
 
 
 def _spread(value: ArrayLike, count: int, what: str) -> FloatArray:
-    array = np.asarray(value, np.float64)
+    array = real_array(value, what)
     if array.ndim > 1 or (array.ndim == 1 and len(array) != count):
-        raise DimensionMismatch(f"{what} of {count} variables is a number or {count} numbers, got shape {array.shape}.")
+        raise DimensionMismatch(
+            f"{what} of {count} variables is a number or {count} numbers, got shape {array.shape}."
+        )
     return np.broadcast_to(array, (count,)).copy()
 
 
 def _checked_parameter(value: float) -> Parameter:
-    number = float(value)
+    number = real_number(value, "A parameter")
     if not np.isfinite(number):
         raise InvalidData(f"A parameter has a finite value, got {value!r}.")
     return Parameter(number)
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise InvalidData(f"A name is a string, got {name!r}.")

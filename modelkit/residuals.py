@@ -75,6 +75,8 @@ def kkt_residuals(model: Any) -> Residuals:
     """Residuals of the present result of a `CachingOptimizer`."""
     form = _form(model)
     x = model.values(form.ids)
+    if not np.isfinite(x).all():
+        return Residuals(np.inf, np.inf, np.inf)
     lower, upper = form.bounds()
     Fx = form.F @ x
     violation = np.maximum(np.maximum(lower - Fx, Fx - upper), 0.0)

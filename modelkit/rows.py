@@ -143,6 +143,19 @@ class Rows:
             factors[self.qrow] * self.qcoef,
         )
 
+    def divided(self, divisors: FloatArray) -> Rows:
+        """Each row divided by its own number (shape (m,))."""
+        return Rows(
+            self.constant / divisors,
+            self.row,
+            self.var,
+            self.coef / divisors[self.row],
+            self.qrow,
+            self.qvar1,
+            self.qvar2,
+            self.qcoef / divisors[self.qrow],
+        )
+
     def _scaled_support(self, factors: FloatArray) -> Rows:
         """Each row times its own factor, without the terms of rows whose factor is zero."""
         keep, qkeep = factors[self.row] != 0, factors[self.qrow] != 0
@@ -174,10 +187,8 @@ class Rows:
 
     def moved(self, rows: IntArray, m: int) -> Rows:
         """Row r of these becomes row ``rows[r]`` of m rows (others are zero; equal targets add)."""
-        constant = np.zeros(m)
-        np.add.at(constant, rows, self.constant)
         return Rows(
-            constant,
+            np.bincount(rows, self.constant, m),
             rows[self.row],
             self.var,
             self.coef,
@@ -194,6 +205,12 @@ class Rows:
             return self
         matrix = sp.csr_array((np.ones(count), rows, np.arange(count + 1)), shape=(count, m))
         return self.mapped(matrix)
+
+    def pick(self, row: int, terms: IntArray, qterms: IntArray) -> Rows:
+        """One row, when the positions of its terms are known."""
+        zero, qzero = np.zeros(len(terms), np.int64), np.zeros(len(qterms), np.int64)
+        q1, q2, qc = self.qvar1[qterms], self.qvar2[qterms], self.qcoef[qterms]
+        return Rows(self.constant[row : row + 1], zero, self.var[terms], self.coef[terms], qzero, q1, q2, qc)
 
     def mapped(self, A: sp.csr_array, copies: int = 1) -> Rows:
         """``kron(I, A)`` applied from the left, with `copies` copies of A on consecutive groups of rows.
@@ -365,6 +382,9 @@ def _lookup(keys: tuple[IntArray, ...], values: FloatArray, wanted: tuple[Any, .
     """Sums of the values whose keys equal the wanted ones; arrays broadcast."""
     queries = [np.asarray(w, np.int64) for w in wanted]
     shape = np.broadcast_shapes(*(w.shape for w in queries))
+    if shape in ((), (1,)):  # one query: no need to sort
+        same = np.logical_and.reduce([k == w for k, w in zip(keys, queries, strict=True)])
+        return np.full(shape, values[same].sum())
     queries = [np.broadcast_to(w, shape).ravel() for w in queries]
     count = len(values)
     both = np.stack([np.concatenate([k, q]) for k, q in zip(keys, queries, strict=True)])

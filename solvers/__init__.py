@@ -1,4 +1,4 @@
-"""One wrapper a solver, and whatever other distributions bring under the entry-point group ``optangent.solvers``.
+"""One wrapper a solver, and what other distributions bring under the entry-point group ``optangent.solvers``.
 
 The libraries themselves are imported when a wrapper first needs them.
 """
@@ -32,8 +32,8 @@ def __getattr__(name: str) -> Any:
             return point.load()
     ours = [solver for solver in __all__ if solver not in ("MatrixSolver", "Option", "Result", "Solver")]
     raise AttributeError(
-        f"There is no solver {name!r}; there are {', '.join(sorted([*ours, *_third_party()]))}. Another distribution "
-        f"adds one through the entry-point group {GROUP!r}."
+        f"There is no solver {name!r}; there are {', '.join(sorted([*ours, *_third_party()]))}. "
+        f"Another distribution adds one through the entry-point group {GROUP!r}."
     )
 
 

@@ -1,8 +1,9 @@
 """What all solver wrappers share.
 
-A wrapper holds the model it was given in a store, hands it over when it is solved, and afterwards passes changes
-on in place as far as the library allows. It says which kinds of constraint the library takes; everything else is
-the bridges' business. Libraries that take the whole model as matrices have a `MatrixSolver` (matrix_solver.py).
+A wrapper holds the model it was given in a store, hands it over when it is solved, and afterwards passes
+changes on in place as far as the library allows. It says which kinds of constraint the library takes;
+everything else is the bridges' business. For libraries that take the whole model as matrices there is
+`MatrixSolver` (matrix_solver.py).
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def load_library(name: str) -> ModuleType:
 def empty_result(lower: FloatArray, upper: FloatArray) -> Result:
     """The answer to a model without variables, ``lower <= 0 <= upper`` row by row; libraries differ on it.
 
-    When a row fails, its unit vector, positive for a lower bound and negative for an upper one, is the certificate.
+    When a row fails, the certificate is its unit vector, positive for a lower bound, else negative.
     """
     violation = np.maximum(lower, 0.0) + np.minimum(upper, 0.0)
     worst = int(np.argmax(np.abs(violation))) if len(violation) else 0
@@ -177,16 +178,14 @@ class Solver(AbstractModel):
     def _objective_at(self, x: FloatArray, *, ray: bool) -> float:
         """The objective in the user's sense; of a ray, its linear part."""
 
-    def _fetch(self, result: Result) -> None:  # noqa: B027  a hook, not a duty
+    def _fetch(self, result: Result) -> None:
         """Fill what `_solve` left out of the result until somebody asks."""
 
     def _grew(self) -> None:
         """Variables or constraints were added; a wrapper may know better than to load anew."""
         self._restructured()
 
-    def _changed(
-        self, what: str, index: ConstraintIndex | None = None, changes: Sequence[Modification] = ()
-    ) -> None:
+    def _changed(self, what: str, index: ConstraintIndex | None = None, changes: Sequence[Modification] = ()) -> None:
         """Numbers changed in the store, the structure did not.
 
         Parameters
@@ -249,19 +248,19 @@ class Solver(AbstractModel):
 
     # ------------------------------------------------------------------ solving
     def optimize(self) -> None:
-        """Solve, passing on only what changed since the last solve; a final answer to the same model stays."""
+        """Solve, passing on only what changed since; a final answer to the same model stays."""
         if self._result is not None and self._result.status in FINAL:
             return
         self._result = None
         self._result = self._solve()
 
     def check_convex(self, P: sp.csc_array, sign: float) -> None:
-        """Refuse an objective whose matrix P (of the minimization) is not convex; solvers often do not notice."""
+        """Refuse a matrix P (of the minimization) that is not convex; solvers often do not notice."""
         if P.nnz and not is_positive_semidefinite(P):
             shape = "convex to be minimized" if sign > 0 else "concave to be maximized"
             raise NonconvexObjective(
-                f"{self.name} needs a quadratic objective that is {shape}: the symmetric matrix Q of ½xᵀQx has an "
-                "eigenvalue of the wrong sign. Check the signs of the quadratic terms and the objective sense."
+                f"{self.name} needs a quadratic objective that is {shape}: the symmetric matrix Q of ½xᵀQx "
+                "has an eigenvalue of the wrong sign. Check the signs of the quadratic terms and the sense."
             )
 
     # ------------------------------------------------------------------ asking
@@ -384,7 +383,7 @@ class Solver(AbstractModel):
         if result.iterations is None:
             self._fetch(result)
         iterations = result.iterations or {}
-        plain = {
+        plain: dict[type[attr.Attribute], float | None] = {
             attr.SolveTimeSec: result.seconds,
             attr.SimplexIterations: iterations.get("simplex"),
             attr.BarrierIterations: iterations.get("barrier"),

@@ -1,6 +1,7 @@
 """Clarabel: convex quadratic conic programs by an interior-point method.
 
-P. J. Goulart and Y. Chen, Clarabel: an interior-point solver for conic programs with quadratic objectives (2024).
+P. J. Goulart and Y. Chen, Clarabel: an interior-point solver for conic programs with quadratic objectives
+(2024).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.sets import Nonnegatives, Set, Zeros
 from .base import Change, Option, Result, ResultStatus, Status, empty_result, load_library
+from .interrupts import run_noting_interrupts
 from .matrix_solver import MatrixSolver
 
 __all__ = ["Clarabel"]
@@ -40,7 +42,7 @@ STATUS = {  # status, primal result, dual result
     "Unsolved": (Status.OTHER_ERROR, NO, NO),
 }
 CONES: dict[type[Set], Callable[[Any, Any], list[Any]]] = {
-    # set type -> cones of all its constraints, from the library and the `SetBlock`; rows as they stand in ours
+    # set type -> cones of all its constraints, from the library and the `SetBlock`; rows stand as in ours
     Zeros: lambda clarabel, sets: [clarabel.ZeroConeT(int(sets.dims.sum()))],
     Nonnegatives: lambda clarabel, sets: [clarabel.NonnegativeConeT(int(sets.dims.sum()))],
 }
@@ -48,7 +50,7 @@ SOLVED = 1e-8
 """Relative residuals and gap up to which a point is called optimal: Clarabel's own default."""
 DEFAULTS = {
     "presolve_enable": False,  # it forbids updates in place, and the bridges leave out infinite bounds
-    "tol_gap_abs": 1e-10,  # aim higher than is asked: at a gap g a nearly degenerate x is off by its square root
+    "tol_gap_abs": 1e-10,  # higher than is asked: at a gap g a nearly degenerate x is off by its square root
     "tol_gap_rel": 1e-10,
     "tol_feas": 1e-10,
 }
@@ -58,8 +60,8 @@ DEFAULTS = {
 class Clarabel(MatrixSolver):
     """min ½ xᵀPx + qᵀx  s.t.  Ax + s = b,  s in K.
 
-    The rows F x + g of the kinds below, in that order, give A = -F and b = g. Clarabel's z has Px + q + Aᵀz = 0 and
-    lies in the dual cone: it is the dual of DESIGN section 5 as it is.
+    The rows F x + g of the kinds below, in that order, give A = -F and b = g. Clarabel's z has
+    Px + q + Aᵀz = 0 and lies in the dual cone: it is the dual of DESIGN section 5 as it is.
 
     Parameters
     ----------
@@ -143,7 +145,9 @@ class Clarabel(MatrixSolver):
     # ------------------------------------------------------------------ run, out
     def run(self, form: MatrixForm) -> Result:
         """Solve what is loaded."""
-        answer = self._solver.solve()
+        caught: list[Any] = []
+        self._solver.set_termination_callback(lambda info: bool(caught))
+        answer = run_noting_interrupts(self._solver.solve, caught)
         raw = str(answer.status)
         status, primal, dual = STATUS.get(raw, (Status.OTHER_ERROR, NO, NO))
         if raw == "AlmostSolved" and self._is_solved(answer):

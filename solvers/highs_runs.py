@@ -1,9 +1,7 @@
-"""How HiGHS is run so that Ctrl-C stops it, and how certificates are got out of it where it did not find them."""
+"""Runs of HiGHS beside the main one: certificates where it found none; and how Ctrl-C stops it."""
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,67 +11,42 @@ import scipy.sparse as sp
 from ..modelkit.rows import FloatArray
 from .base import load_library
 
-__all__ = ["Interruptible", "farkas_dual", "improving_ray"]
+__all__ = ["farkas_dual", "improving_ray", "stop_when"]
 
 TINY = 1e-9
 """Entries of a ray below this share of its largest are noise."""
 
 
-class Interruptible:
-    """``handle.run()``, during which Ctrl-C asks HiGHS to stop; the usual KeyboardInterrupt follows then.
+def stop_when(caught: list[Any], handle: Any) -> None:
+    """Have HiGHS stop, when it looks up from its work, if something stands in the list."""
 
-    HiGHS looks up from its work by calling back. An exception must not pass through its C++ frames, so the signal
-    is only noted meanwhile. Signals reach the main thread alone; elsewhere nothing changes.
-
-    Parameters
-    ----------
-    handle : _Highs
-    """
-
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        self._caught: list[Any] = []
-        handle.setCallback(self._look_up, None)
-        kinds = load_library("highspy").cb.HighsCallbackType
-        for kind in (kinds.kCallbackSimplexInterrupt, kinds.kCallbackIpmInterrupt, kinds.kCallbackMipInterrupt):
-            handle.startCallback(kind)
-
-    def _look_up(self, kind: Any, message: str, out: Any, answer: Any, data: Any) -> None:
-        if self._caught:
+    # holds the list and not the handle, which would then never be freed
+    def look_up(kind: Any, message: str, out: Any, answer: Any, data: Any) -> None:
+        if caught:
             answer.user_interrupt = True
 
-    def _note(self, *arguments: Any) -> None:
-        self._caught.append(arguments)
-
-    def run(self) -> Any:
-        """Solve; returns the HighsStatus."""
-        if threading.current_thread() is not threading.main_thread():
-            return self._handle.run()
-        before = signal.signal(signal.SIGINT, self._note)
-        try:
-            outcome = self._handle.run()
-        finally:
-            signal.signal(signal.SIGINT, before)
-        if self._caught:
-            arguments = self._caught.pop()
-            self._caught.clear()
-            if callable(before):
-                before(*arguments)
-        return outcome
+    handle.setCallback(look_up, None)
+    kinds = load_library("highspy").cb.HighsCallbackType
+    for kind in (kinds.kCallbackSimplexInterrupt, kinds.kCallbackIpmInterrupt, kinds.kCallbackMipInterrupt):
+        handle.startCallback(kind)
 
 
 def _matrix(lp: Any) -> sp.csc_array:
     a = lp.a_matrix_
     shape = (lp.num_row_, lp.num_col_)
     data = (np.array(a.value_), np.array(a.index_, np.int32), np.array(a.start_, np.int32))
-    return sp.csc_array(data, shape=shape) if a.format_.name == "kColwise" else sp.csc_array(sp.csr_array(data, shape=shape))
+    return (
+        sp.csc_array(data, shape=shape)
+        if a.format_.name == "kColwise"
+        else sp.csc_array(sp.csr_array(data, shape=shape))
+    )
 
 
 def farkas_dual(handle: Any, new_handle: Callable[[], Any]) -> FloatArray | None:
     """A proof that the loaded linear rows and bounds contradict each other, or None.
 
-    Rows y and bounds z with ``Aᵀy + z = 0``, positive at lower bounds and negative at upper ones, for which the
-    bounds add up to something positive; returned as (y, lower part of z, upper part of z).
+    Rows y and bounds z with ``Aᵀy + z = 0``, positive at lower bounds and negative at upper ones, for which
+    the bounds add up to something positive; returned as (y, lower part of z, upper part of z).
     """
     lp = handle.getLp()
     box = np.array([lp.row_lower_, lp.row_upper_]), np.array([lp.col_lower_, lp.col_upper_])
@@ -84,7 +57,7 @@ def farkas_dual(handle: Any, new_handle: Callable[[], Any]) -> FloatArray | None
         return ray
     _, found, y = handle.getDualRay()
     if not found:
-        # presolve, interior point and branch and bound prove infeasibility without a ray: simplex once more, bare
+        # presolve, interior point and branch and bound find no ray: once more, simplex without presolve
         other = _bare(lp, new_handle)
         other.changeColsCost(lp.num_col_, np.arange(lp.num_col_, dtype=np.int32), np.zeros(lp.num_col_))
         other.run()
@@ -96,7 +69,10 @@ def farkas_dual(handle: Any, new_handle: Callable[[], Any]) -> FloatArray | None
     for sign in (1.0, -1.0):
         row = _on_bounds(sign * y, box[0])
         z = _on_bounds(-(A.T @ row), box[1])
-        if np.abs(A.T @ row + z).max(initial=0.0) <= 1e-7 and _sum_of_bounds(row, box[0]) + _sum_of_bounds(z, box[1]) > 0:
+        if (
+            np.abs(A.T @ row + z).max(initial=0.0) <= 1e-7
+            and _sum_of_bounds(row, box[0]) + _sum_of_bounds(z, box[1]) > 0
+        ):
             return np.concatenate([row, np.maximum(z, 0.0), np.minimum(z, 0.0)])
     return None
 

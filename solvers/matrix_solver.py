@@ -33,7 +33,7 @@ class MatrixSolver(Solver):
         """Hand the whole model to the library."""
 
     def update(self, form: MatrixForm, changes: set[str]) -> bool:
-        """Change the loaded model in place to be `form`; False if the library cannot (it is then loaded anew)."""
+        """Change the loaded model in place to be `form`; if False, it is loaded anew."""
         return False
 
     @abstractmethod
@@ -49,9 +49,7 @@ class MatrixSolver(Solver):
         self._loaded = False
         self._changes.clear()
 
-    def _changed(
-        self, what: str, index: ConstraintIndex | None = None, changes: Sequence[Modification] = ()
-    ) -> None:
+    def _changed(self, what: str, index: ConstraintIndex | None = None, changes: Sequence[Modification] = ()) -> None:
         self._changes.add(what)
 
     def _solve(self) -> Result:

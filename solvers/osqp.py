@@ -125,7 +125,7 @@ class OSQP(MatrixSolver):
             self._solver.setup(self._P, form.q, self._A, lower, upper, **settings)
         except library.OSQPException as error:
             raise InvalidData(
-                f"OSQP refuses the model or an option (its error code: {error}); options given: {self.options}."
+                f"OSQP refuses the model or an option (its error code: {error}); the options given: {self.options}."
             ) from error
 
     def update(self, form: MatrixForm, changes: set[str]) -> bool:
@@ -193,9 +193,9 @@ class OSQP(MatrixSolver):
 
 
 def _row_scale(A: sp.csc_matrix) -> FloatArray:
-    """A power of two (so exact) for each row that OSQP's own scaling, which stops at four decades, leaves out of scale.
+    """A power of two (so exact) for each row that is out of scale by more than OSQP's own scaling mends.
 
-    Other rows are left alone: scaling them twice over makes some problems worse.
+    That stops at four decades. Other rows are left alone: scaling them twice makes some problems worse.
     """
     largest = np.zeros(A.shape[0])
     np.maximum.at(largest, A.indices, np.abs(A.data))

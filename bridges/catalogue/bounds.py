@@ -25,7 +25,7 @@ from ...modelkit.sets import (
     Set,
     Zeros,
 )
-from ..base import Bridge, Lift, Target, affine, identity
+from ..base import Bridge, Lift, Target, affine, grouped, identity
 
 __all__ = [
     "BoundToInterval",
@@ -134,9 +134,7 @@ class SplitInterval(_Split):
             sides = [(s, column) for bit, s, column in ((1, GreaterThan, 0), (2, LessThan, 1)) if pattern & bit]
         one = np.ones(1, np.int64)
         return Lift(
-            tuple(
-                Target((function_type, s), one, identity(1), N=_one(1.0, column, (1, 2))) for s, column in sides
-            )
+            tuple(Target((function_type, s), one, identity(1), N=_one(1.0, column, (1, 2))) for s, column in sides)
         )
 
 
@@ -159,9 +157,7 @@ class EqualToBounds(_Split):
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """A = 1 twice."""
         one = np.ones(1, np.int64)
-        return Lift(
-            tuple(Target((function_type, s), one, identity(1), N=identity(1)) for s in (GreaterThan, LessThan))
-        )
+        return Lift(tuple(Target((function_type, s), one, identity(1), N=identity(1)) for s in (GreaterThan, LessThan)))
 
 
 class ZerosToOrthants(_Split):
@@ -178,9 +174,7 @@ class ZerosToOrthants(_Split):
         m = example.dimension
         dims, shapes = np.array([m]), ((m,),)
         return Lift(
-            tuple(
-                Target((function_type, s), dims, identity(m), shapes=shapes) for s in (Nonnegatives, Nonpositives)
-            )
+            tuple(Target((function_type, s), dims, identity(m), shapes=shapes) for s in (Nonnegatives, Nonpositives))
         )
 
 
@@ -203,7 +197,8 @@ class SplitHyperRectangle(Bridge):
             patterns = _patterns(sets.numbers).reshape(sets.count, -1)
             _, code = np.unique(patterns, axis=0, return_inverse=True)
             return [np.flatnonzero(code.ravel() == c) for c in range(int(code.max()) + 1)]
-        return [np.array([item]) for item in range(sets.count)]
+        ends = np.cumsum(sets.dims)
+        return grouped([p.tobytes() for p in np.split(_patterns(sets.numbers), ends[:-1])])
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """A = [I; -I] on the finite sides."""

@@ -32,9 +32,7 @@ class ScalarSlack(Bridge):
         return Lift(
             (
                 Target((function_type, EqualTo), one, identity(1), B=identity(1, -1.0)),
-                Target(
-                    (VariableIndex, type(example)), one, sp.csr_array((1, 1)), B=identity(1), N=identity(q)
-                ),
+                Target((VariableIndex, type(example)), one, sp.csr_array((1, 1)), B=identity(1), N=identity(q)),
             ),
             extra=1,
         )

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..errors import DimensionMismatch, InvalidData
+from ..numeric import real_array
 from ..rows import FloatArray, IntArray, Rows
 from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, ScalarSet, Set, VectorSet, Zeros
 
@@ -86,13 +87,22 @@ class Function(ABC):
             raise InvalidData(
                 "A function cannot be divided by a function of variables; multiply the constraint through by it."
             )
-        return self * (1.0 / np.asarray(other, np.float64))
+        divisor = real_array(other, "A divisor")
+        if not divisor.all():
+            raise InvalidData(f"A function cannot be divided by zero; got the divisor {other!r}.")
+        return _quotient(self, divisor)
+
+    def __rtruediv__(self, other: Any) -> NoReturn:
+        raise InvalidData(
+            "A number cannot be divided by a function of variables; multiply the constraint through by it."
+        )
 
     def __pow__(self, power: int) -> Any:
-        if power == 2:
-            return self * self
-        if power == 1:
-            return self
+        if isinstance(power, (int, float, np.number)):
+            if power == 2:
+                return self * self
+            if power == 1:
+                return self
         raise InvalidData(f"Functions are of degree at most 2; got a power of {power!r}.")
 
     # ------------------------------------------------------------------ comparison
@@ -167,14 +177,30 @@ def coerce(value: Any) -> tuple[Rows, bool, int]:
         return value.rows, value.is_vector, value.degree
     if sp.issparse(value):
         value = value.toarray().squeeze()
-    array = np.asarray(value)
-    if array.dtype == object and array.ndim == 1:
-        return Rows.stack([coerce(item)[0] for item in array]), True, 1
-    if array.dtype.kind not in "buif":
-        raise InvalidData(f"Expected a function, a real number or an array of them, got {value!r}.")
+    if isinstance(value, (list, tuple)) or getattr(value, "dtype", None) == object:
+        items = np.asarray(value)
+        if items.dtype == object and any(isinstance(item, Function) for item in items.flat):
+            return _coerce_items(items)
+    array = real_array(value, "What stands beside a function")
     if array.ndim > 1:
-        raise DimensionMismatch(f"Expected a number or a vector beside a function, got an array of shape {array.shape}.")
-    return Rows(np.array(array, np.float64, ndmin=1)), array.ndim == 1, 0
+        raise DimensionMismatch(
+            f"Expected a number or a vector beside a function, got an array of shape {array.shape}; "
+            "a matrix multiplies a vector function with @."
+        )
+    return Rows(np.array(array, ndmin=1)), array.ndim == 1, 0
+
+
+def _coerce_items(items: NDArray[Any]) -> tuple[Rows, bool, int]:
+    """The same of an array of scalar functions and numbers."""
+    if items.ndim == 0:
+        return coerce(items.item())
+    parts = [coerce(item) for item in items] if items.ndim == 1 else []
+    if items.ndim > 1 or any(vector for _, vector, _ in parts):
+        raise DimensionMismatch(
+            "Expected a vector of scalar functions beside a function; stack vectors with ot.vectorize."
+        )
+    degree = max([1, *(degree for _, _, degree in parts)])
+    return Rows.stack([rows for rows, _, _ in parts]), True, degree
 
 
 def _broadcast(f: Rows, g: Rows) -> tuple[Rows, Rows]:
@@ -204,9 +230,15 @@ def _product(f: Function, other: Any) -> Any:
     return build(mine.times(rows), vector=vector, at_least=2)
 
 
+def _quotient(f: Function, divisor: FloatArray) -> Any:
+    mine, by = _broadcast(f.rows, Rows(np.array(divisor, ndmin=1)))
+    vector = f.is_vector or divisor.ndim > 0
+    return build(mine.divided(by.constant), vector=vector, at_least=max(1, f.degree))
+
+
 def _compare(f: Function, other: Any, scalar: type[ScalarSet], vector: type[VectorSet]) -> Comparison:
     difference = f - other
     if difference.is_vector:
         return Comparison(difference, vector(difference.output_dimension))
-    bound, difference = -difference.constant, difference.without_constant()
+    bound, difference = 0.0 - difference.constant, difference.without_constant()
     return Comparison(difference, scalar(bound))

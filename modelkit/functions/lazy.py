@@ -111,7 +111,7 @@ class GradientOfRows(VectorFunction):
     ) -> FloatArray:
         """Gradients with respect to the coefficients at the pairs ``(rows[i], v[i])``."""
         _refuse(w)
-        gradient: FloatArray = np.einsum("ij,ij->i", self._left[np.asarray(rows, np.int64)], self._right(v.ids))
+        gradient: FloatArray = (self._left[np.asarray(rows, np.int64)] * self._right(v.ids)).sum(axis=-1)
         return gradient
 
     def matrix(self, v: VectorOfVariables) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 from ..rows import Rows
 from .base import Function
 
-__all__ = ["Namer", "local_name", "to_latex", "to_text"]
+__all__ = ["Namer", "latex_name", "local_name", "to_latex", "to_text"]
 
 Namer = Callable[[int], str]
 
@@ -22,8 +22,33 @@ def local_name(identifier: int) -> str:
     return f"x[{identifier & 0xFFFFFFFF}]"
 
 
-def _latex_name(identifier: int) -> str:
+def _latex_local(identifier: int) -> str:
     return f"x_{{{identifier & 0xFFFFFFFF}}}"
+
+
+def latex_name(name: str) -> str:
+    r"""A user's name in LaTeX: ``flow[3]`` becomes a subscript, other signs are escaped.
+
+    Examples
+    --------
+    >>> latex_name("flow[3]"), latex_name("a_b"), latex_name("x")
+    ('\\mathrm{flow}_{3}', '\\mathrm{a\\_b}', 'x')
+    """
+    base, bracket, rest = name.partition("[")
+    below = rest[:-1] if bracket and rest.endswith("]") else None
+    if below is None:
+        base, below = name, ""
+    base = "".join(_ESCAPED.get(sign, sign) for sign in base)
+    shown = base if len(base) == 1 else rf"\mathrm{{{base}}}"
+    return shown + (f"_{{{''.join(_ESCAPED.get(sign, sign) for sign in below)}}}" if below else "")
+
+
+_ESCAPED = {sign: "\\" + sign for sign in "_{}$%#&"} | {
+    "\\": r"\backslash ",
+    "^": r"\hat{ }",
+    "~": r"\sim ",
+    " ": r"\ ",
+}
 
 
 def to_text(f: Function, name: Namer = local_name) -> str:
@@ -45,7 +70,7 @@ def to_text(f: Function, name: Namer = local_name) -> str:
     return "[" + ",\n ".join(lines) + "]"
 
 
-def to_latex(f: Function, name: Namer = _latex_name) -> str:
+def to_latex(f: Function, name: Namer = _latex_local) -> str:
     """The function in LaTeX (without dollar signs)."""
     rows = f.rows
     lines = [_row(rows, r, name, r" \, ", r" \, ", "^2") for r in range(min(rows.m, _MOST_ROWS))]

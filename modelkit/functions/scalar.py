@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..errors import DimensionMismatch, InvalidData
+from ..numeric import real_array, real_number
 from ..rows import FloatArray, Rows
 from ..sets import EqualTo, GreaterThan, LessThan
 from .base import Comparison, Function
@@ -143,12 +144,16 @@ class VariableIndex(ScalarFunction, canonical=True):
 
 def _join(a: Any, n: int, b: Any, m: int) -> Any:
     """The first n of a, then the first m of b; in place at the end of a when nobody has appended there."""
-    if type(a) is list and type(b) is list:
-        if len(a) != n:
-            a = a[:n]
-        a += b if len(b) == m else b[:m]
-        return a
-    return np.concatenate([np.asarray(a[:n]), np.asarray(b[:m])])
+    if type(a) is not list:
+        if type(b) is not list:
+            return np.concatenate([a[:n], b[:m]])
+        a = a[:n].tolist()
+    elif len(a) != n:
+        a = a[:n]
+    if type(b) is not list:
+        b = b.tolist()
+    a += b if len(b) == m else b[:m]
+    return a
 
 
 def _times(a: Any, n: int, factor: float) -> Any:
@@ -176,25 +181,30 @@ class ScalarAffineFunction(ScalarFunction, canonical=True):
     __slots__ = ("_coefs", "_ids", "_n", "constant")
     degree = 1
     constant: float
+    _n: int
 
     def __init__(self, variables: Any = (), coefficients: Any = (), constant: float = 0.0) -> None:
         ids = getattr(variables, "ids", None)
-        self._ids: Any = [v.value for v in variables] if ids is None else ids
-        self._coefs: Any = np.asarray(coefficients, np.float64).tolist()
+        self._ids: Any = [v.value for v in variables] if ids is None else ids.tolist()
+        coefs = real_array(coefficients, "A coefficient")
         self._n = len(self._ids)
-        self.constant = float(constant)
-        if len(self._coefs) != self._n:
+        self.constant = real_number(constant, "A constant")
+        if coefs.shape != (self._n,):
             raise DimensionMismatch(
-                f"An affine function of {self._n} variables needs as many coefficients, got {len(self._coefs)}."
+                f"An affine function of {self._n} variables needs as many coefficients, "
+                f"got an array of shape {coefs.shape}."
             )
+        self._coefs: Any = coefs.tolist()
 
     @property
-    def terms(self) -> tuple[Any, Any]:
-        """Identifiers and coefficients, two sequences."""
-        n = self._n
-        if len(self._ids) == n:
-            return self._ids, self._coefs
-        return self._ids[:n], self._coefs[:n]
+    def terms(self) -> tuple[list[int], list[float]]:
+        """Identifiers and coefficients, two lists (not to be written into)."""
+        n, ids, coefs = self._n, self._ids, self._coefs
+        if type(ids) is not list or len(ids) != n:
+            ids = ids[:n] if type(ids) is list else ids[:n].tolist()
+        if type(coefs) is not list or len(coefs) != n:
+            coefs = coefs[:n] if type(coefs) is list else coefs[:n].tolist()
+        return ids, coefs
 
     @property
     def rows(self) -> Rows:
@@ -220,7 +230,8 @@ class ScalarAffineFunction(ScalarFunction, canonical=True):
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, _NUMBERS):
-            return _affine(self._ids, _times(self._coefs, self._n, other), self.constant * other, self._n)
+            factor = float(other)
+            return _affine(self._ids, _times(self._coefs, self._n, factor), self.constant * factor, self._n)
         return super().__mul__(other)
 
     __rmul__ = __mul__
@@ -244,7 +255,7 @@ class ScalarAffineFunction(ScalarFunction, canonical=True):
                 _join(self._ids, n, [other.value], 1), _join(self._coefs, n, [1.0], 1), self.constant, n + 1
             )
         if isinstance(other, _NUMBERS):
-            return _affine(self._ids, self._coefs, self.constant + other, n)
+            return _affine(self._ids, self._coefs, self.constant + float(other), n)
         if kind is ScalarQuadraticFunction:
             return other + self
         return super().__add__(other)
@@ -253,7 +264,7 @@ class ScalarAffineFunction(ScalarFunction, canonical=True):
 
     def __sub__(self, other: Any) -> Any:
         if isinstance(other, _NUMBERS):
-            return _affine(self._ids, self._coefs, self.constant - other, self._n)
+            return _affine(self._ids, self._coefs, self.constant - float(other), self._n)
         if isinstance(other, ScalarFunction):
             return self + (-other)
         return super().__sub__(other)
@@ -306,6 +317,10 @@ class ScalarQuadraticFunction(ScalarFunction, canonical=True):
     degree = 2
 
     _affine: ScalarAffineFunction
+    _q1: Any
+    _q2: Any
+    _qc: Any
+    _n: int
 
     @property
     def constant(self) -> float:
@@ -350,7 +365,7 @@ class ScalarQuadraticFunction(ScalarFunction, canonical=True):
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, _NUMBERS):
-            coefs = _times(self._qc, self._n, other)
+            coefs = _times(self._qc, self._n, float(other))
             return _with_quadratic(self._affine * other, self._q1, self._q2, coefs, self._n)
         return super().__mul__(other)
 

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from ..errors import DimensionMismatch, InvalidData
+from ..numeric import real_matrix
 from ..rows import FloatArray, IntArray, Rows
 from .base import Function, build, coerce
 from .scalar import VariableIndex
@@ -34,12 +35,10 @@ class VectorFunction(Function):
         return self.output_dimension
 
     def __getitem__(self, key: Any) -> Any:
-        m = len(self)
-        if isinstance(key, (int, np.integer)):
-            if not -m <= key < m:
-                raise IndexError(f"Row {key} of a function with {m} rows.")
-            return build(self.rows.take(np.array([key % m])), vector=False, at_least=max(1, self.degree))
-        return type(self).from_rows(self.rows.take(np.arange(m)[key]))
+        chosen = _positions(key, len(self))
+        if chosen.ndim == 0:
+            return build(self.rows.take(chosen.reshape(1)), vector=False, at_least=max(1, self.degree))
+        return type(self).from_rows(self.rows.take(chosen))
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
@@ -47,17 +46,17 @@ class VectorFunction(Function):
     @property
     def constants(self) -> FloatArray:
         """The constant of each row, shape (m,)."""
-        return self.rows.constant
+        return self.rows.constant.copy()
 
     def coefficient(self, row: int, x: VariableIndex, y: VariableIndex | None = None) -> float:
         """The coefficient of ``x``, or of ``x * y`` in the written-out polynomial, in one row."""
-        return float(self[row].coefficient(x, y)) if y is not None else float(self[row].coefficient(x))
+        return float(self[row].coefficient(x, y))
 
     def coefficients(
         self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None
     ) -> FloatArray:
         """Coefficients at the pairs ``(rows[i], v[i])``, or at the triples with ``v[i] * w[i]``."""
-        at = np.asarray(rows, np.int64)
+        at = _positions(rows, len(self))
         if w is None:
             return self.rows.coefficients(at, v.ids)
         return self.rows.quadratic_coefficients(at, v.ids, w.ids)
@@ -68,18 +67,21 @@ class VectorFunction(Function):
             if len(self) != other.output_dimension:
                 raise DimensionMismatch(f"Dot product of {len(self)} and {other.output_dimension} rows.")
             return _total((self * other).rows, at_least=2)
-        return self.__rmatmul__(other.T if sp.issparse(other) else np.asarray(other).T)
+        return self.__rmatmul__(real_matrix(other, "A matrix").T)
 
     def __rmatmul__(self, other: Any) -> Any:
-        array = other if sp.issparse(other) else np.asarray(other, np.float64)
-        if array.shape[-1] != len(self) or array.ndim not in (1, 2):
+        array = real_matrix(other, "A matrix")
+        if array.ndim not in (1, 2) or array.shape[-1] != len(self):
             raise DimensionMismatch(
                 f"A matrix of shape {array.shape} cannot multiply a function with {len(self)} rows."
             )
         if array.ndim == 1:
-            return _total(self.rows.scaled(np.asarray(array)), at_least=max(1, self.degree))
+            weights = array.toarray() if sp.issparse(array) else array
+            return _total(self.rows.scaled(weights.astype(np.float64)), at_least=max(1, self.degree))
         matrix = sp.csr_array(array, dtype=np.float64)
-        matrix.sum_duplicates()
+        if not matrix.has_canonical_format:
+            matrix = matrix.copy()  # it may share the caller's arrays
+            matrix.sum_duplicates()
         if self.degree == 0:
             return VectorAffineFunction.of_matrix(matrix, self.rows.var)
         return build(self.rows.mapped(matrix), vector=True, at_least=max(1, self.degree))
@@ -87,6 +89,17 @@ class VectorFunction(Function):
     def sum(self) -> Any:
         """The sum of the rows, a scalar function."""
         return _total(self.rows, at_least=max(1, self.degree))
+
+
+def _positions(key: Any, m: int) -> IntArray:
+    """Rows by number, slice, mask or array of numbers; negative ones count from the end."""
+    try:
+        chosen = np.asarray(np.arange(m)[key])
+    except IndexError as error:
+        raise IndexError(f"Row {key} of a function with {m} rows.") from error
+    if chosen.ndim > 1:
+        raise DimensionMismatch(f"Rows are chosen by a vector of numbers, got an array of shape {chosen.shape}.")
+    return chosen
 
 
 def _total(rows: Rows, *, at_least: int) -> Any:
@@ -126,11 +139,15 @@ class VectorOfVariables(VectorFunction, canonical=True):
     @classmethod
     def from_rows(cls, rows: Rows) -> Self:
         """The variables of rows that are each exactly one variable."""
-        if len(rows.var) != rows.m or rows.degree > 1 or np.any(rows.coef != 1) or np.any(rows.constant):
+        order = np.argsort(rows.row, kind="stable")
+        if (
+            not np.array_equal(rows.row[order], np.arange(rows.m))
+            or rows.degree > 1
+            or np.any(rows.coef != 1)
+            or np.any(rows.constant)
+        ):
             raise InvalidData("These rows are not plain variables.")
-        ids = np.empty(rows.m, np.int64)
-        ids[rows.row] = rows.var
-        return cls.of_ids(ids)
+        return cls.of_ids(rows.var[order])
 
     @property
     def output_dimension(self) -> int:
@@ -143,6 +160,10 @@ class VectorOfVariables(VectorFunction, canonical=True):
     def __getitem__(self, key: Any) -> VectorOfVariables: ...
     def __getitem__(self, key: Any) -> Any:
         ids = self.ids[key]
+        if ids.ndim > 1:
+            raise DimensionMismatch(
+                f"Variables are chosen by a vector of numbers, got an array of shape {np.shape(key)}."
+            )
         return VariableIndex(int(ids)) if ids.ndim == 0 else VectorOfVariables.of_ids(ids)
 
     def __iter__(self) -> Iterator[VariableIndex]:
@@ -170,6 +191,16 @@ class _VectorPolynomial(VectorFunction):
         f._rows = rows
         return f
 
+    def __iter__(self) -> Iterator[Any]:
+        rows, least = self._rows, max(1, self.degree)
+        order, qorder = np.argsort(rows.row, kind="stable"), np.argsort(rows.qrow, kind="stable")
+        bounds = np.arange(rows.m + 1)
+        ends = np.searchsorted(rows.row[order], bounds).tolist()
+        qends = np.searchsorted(rows.qrow[qorder], bounds).tolist()
+        for r in range(rows.m):
+            at, qat = order[ends[r] : ends[r + 1]], qorder[qends[r] : qends[r + 1]]
+            yield build(rows.pick(r, at, qat), vector=False, at_least=least)
+
 
 @final
 class VectorAffineFunction(_VectorPolynomial, canonical=True):
@@ -194,14 +225,14 @@ class VectorAffineFunction(_VectorPolynomial, canonical=True):
 
     def __init__(self, A: Any, v: VectorOfVariables, b: ArrayLike | None = None) -> None:
         f = A @ v
-        self._rows = f.rows if b is None else (f + np.asarray(b, np.float64)).rows
+        self._rows = f.rows if b is None else (f + b).rows
 
     @classmethod
     def of_matrix(cls, matrix: sp.csr_array, ids: IntArray) -> VectorAffineFunction:
         """The rows of a canonical csr matrix in the variables with these identifiers."""
         m = matrix.shape[0]
         row = np.repeat(np.arange(m), np.diff(matrix.indptr))
-        return cls.from_rows(Rows(np.zeros(m), row, ids[matrix.indices], matrix.data))
+        return cls.from_rows(Rows(np.zeros(m), row, ids[matrix.indices], matrix.data.copy()))
 
 
 @final

@@ -7,6 +7,7 @@ can be differentiated; `shape` is structure (dimension, exponents), which only a
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
@@ -71,7 +72,7 @@ class Set(ABC):
         )
 
     def __hash__(self) -> int:
-        return hash((type(self), self.shape, self.numbers.tobytes()))
+        return hash((type(self), self.shape, (self.numbers + 0.0).tobytes()))  # + 0.0: -0.0 equals 0.0
 
 
 class ScalarSet(Set):
@@ -106,12 +107,14 @@ class VectorSet(Set):
     is_vector = True
 
     def __init__(self, dimension: int) -> None:
-        from_index = dimension.__index__() if hasattr(dimension, "__index__") else -1
-        if from_index < self.smallest:
+        try:
+            self._dimension = operator.index(dimension)
+        except TypeError:
+            self._dimension = -1
+        if self._dimension < self.smallest:
             raise InvalidData(
                 f"{type(self).__name__} needs a whole dimension of at least {self.smallest}, got {dimension!r}."
             )
-        self._dimension = from_index
 
     smallest: ClassVar[int] = 0
 

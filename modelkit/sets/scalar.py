@@ -6,6 +6,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from ..numeric import real_number
 from ..rows import FloatArray
 from .base import ScalarSet
 
@@ -36,7 +37,7 @@ class LessThan(ScalarSet):
     fields: ClassVar[tuple[str, ...]] = ("upper",)
 
     def __init__(self, upper: float) -> None:
-        self.upper = float(upper)
+        self.upper = upper if type(upper) is float else real_number(upper, "A bound")
 
     @classmethod
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -52,7 +53,7 @@ class GreaterThan(ScalarSet):
     fields: ClassVar[tuple[str, ...]] = ("lower",)
 
     def __init__(self, lower: float) -> None:
-        self.lower = float(lower)
+        self.lower = lower if type(lower) is float else real_number(lower, "A bound")
 
     @classmethod
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -68,7 +69,7 @@ class EqualTo(ScalarSet):
     fields: ClassVar[tuple[str, ...]] = ("value",)
 
     def __init__(self, value: float) -> None:
-        self.value = float(value)
+        self.value = value if type(value) is float else real_number(value, "The value of a set")
 
     @classmethod
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -87,7 +88,7 @@ class Parameter(ScalarSet):
     fields: ClassVar[tuple[str, ...]] = ("value",)
 
     def __init__(self, value: float) -> None:
-        self.value = float(value)
+        self.value = value if type(value) is float else real_number(value, "The value of a set")
 
     @classmethod
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -102,8 +103,8 @@ class _Between(ScalarSet):
     fields: ClassVar[tuple[str, ...]] = ("lower", "upper")
 
     def __init__(self, lower: float, upper: float) -> None:
-        self.lower = float(lower)
-        self.upper = float(upper)
+        self.lower = lower if type(lower) is float else real_number(lower, "A bound")
+        self.upper = upper if type(upper) is float else real_number(upper, "A bound")
 
 
 @final

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import DimensionMismatch
+from ..numeric import real_array
 from ..rows import FloatArray
 from .base import VectorSet
 
@@ -80,8 +81,9 @@ class HyperRectangle(VectorSet):
     fields: ClassVar[tuple[str, ...]] = ("lower", "upper")
 
     def __init__(self, lower: ArrayLike, upper: ArrayLike) -> None:
-        self.lower: FloatArray = np.array(lower, np.float64, ndmin=1)
-        self.upper: FloatArray = np.array(upper, np.float64, ndmin=1)
+        self.lower: FloatArray = np.array(real_array(lower, "A lower bound"), ndmin=1)
+        self.upper: FloatArray = np.array(real_array(upper, "An upper bound"), ndmin=1)
+        self.lower.flags.writeable = self.upper.flags.writeable = False
         if self.lower.shape != self.upper.shape or self.lower.ndim != 1:
             raise DimensionMismatch(
                 "HyperRectangle needs two vectors of one length, "

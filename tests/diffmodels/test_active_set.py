@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from optangent.diffmodels.active_set import DifferentiationStatusCode as Status
+from optangent import DifferentiationStatusCode as Status
 from optangent.diffmodels.active_set import StandardForm, polish
 from optangent.diffmodels.weak_rows import is_unique, makes_unique
 

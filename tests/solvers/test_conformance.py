@@ -92,7 +92,7 @@ def check_optimal(case: Case, model: Any, v: Any, indices: list[Any]) -> None:
 
 
 def check_infeasible(case: Case, model: Any, indices: list[Any]) -> None:
-    """The certificate is one: gradients weighted by it cancel, signs are right, bounds add up to something positive."""
+    """The certificate is one: gradients cancel, signs are right, bounds add up to something positive."""
     assert model.get(ot.PrimalStatus()) == NONE
     with pytest.raises(ot.NotOptimized):
         model.get(ot.VariablePrimal(), model.get(ot.ListOfVariableIndices()))
@@ -114,7 +114,7 @@ def check_infeasible(case: Case, model: Any, indices: list[Any]) -> None:
 
 
 def check_unbounded(case: Case, model: Any, v: Any) -> None:
-    """The certificate is one: a direction that stays in all sets and along which the objective improves for ever."""
+    """The certificate is one: a direction that stays in all sets and improves the objective for ever."""
     assert model.get(ot.PrimalStatus()) == CERTIFICATE
     d = model.get(ot.VariablePrimal(), v)
     P, q, _, _ = case.matrices

@@ -16,7 +16,11 @@ from optangent.modelkit.functions import VariableIndex
 
 SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "Clarabel")]
 EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
-CLOSE_NAMES = {"HiGHS": ("time_limt", "time_limit"), "OSQP": ("eps_ab", "eps_abs"), "Clarabel": ("tol_fes", "tol_feas")}
+CLOSE_NAMES = {
+    "HiGHS": ("time_limt", "time_limit"),
+    "OSQP": ("eps_ab", "eps_abs"),
+    "Clarabel": ("tol_fes", "tol_feas"),
+}
 ITERATIONS = {"HiGHS": ("simplex_iteration_limit", 1), "OSQP": ("max_iter", 2), "Clarabel": ("max_iter", 2)}
 WRONG = {"HiGHS": ("presolve", "perhaps"), "OSQP": ("max_iter", "many"), "Clarabel": ("max_iter", "many")}
 
@@ -63,11 +67,11 @@ def test_refused_value_keeps_the_old_one(solver: Any) -> None:
 
 @EVERY
 def test_iteration_limit(solver: Any) -> None:
-    """An option given by the library's name arrives: few iterations end with ITERATION_LIMIT, then the limit is lifted."""
+    """An option given by the library's name arrives: few iterations end with ITERATION_LIMIT, more do not."""
     name, value = ITERATIONS[solver.name]
     options = {name: value} | ({"presolve": "off", "solver": "simplex"} if solver.name == "HiGHS" else {})
     inner = solver(**options)
-    model, v = random_lp(inner)
+    model, _ = random_lp(inner)
     assert model.get(ot.RawOptimizerAttribute(name)) == value
     model.optimize()
     assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.ITERATION_LIMIT
@@ -104,7 +108,7 @@ def test_senseless_common_options(solver: Any, value: Any) -> None:
 
 @EVERY
 def test_threads(solver: Any) -> None:
-    """NumberOfThreads is taken where it is declared, changed between solves, and refused in words elsewhere."""
+    """NumberOfThreads is taken where declared, changed between solves, and refused in words elsewhere."""
     model, _ = random_lp(solver())
     if not model.supports(ot.NumberOfThreads()):
         assert solver.name == "OSQP"
@@ -122,7 +126,7 @@ def test_threads(solver: Any) -> None:
 @EVERY
 def test_time_limit(solver: Any) -> None:
     """A limit that has run out gives TIME_LIMIT, never OPTIMAL, and a later solve without it succeeds."""
-    size = {"rows": 250, "columns": 300, "integer": True} if solver.name == "HiGHS" else {}
+    size: dict[str, Any] = {"rows": 250, "columns": 300, "integer": True} if solver.name == "HiGHS" else {}
     model, _ = random_lp(solver(), **size)
     model.set(ot.TimeLimitSec(), 0.3 if solver.name == "HiGHS" else 1e-6)
     start = time.perf_counter()
@@ -149,23 +153,24 @@ def test_highs_time_limit_is_for_each_solve() -> None:
         assert model.get(ot.SolveTimeSec()) > 0.25
 
 
-@pytest.mark.parametrize("solver", [ot.solvers.HiGHS, ot.solvers.OSQP], ids=lambda s: s.name)
+@EVERY
 def test_interrupt(solver: Any) -> None:
     """Ctrl-C in a long solve raises KeyboardInterrupt soon, and the model is usable afterwards."""
     if solver is ot.solvers.HiGHS:
         model, _ = random_lp(solver(), rows=250, columns=300, integer=True)
+    elif solver is ot.solvers.Clarabel:
+        model, _ = random_lp(solver(), rows=700, columns=700)
     else:
         model, _ = random_lp(solver(eps_abs=1e-300, eps_rel=1e-300, max_iter=10**8, polishing=False))
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(0.4, signal.raise_signal, [signal.SIGINT])
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
     try:
         start = time.perf_counter()
         timer.start()
         with pytest.raises(KeyboardInterrupt):
             model.optimize()
-            time.sleep(5)  # if the signal comes between the solve and here
-        assert 0.3 < time.perf_counter() - start < 2.4
+        assert 0.2 < time.perf_counter() - start < 2.4
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         timer.cancel()
@@ -177,7 +182,7 @@ def test_interrupt(solver: Any) -> None:
 
 
 def test_highs_integer_start() -> None:
-    """A start reaches branch and bound: with no time to search, its objective is that of the start or better."""
+    """A start reaches branch and bound: with no time to search, the answer is the start."""
     inner = ot.solvers.HiGHS()
     model, v = random_lp(inner, rows=250, columns=300, integer=True)
     model.set(ot.TimeLimitSec(), 0.0)
@@ -190,6 +195,7 @@ def test_highs_integer_start() -> None:
 
 def test_osqp_starts() -> None:
     """Started at the solution with its duals, OSQP stops at its first check."""
+
     def build() -> tuple[Any, Any, Any]:
         rng = np.random.default_rng(5)
         model = ot.solvers.OSQP(polishing=False)
@@ -209,7 +215,7 @@ def test_osqp_starts() -> None:
 
 
 def test_highs_basis_statuses() -> None:
-    """The basis tells where variables, bounds and rows stand; interior point without crossover has none, in words."""
+    """The basis tells where variables, bounds and rows stand; without crossover there is none, in words."""
     code = ot.BasisStatusCode
     model = ot.solvers.HiGHS()
     v = model.add_variables(2)
@@ -220,7 +226,11 @@ def test_highs_basis_statuses() -> None:
     model.set(ot.ObjectiveFunction(), 1.0 * v[0] + 2.0 * v[1])
     model.optimize()
     assert model.get(ot.VariableBasisStatus(), v) == [code.BASIC, code.NONBASIC_AT_LOWER]
-    assert model.get(ot.ConstraintBasisStatus(), [b, c, d]) == [code.BASIC, code.NONBASIC_AT_LOWER, code.BASIC]
+    assert model.get(ot.ConstraintBasisStatus(), [b, c, d]) == [
+        code.BASIC,
+        code.NONBASIC_AT_LOWER,
+        code.BASIC,
+    ]
     model.set(ot.RawOptimizerAttribute("solver"), "ipm")
     model.set(ot.RawOptimizerAttribute("run_crossover"), "off")
     model.set(ot.RawOptimizerAttribute("presolve"), "off")
@@ -232,7 +242,7 @@ def test_highs_basis_statuses() -> None:
 
 
 def test_highs_refuses_what_it_cannot_do() -> None:
-    """Mixed-integer quadratic programs and wide semicontinuous variables are refused in a sentence; then go on."""
+    """Mixed-integer quadratic programs and wide semicontinuous variables are refused in a sentence."""
     model = ot.solvers.HiGHS()
     v = model.add_variables(2)
     integer = model.add_constraint(v[0], ot.Integer())
@@ -244,7 +254,7 @@ def test_highs_refuses_what_it_cannot_do() -> None:
     assert model.get(ot.VariablePrimal(), v[0]) == pytest.approx(1.5)
     wide = model.add_constraint(v[1], ot.Semicontinuous(1.0, 1e7))
     model.set(ot.ObjectiveFunction(), 1.0 * v[1])
-    with pytest.raises(ot.InvalidData, match=r"Semicontinuous\(1\.0, 1e\+07\)|Semicontinuous\(1\.0, 10000000\.0\)"):
+    with pytest.raises(ot.InvalidData, match=r"Semicontinuous\(1\.0, 10000000\.0\)"):
         model.optimize()
     model.set(ot.ConstraintSet(), wide, ot.Semicontinuous(1.0, 1e4))
     model.optimize()
@@ -271,7 +281,7 @@ def test_missing_library(library: str, solver: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_third_party_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A solver under the entry-point group is an attribute of `ot.solvers`; other names list what there is."""
+    """A solver under the entry-point group is an attribute of `ot.solvers`; other names list them all."""
     point = importlib.metadata.EntryPoint("Mine", "collections:OrderedDict", "optangent.solvers")
     monkeypatch.setattr(ot.solvers, "_third_party", lambda: {"Mine": point})
     assert ot.solvers.Mine.__name__ == "OrderedDict"
@@ -286,7 +296,7 @@ def test_kinds_not_taken(solver: Any) -> None:
     """A wrapper by itself refuses what it does not declare, names the kind, and stays usable."""
     model = solver()
     v = model.add_variables(1)
-    with pytest.raises(ot.UnsupportedConstraint, match="use it through ot.Model"):
+    with pytest.raises(ot.UnsupportedConstraint, match="use it through"):
         model.add_constraint(v, ot.Nonpositives(1))
     with pytest.raises(ot.UnsupportedObjective, match="VariableIndex"):
         model.set(ot.ObjectiveFunction(), v[0])

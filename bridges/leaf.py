@@ -1,0 +1,108 @@
+"""Where a chain of bridges ends: constraints that the inner model holds as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..modelkit import attributes as attr
+from ..modelkit.errors import UnsupportedModification
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices
+from ..modelkit.modifications import (
+    MultirowChange,
+    ScalarCoefficientChange,
+    ScalarConstantChange,
+    VectorConstantChange,
+)
+from ..modelkit.protocol import AbstractModel
+from ..modelkit.rows import FloatArray, IntArray, Rows
+
+__all__ = ["Leaf", "Values", "is_plain"]
+
+Values = NDArray[np.float64]
+
+
+def is_plain(rows: Rows) -> bool:
+    """Whether each row is exactly one variable."""
+    return (
+        len(rows.row) == rows.m
+        and not len(rows.qrow)
+        and bool((rows.coef == 1).all())
+        and not rows.constant.any()
+        and (np.bincount(rows.row, minlength=rows.m) == 1).all().item()
+    )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """Constraints that the inner model holds as they are."""
+
+    inner: AbstractModel
+    indices: ConstraintIndices
+    dims: IntArray
+    shapes: tuple[tuple[float, ...], ...] | None
+
+    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values:
+        """The inner model's values, in bulk."""
+        values: Values = self.inner.get(attribute, self.at(items))
+        return values
+
+    def push(self, attribute: attr.Attribute, items: IntArray, payload: Any) -> None:
+        """To the inner model, in bulk."""
+        self.inner.set(attribute, self.at(items), payload)
+
+    def at(self, items: IntArray) -> ConstraintIndices:
+        """Inner constraints."""
+        return ConstraintIndices(self.indices.kind, self.indices.values[items])
+
+    def index(self, item: int) -> ConstraintIndex:
+        """The inner constraint."""
+        return self.indices[item]
+
+    def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
+        """New constants and numbers for one constraint."""
+        index = self.index(item)
+        function_type, set_type = index.kind
+        if function_type.degree:
+            self.inner.modify(
+                index,
+                VectorConstantChange(constants) if set_type.is_vector else ScalarConstantChange(constants[0]),
+            )
+        if set_type.fields:
+            shape = self.shapes[item] if self.shapes else (1,)
+            new = set_type.build(shape, numbers.reshape(-1, len(set_type.fields)))
+            self.inner.set(attr.ConstraintSet(), index, new)
+
+    def change_function(self, item: int, rows: Rows) -> None:
+        """Another function for one constraint."""
+        index = self.index(item)
+        if not index.kind[0].degree and not is_plain(rows):
+            raise UnsupportedModification("The function became another than plain variables below.")
+        self.inner.set(attr.ConstraintFunction(), index, index.kind[0].from_rows(rows))
+
+    def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
+        """New coefficients of one variable in some rows of one constraint; `column` has all rows."""
+        index = self.index(item)
+        if index.kind[1].is_vector:
+            pairs = list(zip(rows.tolist(), column[rows].tolist(), strict=True))
+            self.inner.modify(index, MultirowChange(variable, pairs))
+        else:
+            self.inner.modify(index, ScalarCoefficientChange(variable, float(column[0])))
+
+    def leaves(self, items: IntArray) -> Iterator[tuple[Leaf, IntArray]]:
+        """Itself."""
+        yield self, items
+
+    def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
+        """Take back what was set."""
+        for index in self.at(items):
+            self.inner.set(attribute, index, None)
+
+    def delete(self, items: IntArray) -> None:
+        """Delete constraints from the inner model."""
+        self.inner.delete(self.at(items))

@@ -1,0 +1,149 @@
+"""The rows of a conic program, cone by cone: projection onto the dual cones, and rotation into the derivative's axes.
+
+With v = y - s, optimality is y = Π_K*(v) and s = y - v. The derivative of the projection is D = U diag(δ) Uᵀ block
+by block (Moreau: Π_K*(v) = v + Π_K(-v), so only projections onto K are needed, δ* = 1 - δ at -v).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.rows import FloatArray, IntArray
+
+__all__ = ["ConeRows", "Rotation"]
+
+_BLOCK_DIAGONAL = 64
+"""Largest cone whose rotation is held as a block of a sparse matrix; larger ones rotate dense columns."""
+
+
+@final
+@dataclass(frozen=True)
+class _Group:
+    """k equal cones: one set of them, and their rows, shape (k, d)."""
+
+    cone: Any
+    rows: IntArray
+
+
+@final
+class ConeRows:
+    """The cones of a matrix form, grouped by type and shape.
+
+    Parameters
+    ----------
+    form : the model
+    """
+
+    def __init__(self, form: MatrixForm) -> None:
+        self.m = form.m
+        self.groups: list[_Group] = []
+        for part in form.parts.values():
+            shapes = part.sets.shapes or ((1,),) * part.sets.count
+            starts = part.starts[:-1]
+            for shape in dict.fromkeys(shapes):
+                items = np.array([i for i, s in enumerate(shapes) if s == shape], np.int64)
+                d = int(part.sets.dims[items[0]])
+                cone = part.sets.type.build(shape, np.zeros((d, 0)))
+                if cone.is_product:  # zeros, nonnegatives: each row is a cone of its own
+                    rows = (starts[items][:, None] + np.arange(d)).reshape(-1, 1)
+                    cone = part.sets.type.build((1,), np.zeros((1, 0)))
+                else:
+                    rows = starts[items][:, None] + np.arange(d)
+                self.groups.append(_Group(cone, rows))
+
+    def project_dual(self, v: FloatArray) -> FloatArray:
+        """Π_K*(v)."""
+        y = v.copy()
+        for group in self.groups:
+            y[group.rows] += group.cone.project(-v[group.rows])
+        return y
+
+    def rotation(self, v: FloatArray) -> Rotation:
+        """The axes and slopes of the projection at v."""
+        return Rotation(self.m, [(g.rows, g.cone.spectrum(-v[g.rows])) for g in self.groups])
+
+
+@final
+class Rotation:
+    """U and δ of the derivative D = U diag(δ) Uᵀ of the projection onto the dual cones.
+
+    Attributes
+    ----------
+    delta : (m,) slopes, in the order of the rotated rows
+    active : (m,) mask of the rotated rows with δ > 0, which stay in the KKT system
+    kink : (m,) mask of the rows of cones at whose point the derivative is not unique
+    """
+
+    def __init__(self, m: int, spectra: list[tuple[IntArray, Any]]) -> None:
+        self._spectra = spectra
+        self.delta: FloatArray = np.zeros(m)
+        self.kink: NDArray[np.bool_] = np.zeros(m, bool)
+        for rows, spectrum in spectra:
+            self.delta[rows] = 1.0 - spectrum.delta
+            kink = spectrum.kink
+            self.kink[rows] = kink if kink.ndim == 2 else kink[:, None]
+        self.active: NDArray[np.bool_] = self.delta > _NEGLIGIBLE
+        self._small = self._block_diagonal()
+
+    def _block_diagonal(self) -> sp.csr_array:
+        """Uᵀ of the small cones as a sparse matrix; the rows of large ones are empty."""
+        m = len(self.delta)
+        row, column, value = [], [], []
+        for rows, spectrum in self._spectra:
+            k, d = rows.shape
+            if d > _BLOCK_DIAGONAL:
+                continue
+            U = spectrum.rotate(np.broadcast_to(np.eye(d), (k, d, d)))
+            row.append(np.repeat(rows, d, axis=1).ravel())
+            column.append(np.tile(rows, (1, d)).ravel())
+            value.append(U.ravel())
+        if not row:
+            return sp.csr_array((m, m))
+        entries = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
+        matrix = sp.csr_array(sp.coo_array(entries, shape=(m, m)))
+        matrix.eliminate_zeros()
+        return matrix
+
+    def rotated(self, A: sp.csr_array) -> sp.csr_array:
+        """UᵀA, sparse."""
+        parts = [sp.csr_array(self._small @ A)]
+        for rows, spectrum in self._large():
+            block = A[rows.ravel()].tocsc()
+            used = np.flatnonzero(np.diff(block.indptr))
+            if not len(used):
+                continue
+            k, d = rows.shape
+            dense = spectrum.rotate(block[:, used].toarray().reshape(k, d, len(used))).reshape(k * d, len(used))
+            place = (np.repeat(rows.ravel(), len(used)), np.tile(used, k * d))
+            parts.append(sp.csr_array(sp.coo_array((dense.ravel(), place), shape=A.shape)))
+        total = parts[0]
+        for part in parts[1:]:
+            total = sp.csr_array(total + part)
+        return total
+
+    def down(self, values: FloatArray) -> FloatArray:
+        """Uᵀ applied to (m,) or (m, K)."""
+        return self._apply(values, self._small, lambda s: s.rotate)
+
+    def up(self, values: FloatArray) -> FloatArray:
+        """U applied to (m,) or (m, K)."""
+        return self._apply(values, self._small.T, lambda s: s.unrotate)
+
+    def _apply(self, values: FloatArray, small: Any, way: Callable[[Any], Any]) -> FloatArray:
+        out: FloatArray = small @ values
+        for rows, spectrum in self._large():
+            out[rows] = way(spectrum)(values[rows])
+        return out
+
+    def _large(self) -> list[tuple[IntArray, Any]]:
+        return [(rows, s) for rows, s in self._spectra if rows.shape[1] > _BLOCK_DIAGONAL]
+
+
+_NEGLIGIBLE = 1e-13

@@ -1,0 +1,53 @@
+"""ConicDiff: derivatives of conic programs with linear or convex quadratic objectives."""
+
+from __future__ import annotations
+
+from typing import final
+
+from ..modelkit.functions import VectorAffineFunction
+from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.rows import FloatArray
+from ..modelkit.sets import (
+    DualExponentialCone,
+    DualPowerCone,
+    ExponentialCone,
+    Nonnegatives,
+    PowerCone,
+    ScaledPositiveSemidefiniteConeTriangle,
+    SecondOrderCone,
+    Zeros,
+)
+from .conic_point import ConicPoint, refine
+from .convex import ConvexDiff
+from .kkt import factorize
+
+__all__ = ["ConicDiff"]
+
+
+@final
+class ConicDiff(ConvexDiff):
+    """The diff model of conic programs.
+
+    Takes affine functions in zero, nonnegative, second-order, scaled semidefinite, exponential and power cones and
+    the duals of the last two; bridges bring every other convex set of the library to these. Matrix cones arrive in
+    scaled coordinates, where inner products are plain.
+    """
+
+    name = "ConicDiff"
+    kinds = tuple(
+        (VectorAffineFunction, cone)
+        for cone in (
+            Zeros,
+            Nonnegatives,
+            SecondOrderCone,
+            ScaledPositiveSemidefiniteConeTriangle,
+            ExponentialCone,
+            DualExponentialCone,
+            PowerCone,
+            DualPowerCone,
+        )
+    )
+
+    def polish(self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> ConicPoint:
+        """The exact solution by Newton steps on the KKT system."""
+        return refine(form, x, y, self.linear_algebra or factorize)

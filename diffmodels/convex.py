@@ -1,0 +1,201 @@
+"""Derivatives of convex programs in standard form; what QuadraticDiff and ConicDiff have in common.
+
+minimize ``½xᵀPx + cᵀx`` subject to ``A x + s = b``, ``s in K``; here ``A = -F`` and ``b = g`` of the rows
+``F x + g``. Whatever K is, a solution comes with one symmetric KKT system that answers every direction of both
+modes (DESIGN, section 6); a subclass says how the solution is made exact and the system set up.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..modelkit import attributes as attr
+from ..modelkit.convexity import is_positive_semidefinite
+from ..modelkit.errors import DifferentiationError, NonconvexObjective, NotOptimized
+from ..modelkit.indices import ConstraintIndices
+from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.rows import FloatArray, IntArray
+from .base import DiffModel
+from .right_hand_sides import RightHandSides
+
+__all__ = ["ConvexDiff", "SolutionPoint"]
+
+_ACCEPTED = 1e-6
+"""Largest relative residual at which a solution that could not be polished is still differentiated."""
+
+
+class SolutionPoint(Protocol):
+    """A solution with its factorized KKT system."""
+
+    @property
+    def x(self) -> FloatArray:
+        """(n,)."""
+
+    @property
+    def y(self) -> FloatArray:
+        """(m,)."""
+
+    @property
+    def status(self) -> attr.DifferentiationStatusCode:
+        """What the derivatives are."""
+
+    @property
+    def largest_residual(self) -> float:
+        """Largest relative violation of the optimality conditions."""
+
+    @property
+    def rows_at_fault(self) -> NDArray[np.bool_]:
+        """(m,): the rows that keep the status from being EXACT."""
+
+    def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
+        """(dx, dy) from the right-hand sides of one or many directions, or (w_x, w_y) from seeds."""
+
+
+class ConvexDiff(DiffModel):
+    """A diff model of convex programs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._starts: dict[type[attr.Attribute], list[tuple[Any, Any]]] = {}
+        self._solved: tuple[MatrixForm, SolutionPoint] | None = None
+        self._forward: tuple[FloatArray, FloatArray, FloatArray] | None = None
+        self._reverse: tuple[FloatArray, FloatArray, float] | None = None
+
+    @abstractmethod
+    def polish(
+        self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None
+    ) -> SolutionPoint:
+        """The exact solution near (x, y); `activity` is nonzero in the rows that a solver's basis calls active."""
+
+    # ------------------------------------------------------------------ the solution
+    def receive(self, attribute: attr.Attribute, index: Any, value: Any) -> None:
+        """Take a part of the solution."""
+        self._starts.setdefault(type(attribute), []).append((index, value))
+        self._solved = None
+
+    def solution(self) -> tuple[MatrixForm, SolutionPoint]:
+        """The matrix form, and the exact solution with its factorization; computed once."""
+        if self._solved is None:
+            form = MatrixForm(self.store, self.kinds)
+            if form.P.nnz and not is_positive_semidefinite(form.P):
+                raise NonconvexObjective(
+                    f"{self.name} differentiates convex programs; the quadratic objective has curvature of the "
+                    "wrong sign for its sense."
+                )
+            x, y, activity = np.zeros(form.n), np.zeros(form.m), np.zeros(form.m)
+            for v, value in self._starts.get(attr.VariablePrimalStart, []):
+                x[form.columns(v.ids)] = value
+            for indices, value in self._starts.get(attr.ConstraintDualStart, []):
+                y[form.rows_of(indices)] = value
+            hints = self._starts.get(attr.ConstraintActivityStart, [])
+            for indices, value in hints:
+                activity[form.rows_of(indices)] = value
+            point = self.polish(form, x, y, activity if hints else None)
+            if not point.largest_residual <= _ACCEPTED:
+                raise DifferentiationError(
+                    "The solution is not accurate enough to differentiate: its relative residuals are "
+                    f"{point.largest_residual:.1e} and could not be polished below {_ACCEPTED:g}. "
+                    "Solve to tighter tolerances, scale the data, or use another solver."
+                )
+            self._solved = form, point
+        return self._solved
+
+    # ------------------------------------------------------------------ forward
+    def _right_hand_sides(self) -> RightHandSides:
+        form, point = self.solution()
+        sides = RightHandSides(form, point.x, point.y)
+        if self.objective_tangent is not None:
+            sides.add_objective(self.objective_tangent)
+        for indices, rows in self.function_tangents:
+            sides.add_functions(form.rows_of(indices), rows)
+        for indices, shift in self.set_tangents:
+            sides.add_shifts(form.rows_of(indices), shift[:, 0])
+        return sides
+
+    def forward(self) -> None:
+        """Push the tangents to the solution."""
+        form, point = self.solution()
+        sides = self._right_hand_sides()
+        dx, dy = point.solve(sides.primal().toarray(), sides.rows().toarray())
+        self._forward = dx, dy, form.sign * sides.objective_values()
+
+    def directional(self, outputs: IntArray) -> FloatArray:
+        """Derivatives of some variables in all directions, shape (K, outputs).
+
+        With fewer outputs than directions the outputs are pulled back instead: the system is symmetric, so
+        ``Eᵀ K⁻¹ R`` needs as many solves as E or R has columns, whichever is less.
+        """
+        form, point = self.solution()
+        sides = self._right_hand_sides()
+        columns = form.columns(outputs)
+        if len(columns) >= sides.directions:
+            dx, _ = point.solve(sides.primal().toarray(), sides.rows().toarray())
+            return np.ascontiguousarray(dx[columns].T)
+        seeds = np.zeros((form.n, len(columns)))
+        seeds[columns, np.arange(len(columns))] = 1.0
+        w, wy = point.solve(seeds)
+        return np.asarray(sides.primal().T @ w + sides.rows().T @ wy)
+
+    # ------------------------------------------------------------------ reverse
+    def reverse(self) -> None:
+        """Pull the seeds back to the data, in one solve."""
+        form, point = self.solution()
+        primal, dual = np.zeros(form.n), np.zeros(form.m)
+        if self.primal_seeds:
+            ids, values = zip(*self.primal_seeds, strict=True)
+            np.add.at(primal, form.columns(np.array(ids, np.int64)), values)
+        for indices, seed in self.dual_seeds:
+            dual[form.rows_of(indices)] += seed
+        envelope = form.sign * self.objective_seed
+        w, wy = np.zeros(form.n), np.zeros(form.m)
+        if primal.any() or dual.any():
+            w, wy = point.solve(primal, dual)
+        # the envelope theorem: d f* = ½xᵀdP x + dcᵀx + yᵀ(dA x - db)
+        self._reverse = w, wy - envelope * point.y, envelope
+
+    # ------------------------------------------------------------------ results
+    def result(self, attribute: attr.Attribute, index: Any) -> Any:
+        """What `forward` or `reverse` left, or what is known of the solution."""
+        kind = type(attribute)
+        form, point = self.solution()
+        if kind is attr.DifferentiationStatus:
+            return point.status
+        if kind is attr.VariablePrimal:
+            return point.x[form.columns(index.ids)]
+        if kind is attr.ConstraintDual:
+            return point.y[form.rows_of(index)]
+        if kind is attr.ConstraintDegeneracy:
+            return point.rows_at_fault[form.rows_of(index)].astype(np.float64)
+        if kind in _FORWARD:
+            return self._forward_result(attribute, index, form)
+        if self._reverse is None:
+            raise NotOptimized(f"There is no {attribute!r}; call reverse_differentiate() first.")
+        w, wy, seed = self._reverse
+        if kind is attr.ReverseVariableAdjoint:
+            return w[form.columns(index.ids)]
+        if kind is attr.ReverseObjectiveFunction:
+            return seed, form.sign
+        if isinstance(index, ConstraintIndices):
+            at = form.rows_of(index)
+            if kind is attr.ReverseConstraintFunction:
+                return np.stack([point.y[at], wy[at]], axis=1)
+            if kind is attr.ReverseConstraintSet:
+                return wy[at][:, None]
+        raise DifferentiationError(f"{attribute!r} is not a result of {self.name}.")
+
+    def _forward_result(self, attribute: attr.Attribute, index: Any, form: MatrixForm) -> Any:
+        if self._forward is None:
+            raise NotOptimized(f"There is no {attribute!r}; call forward_differentiate() first.")
+        dx, dy, values = self._forward
+        if isinstance(attribute, attr.ForwardObjectiveValue):
+            return float(values[0])
+        if isinstance(attribute, attr.ForwardVariablePrimal):
+            return dx[form.columns(index.ids), 0]
+        return dy[form.rows_of(index), 0]
+
+
+_FORWARD = (attr.ForwardVariablePrimal, attr.ForwardConstraintDual, attr.ForwardObjectiveValue)

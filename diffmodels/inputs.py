@@ -1,0 +1,149 @@
+"""Tangents and seeds: what the user sets before a differentiation, checked and kept under the user's indices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, final
+
+import numpy as np
+
+from ..modelkit import attributes as attr
+from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
+from ..modelkit.functions import Function, VariableIndex
+from ..modelkit.indices import ConstraintIndex
+from ..modelkit.rows import Rows
+from ..modelkit.sets import Parameter
+from ..modelkit.store import Store
+
+__all__ = ["Inputs", "parameter_constraint"]
+
+
+def parameter_constraint(store: Store, p: Any) -> ConstraintIndex:
+    """The constraint that makes a variable a parameter; raises `InvalidIndex` where there is none."""
+    index = ConstraintIndex((VariableIndex, Parameter), p.value)
+    if not store.is_valid(index):
+        raise InvalidIndex(
+            f"{p!r} is not a parameter; make it one with add_constraint(x, ot.Parameter(value))."
+        )
+    return index
+
+
+@final
+class Inputs:
+    """The inputs of differentiation by attribute and index.
+
+    Parameters
+    ----------
+    store : the user's model, against which everything is checked
+    """
+
+    TYPES = (
+        attr.ForwardObjectiveFunction,
+        attr.ForwardConstraintFunction,
+        attr.ForwardConstraintSet,
+        attr.ForwardParameterValue,
+        attr.ReverseVariablePrimal,
+        attr.ReverseConstraintDual,
+        attr.ReverseObjectiveValue,
+    )
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._values: dict[attr.Attribute, dict[Any, Any]] = {}
+
+    def __iter__(self) -> Iterator[tuple[attr.Attribute, dict[Any, Any]]]:
+        return iter(self._values.items())
+
+    def get(self, attribute: attr.Attribute, index: Any) -> Any:
+        """What was set, in the form in which it travels, or None."""
+        return self._values.get(attribute, {}).get(index)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._values.clear()
+
+    def forget_deleted(self) -> None:
+        """Forget what was set on indices that are gone."""
+        for values in self._values.values():
+            for one in [i for i in values if i is not None and not self._store.is_valid(i)]:
+                del values[one]
+
+    def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
+        """Check a tangent or seed and keep it, under the user's index."""
+        *index, value = index_and_value
+        values = self._values.setdefault(attribute, {})
+        if attribute.on == attr.On.MODEL:
+            if index:
+                raise InvalidIndex(f"{attribute!r} belongs to the model: set(attribute, value).")
+            values[None] = self._checked(attribute, None, value)
+            return
+        if not index:
+            raise InvalidIndex(
+                f"{attribute!r} is set on a {attribute.on.value}: set(attribute, index, value)."
+            )
+        (at,) = index
+        if isinstance(at, (VariableIndex, ConstraintIndex)):
+            values[at] = self._checked(attribute, at, value)
+            return
+        each = (
+            np.broadcast_to(value, (len(at),)).tolist() if attribute.on == attr.On.VARIABLE else list(value)
+        )
+        if len(each) != len(at):
+            raise DimensionMismatch(
+                f"{len(at)} indices need as many values of {attribute!r}, got {len(each)}."
+            )
+        checked = [self._checked(attribute, one, v) for one, v in zip(at, each, strict=True)]
+        values.update(zip(at, checked, strict=True))
+
+    def _checked(self, attribute: attr.Attribute, index: Any, value: Any) -> Any:
+        """The tangent or seed in the form in which it travels; raises where it makes no sense."""
+        store = self._store
+        if index is not None:
+            store.check_index(index)
+            expected = attr.On.VARIABLE if isinstance(index, VariableIndex) else attr.On.CONSTRAINT
+            if attribute.on != expected:
+                raise InvalidIndex(f"{attribute!r} belongs to a {attribute.on.value}, got {index!r}.")
+        if isinstance(attribute, (attr.ForwardObjectiveFunction, attr.ForwardConstraintFunction)):
+            return self._checked_tangent(attribute, index, value)
+        if isinstance(attribute, attr.ForwardConstraintSet):
+            now = store.get(attr.ConstraintSet(), index)
+            if type(value) is not type(now) or value.dimension != now.dimension:
+                raise InvalidData(
+                    f"A direction of {now!r} is a {type(now).__name__} of the same size, got {value!r}."
+                )
+            if not np.isfinite(value.numbers).all():
+                raise InvalidData(f"The direction {value!r} must be finite.")
+            return value
+        if isinstance(attribute, attr.ForwardParameterValue):
+            parameter_constraint(self._store, index)
+        number = np.asarray(value, np.float64)
+        shape = (
+            (store.get(attr.ConstraintSet(), index).dimension,)
+            if isinstance(index, ConstraintIndex) and index.kind[1].is_vector
+            else ()
+        )
+        if number.shape != shape:
+            raise DimensionMismatch(f"{attribute!r} of {index!r} has shape {shape}, got {number.shape}.")
+        if not np.isfinite(number).all():
+            raise InvalidData(f"{attribute!r} of {index!r} must be finite, got {value!r}.")
+        return number
+
+    def _checked_tangent(self, attribute: attr.Attribute, index: Any, value: Any) -> Rows:
+        vector = isinstance(index, ConstraintIndex) and index.kind[1].is_vector
+        if isinstance(value, (int, float)) and not vector:
+            value = Rows(np.array([float(value)]))
+        elif not isinstance(value, Function):
+            raise InvalidData(f"{attribute!r} is a function of the variables, got {value!r}.")
+        rows: Rows = value if isinstance(value, Rows) else value.rows
+        self._store.check_ids(rows.variables())
+        if not rows.is_finite():
+            raise InvalidData(f"{attribute!r}: coefficients and constants of a tangent must be finite.")
+        if index is not None:
+            m = self._store.get(attr.ConstraintSet(), index).dimension
+            if rows.m != m or (isinstance(value, Function) and value.is_vector != vector):
+                raise DimensionMismatch(f"{index!r} has {m} rows; got a tangent of {rows.m} rows.")
+            if rows.degree == 2 and index.kind[0].degree < 2:
+                raise InvalidData(f"{index!r} has an affine function; got a quadratic tangent.")
+        elif rows.m != 1:
+            raise DimensionMismatch(f"An objective has one row; got a tangent of {rows.m} rows.")
+        return rows.canonical()

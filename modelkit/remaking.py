@@ -1,0 +1,60 @@
+"""Models through pickle and deepcopy: the model travels, native handles do not.
+
+A solver's handle cannot be copied. What can is its class and its options; so a copy holds the same model, in
+front of a new solver of the same make, and has to be solved again. Its indices are those of the original.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .attributes import RawOptimizerAttribute
+from .caching import CachingOptimizer, CachingOptimizerMode
+from .layer import Layer
+from .protocol import AbstractModel
+from .store import Store
+
+__all__ = ["recipe", "remade", "remade_model"]
+
+Recipe = tuple[type[AbstractModel], Any, dict[Any, Any]]
+"""Class, recipe of what is behind it (a layer) or None (a solver), and its options."""
+
+
+def recipe(optimizer: Any) -> Recipe:
+    """How to make another optimizer like this one."""
+    inner = getattr(optimizer, "inner", None)
+    if inner is not None:
+        return type(optimizer), recipe(inner), {}
+    store: Store | None = getattr(optimizer, "store", None)
+    common = dict(store.optimizer_attributes()) if store is not None else {}
+    own = {RawOptimizerAttribute(name): value for name, value in getattr(optimizer, "options", {}).items()}
+    return type(optimizer), None, common | own
+
+
+def remade(made: Recipe) -> Any:
+    """The optimizer of a recipe, empty."""
+    kind, behind, options = made
+    if behind is not None:
+        return kind(remade(behind))  # type: ignore[call-arg]
+    optimizer = kind()
+    for attribute, value in options.items():
+        optimizer.set(attribute, value)
+    return optimizer
+
+
+def remade_model(
+    model_type: Any, layer: type[Layer] | None, made: list[Recipe], mode: CachingOptimizerMode, store: Store
+) -> Any:
+    """A `Model` that holds what `store` holds, in front of new optimizers; see `Model.__reduce__`."""
+    model = model_type.__new__(model_type)
+    fresh = [remade(one) for one in made]
+    if layer is None:
+        inner: Any = CachingOptimizer(*fresh, mode=mode)
+        cache = inner
+    else:
+        inner = layer([one.inner for one in fresh])  # type: ignore[arg-type]  a layer makes its own bridges
+        cache = inner.cache
+        cache.mode = mode
+    Layer.__init__(model, inner)
+    cache.store.__setstate__(store.__dict__)
+    return model

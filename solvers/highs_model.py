@@ -1,0 +1,223 @@
+"""What HiGHS has loaded: which column is which variable, which row which constraint; how both change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..modelkit import attributes as attr
+from ..modelkit.errors import InvalidData, UnsupportedObjective
+from ..modelkit.functions import VariableIndex
+from ..modelkit.indices import ConstraintIndex, Kind
+from ..modelkit.matrix_form import objective_matrices
+from ..modelkit.modifications import Modification, ScalarCoefficientChange
+from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.sets import (
+    EqualTo,
+    GreaterThan,
+    Integer,
+    Interval,
+    LessThan,
+    Semicontinuous,
+    Semiinteger,
+    Set,
+    ZeroOne,
+)
+from ..modelkit.store import Store
+from .base import Change
+
+__all__ = ["LoadedModel"]
+
+_SEMI = (Semicontinuous, Semiinteger)
+_SEMI_LIMIT = 1e5  # HiGHS' kMaxSemiVariableUpper
+_INT = np.int32
+
+
+@final
+class LoadedModel:
+    """A store's model within a HiGHS handle, columns and rows in order of creation.
+
+    Parameters
+    ----------
+    store : Store
+    handle : _Highs, its model empty
+
+    Attributes
+    ----------
+    n, m : number of columns and rows
+    sign : 1 to minimize, -1 to maximize; q, r and P are those of ``sign * objective``, which is minimized
+    discrete : whether some column is integer or semicontinuous
+    quick : whether a solve is over before anyone presses Ctrl-C
+    grown, objective_stale : whether `append` and `write_objective` are due
+    """
+
+    def __init__(self, store: Store, handle: Any) -> None:
+        self.store, self.handle = store, handle
+        self._variables = 0  # how many variables and constraints of the store HiGHS has seen
+        self._seen: dict[Kind, int] = {}
+        self._column: IntArray = np.zeros(0, np.int64)  # by number of the variable
+        self._row: dict[Kind, IntArray] = {}  # by number of the constraint
+        self._box = np.zeros((2, 0))  # bounds of the columns
+        self._flags = np.zeros((3, 0), bool)  # integer, semicontinuous, binary columns
+        self.n = self.m = 0
+        self.P: sp.csc_array | None = None
+        self.q: FloatArray = np.zeros(0)
+        self.r, self.sign = 0.0, 1.0
+        self.grown = self.objective_stale = True
+        self.discrete, self.quick = False, True
+
+    # ------------------------------------------------------------------ additions
+    def append(self) -> None:
+        """Pass on the variables and constraints that HiGHS has not seen."""
+        store, handle, old = self.store, self.handle, self.n
+        ids = store.variable_ids(self._variables)
+        added = np.full(store.variable_count - self._variables, -1, np.int64)
+        added[ids - store.base - self._variables] = np.arange(old, old + len(ids))
+        self._column = np.concatenate([self._column, added])
+        self._variables = store.variable_count
+        self.n = n = old + len(ids)
+        self.objective_stale |= len(ids) > 0
+        self._box = np.hstack([self._box, np.full((2, len(ids)), [[-np.inf], [np.inf]])])
+        self._flags = np.hstack([self._flags, np.zeros((3, len(ids)), bool)])
+        touched: list[IntArray] = []
+        rows: list[Rows] = []
+        boxes: list[Any] = []
+        for kind in store.kinds():
+            first, total = self._seen.get(kind, 0), store.block(kind).total
+            if first == total:
+                continue
+            self._seen[kind] = total
+            block, numbers = store.block(kind).snapshot(first)
+            if kind[0] is VariableIndex:
+                columns = self.columns(block.rows.var)
+                self._place(kind[1], columns, block.sets.numbers)
+                touched.append(columns)
+                continue
+            at = np.full(total - first, -1, np.int64)
+            at[numbers - first] = np.arange(self.m, self.m + len(numbers))
+            self._row[kind] = np.concatenate([self._row.get(kind, np.zeros(0, np.int64)), at])
+            self.m += len(numbers)
+            rows.append(block.rows)
+            boxes.append(np.array(kind[1].bounds(block.sets.numbers)) - block.rows.constant)
+        none = np.zeros(0, _INT)
+        if len(ids):
+            box = self._boxed(np.arange(old, n))
+            _check(handle.addCols(len(ids), np.zeros(len(ids)), *box, 0, none, none, np.zeros(0)), "variables")
+        columns = np.unique(np.concatenate([np.zeros(0, np.int64), *touched]))
+        self._write_columns(columns[columns < old], columns[self._flags[:, columns].any(axis=0)])
+        if rows:
+            A, box = Rows.stack(rows).matrix(self.columns, n), np.hstack(boxes)
+            starts, indices = A.indptr[:-1].astype(_INT), A.indices.astype(_INT)
+            _check(handle.addRows(A.shape[0], *box, A.nnz, starts, indices, A.data), "constraints")
+        self.discrete, self.grown = bool(self._flags.any()), False
+        self.quick = not self.discrete and handle.getNumNz() < 20_000  # over before anyone presses Ctrl-C
+
+    def _place(self, set_type: type[Set], columns: IntArray, numbers: FloatArray) -> None:
+        """Note what sets of one type say of columns."""
+        if set_type in (Integer, ZeroOne, Semiinteger):
+            self._flags[0, columns] = True
+        if set_type is ZeroOne:
+            self._flags[2, columns] = True
+        if set_type in _SEMI:
+            self._flags[1, columns] = True
+            bad = (numbers[:, 0] < 0) | (numbers[:, 1] > _SEMI_LIMIT)
+            if bad.any():
+                given = set_type.build((1,), numbers[bad][:1])
+                raise InvalidData(
+                    f"HiGHS takes a {set_type.__name__} only with 0 <= lower <= upper <= {_SEMI_LIMIT:g}, "
+                    f"got {given!r}; scale the variable, or write it with a binary one."
+                )
+        if set_type in (GreaterThan, EqualTo, Interval, *_SEMI):
+            self._box[0, columns] = numbers[:, 0]
+        if set_type in (LessThan, EqualTo, Interval, *_SEMI):
+            self._box[1, columns] = numbers[:, -1]
+
+    def _boxed(self, columns: IntArray) -> FloatArray:
+        """Bounds of columns, binary ones within [0, 1]."""
+        box, binary = self._box[:, columns], self._flags[2, columns]
+        box[0] = np.where(binary, np.maximum(box[0], 0.0), box[0])
+        box[1] = np.where(binary, np.minimum(box[1], 1.0), box[1])
+        return box
+
+    def _write_columns(self, bounded: IntArray, discrete: IntArray) -> None:
+        if len(bounded):
+            self.handle.changeColsBounds(len(bounded), bounded.astype(_INT), *self._boxed(bounded))
+        if len(discrete):
+            types = (self._flags[0, discrete] + 2 * self._flags[1, discrete]).astype(np.uint8)  # HighsVarType
+            self.handle.changeColsIntegrality(len(discrete), discrete.astype(_INT), types)
+
+    # ------------------------------------------------------------------ changes
+    def change(self, what: str, index: ConstraintIndex, changes: Sequence[Modification]) -> None:
+        """Write what changed of one constraint, which the store has already."""
+        kind = index.kind
+        number = self.store.number(index)
+        if number >= self._seen.get(kind, 0):
+            return  # not passed on yet
+        if what is Change.COEFFICIENTS and self.grown:
+            self.append()  # the coefficient may be of a new variable
+        block, handle = self.store.block(kind), self.handle
+        if kind[0] is VariableIndex:
+            columns = self.columns(np.array([index.value]))
+            self._place(kind[1], columns, block.all_numbers[number : number + 1])
+            self._write_columns(columns, columns[:0])
+            return
+        row, constant = self._row[kind].item(number), block.constants.item(number)
+        if what is Change.COEFFICIENTS:
+            for column, value in self._new_coefficients(index, row, changes).items():
+                _check(handle.changeCoeff(row, column, value), "coefficient")
+        numbers = block.all_numbers[number].tolist()
+        lower = -np.inf if kind[1] is LessThan else numbers[0]
+        upper = np.inf if kind[1] is GreaterThan else numbers[-1]
+        handle.changeRowBounds(row, lower - constant, upper - constant)
+
+    def _new_coefficients(self, index: ConstraintIndex, row: int, changes: Sequence[Modification]) -> dict[int, float]:
+        """Column -> new coefficient; of the whole row when its function was replaced."""
+        if changes:
+            single = [c for c in changes if isinstance(c, ScalarCoefficientChange)]
+            columns = self.columns(np.array([c.variable.value for c in single], np.int64))
+            return {j: c.new_coefficient for j, c in zip(columns.tolist(), single, strict=True)}
+        _, indices, _ = self.handle.getRowEntries(row)
+        rows = self.store.block(index.kind).rows(self.store.number(index)).canonical()
+        old = dict.fromkeys(np.asarray(indices).tolist(), 0.0)
+        return old | dict(zip(self.columns(rows.var).tolist(), rows.coef.tolist(), strict=True))
+
+    def write_objective(self, check_convex: Callable[[sp.csc_array, float], None]) -> None:
+        """Pass on the whole objective."""
+        store, n, before = self.store, self.n, self.P
+        self.sign = -1.0 if store.get(attr.ObjectiveSense()) == attr.ObjectiveSenseCode.MAX_SENSE else 1.0
+        block = store.objective_block
+        rows = Rows(np.zeros(1)) if block is None else block.all_rows()
+        P, self.q, self.r = objective_matrices(rows.scaled(np.array([self.sign])), self.columns, n)
+        if P.nnz and self.discrete:
+            raise UnsupportedObjective(
+                "HiGHS takes no quadratic objective together with integer or semicontinuous variables; "
+                "make the objective linear, or drop the integrality."
+            )
+        check_convex(P, self.sign)
+        _check(self.handle.changeColsCost(n, np.arange(n, dtype=_INT), self.q), "objective")
+        self.handle.changeObjectiveOffset(self.r)
+        if P.nnz or (before is not None and before.nnz):
+            L = sp.csc_array(sp.tril(P, format="csc"))
+            outcome = self.handle.passHessian(n, L.nnz, 1, L.indptr.astype(_INT), L.indices.astype(_INT), L.data)
+            _check(outcome, "objective")
+        self.P, self.objective_stale = P, False
+
+    # ------------------------------------------------------------------ finding
+    def columns(self, ids: IntArray) -> IntArray:
+        """Columns of variables."""
+        return self._column[ids - self.store.base]
+
+    def rows(self, kind: Kind, numbers: IntArray) -> IntArray:
+        """Rows of affine constraints."""
+        return self._row[kind][numbers]
+
+
+def _check(outcome: Any, what: str) -> None:
+    if int(outcome) < 0:
+        raise InvalidData(
+            f"HiGHS refuses the {what}: numbers beyond its limits (see its options large_matrix_value and "
+            "infinite_cost). Scale the model."
+        )

@@ -1,0 +1,205 @@
+"""What the generic bridge suite runs over: found by asking every registered bridge for every kind.
+
+A new bridge is covered without a line here. A new set needs its examples in `EXAMPLES`, and, unless it is a
+box, its membership in `contains` and its duals in `random_dual` and `in_dual_cone`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import optangent as ot
+from optangent.bridges.base import REGISTRY, Bridge
+from optangent.modelkit import sets as all_sets
+from optangent.modelkit.block import ConstraintBlock, SetBlock
+from optangent.modelkit.functions import Function, VectorOfVariables
+from optangent.modelkit.indices import Kind, describe_kind
+from optangent.modelkit.rows import FloatArray, IntArray, Rows
+from optangent.modelkit.sets import Set
+
+INF = np.inf
+FUNCTIONS: tuple[type[Function], ...] = (
+    ot.VariableIndex,
+    ot.ScalarAffineFunction,
+    ot.ScalarQuadraticFunction,
+    ot.VectorOfVariables,
+    ot.VectorAffineFunction,
+    ot.VectorQuadraticFunction,
+)
+SETS: tuple[type[Set], ...] = tuple(
+    s for s in (getattr(all_sets, name) for name in all_sets.__all__) if s not in (Set, ot.ScalarSet, ot.VectorSet)
+)
+DISCRETE = (ot.Integer, ot.ZeroOne, ot.Semicontinuous, ot.Semiinteger)
+
+
+def _numbers(kind: type[Set]) -> list[list[Set]]:
+    return [[kind(1.5)], [kind(-1.0), kind(2.0), kind(0.0)]]  # type: ignore[call-arg]
+
+
+def _sizes(kind: type[Set]) -> list[list[Set]]:
+    sizes = ([1], [4], [2, 2, 2], [4, 1, 4, 0, 1])
+    return [[kind(d) for d in dims] for dims in sizes]  # type: ignore[call-arg]
+
+
+_INTERVALS: list[Set] = [
+    ot.Interval(-1.0, 2.0),
+    ot.Interval(1.0, 1.0),
+    ot.Interval(-INF, 2.0),
+    ot.Interval(-INF, INF),
+    ot.Interval(0.5, INF),
+]
+_RECTANGLE = ot.HyperRectangle([-1.0, -INF, 0.5, -INF, 1.0], [2.0, 2.0, INF, INF, 1.0])
+EXAMPLES: dict[type[Set], list[list[Set]]] = {
+    ot.LessThan: _numbers(ot.LessThan),
+    ot.GreaterThan: _numbers(ot.GreaterThan),
+    ot.EqualTo: _numbers(ot.EqualTo),
+    ot.Parameter: _numbers(ot.Parameter),
+    ot.Interval: [*([s] for s in _INTERVALS), [*_INTERVALS, ot.Interval(0.0, 3.0), ot.Interval(2.0, 2.0)]],
+    ot.Integer: [[ot.Integer()], [ot.Integer()] * 3],
+    ot.ZeroOne: [[ot.ZeroOne()], [ot.ZeroOne()] * 3],
+    ot.Semicontinuous: [[ot.Semicontinuous(1.0, 2.0)], [ot.Semicontinuous(1.0, 2.0), ot.Semicontinuous(2.0, 4.0)]],
+    ot.Semiinteger: [[ot.Semiinteger(1.0, 2.0)], [ot.Semiinteger(1.0, 2.0), ot.Semiinteger(2.0, 4.0)]],
+    ot.Nonnegatives: _sizes(ot.Nonnegatives),
+    ot.Nonpositives: _sizes(ot.Nonpositives),
+    ot.Zeros: _sizes(ot.Zeros),
+    ot.Reals: _sizes(ot.Reals),
+    ot.HyperRectangle: [
+        [ot.HyperRectangle([-1.0], [2.0])],
+        [ot.HyperRectangle([1.0], [1.0])],
+        [ot.HyperRectangle([-INF], [INF])],
+        [_RECTANGLE],
+        [
+            _RECTANGLE,
+            ot.HyperRectangle([0.0, 1.0], [1.0, 1.0]),
+            ot.HyperRectangle([-2.0, -INF, 1.5, -INF, 2.0], [2.5, 3.0, INF, INF, 2.0]),
+            ot.HyperRectangle([-1.0, -2.0], [INF, -2.0]),
+        ],
+        [ot.HyperRectangle([0.0, -INF], [1.0, INF]), ot.HyperRectangle([0.5, 1.0], [1.5, 1.0])],
+        [ot.HyperRectangle([], [])] * 2,
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One bridge, one kind of constraint, one block of sets."""
+
+    bridge: Bridge
+    kind: Kind
+    sets: tuple[Set, ...]
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.bridge!r}-{describe_kind(self.kind)}-{self.number}"
+
+    @property
+    def reached(self) -> list[Kind]:
+        """The kinds of the targets."""
+        reached = self.bridge.reach(*self.kind)
+        assert reached is not None
+        return list(reached)
+
+    @property
+    def block(self) -> SetBlock:
+        """The sets, stacked."""
+        return SetBlock.of(self.sets)
+
+    def lifts(self) -> list[tuple[Any, IntArray]]:
+        """(lift, items) of each group."""
+        return [
+            (self.bridge.lift(self.kind[0], self.sets[int(items[0])]), items)
+            for items in self.bridge.groups(self.block)
+        ]
+
+
+SUBJECTS = [
+    Subject(bridge, (f, s), tuple(example), number)
+    for bridge in REGISTRY
+    for f in FUNCTIONS
+    for s in SETS
+    if f.is_vector == s.is_vector and bridge.reach(f, s) is not None
+    for number, example in enumerate(EXAMPLES[s])
+]
+
+
+def random_block(
+    kind: Kind, sets: tuple[Set, ...], v: VectorOfVariables, rng: np.random.Generator
+) -> ConstraintBlock:
+    """Random functions of the kind in the sets; the constraints on plain variables take distinct ones."""
+    block = SetBlock.of(sets)
+    m = int(block.dims.sum())
+    if kind[0].degree == 0:
+        return ConstraintBlock(kind[0], Rows.of_variables(rng.permutation(v.ids)[:m]), block)
+    return ConstraintBlock(kind[0], random_rows(m, v, rng, kind[0].degree), block)
+
+
+def random_rows(m: int, v: VectorOfVariables, rng: np.random.Generator, degree: int = 1) -> Rows:
+    """m random rows: about three terms each, in any order, some repeated; constants."""
+    t, q = 3 * m, 2 * m if degree == 2 else 0
+    pick = v.ids[rng.integers(0, len(v), (3, max(t, q)))]
+    return Rows(
+        rng.standard_normal(m),
+        rng.integers(0, max(m, 1), t),
+        pick[0, :t],
+        rng.standard_normal(t),
+        rng.integers(0, max(m, 1), q),
+        pick[1, :q],
+        pick[2, :q],
+        rng.standard_normal(q),
+    )
+
+
+# ---------------------------------------------------------------------- what sets and duals are
+def contains(kind: type[Set], numbers: FloatArray, point: FloatArray) -> bool:
+    """Whether a point of stacked rows is in sets of a type with these numbers."""
+    box = kind.bounds(numbers)
+    if box is not None:
+        return bool(((box[0] <= point) & (point <= box[1])).all())
+    whole = point == np.round(point)
+    if kind is ot.Integer:
+        return bool(whole.all())
+    if kind is ot.ZeroOne:
+        return bool(((point == 0) | (point == 1)).all())
+    inside = (numbers[:, 0] <= point) & (point <= numbers[:, 1])
+    if kind is ot.Semicontinuous:
+        return bool(((point == 0) | inside).all())
+    assert kind is ot.Semiinteger, f"teach tests/bridges/subjects.py what a {kind.__name__} contains"
+    return bool(((point == 0) | (inside & whole)).all())
+
+
+def random_point(kind: type[Set], numbers: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """A point that is often in the set, on its boundary, or just outside; all numbers are exact in binary."""
+    m = len(numbers)
+    around = np.concatenate([numbers, np.zeros((m, 1))], axis=1)
+    at = around[np.arange(m), rng.integers(0, around.shape[1], m)]
+    at = np.where(np.isfinite(at), at, 0.0)
+    steps = np.array([0.0, 0.0, 0.25, -0.25, 1.0, -1.0])
+    outside = rng.integers(0, 2)
+    box = kind.bounds(numbers)
+    point = at + rng.choice(steps, m)
+    if box is not None and not outside:
+        point = np.clip(point, *box)
+    return np.asarray(point)
+
+
+def _signs(kind: type[Set], numbers: FloatArray) -> tuple[np.ndarray, np.ndarray]:
+    """Row by row: whether a dual may be positive, and negative."""
+    box = kind.bounds(numbers)
+    assert box is not None, f"teach tests/bridges/subjects.py the duals of {kind.__name__}"
+    return np.isfinite(box[0]), np.isfinite(box[1])
+
+
+def random_dual(kind: type[Set], numbers: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """A dual of the right sign."""
+    positive, negative = _signs(kind, numbers)
+    y = rng.standard_normal(len(numbers))
+    return np.where(positive, np.where(negative, y, np.abs(y)), np.where(negative, -np.abs(y), 0.0))
+
+
+def in_dual_cone(kind: type[Set], numbers: FloatArray, dual: FloatArray) -> bool:
+    """Whether a dual has the right sign, to 1e-12."""
+    positive, negative = _signs(kind, numbers)
+    return bool(((dual <= 1e-12) | positive).all() and ((dual >= -1e-12) | negative).all())

@@ -1,0 +1,207 @@
+"""Every bridge's matrices: shapes, equivalence, duals. Subjects come from the registry (subjects.py)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+import optangent as ot
+from optangent.bridges.base import REGISTRY, Lift
+
+from .subjects import (
+    DISCRETE,
+    EXAMPLES,
+    SETS,
+    SUBJECTS,
+    Subject,
+    contains,
+    in_dual_cone,
+    random_dual,
+    random_point,
+)
+
+CONTINUOUS = [s for s in SUBJECTS if s.kind[1] not in DISCRETE]
+
+
+def test_every_set_and_every_bridge_is_a_subject() -> None:
+    """No set lacks examples, no registered bridge is left out."""
+    assert set(EXAMPLES) == set(SETS)
+    assert {repr(s.bridge) for s in SUBJECTS} == {repr(b) for b in REGISTRY}
+    assert len({repr(b) for b in REGISTRY}) == len(REGISTRY)
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+def test_groups_part_the_items(subject: Subject) -> None:
+    """Each item is in one group, and all sets of a group say so themselves."""
+    groups = subject.bridge.groups(subject.block)
+    assert sorted(np.concatenate(groups).tolist()) == list(range(len(subject.sets)))
+    for items in groups:
+        assert len({subject.bridge.group(subject.sets[i]) for i in items}) == 1
+        assert len({subject.sets[i].dimension for i in items}) == 1
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+def test_shapes(subject: Subject) -> None:
+    """All matrices of a lift fit together, and its kinds are among those it said it reaches."""
+    for lift, items in subject.lifts():
+        example = subject.sets[int(items[0])]
+        m, q = example.dimension, len(example.fields)
+        for t in lift.targets:
+            p, q2 = t.p, len(t.kind[1].fields)
+            assert t.kind in subject.reached
+            assert t.A.shape == (p, m)
+            assert int(t.dims.sum()) == p and t.count == len(t.dims)
+            assert (t.shapes is None) == (not t.kind[1].is_vector)
+            assert t.kind[0].is_vector == t.kind[1].is_vector
+            assert t.shapes is None or len(t.shapes) == t.count
+            assert t.B is None or t.B.shape == (p, lift.extra)
+            assert t.C is None or t.C.shape == (p, m * q)
+            assert t.c0 is None or t.c0.shape == (p,)
+            assert t.N is None or t.N.shape == (p * q2, m * q)
+            assert t.n0 is None or t.n0.shape == (p * q2,)
+            assert t.weights is None or t.weights.shape == (m,)
+            assert t.target_weights is None or t.target_weights.shape == (p,)
+            for item in items:
+                theta = t.numbers(subject.sets[item].numbers.reshape(1, m * q))
+                assert not np.isnan(theta).any()
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+def test_feasible_before_and_after(subject: Subject) -> None:
+    """A function value is in the set exactly if some u puts the targets' functions into theirs; 100 points."""
+    rng = np.random.default_rng(1)
+    seen = set()
+    for lift, items in subject.lifts():
+        for draw in range(100):
+            chosen = subject.sets[int(items[draw % len(items)])]
+            point = random_point(type(chosen), chosen.numbers, rng)
+            before = contains(type(chosen), chosen.numbers, point)
+            assert before == feasible_after(lift, point, chosen.numbers), (chosen, point)
+            seen.add(before)
+    assert True in seen
+
+
+def feasible_after(lift: Lift, point: np.ndarray, numbers: np.ndarray) -> bool:
+    """Whether some u exists: the one that equalities fix, or else that a linear program finds."""
+    theta = numbers.reshape(1, -1)
+    values = [t.constants(point[None, :], theta)[0] for t in lift.targets]
+    thetas = [t.numbers(theta).reshape(t.p, len(t.kind[1].fields)) for t in lift.targets]
+    Bs = [np.zeros((t.p, lift.extra)) if t.B is None else t.B.toarray() for t in lift.targets]
+    if lift.extra:
+        equal = [i for i, t in enumerate(lift.targets) if t.kind[1] in (ot.Zeros, ot.EqualTo)]
+        B = np.concatenate([np.zeros((0, lift.extra)), *(Bs[i] for i in equal)])
+        if np.linalg.matrix_rank(B) == lift.extra:
+            rhs = np.concatenate(
+                [(thetas[i][:, 0] if thetas[i].size else np.zeros(len(values[i]))) - values[i] for i in equal]
+            )
+            u = np.round(np.linalg.lstsq(B, rhs)[0], 9)
+        else:
+            found = linear_program(lift, values, thetas, Bs)
+            if found is None:
+                return False
+            u = found
+        values = [value + B @ u for value, B in zip(values, Bs, strict=True)]
+    return all(
+        contains(t.kind[1], theta, value) for t, theta, value in zip(lift.targets, thetas, values, strict=True)
+    )
+
+
+def linear_program(lift: Lift, values: Any, thetas: Any, Bs: Any) -> np.ndarray | None:
+    """Some u with all targets in their boxes."""
+    boxes = [t.kind[1].bounds(theta) for t, theta in zip(lift.targets, thetas, strict=True)]
+    upper = [box[1] - value for box, value in zip(boxes, values, strict=True)]  # type: ignore[index]
+    lower = [value - box[0] for box, value in zip(boxes, values, strict=True)]  # type: ignore[index]
+    A, b = np.concatenate([*Bs, *(-B for B in Bs)]), np.concatenate([*upper, *lower])
+    keep = np.isfinite(b)
+    found = scipy.optimize.linprog(np.zeros(lift.extra), A[keep], b[keep], bounds=(None, None))
+    return np.asarray(found.x) if found.status == 0 else None
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+def test_dual_map_is_the_adjoint(subject: Subject) -> None:
+    """<A u, v> in the inner product of the target is <u, A* v> in that of the source; seeds go the transpose."""
+    rng = np.random.default_rng(2)
+    for lift, _ in subject.lifts():
+        for t in lift.targets:
+            m, w1, w2 = t.A.shape[1], t.weights, t.target_weights
+            u, v = rng.standard_normal((100, m)), rng.standard_normal((100, t.p))
+            down = (t.A @ u.T).T * (1.0 if w2 is None else w2)
+            up = (t.adjoint @ v.T).T * (1.0 if w1 is None else w1)
+            np.testing.assert_allclose((down * v).sum(1), (u * up).sum(1), atol=1e-12)
+            np.testing.assert_array_equal(t.adjoint_transposed.toarray(), t.adjoint.toarray().T)
+            np.testing.assert_array_equal(t.A_transposed.toarray(), t.A.toarray().T)
+
+
+def balance(lift: Lift) -> np.ndarray:
+    """``Bᵀ W2``: the duals of all targets that it sends to zero leave the extra variables alone."""
+    parts = [np.zeros((lift.extra, 0))]
+    for t in lift.targets:
+        Bt = np.zeros((lift.extra, t.p)) if t.B is None else t.B.toarray().T
+        parts.append(Bt if t.target_weights is None else Bt * t.target_weights)
+    return np.concatenate(parts, axis=1)
+
+
+def all_in_dual_cones(lift: Lift, duals: np.ndarray, numbers: np.ndarray) -> bool:
+    """Whether the duals of all targets, one below the other, have the right signs."""
+    at = 0
+    for t in lift.targets:
+        theta = t.numbers(numbers.reshape(1, -1)).reshape(t.p, len(t.kind[1].fields))
+        if not in_dual_cone(t.kind[1], theta, duals[at : at + t.p]):
+            return False
+        at += t.p
+    return True
+
+
+@pytest.mark.parametrize("subject", CONTINUOUS, ids=str)
+def test_duals_arrive_in_the_dual_cone(subject: Subject) -> None:
+    """Duals of the targets that have the right signs and balance u give a dual of the source of the right sign."""
+    rng = np.random.default_rng(3)
+    tried = 0
+    for lift, items in subject.lifts():
+        null = scipy.linalg.null_space(balance(lift)) if lift.extra else None
+        for draw in range(100):
+            chosen = subject.sets[int(items[draw % len(items)])]
+            theta = chosen.numbers.reshape(1, -1)
+            if null is None:
+                y2 = np.concatenate(
+                    [np.zeros(0)]
+                    + [
+                        random_dual(
+                            t.kind[1], t.numbers(theta).reshape(t.p, len(t.kind[1].fields)), rng
+                        )
+                        for t in lift.targets
+                    ]
+                )
+            else:
+                y2 = null @ rng.standard_normal(null.shape[1])
+                if not all_in_dual_cones(lift, y2, chosen.numbers):
+                    continue
+            assert all_in_dual_cones(lift, y2, chosen.numbers)
+            assert in_dual_cone(type(chosen), chosen.numbers, pulled(lift, y2, chosen.dimension)), chosen
+            tried += 1
+    assert tried
+
+
+def pulled(lift: Lift, y2: np.ndarray, m: int) -> np.ndarray:
+    """The source's dual."""
+    ends = np.cumsum([t.p for t in lift.targets])
+    parts = np.split(y2, ends[:-1]) if lift.targets else []
+    return sum((t.adjoint @ y for t, y in zip(lift.targets, parts, strict=True)), np.zeros(m))
+
+
+@pytest.mark.parametrize("subject", CONTINUOUS, ids=str)
+def test_dual_starts(subject: Subject) -> None:
+    """Started duals come back up, have the right signs, and balance the extra variables."""
+    rng = np.random.default_rng(4)
+    for lift, items in subject.lifts():
+        sets = [subject.sets[int(i)] for i in items]
+        duals = np.array([random_dual(type(s), s.numbers, rng) for s in sets]).reshape(len(sets), -1)
+        starts = subject.bridge.dual_start(lift, duals)
+        assert starts.shape == (len(sets), sum(t.p for t in lift.targets))
+        np.testing.assert_allclose(starts @ balance(lift).T, 0.0, atol=1e-12)
+        for chosen, dual, start in zip(sets, duals, starts, strict=True):
+            np.testing.assert_allclose(pulled(lift, start, chosen.dimension), dual, atol=1e-12)
+            assert all_in_dual_cones(lift, start, chosen.numbers)
