@@ -30,7 +30,7 @@ from ..modelkit.functions import (
     VectorQuadraticFunction,
 )
 from ..modelkit.indices import Kind
-from ..modelkit.rows import FloatArray, IntArray
+from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import Set
 
 __all__ = ["REGISTRY", "Bridge", "Lift", "Target", "affine", "grouped", "identity", "scalar_of", "vector_of"]
@@ -104,6 +104,15 @@ class Target:
     def adjoint_transposed(self) -> Matrix:
         """The plain transpose of `adjoint`: how dual seeds travel down."""
         return sp.csr_array(self.adjoint.T)
+
+    @cached_property
+    def _is_identity(self) -> bool:
+        p, m = self.A.shape
+        return p == m == self.A.nnz and bool((identity(p) != self.A).nnz == 0)
+
+    def mapped(self, rows: Rows, copies: int = 1) -> Rows:
+        """``A f`` of `copies` functions."""
+        return rows if self._is_identity else rows.mapped(self.A, copies)
 
     def constants(self, g: FloatArray, numbers: FloatArray) -> FloatArray:
         """Constants of the targets' functions: (k, m) and (k, m q) to (k, p)."""

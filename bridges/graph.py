@@ -131,8 +131,8 @@ class BridgeGraph:
                     queue.append(k)
         types = list(dict.fromkeys(_WORDS.get(f, f.__name__) for f, _ in queue))
         return (
-            f"its bridges lead only to {' and '.join(types)} in other sets, "
-            f"{', '.join(dict.fromkeys(s.__name__ for _, s in queue))}, and {name} takes none of these."
+            f"its bridges lead only to {' and '.join(types)} in other sets "
+            f"({', '.join(dict.fromkeys(s.__name__ for _, s in queue))}), and {name} takes none of these."
         )
 
     def is_lacking(self, kind: Kind) -> bool:

@@ -250,10 +250,8 @@ class BridgeOptimizer(AbstractModel):
                 self.set(attribute, one, each)
         elif attribute.way is not None:
             self._push(attribute, index[0], value)
-        elif isinstance(attribute, attr.ConstraintSet):
-            self._change(index[0]).change_set(value)
-        elif isinstance(attribute, attr.ConstraintFunction):
-            self._change(index[0]).change_function(value)
+        elif isinstance(attribute, (attr.ConstraintSet, attr.ConstraintFunction)):
+            self._replace(attribute, index[0], value)
         elif isinstance(attribute, attr.ConstraintName):
             self.store.set(attribute, index[0], value)
         else:
@@ -336,6 +334,11 @@ class BridgeOptimizer(AbstractModel):
     # ------------------------------------------------------------------ changing data
     def _change(self, index: ConstraintIndex) -> ConstraintChange:
         return ConstraintChange(self.store, self._lifter.variables, index, *self._locate_one(index))
+
+    def _replace(self, attribute: attr.Attribute, index: Any, value: Any) -> None:
+        """Give a constraint another set or function."""
+        change = self._change(index)
+        change.change_set(value) if isinstance(attribute, attr.ConstraintSet) else change.change_function(value)
 
     def modify(
         self, target: ConstraintIndex | attr.ObjectiveFunction, change: Modification | Sequence[Modification]

@@ -75,7 +75,7 @@ class Leaf:
             )
         if set_type.fields:
             shape = self.shapes[item] if self.shapes else (1,)
-            new = set_type.build(shape, numbers.reshape(-1, len(set_type.fields)))
+            new = set_type.build(shape, numbers.reshape(self.dims[item], len(set_type.fields)))
             self.inner.set(attr.ConstraintSet(), index, new)
 
     def change_function(self, item: int, rows: Rows) -> None:

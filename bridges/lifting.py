@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import final
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..modelkit import attributes as attr
 from ..modelkit.block import ConstraintBlock, Growable, SetBlock
 from ..modelkit.checks import UPPER_OR_LOWER
 from ..modelkit.errors import OptangentError, UnsupportedConstraint
-from ..modelkit.functions import VariableIndex, VectorOfVariables
+from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, describe_kind
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import IntArray, Rows
@@ -44,6 +44,7 @@ class Lifter:
         self.inner = inner
         self.graph = BridgeGraph(self._takes, bridges)
         self._base = base
+        self._lifts: dict[Hashable, Lift] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -182,7 +183,7 @@ class Lifter:
     def _node(self, bridge: Bridge, block: ConstraintBlock) -> Node:
         """Lift one group of equal constraints."""
         k, example = block.count, block.sets.set(0)
-        lift = bridge.lift(block.function_type, example)
+        lift = self._lift(bridge, block.function_type, example)
         m, q = example.dimension, len(example.fields)
         g = block.rows.constant.reshape(k, m).copy()
         numbers = block.sets.numbers.reshape(k, m * q).copy()
@@ -195,7 +196,7 @@ class Lifter:
             if i in made:
                 children.append(made[i])
                 continue
-            rows = block.rows.mapped(t.A, k).with_constants(t.constants(g, numbers).ravel())
+            rows = t.mapped(block.rows, k).with_constants(t.constants(g, numbers).ravel())
             if t.B is not None:
                 rows = rows + extra.mapped(t.B, k)
             q2 = len(t.kind[1].fields)
@@ -208,6 +209,18 @@ class Lifter:
             children.append(self.add(ConstraintBlock(t.kind[0], rows, sets)))
         remove = self._remove_variables
         return Node(bridge, lift, block.kind, example, g, numbers, tuple(children), extra, remove)
+
+    def _lift(self, bridge: Bridge, function_type: type[Function], example: Set) -> Lift:
+        """The lift of a group of sets, made once."""
+        if not example.dimension:  # a constraint without rows needs no stand-in
+            return Lift(())
+        key = (id(bridge), function_type, type(example), example.shape, bridge.group(example))
+        lift = self._lifts.get(key)
+        if lift is None:
+            if len(self._lifts) > 100:
+                self._lifts.clear()
+            lift = self._lifts[key] = bridge.lift(function_type, example)
+        return lift
 
     def _add_extra(self, lift: Lift, numbers: Sequence[np.ndarray], k: int, made: dict[int, Bundle]) -> Rows:
         """Extra variables of k constraints: made in the set of a target, noting its bundle, or free."""

@@ -133,7 +133,7 @@ class Node:
         at = 0
         for target, child, below in self._below(items):
             if way is Way.FUNCTION_TANGENT:
-                value: Any = payload.mapped(target.A, payload.m // max(self.m, 1))
+                value: Any = target.mapped(payload, payload.m // max(self.m, 1))
             elif way is Way.DUAL_SEED:
                 value = _apply(target.adjoint_transposed, payload, k)
             elif way is Way.SET_TANGENT:
@@ -160,7 +160,7 @@ class Node:
     def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
         """New constants and numbers for one constraint."""
         q = len(self.kind[1].fields)
-        new = self.kind[1].build(self.example.shape, numbers.reshape(-1, q))
+        new = self.kind[1].build(self.example.shape, numbers.reshape(self.m, q))
         if self.bridge.group(new) != self.bridge.group(self.example):
             raise UnsupportedModification(f"{new!r} is bridged in another way than {self.example!r}.")
         self.constants[item], self.numbers[item] = constants, numbers
@@ -177,7 +177,7 @@ class Node:
         for target, child, below in self._below(np.array([item])):
             if not target.A.nnz:
                 continue
-            mapped = rows.mapped(target.A)
+            mapped = target.mapped(rows)
             constants = target.constants(rows.constant[None, :], self.numbers[item][None, :])[0]
             mapped = mapped.with_constants(constants)
             if extra is not None and target.B is not None:

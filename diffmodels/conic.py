@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
-from ..modelkit.functions import VectorAffineFunction
+from ..modelkit.functions import VectorAffineFunction, VectorQuadraticFunction
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from ..modelkit.sets import (
@@ -29,7 +29,7 @@ class ConicDiff(ConvexDiff):
     """The diff model of conic programs.
 
     Takes affine functions in zero, nonnegative, second-order, scaled semidefinite, exponential and power cones and
-    the duals of the last two; bridges bring every other convex set of the library to these. Matrix cones arrive in
+    the duals of the last two, and concave quadratic functions in nonnegative cones; bridges bring every other convex set of the library to these. Matrix cones arrive in
     scaled coordinates, where inner products are plain.
     """
 
@@ -46,7 +46,7 @@ class ConicDiff(ConvexDiff):
             PowerCone,
             DualPowerCone,
         )
-    )
+    ) + ((VectorQuadraticFunction, Nonnegatives),)
 
     def polish(self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> ConicPoint:
         """The exact solution by Newton steps on the KKT system."""

@@ -3,13 +3,16 @@
 Newton's method on the optimality conditions in (x, v), v = y - s (solution refinement: Busseti, Moursi and Boyd
 2019, here without their embedding)::
 
-    P x + Aᵀ y + c = 0,   A x + s - b = 0,   y = Π_K*(v),  s = y - v.
+    P x + A(x)ᵀ y + c = 0,   s = h(x) = F x + g,   y = Π_K*(v),  s = y - v,   A(x) = -h'(x).
 
 A step solves the very system that derivatives need (DESIGN, section 6): with D = U diag(δ) Uᵀ the derivative of the
 projection, rows of A rotated into U, those with δ = 0 left out, and C = diag(1/δ - 1)::
 
     [ P    A₁ᵀ ] [dx]   [ -r₁     ]
     [ A₁  -C   ] [η ] = [ -U₁ᵀ r₂ ].
+
+Rows may have (concave) quadratic terms: then A is -h' at x and P the Hessian of the Lagrangian, ``P - Σ yᵢ hᵢ''``,
+as for nonlinear programs, and the same system is exact again; no factorization of a quadratic form is differentiated.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from ..modelkit.attributes import DifferentiationStatusCode
@@ -91,16 +95,33 @@ class _Conditions:
     """The optimality conditions of a form, with their sizes."""
 
     def __init__(self, form: MatrixForm) -> None:
-        self.P, self.c, self.A, self.b = form.P, form.q, -form.F, form.g
+        self.form = form
         self.cones = ConeRows(form)
+
+    def rows(self, x: FloatArray) -> FloatArray:
+        """h(x)."""
+        form = self.form
+        linear: FloatArray = form.F @ x + form.g
+        return linear if form.curvature is None else linear + form.curvature.values(x)
+
+    def A(self, x: FloatArray) -> sp.csr_array:
+        """``-h'(x)``."""
+        form = self.form
+        return -form.F if form.curvature is None else sp.csr_array(-(form.F + form.curvature.jacobian(x)))
+
+    def P(self, y: FloatArray) -> sp.csc_array:
+        """Hessian of the Lagrangian."""
+        form = self.form
+        return form.P if form.curvature is None else sp.csc_array(form.P - form.curvature.hessian(y))
 
     def residuals(self, x: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         """(r₁, r₂, largest relative entry) at (x, v)."""
+        form = self.form
         y = self.cones.project_dual(v)
         s = y - v
-        Px, Aty, Ax = self.P @ x, self.A.T @ y, self.A @ x
-        r1, r2 = Px + Aty + self.c, Ax + s - self.b
-        relative = max(_ratio(r1, Px, Aty, self.c), _ratio(r2, Ax, s, self.b))
+        Px, Aty, h = form.P @ x, self.A(x).T @ y, self.rows(x)
+        r1, r2 = Px + Aty + form.q, s - h
+        relative = max(_ratio(r1, Px, Aty, form.q), _ratio(r2, h, s, form.g))
         return r1, r2, relative
 
 
@@ -125,10 +146,10 @@ def refine(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = fac
         Never with larger residuals than the given point's.
     """
     conditions = _Conditions(form)
-    v = y - (conditions.b - conditions.A @ x)
+    v = y - conditions.rows(x)
     r1, r2, size = conditions.residuals(x, v)
     given = size
-    rotation, kkt = _system(conditions, v, solve_with)
+    rotation, kkt = _system(conditions, x, v, solve_with)
     for _ in range(_ROUNDS):
         if size <= _TARGET:
             break
@@ -136,16 +157,18 @@ def refine(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = fac
         if better is None:
             break
         x, v, (r1, r2, size) = better
-        rotation, kkt = _system(conditions, v, solve_with)
+        rotation, kkt = _system(conditions, x, v, solve_with)
     y = conditions.cones.project_dual(v)
     return ConicPoint(x, y, y - v, rotation, kkt, size, given / max(size, np.finfo(float).tiny))
 
 
-def _system(conditions: _Conditions, v: FloatArray, solve_with: Any) -> tuple[Rotation, KKTFactorization]:
+def _system(
+    conditions: _Conditions, x: FloatArray, v: FloatArray, solve_with: Any
+) -> tuple[Rotation, KKTFactorization]:
     rotation = conditions.cones.rotation(v)
     active = rotation.active
-    A1 = rotation.rotated(conditions.A)[np.flatnonzero(active)]
-    return rotation, solve_with(conditions.P, A1, 1.0 / rotation.delta[active] - 1.0)
+    A1 = rotation.rotated(conditions.A(x))[np.flatnonzero(active)]
+    return rotation, solve_with(conditions.P(conditions.cones.project_dual(v)), A1, 1.0 / rotation.delta[active] - 1.0)
 
 
 def _step(
@@ -164,7 +187,7 @@ def _step(
     dx, eta = answer[:n], np.zeros(len(v))
     eta[active] = answer[n:]
     # Uᵀdv from whichever of η = δ Uᵀdv and (1 - δ) Uᵀdv = Uᵀ(A dx + r₂) loses nothing
-    slack = rotation.down(conditions.A @ dx + r2)
+    slack = rotation.down(conditions.A(x) @ dx + r2)
     flat = delta < 0.5
     move = np.where(flat, slack / np.where(flat, 1.0 - delta, 1.0), eta / np.where(flat, 1.0, delta))
     dv = rotation.up(move)

@@ -1,7 +1,8 @@
 """From tangents of the data to right-hand sides of the KKT system, all directions at once.
 
 In standard form, minimize ``½xᵀPx + cᵀx`` subject to ``A x + s = b`` with ``A = -F``, ``b = g`` of the rows
-``F x + g``, a direction (dP, dc, dF, dg) gives (DESIGN, section 6)
+``F x + g`` (whose quadratic terms, if any, count with their derivative at x), a direction (dP, dc, dF, dg) gives
+(DESIGN, section 6)
 
     -(dP x + dAᵀy + dc) = dFᵀy - dP x - dc,      -(dA x - db) = dF x + dg,
 
@@ -64,6 +65,12 @@ class RightHandSides:
         row, column = at[local], self._form.columns(tangents.var)
         self._primal.add(column, direction, tangents.coef * y[row])
         self._add_to_rows(row, direction, tangents.coef * x[column])
+        direction, local = np.divmod(tangents.qrow, len(at))
+        row = at[local]
+        first, second = self._form.columns(tangents.qvar1), self._form.columns(tangents.qvar2)
+        self._primal.add(first, direction, tangents.qcoef * x[second] * y[row])
+        self._primal.add(second, direction, tangents.qcoef * x[first] * y[row])
+        self._add_to_rows(row, direction, tangents.qcoef * x[first] * x[second])
         moved = np.flatnonzero(tangents.constant)
         direction, local = np.divmod(moved, len(at))
         self._add_to_rows(at[local], direction, tangents.constant[moved])

@@ -18,7 +18,36 @@ from .errors import NotOptimized
 from .indices import ConstraintIndex, ConstraintIndices, Kind
 from .rows import FloatArray, IntArray, Rows, segments
 
-__all__ = ["MatrixForm", "objective_matrices"]
+__all__ = ["Curvature", "MatrixForm", "objective_matrices"]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Curvature:
+    """The quadratic terms of the rows: ``coef * x[first] * x[second]`` added up row by row."""
+
+    shape: tuple[int, int]
+    row: IntArray
+    first: IntArray
+    second: IntArray
+    coef: FloatArray
+
+    def values(self, x: FloatArray) -> FloatArray:
+        """The quadratic parts at x, (m,)."""
+        return np.bincount(self.row, self.coef * x[self.first] * x[self.second], self.shape[0])
+
+    def jacobian(self, x: FloatArray) -> sp.csr_array:
+        """Their derivatives at x, (m, n)."""
+        value = np.concatenate([self.coef * x[self.second], self.coef * x[self.first]])
+        place = (np.concatenate([self.row] * 2), np.concatenate([self.first, self.second]))
+        return sp.csr_array(sp.coo_array((value, place), shape=self.shape))
+
+    def hessian(self, y: FloatArray) -> sp.csc_array:
+        """The second derivative of y times the quadratic parts, (n, n)."""
+        value = self.coef * y[self.row]
+        n = self.shape[1]
+        half = sp.csc_array(sp.coo_array((value, (self.first, self.second)), shape=(n, n)))
+        return sp.csc_array(half + half.T)
 
 
 @final
@@ -51,6 +80,7 @@ class MatrixForm:
     sign : 1 to minimize, -1 to maximize; P, q, r are of ``sign * objective``
     P : csc_array (n, n), symmetric; q : (n,); r : float
     F : csr_array (m, n); g : (m,)
+    curvature : quadratic terms of the rows, or None
     """
 
     def __init__(self, store: Any, kinds: Sequence[Kind]) -> None:
@@ -76,6 +106,10 @@ class MatrixForm:
         self.m = rows.m
         self.F: sp.csr_array = rows.matrix(self.columns, self.n)
         self.g: FloatArray = rows.constant.copy()
+        self.curvature: Curvature | None = None
+        if len(rows.qrow):
+            first, second = self.columns(rows.qvar1), self.columns(rows.qvar2)
+            self.curvature = Curvature((self.m, self.n), rows.qrow, first, second, rows.qcoef)
 
     def columns(self, ids: IntArray) -> IntArray:
         """Columns of variables."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,9 @@ def real_array(value: Any, what: str) -> NDArray[np.float64]:
         array = np.asarray(value)
         if array.dtype.kind in "buif":
             return array.astype(np.float64, copy=False)
-        if array.dtype == object and not any(isinstance(item, (complex, str)) for item in array.flat):
+        if array.dtype == object and all(isinstance(item, numbers.Real) for item in array.flat):
             return array.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # a ragged list, say
         pass
     shown = f"an array of {value.dtype}" if getattr(value, "ndim", 0) else repr(value)
     raise InvalidData(f"{what} must be a real number, or an array of them; got {shown}.")

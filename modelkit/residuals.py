@@ -2,7 +2,7 @@
 
 For minimize ``f0(x)`` subject to ``F x + g in S`` with duals y (DESIGN, section 5):
 
-* primal residual: the largest distance of a row from its bounds,
+* primal residual: the largest distance of a row from its bounds, or from the whole numbers where it must be one,
 * dual residual: ``‖∇f0(x) − Fᵀy‖∞`` and the largest wrong-signed dual,
 * gap: ``|f0(x) − dual objective|``,
 
@@ -18,8 +18,10 @@ import numpy as np
 
 from . import attributes as attr
 from .errors import NotOptimized
+from .indices import Kind
 from .matrix_form import MatrixForm
 from .rows import FloatArray
+from .sets import Integer, Semicontinuous, Semiinteger, ZeroOne
 
 __all__ = ["Residuals", "checked_status", "dual_objective", "kkt_residuals"]
 
@@ -49,9 +51,38 @@ def _form(model: Any) -> MatrixForm:
     return MatrixForm(model.store, kinds)
 
 
-def _is_box(kind: Any) -> bool:
+def _is_box(kind: Kind) -> bool:
     function_type, set_type = kind
     return function_type.degree < 2 and set_type.bounds(np.zeros((1, len(set_type.fields)))) is not None
+
+
+def _violation(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
+    """The largest distance from the bounds, relative to the values."""
+    distance = np.maximum(np.maximum(lower - values, values - upper), 0.0)
+    return float(np.max(distance / (1.0 + np.abs(values)), initial=0.0))
+
+
+def _other_kinds(model: Any) -> list[Kind]:
+    return [k for k in model.store.kinds() if not _is_box(k)]
+
+
+def _other_violation(model: Any, kind: Kind) -> float:
+    """The same of quadratic functions in boxes, and of sets with gaps; zero of sets not known here."""
+    store = model.store
+    values = np.asarray(store.evaluate(store.get(attr.ListOfConstraintIndices(*kind)), model.values))
+    if not np.isfinite(values).all():
+        return np.inf
+    numbers = store.block(kind).snapshot()[0].sets.numbers
+    box = kind[1].bounds(numbers)
+    if box is not None:
+        return _violation(values, *box)
+    if kind[1] is ZeroOne:
+        return _violation(values, *np.clip([np.round(values)] * 2, 0.0, 1.0))
+    whole = np.round(values) if kind[1] in (Integer, Semiinteger) else values
+    if kind[1] in (Semicontinuous, Semiinteger):
+        inside = np.clip(whole, numbers[:, 0], numbers[:, 1])
+        whole = np.where(np.abs(values) <= np.abs(values - inside), 0.0, inside)
+    return _violation(values, whole, whole)
 
 
 def _relative(size: float, *scales: FloatArray | float) -> float:
@@ -79,9 +110,7 @@ def kkt_residuals(model: Any) -> Residuals:
         return Residuals(np.inf, np.inf, np.inf)
     lower, upper = form.bounds()
     Fx = form.F @ x
-    violation = np.maximum(np.maximum(lower - Fx, Fx - upper), 0.0)
-    scale = 1.0 + np.abs(Fx)
-    primal = float(np.max(violation / scale, initial=0.0))
+    primal = max([_violation(Fx, lower, upper), *(_other_violation(model, k) for k in _other_kinds(model))])
     has_duals = model.optimizer.get(attr.DualStatus()) == attr.ResultStatusCode.FEASIBLE_POINT
     if not has_duals or len(form.parts) < len(model.store.kinds()):
         return Residuals(primal, np.nan, np.nan)
@@ -113,8 +142,14 @@ def dual_objective(model: Any) -> float:
 
 
 def checked_status(model: Any, status: attr.TerminationStatusCode) -> attr.TerminationStatusCode:
-    """The solver's status; OPTIMAL becomes ALMOST_OPTIMAL where our own residuals are too large."""
+    """The solver's status; OPTIMAL becomes ALMOST_OPTIMAL where our own residuals are too large.
+
+    Of a solution that is not finite, it becomes OTHER_ERROR.
+    """
     if status is not attr.TerminationStatusCode.OPTIMAL:
         return status
-    residuals: Residuals = model.residuals()
-    return status if residuals.worst <= OPTIMAL_RESIDUAL else attr.TerminationStatusCode.ALMOST_OPTIMAL
+    worst = model.residuals().worst
+    if worst <= OPTIMAL_RESIDUAL:
+        return status
+    codes = attr.TerminationStatusCode
+    return codes.ALMOST_OPTIMAL if np.isfinite(worst) else codes.OTHER_ERROR

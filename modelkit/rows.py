@@ -188,7 +188,7 @@ class Rows:
     def moved(self, rows: IntArray, m: int) -> Rows:
         """Row r of these becomes row ``rows[r]`` of m rows (others are zero; equal targets add)."""
         return Rows(
-            np.bincount(rows, self.constant, m),
+            _sums(rows, self.constant, m),
             rows[self.row],
             self.var,
             self.coef,
@@ -317,9 +317,9 @@ class Rows:
     # ------------------------------------------------------------------ reading
     def evaluate(self, value: Callable[[IntArray], FloatArray], *, constants: bool = True) -> FloatArray:
         """Values of the rows at ``x[id] = value(id)``; without the constants for a ray."""
-        out = np.bincount(self.row, self.coef * value(self.var), self.m)
+        out = _sums(self.row, self.coef * value(self.var), self.m)
         if len(self.qrow):
-            out += np.bincount(self.qrow, self.qcoef * value(self.qvar1) * value(self.qvar2), self.m)
+            out += _sums(self.qrow, self.qcoef * value(self.qvar1) * value(self.qvar2), self.m)
         return out + self.constant if constants else out
 
     def matrix(self, column: Callable[[IntArray], IntArray], n: int) -> sp.csr_array:
@@ -334,6 +334,11 @@ class Rows:
         """The written-out quadratic coefficients at triples (row, variable, variable)."""
         mine = (self.qrow, np.minimum(self.qvar1, self.qvar2), np.maximum(self.qvar1, self.qvar2))
         return _lookup(mine, self.qcoef, (rows, np.minimum(first, second), np.maximum(first, second)))
+
+
+def _sums(at: IntArray, values: FloatArray, count: int) -> FloatArray:
+    """Sums of the values at each of count places (`numpy.bincount` makes whole numbers of no values)."""
+    return np.bincount(at, values, count).astype(np.float64, copy=False)
 
 
 def _expand(
@@ -390,5 +395,5 @@ def _lookup(keys: tuple[IntArray, ...], values: FloatArray, wanted: tuple[Any, .
     both = np.stack([np.concatenate([k, q]) for k, q in zip(keys, queries, strict=True)])
     _, code = np.unique(both, axis=1, return_inverse=True)
     code = code.ravel()
-    sums = np.bincount(code[:count], values, int(code.max(initial=-1)) + 1)
+    sums = _sums(code[:count], values, int(code.max(initial=-1)) + 1)
     return sums[code[count:]].reshape(shape)

@@ -9,13 +9,15 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
-from .base import Option, Result, Solver
+from .base import Option, Solver
 from .clarabel import Clarabel
 from .highs import HiGHS
 from .matrix_solver import MatrixSolver
 from .osqp import OSQP
+from .result import Result
+from .scs import SCS
 
-__all__ = ["OSQP", "Clarabel", "HiGHS", "MatrixSolver", "Option", "Result", "Solver"]
+__all__ = ["OSQP", "SCS", "Clarabel", "HiGHS", "MatrixSolver", "Option", "Result", "Solver"]
 
 GROUP = "optangent.solvers"
 

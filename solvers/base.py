@@ -38,14 +38,9 @@ from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray
 from ..modelkit.sets import Set
 from ..modelkit.store import Store
+from .result import FINAL, STATUSES, Result
 
-__all__ = ["Change", "Option", "Result", "Solver", "Status", "empty_result", "load_library"]
-
-Status = attr.TerminationStatusCode
-ResultStatus = attr.ResultStatusCode
-FINAL = frozenset({Status.OPTIMAL, Status.INFEASIBLE, Status.DUAL_INFEASIBLE})
-"""Answers that solving the same model again would not change."""
-
+__all__ = ["Change", "Option", "Solver", "load_library"]
 
 class Change:
     """What a modification touched."""
@@ -63,41 +58,6 @@ class Option:
     convert: Callable[[Any], Any] = lambda value: value
 
 
-@dataclass(slots=True, eq=False)
-class Result:
-    """What a solve left, in the coordinates of the wrapper.
-
-    Parameters
-    ----------
-    status : TerminationStatusCode
-    raw : the library's own word
-    primal_status, dual_status : ResultStatusCode
-    x : (n,) primal point or ray
-    dual : (m,) duals of the rows in the convention of the sets (independent of the sense), or ray
-    objective : value at the primal point in the user's sense, if the library knows it; else it is evaluated
-    seconds : of the solve
-    iterations : counts by name: "simplex", "barrier" (interior-point, first-order and other methods)
-    bound, gap : of a mixed-integer solve, in the user's sense
-    """
-
-    status: attr.TerminationStatusCode
-    raw: str
-    primal_status: attr.ResultStatusCode = ResultStatus.NO_SOLUTION
-    dual_status: attr.ResultStatusCode = ResultStatus.NO_SOLUTION
-    x: FloatArray | None = None
-    dual: FloatArray | None = None
-    objective: float | None = None
-    seconds: float | None = None
-    iterations: Mapping[str, int] | None = None
-    bound: float | None = None
-    gap: float | None = None
-
-    @property
-    def is_ray(self) -> bool:
-        """Whether the primal result is a ray."""
-        return self.primal_status == ResultStatus.INFEASIBILITY_CERTIFICATE
-
-
 def load_library(name: str) -> ModuleType:
     """Import a solver's library, with a message that helps when it is not there."""
     try:
@@ -106,23 +66,6 @@ def load_library(name: str) -> ModuleType:
         raise MissingDependency(
             f"The solver library {name!r} cannot be imported ({error}). Install it with: pip install {name}"
         ) from error
-
-
-def empty_result(lower: FloatArray, upper: FloatArray) -> Result:
-    """The answer to a model without variables, ``lower <= 0 <= upper`` row by row; libraries differ on it.
-
-    When a row fails, the certificate is its unit vector, positive for a lower bound, else negative.
-    """
-    violation = np.maximum(lower, 0.0) + np.minimum(upper, 0.0)
-    worst = int(np.argmax(np.abs(violation))) if len(violation) else 0
-    raw = "not passed on: the model has no variables"
-    if not len(violation) or abs(violation[worst]) <= 1e-9:
-        point = ResultStatus.FEASIBLE_POINT
-        return Result(Status.OPTIMAL, raw, point, point, np.zeros(0), np.zeros(len(lower)), seconds=0.0)
-    dual = np.zeros(len(lower))
-    dual[worst] = np.sign(violation[worst])
-    certificate = ResultStatus.INFEASIBILITY_CERTIFICATE
-    return Result(Status.INFEASIBLE, raw, dual_status=certificate, dual=dual, seconds=0.0)
 
 
 class Solver(AbstractModel):
@@ -342,7 +285,7 @@ class Solver(AbstractModel):
                 return self.name
             return self.store.get(attribute, index)
         result = self._result
-        simple = _STATUSES.get(type(attribute))
+        simple = STATUSES.get(type(attribute))
         if simple is not None:
             return simple(result)
         if result is None:
@@ -368,8 +311,8 @@ class Solver(AbstractModel):
             return x[self._columns(ids)]
         if attribute.on == attr.On.CONSTRAINT and not isinstance(index, (ConstraintIndex, ConstraintIndices)):
             return [self._result_value(attribute, one, result) for one in index]
-        if kind is attr.ConstraintDual:
-            dual = self._need("dual", result, attribute)
+        if kind is attr.ConstraintDual or (kind is attr.ConstraintActivity and result.activity is not None):
+            dual = self._need("dual" if kind is attr.ConstraintDual else "activity", result, attribute)
             return _one_or_many(self._constraint_dual(dual, index), index)
         if kind is attr.ConstraintPrimal:
             x = self._need("x", result, attribute)
@@ -438,10 +381,3 @@ _CHANGES: dict[type[attr.Attribute], str] = {
     attr.ObjectiveSense: Change.OBJECTIVE,
 }
 _SETTABLE = frozenset({attr.Name, attr.VariablePrimalStart, attr.ConstraintDualStart, *_CHANGES})
-
-_STATUSES: dict[type[attr.Attribute], Callable[[Result | None], Any]] = {
-    attr.TerminationStatus: lambda r: r.status if r else Status.OPTIMIZE_NOT_CALLED,
-    attr.PrimalStatus: lambda r: r.primal_status if r else ResultStatus.NO_SOLUTION,
-    attr.DualStatus: lambda r: r.dual_status if r else ResultStatus.NO_SOLUTION,
-    attr.RawStatusString: lambda r: r.raw if r else "optimize not called",
-}

@@ -10,17 +10,26 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..modelkit import attributes as attr
 from ..modelkit.errors import InvalidData
 from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.sets import Nonnegatives, Set, Zeros
-from .base import Change, Option, Result, ResultStatus, Status, empty_result, load_library
+from ..modelkit.sets import (
+    ExponentialCone,
+    Nonnegatives,
+    PowerCone,
+    ScaledPositiveSemidefiniteConeTriangle,
+    SecondOrderCone,
+    Set,
+    Zeros,
+)
+from .base import Change, Option, load_library
 from .interrupts import run_noting_interrupts
+from .matrices import canonical, same_pattern, triangle_side, upper_triangle
 from .matrix_solver import MatrixSolver
+from .result import Result, ResultStatus, Status, constant_result
 
 __all__ = ["Clarabel"]
 
@@ -45,6 +54,12 @@ CONES: dict[type[Set], Callable[[Any, Any], list[Any]]] = {
     # set type -> cones of all its constraints, from the library and the `SetBlock`; rows stand as in ours
     Zeros: lambda clarabel, sets: [clarabel.ZeroConeT(int(sets.dims.sum()))],
     Nonnegatives: lambda clarabel, sets: [clarabel.NonnegativeConeT(int(sets.dims.sum()))],
+    SecondOrderCone: lambda clarabel, sets: [clarabel.SecondOrderConeT(dim) for dim in sets.dims.tolist()],
+    ScaledPositiveSemidefiniteConeTriangle: lambda clarabel, sets: [
+        clarabel.PSDTriangleConeT(triangle_side(dim)) for dim in sets.dims.tolist()
+    ],
+    ExponentialCone: lambda clarabel, sets: [clarabel.ExponentialConeT()] * sets.count,
+    PowerCone: lambda clarabel, sets: [clarabel.PowerConeT(shape[0]) for shape in sets.shapes or ()],
 }
 SOLVED = 1e-8
 """Relative residuals and gap up to which a point is called optimal: Clarabel's own default."""
@@ -105,9 +120,7 @@ class Clarabel(MatrixSolver):
     # ------------------------------------------------------------------ in
     def solve_without_library(self, form: MatrixForm) -> Result | None:
         """Clarabel calls every model without variables solved."""
-        if form.n:
-            return None
-        return empty_result(*form.bounds())
+        return None if form.n else constant_result(form)
 
     def load(self, form: MatrixForm) -> None:
         """Hand over the upper triangle of P, A = -F, b = g and the cones."""
@@ -116,7 +129,7 @@ class Clarabel(MatrixSolver):
         for kind, part in form.parts.items():
             cones += CONES[kind[1]](library, part.sets)
         settings = self._settings(DEFAULTS | self.effective_options())
-        self._P, self._A = _upper(form.P), sp.csc_matrix(-form.F)
+        self._P, self._A = upper_triangle(form.P), canonical(-form.F)
         self._solver = library.DefaultSolver(self._P, form.q, self._A, form.g, cones, settings)
 
     def update(self, form: MatrixForm, changes: set[str]) -> bool:
@@ -125,16 +138,16 @@ class Clarabel(MatrixSolver):
             return False
         given: dict[str, Any] = {}
         if Change.OBJECTIVE in changes:
-            P = _upper(form.P)
-            if not _same_pattern(P, self._P):
+            P = upper_triangle(form.P)
+            if not same_pattern(P, self._P):
                 return False
             given["q"] = form.q
             if not np.array_equal(P.data, self._P.data):
                 given["P"] = P
             self._P = P
         if Change.COEFFICIENTS in changes:
-            A = sp.csc_matrix(-form.F)
-            if not _same_pattern(A, self._A):
+            A = canonical(-form.F)
+            if not same_pattern(A, self._A):
                 return False
             given["A"] = self._A = A
         if Change.NUMBERS in changes or Change.COEFFICIENTS in changes:
@@ -171,15 +184,3 @@ class Clarabel(MatrixSolver):
         gap = abs(answer.obj_val - answer.obj_val_dual)
         size = max(1.0, min(abs(answer.obj_val), abs(answer.obj_val_dual)))
         return bool(max(answer.r_prim, answer.r_dual, gap / size) <= SOLVED)
-
-
-def _upper(P: sp.csc_array) -> sp.csc_matrix:
-    return sp.csc_matrix(sp.triu(P, format="csc"))
-
-
-def _same_pattern(one: sp.csc_matrix, other: sp.csc_matrix) -> bool:
-    return (
-        one.shape == other.shape
-        and np.array_equal(one.indptr, other.indptr)
-        and np.array_equal(one.indices, other.indices)
-    )

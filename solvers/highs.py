@@ -27,10 +27,11 @@ from ..modelkit.sets import (
     Semiinteger,
     ZeroOne,
 )
-from .base import Option, Result, ResultStatus, Solver, Status, empty_result, load_library
+from .base import Option, Solver, load_library
 from .highs_model import LoadedModel
 from .highs_runs import farkas_dual, improving_ray, stop_when
 from .interrupts import run_noting_interrupts
+from .result import Result, ResultStatus, Status, empty_result
 
 __all__ = ["HiGHS"]
 
@@ -298,18 +299,47 @@ class HiGHS(Solver):
         return self._present.sign * float(self._present.q @ x)
 
     def _result_value(self, attribute: attr.Attribute, index: Any, result: Result) -> Any:
-        if type(attribute) not in (attr.VariableBasisStatus, attr.ConstraintBasisStatus):
-            return super()._result_value(attribute, index, result)
-        if not isinstance(index, (VariableIndex, ConstraintIndex)):
-            return [self._result_value(attribute, one, result) for one in index]
+        if isinstance(attribute, attr.ConstraintActivity):
+            if result.activity is None:
+                result.activity = self._activity(attribute, result)
+        elif isinstance(attribute, (attr.VariableBasisStatus, attr.ConstraintBasisStatus)):
+            if not isinstance(index, (VariableIndex, ConstraintIndex)):
+                return [self._result_value(attribute, one, result) for one in index]
+            basis = self._basis(attribute, result)
+            if isinstance(index, VariableIndex) or index.kind[0] is VariableIndex:
+                self.store.check_ids([index.value])
+                return BASIS[basis.col_status[self._columns(np.array([index.value]))[0]].name]
+            number = np.array([self.store.number(index)])
+            return BASIS[basis.row_status[self._present.rows(index.kind, number)[0]].name]
+        return super()._result_value(attribute, index, result)
+
+    def _basis(self, attribute: attr.Attribute, result: Result) -> Any:
         basis = self._handle.getBasis()
         if not basis.valid:
             raise UnsupportedAttribute(
                 f"{attribute!r}: HiGHS ended without a simplex basis ({result.raw}); for a linear program "
                 'choose the option solver="simplex".'
             )
-        if isinstance(index, VariableIndex) or index.kind[0] is VariableIndex:
-            self.store.check_ids([index.value])
-            return BASIS[basis.col_status[self._columns(np.array([index.value]))[0]].name]
-        number = np.array([self.store.number(index)])
-        return BASIS[basis.row_status[self._present.rows(index.kind, number)[0]].name]
+        return basis
+
+    def _activity(self, attribute: attr.Attribute, result: Result) -> FloatArray:
+        """Nonbasic rows and columns of the optimal basis, in the layout of `Result.dual`."""
+        model, handle = self._present, self._handle
+        if result.status != Status.OPTIMAL or model.discrete or (model.P is not None and model.P.nnz):
+            raise UnsupportedAttribute(
+                f"{attribute!r} is for linear programs solved to an optimal basis; this solve ended with {result.raw}"
+                + (" and has integer or semicontinuous variables." if model.discrete else ".")
+            )
+        if model.n == 0:
+            return np.zeros(model.m)
+        basis, lp = self._basis(attribute, result), handle.getLp()
+        row = _at_bound(basis.row_status, lp.row_lower_, lp.row_upper_)
+        column = _at_bound(basis.col_status, lp.col_lower_, lp.col_upper_)
+        return np.concatenate([row, np.maximum(column, 0.0), np.minimum(column, 0.0)])
+
+
+def _at_bound(statuses: Any, lower: Any, upper: Any) -> FloatArray:
+    """1 at the lower of two bounds, or where they are equal; -1 at the upper; 0 when basic."""
+    codes = np.fromiter(map(int, statuses), np.int64, len(statuses))  # lower, basic, upper, zero, nonbasic
+    sides = np.array([1.0, 0.0, -1.0, 0.0, 0.0])[codes]
+    return np.where((np.array(lower) == np.array(upper)) & (codes != 1), 1.0, sides)

@@ -10,7 +10,8 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification
 from ..modelkit.rows import FloatArray, IntArray
-from .base import Change, Result, Solver
+from .base import Change, Solver
+from .result import Result
 
 __all__ = ["MatrixSolver"]
 

@@ -19,8 +19,10 @@ from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from ..modelkit.sets import EqualTo, GreaterThan, Interval, LessThan
-from .base import Change, Option, Result, ResultStatus, Status, empty_result, load_library
+from .base import Change, Option, load_library
+from .matrices import canonical, row_scale, same_pattern, upper_triangle
 from .matrix_solver import MatrixSolver
+from .result import Result, ResultStatus, Status, empty_result
 
 __all__ = ["OSQP"]
 
@@ -115,9 +117,9 @@ class OSQP(MatrixSolver):
     def load(self, form: MatrixForm) -> None:
         """Set OSQP up with the upper triangle of P and with A, both without repeats and sorted."""
         library = load_library("osqp")
-        A = _canonical(form.F)
-        self._scale = _row_scale(A)
-        self._P, self._A = _upper(form.P), self._scaled(A)
+        A = canonical(form.F)
+        self._scale = row_scale(A)
+        self._P, self._A = upper_triangle(form.P), self._scaled(A)
         lower, upper = self._bounds(form)
         settings = DEFAULTS | self.effective_options()
         self._solver = library.OSQP()
@@ -130,8 +132,8 @@ class OSQP(MatrixSolver):
 
     def update(self, form: MatrixForm, changes: set[str]) -> bool:
         """Pass on vectors, and matrices whose pattern stayed."""
-        P, A = _upper(form.P), self._scaled(_canonical(form.F))
-        if not (_same_pattern(P, self._P) and _same_pattern(A, self._A)):
+        P, A = upper_triangle(form.P), self._scaled(canonical(form.F))
+        if not (same_pattern(P, self._P) and same_pattern(A, self._A)):
             return False
         given: dict[str, Any] = {}
         if Change.OBJECTIVE in changes:
@@ -190,34 +192,3 @@ class OSQP(MatrixSolver):
             seconds=info.run_time,
             iterations={"barrier": info.iter},
         )
-
-
-def _row_scale(A: sp.csc_matrix) -> FloatArray:
-    """A power of two (so exact) for each row that is out of scale by more than OSQP's own scaling mends.
-
-    That stops at four decades. Other rows are left alone: scaling them twice makes some problems worse.
-    """
-    largest = np.zeros(A.shape[0])
-    np.maximum.at(largest, A.indices, np.abs(A.data))
-    exponent = np.round(np.log2(np.where(largest > 0, largest, 1.0)))
-    return np.where(np.abs(exponent) > 13, np.exp2(-exponent), 1.0)
-
-
-def _upper(P: sp.csc_array) -> sp.csc_matrix:
-    return _canonical(sp.triu(P, format="csc"))
-
-
-def _canonical(matrix: Any) -> sp.csc_matrix:
-    """CSC, repeats added up, rows sorted (with either broken OSQP returns wrong numbers), 32-bit indices."""
-    result = sp.csc_matrix(matrix)
-    result.sum_duplicates()
-    result.sort_indices()
-    return result
-
-
-def _same_pattern(one: sp.csc_matrix, other: sp.csc_matrix) -> bool:
-    return (
-        one.shape == other.shape
-        and np.array_equal(one.indptr, other.indptr)
-        and np.array_equal(one.indices, other.indices)
-    )

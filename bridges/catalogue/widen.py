@@ -27,11 +27,13 @@ class _Widen(Bridge):
     widened: ClassVar[dict[type[Function], type[Function]]]
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """The same set on a wider function; discrete sets stay on plain variables."""
         if function_type not in self.widened or set_type in (Integer, ZeroOne, Semicontinuous, Semiinteger):
             return None
         return [(self.widened[function_type], set_type)]
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """A = I, the same numbers."""
         m, q = example.dimension, len(example.fields)
         shapes = (example.shape,) if example.is_vector else None
         kind = (self.widened[function_type], type(example))

@@ -1,7 +1,8 @@
 """Gradients with respect to functions: lazy functions of low rank.
 
 A gradient with respect to m rows of n coefficients is ``left rightᵀ`` with two columns each; entries are read
-without forming the product, so a gradient costs O(m + n), not O(m n).
+without forming the product, so a gradient costs O(m + n), not O(m n). With left = (y, w_y) and right = (w, x), the
+coefficient of x_i has the gradient ``y w_i + w_y x_i``, that of ``x_i x_j`` has ``y (w_i x_j + x_i w_j) + w_y x_i x_j``.
 """
 
 from __future__ import annotations
@@ -48,14 +49,15 @@ class GradientOfRow(ScalarFunction):
         return float(self._left[1])
 
     def coefficient(self, x: VariableIndex, y: VariableIndex | None = None) -> float:
-        """Gradient with respect to the coefficient of x."""
-        _refuse(y)
-        return float(self._right(np.array([x.value]))[0] @ self._left)
+        """Gradient with respect to the coefficient of x, or of ``x * y``."""
+        second = None if y is None else VectorOfVariables([y])
+        return float(self.coefficients(VectorOfVariables([x]), second)[0])
 
     def coefficients(self, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
-        """Gradients with respect to the coefficients of v."""
-        _refuse(w)
-        return self._right(v.ids) @ self._left
+        """Gradients with respect to the coefficients of v, or of the pairs ``v[i] * w[i]``."""
+        if w is None:
+            return self._right(v.ids) @ self._left
+        return _of_pairs(self._left, self._right(v.ids), self._right(w.ids))
 
     @property
     def rows(self) -> Rows:
@@ -109,9 +111,11 @@ class GradientOfRows(VectorFunction):
     def coefficients(
         self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None
     ) -> FloatArray:
-        """Gradients with respect to the coefficients at the pairs ``(rows[i], v[i])``."""
-        _refuse(w)
-        gradient: FloatArray = (self._left[np.asarray(rows, np.int64)] * self._right(v.ids)).sum(axis=-1)
+        """Gradients with respect to the coefficients at ``(rows[i], v[i])``, or at the triples with ``v[i] * w[i]``."""
+        left = self._left[np.asarray(rows, np.int64)]
+        if w is not None:
+            return _of_pairs(left, self._right(v.ids), self._right(w.ids))
+        gradient: FloatArray = (left * self._right(v.ids)).sum(axis=-1)
         return gradient
 
     def matrix(self, v: VectorOfVariables) -> FloatArray:
@@ -194,6 +198,9 @@ class GradientOfObjective(ScalarFunction):
         return ScalarQuadraticFunction.from_rows(self.rows).without_constant()
 
 
-def _refuse(second: object) -> None:
-    if second is not None:
-        raise InvalidData("The gradient with respect to an affine function has no quadratic coefficients.")
+def _of_pairs(left: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
+    """``y (w_i x_j + x_i w_j) + w_y x_i x_j`` from left (y, w_y) and right (w, x)."""
+    y, wy = left[..., 0], left[..., 1]
+    (wi, xi), (wj, xj) = first.T, second.T
+    pairs: FloatArray = y * (wi * xj + xi * wj) + wy * xi * xj
+    return pairs

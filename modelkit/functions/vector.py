@@ -56,7 +56,7 @@ class VectorFunction(Function):
         self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None
     ) -> FloatArray:
         """Coefficients at the pairs ``(rows[i], v[i])``, or at the triples with ``v[i] * w[i]``."""
-        at = _positions(rows, len(self))
+        at = _positions(np.asarray(rows, np.int64), len(self), many=True)
         if w is None:
             return self.rows.coefficients(at, v.ids)
         return self.rows.quadratic_coefficients(at, v.ids, w.ids)
@@ -91,13 +91,13 @@ class VectorFunction(Function):
         return _total(self.rows, at_least=max(1, self.degree))
 
 
-def _positions(key: Any, m: int) -> IntArray:
+def _positions(key: Any, m: int, *, many: bool = False) -> IntArray:
     """Rows by number, slice, mask or array of numbers; negative ones count from the end."""
     try:
         chosen = np.asarray(np.arange(m)[key])
     except IndexError as error:
         raise IndexError(f"Row {key} of a function with {m} rows.") from error
-    if chosen.ndim > 1:
+    if chosen.ndim > 1 and not many:
         raise DimensionMismatch(f"Rows are chosen by a vector of numbers, got an array of shape {chosen.shape}.")
     return chosen
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..errors import InvalidData
+from ..errors import DimensionMismatch, InvalidData, Unsupported
+from ..numeric import real_array
 from ..rows import FloatArray
 
 __all__ = ["Set", "ScalarSet", "VectorSet"]
@@ -62,6 +65,58 @@ class Set(ABC):
             The stacked numbers of any count of sets of this type.
         """
         return None
+
+    @property
+    def weights(self) -> FloatArray | None:
+        """The inner product is ``sum(weights * x * y)``; shape (dimension,), or None where all are one."""
+        return None
+
+    def dual_set(self) -> Set:
+        """The dual cone, with respect to the inner product of this cone.
+
+        Raises
+        ------
+        Unsupported
+            If this is no cone, or its dual cone is none of the sets here.
+        """
+        raise Unsupported(f"{self!r} has no dual set; whether numbers are feasible duals, ask dual_violation.")
+
+    def violation(self, x: ArrayLike) -> float:
+        """How far x lies outside: zero for a member, else at least its distance in the set's inner product.
+
+        Parameters
+        ----------
+        x : array of shape (dimension,), or a number in dimension one
+            With entries that are not finite, the answer is infinity.
+        """
+        return self._measure(x, self._distance)
+
+    def dual_violation(self, y: ArrayLike) -> float:
+        """How far y lies outside the feasible duals of a constraint in this set, measured as in `violation`."""
+        return self._measure(y, self._dual_distance)
+
+    def _measure(self, x: ArrayLike, distance: Callable[[FloatArray], float]) -> float:
+        point = np.atleast_1d(real_array(x, "A point"))
+        if point.shape != (self.dimension,):
+            raise DimensionMismatch(
+                f"{self!r} holds points of shape ({self.dimension},), got an array of shape {point.shape}."
+            )
+        return distance(point) if np.isfinite(point).all() else float("inf")
+
+    def _distance(self, x: FloatArray) -> float:
+        box = self.bounds(self.numbers)
+        if box is None:
+            raise NotImplementedError(f"{type(self).__name__} must say how far a point lies outside of it.")
+        lower, upper = box
+        return float(np.linalg.norm(np.maximum(np.maximum(lower - x, x - upper), 0.0)))
+
+    def _dual_distance(self, y: FloatArray) -> float:
+        box = self.bounds(self.numbers)
+        if box is None:
+            return self.dual_set()._distance(y)
+        lower, upper = box
+        wrong = np.where((y > 0.0) & (lower == -np.inf) | (y < 0.0) & (upper == np.inf), y, 0.0)
+        return float(np.linalg.norm(wrong))
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -126,7 +181,7 @@ class VectorSet(Set):
     @classmethod
     def build(cls, shape: tuple[float, ...], numbers: FloatArray) -> Self:
         """The set of this shape."""
-        return cls(*shape)
+        return cls(int(shape[0]))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.dimension})"

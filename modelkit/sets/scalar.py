@@ -125,12 +125,20 @@ class Semicontinuous(_Between):
 
     __slots__ = ()
 
+    def _distance(self, x: FloatArray) -> float:
+        return float(min(abs(x[0]), max(self.lower - x[0], x[0] - self.upper, 0.0)))
+
 
 @final
 class Semiinteger(_Between):
     """``{0} | {whole x : lower <= x <= upper}``; for mixed-integer models."""
 
     __slots__ = ()
+
+    def _distance(self, x: FloatArray) -> float:
+        first, last = np.ceil(self.lower), np.floor(self.upper)
+        inside = abs(x[0] - np.clip(np.round(x[0]), first, last)) if first <= last else np.inf
+        return float(min(abs(x[0]), inside))
 
 
 @final
@@ -139,9 +147,15 @@ class Integer(ScalarSet):
 
     __slots__ = ()
 
+    def _distance(self, x: FloatArray) -> float:
+        return float(abs(x[0] - np.round(x[0])))
+
 
 @final
 class ZeroOne(ScalarSet):
     """``{0, 1}``."""
 
     __slots__ = ()
+
+    def _distance(self, x: FloatArray) -> float:
+        return float(min(abs(x[0]), abs(x[0] - 1.0)))

@@ -11,15 +11,33 @@ from ..errors import DimensionMismatch
 from ..numeric import real_array
 from ..rows import FloatArray
 from .base import VectorSet
+from .cone import NativeCone
+from .spectrum import KINK_TOLERANCE, AxisSpectrum, checked_points
 
 __all__ = ["HyperRectangle", "Nonnegatives", "Nonpositives", "Reals", "Zeros"]
 
 
 @final
-class Nonnegatives(VectorSet):
+class Nonnegatives(NativeCone):
     """``{x : x >= 0}`` in R^dimension; self-dual."""
 
     __slots__ = ()
+    is_product = True
+
+    def dual_set(self) -> Nonnegatives:
+        """Itself."""
+        return self
+
+    def project(self, points: ArrayLike) -> FloatArray:
+        """max(v, 0)."""
+        return np.maximum(checked_points(points, self.dimension, repr(self)), 0.0)
+
+    def spectrum(self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0) -> AxisSpectrum:
+        """1 where v >= 0, else 0."""
+        v = checked_points(points, self.dimension, repr(self))
+        sizes = np.abs(v).max(axis=1, initial=0.0)
+        width = tolerance * np.maximum(sizes, scale)
+        return AxisSpectrum((v >= 0.0).astype(np.float64), np.abs(v) <= width[:, None])
 
     @classmethod
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -38,12 +56,30 @@ class Nonpositives(VectorSet):
         """Minus infinity and zero."""
         return np.full(len(numbers), -np.inf), np.zeros(len(numbers))
 
+    def dual_set(self) -> Nonpositives:
+        """Itself."""
+        return self
+
 
 @final
-class Zeros(VectorSet):
+class Zeros(NativeCone):
     """``{0}`` in R^dimension; its dual cone is `Reals`."""
 
     __slots__ = ()
+    is_product = True
+
+    def dual_set(self) -> Reals:
+        """All of the space."""
+        return Reals(self.dimension)
+
+    def project(self, points: ArrayLike) -> FloatArray:
+        """Zero."""
+        return np.zeros_like(checked_points(points, self.dimension, repr(self)))
+
+    def spectrum(self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0) -> AxisSpectrum:
+        """Zero, without kinks."""
+        zeros = np.zeros_like(checked_points(points, self.dimension, repr(self)))
+        return AxisSpectrum(zeros, np.zeros(zeros.shape, bool))
 
     @classmethod
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -61,6 +97,10 @@ class Reals(VectorSet):
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Infinite on both sides."""
         return np.full(len(numbers), -np.inf), np.full(len(numbers), np.inf)
+
+    def dual_set(self) -> Zeros:
+        """The origin."""
+        return Zeros(self.dimension)
 
 
 @final

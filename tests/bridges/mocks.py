@@ -104,11 +104,11 @@ class Recorder(Store):
             return np.array([self._number((attribute, i), ()) for i in index.ids])
         widths = {Way.GRADIENT: (2,), Way.SET_GRADIENT: (1 + len(index.kind[1].fields),)}
         tail = widths.get(attribute.way, ())
-        parts = [np.zeros((0, *tail))]
+        parts = []
         for one in index:
             m = super().get(ot.ConstraintSet(), one).dimension
             parts.append(self._number((attribute, one), (m, *tail)))
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.zeros((0, *tail))
 
     def _number(self, key: Any, shape: tuple[int, ...]) -> np.ndarray:
         if key not in self._preset:
@@ -123,7 +123,7 @@ class Recorder(Store):
             total, at = sum(dims), 0
             for one, m in zip(indices, dims, strict=True):
                 if isinstance(value, Rows):
-                    directions = np.arange(value.m // total) * total
+                    directions = np.arange(value.m // max(total, 1)) * total
                     part: Any = value.take((directions[:, None] + np.arange(at, at + m)).ravel())
                 else:
                     part = value[at : at + m]

@@ -125,9 +125,7 @@ SUBJECTS = [
 ]
 
 
-def random_block(
-    kind: Kind, sets: tuple[Set, ...], v: VectorOfVariables, rng: np.random.Generator
-) -> ConstraintBlock:
+def random_block(kind: Kind, sets: tuple[Set, ...], v: VectorOfVariables, rng: np.random.Generator) -> ConstraintBlock:
     """Random functions of the kind in the sets; the constraints on plain variables take distinct ones."""
     block = SetBlock.of(sets)
     m = int(block.dims.sum())
@@ -137,7 +135,7 @@ def random_block(
 
 
 def random_rows(m: int, v: VectorOfVariables, rng: np.random.Generator, degree: int = 1) -> Rows:
-    """m random rows: about three terms each, in any order, some repeated; constants."""
+    """M random rows: about three terms each, in any order, some repeated; constants."""
     t, q = 3 * m, 2 * m if degree == 2 else 0
     pick = v.ids[rng.integers(0, len(v), (3, max(t, q)))]
     return Rows(

@@ -1,0 +1,69 @@
+"""Cones whose projection and its derivative are known: those that conic programs are differentiated through."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..rows import FloatArray
+from .base import VectorSet
+from .spectrum import KINK_TOLERANCE, Spectrum
+
+__all__ = ["NativeCone"]
+
+
+class NativeCone(VectorSet):
+    """A closed convex cone with its Euclidean projection, vectorized over k points.
+
+    Class attributes
+    ----------------
+    is_product : whether the cone is a product of equal cones in R (then one row can be treated by itself).
+    """
+
+    __slots__ = ()
+    is_product: ClassVar[bool] = False
+
+    @abstractmethod
+    def project(self, points: ArrayLike) -> FloatArray:
+        """The nearest points of the cone.
+
+        Parameters
+        ----------
+        points : array of shape (k, dimension)
+
+        Returns
+        -------
+        array of shape (k, dimension); a member is its own projection, bit for bit.
+        """
+
+    @abstractmethod
+    def spectrum(self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0) -> Spectrum:
+        """The derivatives of the projection at the points.
+
+        At a kink it is one element of the generalized Jacobian: of a member of the cone the identity, else of
+        a member of the polar cone zero.
+
+        Parameters
+        ----------
+        points : array of shape (k, dimension)
+        tolerance, scale : number; number or array of shape (k,)
+            A point v is on a kink if one lies within ``tolerance * max(norm(v), scale)``. With scale zero only
+            the origin itself is near the origin: pass the size of the data where zero means "small".
+        """
+
+    def project_dual(self, points: ArrayLike) -> FloatArray:
+        """The nearest points of the dual cone: v + Π(-v) (Moreau 1962)."""
+        v = np.asarray(points, np.float64)
+        return v + self.project(-v)
+
+    def spectrum_dual(
+        self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0
+    ) -> Spectrum:
+        """The derivatives of the projection onto the dual cone: the same U, and 1 - δ(-v)."""
+        return self.spectrum(-np.asarray(points, np.float64), tolerance=tolerance, scale=scale).complement()
+
+    def _distance(self, x: FloatArray) -> float:
+        return float(np.linalg.norm(x - self.project(x[None])[0]))

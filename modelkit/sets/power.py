@@ -1,0 +1,329 @@
+r"""The power cone and its dual.
+
+Projection after L. T. K. Hien, *Differential properties of Euclidean projection onto power cone*, Mathematical
+Methods of Operations Research 82 (2015), 265-284. Let b = 1 - a. A point whose projection p lies on the curved
+part of the boundary is v = r u(t) + s n(t) with r, s > 0, r + s = \|z\|, the boundary ray u = (e^bt, e^-at, ±1)
+and the outer normal n = (-a e^-bt, -b e^at, ±1). So with X = p_x / r and Y = p_y / r,
+
+    r X - a s / X = x,     r Y - b s / Y = y,     a log X + b log Y = 0.
+
+The first two give X and Y for a ratio r / s = e^θ; the left side of the third decreases in θ:
+
+    d/dθ = -(s (1 - M) + r M) / |z|,     M = a² s / (r X² + a s) + b² s / (r Y² + b s)  in (0, 1).
+
+With w = u × n the derivative of the projection has eigenvectors u, w, n and eigenvalues 1, δ, 0,
+
+    δ = r A / (r A + s B),   A = X²Y² + b² X² + a² Y²,   B = a b (X² + Y² + 1).
+
+Every term is positive, and all are held as logarithms: r or s may lie far below the smallest number, as they do
+for exponents near 0 and 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import expit
+
+from ..errors import DimensionMismatch, InvalidData
+from ..numeric import real_array, real_number
+from ..rows import FloatArray, IntArray
+from .cone import NativeCone
+from .root_finding import increasing_roots
+from .spectrum import KINK_TOLERANCE, FrameSpectrum, Mask, checked_points, kink_widths, normalized
+
+__all__ = ["DualPowerCone", "PowerCone", "power_spectrum", "project_power"]
+
+_FARTHEST = 1e307
+
+
+class _WithExponent(NativeCone):
+    """Cones in R^3 with one exponent."""
+
+    __slots__ = ("exponent",)
+
+    def __init__(self, exponent: float) -> None:
+        super().__init__(3)
+        self.exponent = real_number(exponent, "The exponent of a power cone")
+        if not 0.0 < self.exponent < 1.0:
+            raise InvalidData(f"{type(self).__name__} needs an exponent strictly between 0 and 1, got {exponent!r}.")
+
+    @property
+    def shape(self) -> tuple[float, ...]:
+        """The exponent."""
+        return (self.exponent,)
+
+    @classmethod
+    def build(cls, shape: tuple[float, ...], numbers: FloatArray) -> Self:
+        """The cone with this exponent."""
+        return cls(shape[0])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.exponent!r})"
+
+
+@final
+class PowerCone(_WithExponent):
+    """``{(x, y, z) : x^a y^(1 - a) >= abs(z), x >= 0, y >= 0}`` with 0 < a < 1.
+
+    Its dual cone is `DualPowerCone` with the same exponent. Source: R. Chares (2009); axis order of
+    MathOptInterface.
+
+    Parameters
+    ----------
+    exponent : a
+
+    Examples
+    --------
+    >>> PowerCone(0.5).violation([4.0, 1.0, -2.0])
+    0.0
+    >>> PowerCone(0.5).project([[0.0, 0.0, 4.0]])
+    array([[1., 1., 2.]])
+    """
+
+    __slots__ = ()
+
+    def dual_set(self) -> DualPowerCone:
+        """The dual power cone."""
+        return DualPowerCone(self.exponent)
+
+    def project(self, points: ArrayLike) -> FloatArray:
+        """By a root of one monotone function, see the module."""
+        v = checked_points(points, 3, repr(self))
+        return project_power(v, np.full(len(v), self.exponent))
+
+    def spectrum(
+        self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0
+    ) -> FrameSpectrum:
+        """In closed form from the same root: eigenvectors ray, tangent and normal of the boundary."""
+        v = checked_points(points, 3, repr(self))
+        return power_spectrum(v, np.full(len(v), self.exponent), tolerance=tolerance, scale=scale)
+
+
+@final
+class DualPowerCone(_WithExponent):
+    """``{(u, v, w) : (u / a)^a (v / (1 - a))^(1 - a) >= abs(w), u >= 0, v >= 0}`` with 0 < a < 1.
+
+    Its dual cone is `PowerCone` with the same exponent. Axis order of MathOptInterface.
+
+    Parameters
+    ----------
+    exponent : a
+
+    Examples
+    --------
+    >>> DualPowerCone(0.5).violation([0.5, 0.5, 1.0])
+    0.0
+    """
+
+    __slots__ = ()
+
+    def dual_set(self) -> PowerCone:
+        """The power cone."""
+        return PowerCone(self.exponent)
+
+    def project(self, points: ArrayLike) -> FloatArray:
+        """V + Π(-v)."""
+        v = checked_points(points, 3, repr(self))
+        return v + PowerCone(self.exponent).project(-v)
+
+    def spectrum(
+        self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0
+    ) -> FrameSpectrum:
+        """1 - δ(-v) in the same frame."""
+        v = checked_points(points, 3, repr(self))
+        return PowerCone(self.exponent).spectrum(-v, tolerance=tolerance, scale=scale).complement()
+
+
+def project_power(points: ArrayLike, exponents: ArrayLike) -> FloatArray:
+    """Projections onto k power cones, each with its own exponent.
+
+    Parameters
+    ----------
+    points : array of shape (k, 3)
+    exponents : array of shape (k,), in (0, 1)
+
+    Returns
+    -------
+    array of shape (k, 3)
+    """
+    v, power = normalized(checked_points(points, 3, "project_power"))
+    return np.ldexp(_analyse(v, _checked(exponents, len(v))).projection(v), power[:, None])
+
+
+def power_spectrum(
+    points: ArrayLike, exponents: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0
+) -> FrameSpectrum:
+    """Derivatives of the projections onto k power cones, each with its own exponent; see `NativeCone.spectrum`.
+
+    Parameters
+    ----------
+    points : array of shape (k, 3)
+    exponents : array of shape (k,), in (0, 1)
+    tolerance, scale : as in `NativeCone.spectrum`
+    """
+    v, power = normalized(checked_points(points, 3, "power_spectrum"))
+    parts = _analyse(v, _checked(exponents, len(v)))
+    return FrameSpectrum(parts.delta(v), parts.kinks(v, kink_widths(v, power, tolerance, scale)), parts.U)
+
+
+def _checked(exponents: ArrayLike, count: int) -> FloatArray:
+    a = real_array(exponents, "An exponent")
+    if a.shape != (count,):
+        raise DimensionMismatch(f"{count} points need exponents of shape ({count},), got shape {a.shape}.")
+    if not ((a > 0.0) & (a < 1.0)).all():
+        raise InvalidData("The exponents of power cones lie strictly between 0 and 1.")
+    return a
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Where k points lie: in the cone, its polar, in the plane z = 0, or off the curved boundary."""
+
+    a: FloatArray
+    member: Mask
+    polar: Mask
+    flat: Mask
+    t: FloatArray  # log X - log Y
+    theta: FloatArray  # log r - log s
+    U: FloatArray  # columns ray, tangent, normal
+
+    def projection(self, v: FloatArray) -> FloatArray:
+        along = np.maximum(np.einsum("ki,ki->k", self.U[:, :, 0], v), 0.0)
+        p: FloatArray = along[:, None] * self.U[:, :, 0]
+        p[self.member] = v[self.member]
+        p[self.polar] = 0.0
+        p[self.flat] = np.maximum(v[self.flat], 0.0)
+        return p
+
+    def delta(self, v: FloatArray) -> FloatArray:
+        a, b = self.a, 1.0 - self.a
+        log_a, log_b = np.log(a), np.log(b)
+        lx, ly = b * self.t, -a * self.t
+        log_A = _log_sum(2.0 * (lx + ly), 2.0 * (log_b + lx), 2.0 * (log_a + ly))
+        log_B = log_a + log_b + _log_sum(2.0 * lx, 2.0 * ly, np.zeros(len(a)))
+        delta = np.stack([np.ones(len(v)), expit(self.theta + log_A - log_B), np.zeros(len(v))], axis=1)
+        # In the plane z = 0 the limit as z -> 0: of r / z, which tends to 0 or 1 unless a = 1/2.
+        x, y = v[self.flat, 0], v[self.flat, 1]
+        share = np.where(x > 0.0, a[self.flat], b[self.flat])  # exponent of the positive coordinate
+        positive, negative = np.maximum(x, y), -np.minimum(x, y)
+        even = positive / (positive + 2.0 * negative)
+        delta[self.flat, 1] = np.where(share == 0.5, even, share > 0.5)
+        delta[self.member] = 1.0
+        delta[self.polar] = 0.0
+        return delta
+
+    def kinks(self, v: FloatArray, width: FloatArray) -> Mask:
+        """The pairs whose eigenvalue another piece of the projection, within `width`, has otherwise."""
+        a, b = self.a, 1.0 - self.a
+        x, y, z = np.abs(v).T
+        # First-order distances to the boundary: of a member, and of a polar point.
+        inside = _slack(x, y, z, a, b)
+        below = _slack(x / a, y / b, z, a, b, 1.0 / a, 1.0 / b)
+        along = np.einsum("ki,ki->k", self.U[:, :, 0], v)
+        across = np.einsum("ki,ki->k", self.U[:, :, 2], v)
+        kink = np.zeros(v.shape, bool)
+        face = np.minimum(x, y) <= width
+        kink[:, 0] = np.where(self.polar, (below <= width) | face, ~self.member & (along <= width))
+        kink[:, 2] = np.where(self.member, (inside <= width) | face, ~self.polar & (across <= width))
+        kink[:, 1] = face & (kink[:, 0] | kink[:, 2])
+        kink[np.maximum(x, np.maximum(y, z)) <= width] = True
+        return kink
+
+
+def _slack(
+    x: FloatArray,
+    y: FloatArray,
+    z: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    x_scale: FloatArray | float = 1.0,
+    y_scale: FloatArray | float = 1.0,
+) -> FloatArray:
+    """``x^a y^b - z`` divided by the length of its gradient, when x and y are coordinates times a scale."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        height = x**a * y**b
+        slope = np.hypot(np.hypot(a * x_scale * height / x, b * y_scale * height / y), 1.0)
+        distance = (height - z) / slope
+    result: FloatArray = np.where(np.isfinite(distance), distance, 0.0)
+    return result
+
+
+def _log_sum(*logs: FloatArray) -> FloatArray:
+    """Log of the sum of exponentials."""
+    result: FloatArray = np.logaddexp.reduce(np.stack(logs), axis=0)
+    return result
+
+
+def _analyse(v: FloatArray, a: FloatArray) -> _Parts:
+    """Sort the points and find t and theta."""
+    b = 1.0 - a
+    x, y, z = v[:, 0], v[:, 1], np.abs(v[:, 2])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_x, log_y, log_z = np.log(np.abs(x)), np.log(np.abs(y)), np.log(z)
+        member = (x >= 0.0) & (y >= 0.0) & (a * log_x + b * log_y >= log_z)
+        polar = (x <= 0.0) & (y <= 0.0) & (a * (log_x - np.log(a)) + b * (log_y - np.log(b)) >= log_z)
+        t = np.where(member, log_x - log_y, log_y - log_x + np.log(a) - np.log(b))
+    polar &= ~member
+    flat = (z == 0.0) & ~member & ~polar
+    t[flat] = np.where(x[flat] > 0.0, _FARTHEST, -_FARTHEST)
+    theta = np.zeros(len(v))
+    curved = np.flatnonzero(~(member | polar | flat))
+    theta[curved], t[curved] = _roots(x[curved], y[curved], z[curved], a[curved], b[curved])
+    t = np.clip(np.nan_to_num(t), -_FARTHEST, _FARTHEST)
+    return _Parts(a, member, polar, flat, t, theta, _frames(t, a, b, np.where(v[:, 2] < 0.0, -1.0, 1.0)))
+
+
+def _frames(t: FloatArray, a: FloatArray, b: FloatArray, sign: FloatArray) -> FloatArray:
+    """Unit vectors u, w, n in columns."""
+    lx, ly, zero = b * t, -a * t, np.zeros(len(t))
+    most = np.maximum(np.maximum(lx, ly), 0.0)
+    u = np.exp(np.stack([lx, ly, zero], axis=1) - most[:, None])
+    least = np.minimum(np.minimum(lx, ly), 0.0)
+    n = np.exp(least[:, None] - np.stack([lx, ly, zero], axis=1)) * np.stack([-a, -b, zero + 1.0], axis=1)
+    u[:, 2] *= sign
+    n[:, 2] *= sign
+    n /= np.abs(n).max(axis=1)[:, None]  # an exponent may be too small to be squared
+    u /= np.linalg.norm(u, axis=1)[:, None]
+    n /= np.linalg.norm(n, axis=1)[:, None]
+    return np.stack([u, np.cross(u, n), n], axis=2)
+
+
+def _roots(x: FloatArray, y: FloatArray, z: FloatArray, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Theta and t of points off the curved boundary."""
+    log_z = np.log(z)
+
+    def coordinate(x: FloatArray, a: FloatArray, log_r: FloatArray, log_s: FloatArray) -> FloatArray:
+        """Log X from ``r X - a s / X = x``, without cancellation."""
+        half = 0.5 * (np.log(4.0 * a) + log_r + log_s)
+        root = np.hypot(x, np.exp(half))
+        with np.errstate(divide="ignore"):
+            positive = np.log(0.5 * (np.abs(x) + root)) - log_r
+            negative = np.log(2.0 * a) + log_s - np.log(np.abs(x) + root)
+        even = 0.5 * (np.log(a) + log_s - log_r)
+        log_X: FloatArray = np.where(x > 0.0, positive, np.where(x < 0.0, negative, even))
+        return log_X
+
+    def axes(theta: FloatArray, items: IntArray) -> tuple[FloatArray, ...]:
+        log_r = log_z[items] - np.logaddexp(0.0, -theta)
+        log_s = log_z[items] - np.logaddexp(0.0, theta)
+        lx = coordinate(x[items], a[items], log_r, log_s)
+        ly = coordinate(y[items], b[items], log_r, log_s)
+        return lx, ly, log_s - log_r
+
+    def function(theta: FloatArray, items: IntArray) -> tuple[FloatArray, FloatArray]:
+        a_, b_ = a[items], b[items]
+        lx, ly, ratio = axes(theta, items)
+        px, py = np.log(a_) + ratio - 2.0 * lx, np.log(b_) + ratio - 2.0 * ly
+        M = a_ * expit(px) + b_ * expit(py)
+        rest = a_ * expit(-px) + b_ * expit(-py)
+        return -(a_ * lx + b_ * ly), expit(-theta) * rest + expit(theta) * M
+
+    farthest = 3000.0 / np.maximum(np.minimum(a, b), 1e-303)
+    theta = increasing_roots(function, -farthest, farthest, np.zeros(len(x)))
+    lx, ly, _ = axes(theta, np.arange(len(x)))
+    return theta, lx - ly

@@ -1,0 +1,71 @@
+"""Sparse matrices as the libraries want them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..modelkit.rows import FloatArray, IntArray
+
+__all__ = ["canonical", "lower_triangle_order", "row_scale", "same_pattern", "triangle_side", "upper_triangle"]
+
+
+def canonical(matrix: Any) -> sp.csc_matrix:
+    """CSC, repeats added up, rows sorted (with either broken OSQP and SCS return wrong numbers), short indices."""
+    result = sp.csc_matrix(matrix)
+    result.sum_duplicates()
+    result.sort_indices()
+    return result
+
+
+def upper_triangle(P: sp.csc_array) -> sp.csc_matrix:
+    """Diagonal and what is above it, canonical."""
+    return canonical(sp.triu(P, format="csc"))
+
+
+def same_pattern(one: sp.csc_matrix, other: sp.csc_matrix) -> bool:
+    """Whether the entries of two canonical matrices stand at the same places."""
+    return (
+        one.shape == other.shape
+        and np.array_equal(one.indptr, other.indptr)
+        and np.array_equal(one.indices, other.indices)
+    )
+
+
+def row_scale(A: sp.csc_matrix, starts: IntArray | None = None) -> FloatArray:
+    """A power of two (so exact) for each row that is out of scale by more than the library's own scaling mends.
+
+    That stops at four decades. Other rows are left alone: scaling them twice makes some problems worse.
+
+    Parameters
+    ----------
+    A : matrix with m rows
+    starts : first row of each group of rows that must be scaled together; by default each row alone
+    """
+    largest = np.zeros(A.shape[0])
+    np.maximum.at(largest, A.indices, np.abs(A.data))
+    if starts is not None and len(starts):
+        sizes = np.diff(np.append(starts, A.shape[0]))
+        largest = np.repeat(np.maximum.reduceat(largest, starts), sizes)
+    exponent = np.round(np.log2(np.where(largest > 0, largest, 1.0)))
+    return np.where(np.abs(exponent) > 13, np.exp2(-exponent), 1.0)
+
+
+def lower_triangle_order(side: int) -> IntArray:
+    """Where the entries of the lower triangle, column by column, stand in the upper triangle, column by column.
+
+    Examples
+    --------
+    >>> lower_triangle_order(3)  # entries 11, 21, 31, 22, 32, 33
+    array([0, 1, 3, 2, 4, 5])
+    """
+    column, row = np.triu_indices(side)
+    return row * (row + 1) // 2 + column
+
+
+def triangle_side(dimension: int) -> int:
+    """Side of the matrices with a triangle of so many entries."""
+    return (math.isqrt(8 * dimension + 1) - 1) // 2

@@ -1,0 +1,250 @@
+"""SCS: convex quadratic conic programs by operator splitting.
+
+B. O'Donoghue, Operator splitting for a homogeneous embedding of the linear complementarity problem, SIAM Journal
+on Optimization (2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..modelkit import attributes as attr
+from ..modelkit.block import SetBlock
+from ..modelkit.errors import InvalidData
+from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VectorAffineFunction
+from ..modelkit.indices import Kind
+from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.rows import FloatArray, IntArray
+from ..modelkit.sets import (
+    DualExponentialCone,
+    DualPowerCone,
+    ExponentialCone,
+    Nonnegatives,
+    PowerCone,
+    ScaledPositiveSemidefiniteConeTriangle,
+    SecondOrderCone,
+    Set,
+    Zeros,
+)
+from .base import Change, Option, load_library
+from .matrices import canonical, lower_triangle_order, row_scale, same_pattern, triangle_side, upper_triangle
+from .matrix_solver import MatrixSolver
+from .result import Result, ResultStatus, Status, constant_result
+
+__all__ = ["SCS"]
+
+NO, POINT = ResultStatus.NO_SOLUTION, ResultStatus.FEASIBLE_POINT
+NEAR, UNKNOWN = ResultStatus.NEARLY_FEASIBLE_POINT, ResultStatus.UNKNOWN_RESULT_STATUS
+PROOF, NEAR_PROOF = ResultStatus.INFEASIBILITY_CERTIFICATE, ResultStatus.NEARLY_INFEASIBILITY_CERTIFICATE
+Outcome = tuple[Status, ResultStatus, ResultStatus]
+STATUS: dict[int, Outcome] = {  # by SCS's status_val: status, primal result, dual result
+    1: (Status.OPTIMAL, POINT, POINT),
+    2: (Status.ALMOST_OPTIMAL, NEAR, NEAR),  # at a limit; this and the other guesses are checked, see `_guess`
+    -1: (Status.DUAL_INFEASIBLE, PROOF, NO),
+    -2: (Status.INFEASIBLE, NO, PROOF),
+    -3: (Status.NUMERICAL_ERROR, NO, NO),  # neither a solution nor a certificate: both vanish
+    -4: (Status.NUMERICAL_ERROR, NO, NO),
+    -6: (Status.ALMOST_DUAL_INFEASIBLE, NEAR_PROOF, NO),
+    -7: (Status.ALMOST_INFEASIBLE, NO, NEAR_PROOF),
+}
+INTERRUPTED = -5
+CONES: dict[type[Set], tuple[str, Callable[[SetBlock], Any]]] = {
+    # in the order of SCS's rows: set type -> key of SCS's cone dictionary, its entry for all constraints
+    Zeros: ("z", lambda sets: int(sets.dims.sum())),
+    Nonnegatives: ("l", lambda sets: int(sets.dims.sum())),
+    SecondOrderCone: ("q", lambda sets: sets.dims.tolist()),
+    ScaledPositiveSemidefiniteConeTriangle: ("s", lambda sets: [triangle_side(dim) for dim in sets.dims.tolist()]),
+    ExponentialCone: ("ep", lambda sets: sets.count),
+    DualExponentialCone: ("ed", lambda sets: sets.count),
+    PowerCone: ("p", lambda sets: [shape[0] for shape in sets.shapes or ()]),
+    DualPowerCone: ("p", lambda sets: [-shape[0] for shape in sets.shapes or ()]),
+}
+SOLVED, NEARLY = 1e-8, 1e-5
+"""Relative residuals and gap up to which a point at a limit is called optimal, or almost."""
+DEFAULTS = {
+    "eps_abs": 1e-9,  # 1e-4, the library's own, is no solution; measured: 1e-9 costs a tenth more than 1e-8
+    "eps_rel": 1e-9,
+    "eps_infeas": 1e-8,  # a certificate is a proof
+    "max_iters": 200_000,
+    "linear_solver": "qdldl",  # not MKL where that is there: answers do not depend on the machine
+}
+OPTIONS = (
+    *("normalize", "scale", "adaptive_scale", "rho_x", "max_iters", "eps_abs", "eps_rel", "eps_infeas", "alpha"),
+    *("time_limit_secs", "verbose", "acceleration_lookback", "acceleration_interval"),
+)
+FILES = ("write_data_filename", "log_csv_filename")
+
+
+@final
+class SCS(MatrixSolver):
+    """min ½ xᵀPx + cᵀx  s.t.  Ax + s = b,  s in K.
+
+    The rows F x + g of the kinds below, in that order, give A = -F and b = g; within semidefinite cones SCS wants
+    the lower triangle column by column, a permutation of ours. SCS's y has Px + c + Aᵀy = 0 and lies in the dual
+    cone: it is the dual of DESIGN section 5 as it is. A later solve starts from the last solution, or from
+    `VariablePrimalStart` and `ConstraintDualStart` where they are set.
+
+    Parameters
+    ----------
+    **options
+        Settings of SCS, such as ``eps_abs=1e-6`` or ``max_iters=10_000``.
+    """
+
+    name = "SCS"
+    kinds: ClassVar[tuple[Kind, ...]] = tuple((VectorAffineFunction, cone) for cone in CONES)
+    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
+    standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
+        attr.Silent: Option("verbose", lambda silent: not silent),
+        attr.TimeLimitSec: Option("time_limit_secs", lambda seconds: max(float(seconds), 1e-9)),
+    }
+
+    def __init__(self, **options: Any) -> None:
+        self._solver: Any = None
+        self._warm = False
+        super().__init__(**options)
+
+    # ------------------------------------------------------------------ options
+    def option_names(self) -> Sequence[str]:
+        """All option names that the library knows."""
+        choice = ("linear_solver",) if hasattr(load_library("scs"), "LinearSolver") else ()
+        return (*OPTIONS, *FILES, *choice)
+
+    def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
+        if isinstance(attribute, attr.RawOptimizerAttribute):
+            name = attribute.name
+            try:
+                if name == "verbose" or name in FILES:  # a trial would print, or write
+                    if not isinstance(value, bool if name == "verbose" else str):
+                        raise TypeError("a truth value" if name == "verbose" else "a path is wanted")
+                else:
+                    one = {"A": sp.csc_matrix([[1.0]]), "b": np.ones(1), "c": np.ones(1)}
+                    load_library("scs").SCS(one, {"l": 1}, **{"verbose": False, name: value})
+            except (TypeError, ValueError, KeyError, OverflowError, ImportError) as error:
+                raise InvalidData(f"SCS refuses {value!r} for its option {name!r}: {error}") from None
+        self._restructured()
+
+    # ------------------------------------------------------------------ in
+    def solve_without_library(self, form: MatrixForm) -> Result | None:
+        """SCS takes no model without variables."""
+        return None if form.n else constant_result(form)
+
+    def load(self, form: MatrixForm) -> None:
+        """Hand over the upper triangle of P, A = -F, b = g and the cones."""
+        self._rows, starts, cones = _layout(form)
+        self._P, self._A = upper_triangle(form.P), canonical(-form.F.tocsr()[self._rows])
+        self._scale = row_scale(self._A, starts)
+        self._A.data *= self._scale[self._A.indices]
+        data = {"P": self._P if self._P.nnz else None, "A": self._A, "b": self._b(form), "c": form.q}
+        if not form.m:  # SCS wants a row: 0 x <= 1
+            data |= {"A": sp.csc_matrix((1, form.n)), "b": np.ones(1)}
+            cones = {"l": 1}
+        settings = {name: value for name, value in DEFAULTS.items() if name in self.option_names()}
+        self._warm = False
+        try:
+            self._solver = load_library("scs").SCS(data, cones, **(settings | self.effective_options()))
+        except ValueError as error:
+            raise InvalidData(
+                f"SCS refuses the model or an option ({error}); the options given: {self.options}."
+            ) from error
+
+    def _b(self, form: MatrixForm) -> FloatArray:
+        return self._scale * form.g[self._rows]
+
+    def update(self, form: MatrixForm, changes: set[str]) -> bool:
+        """Pass on vectors; other matrices SCS must factorize anew."""
+        if Change.OBJECTIVE in changes:
+            P = upper_triangle(form.P)
+            if not (same_pattern(P, self._P) and np.array_equal(P.data, self._P.data)):
+                return False
+        if Change.COEFFICIENTS in changes:
+            A = canonical(-form.F.tocsr()[self._rows])
+            if not (same_pattern(A, self._A) and np.array_equal(A.data * self._scale[A.indices], self._A.data)):
+                return False
+        moved = Change.NUMBERS in changes or Change.COEFFICIENTS in changes
+        self._solver.update(
+            b=self._b(form) if moved and form.m else None, c=form.q if Change.OBJECTIVE in changes else None
+        )
+        return True
+
+    def _start(self, form: MatrixForm) -> dict[str, FloatArray]:
+        """Where the user wants the solve to start; what is not said is zero."""
+        xs = self.store.values_of(attr.VariablePrimalStart())
+        ys = self.store.values_of(attr.ConstraintDualStart())
+        if not (xs or ys) or not form.m:
+            return {}
+        x, y = np.zeros(form.n), np.zeros(form.m)
+        for variable, value in xs.items():
+            x[form.columns(np.array([variable.value]))] = value
+        for index, value in ys.items():
+            y[form.rows_of(index)] = value
+        return {"x": x, "y": y[self._rows] / self._scale, "s": self._b(form) - self._A @ x}
+
+    # ------------------------------------------------------------------ run, out
+    def run(self, form: MatrixForm) -> Result:
+        """Solve what is loaded."""
+        start = self._start(form)
+        answer = self._solver.solve(warm_start=bool(start) or self._warm, **start)
+        info = answer["info"]
+        code = info["status_val"]
+        if code == INTERRUPTED:
+            self._restructured()
+            raise KeyboardInterrupt  # which SCS swallowed
+        outcome = STATUS.get(code, (Status.OTHER_ERROR, NO, NO))
+        if outcome[0].name.startswith("ALMOST"):
+            outcome = self._guess(form, answer, outcome)
+        status, primal, dual = outcome
+        self._warm = POINT in (primal, dual)
+        x, y = answer["x"], np.zeros(form.m)
+        y[self._rows] = self._scale * answer["y"][: form.m]
+        primal = primal if np.isfinite(x).all() else NO
+        dual = dual if np.isfinite(y).all() else NO
+        return Result(
+            status,
+            info["status"],
+            primal,
+            dual,
+            None if primal == NO else np.array(x),
+            None if dual == NO else y,
+            seconds=info["solve_time"] / 1000,
+            iterations={"barrier": info["iter"]},
+        )
+
+    def _guess(self, form: MatrixForm, answer: Any, outcome: Outcome) -> Outcome:
+        """What SCS's best guess at a limit is worth, by the residuals it has."""
+        info = answer["info"]
+        if outcome[1] == NEAR:
+            sizes = (
+                max(np.abs(self._b(form)).max(initial=0.0), np.abs(answer["s"]).max(initial=0.0)),
+                max(np.abs(form.q).max(initial=0.0), np.abs(self._A.T @ answer["y"][: form.m]).max(initial=0.0)),
+                max(abs(info["pobj"]), abs(info["dobj"])),
+            )
+            errors = (info["res_pri"], info["res_dual"], abs(info["gap"]))
+            worst = max(error / (1.0 + size) for error, size in zip(errors, sizes, strict=True))
+            if worst <= SOLVED:
+                return STATUS[1]
+        else:
+            worst = info["res_infeas"] if outcome[0] == Status.ALMOST_INFEASIBLE else info["res_unbdd_a"]
+        if worst <= NEARLY:
+            return outcome
+        limit = Status.TIME_LIMIT if "time_limit" in info["status"] else Status.ITERATION_LIMIT
+        return limit, UNKNOWN, UNKNOWN
+
+
+def _layout(form: MatrixForm) -> tuple[IntArray, IntArray, dict[str, Any]]:
+    """Our row for each of SCS's, the first row of each cone (of each row outside cones), and SCS's cones."""
+    rows, starts = np.arange(form.m), []
+    cones: dict[str, Any] = {}
+    for (_, set_type), part in form.parts.items():
+        key, entry = CONES[set_type]
+        value = entry(part.sets)
+        cones[key] = cones[key] + value if key in cones else value
+        starts.append(rows[part.rows] if key in "zl" else part.starts[:-1])
+        if key == "s":
+            for start, side in zip(part.starts.tolist(), value, strict=False):
+                order = lower_triangle_order(side)
+                rows[start : start + len(order)] = start + order
+    return rows, np.concatenate([np.zeros(0, np.int64), *starts]), cones

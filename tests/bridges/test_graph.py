@@ -1,0 +1,171 @@
+"""Which bridges are chosen, and what is said about it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+import optangent as ot
+from optangent.bridges import BridgeOptimizer
+from optangent.bridges.base import REGISTRY, Bridge, Lift
+from optangent.bridges.graph import BridgeGraph
+from optangent.modelkit.functions import Function
+from optangent.modelkit.indices import Kind
+from optangent.modelkit.sets import Set
+
+SAF, VAF, X = ot.ScalarAffineFunction, ot.VectorAffineFunction, ot.VariableIndex
+S = {name: (SAF, getattr(ot, name)) for name in ("GreaterThan", "LessThan", "EqualTo", "Interval", "ZeroOne")}
+
+
+def edge(source: str, targets: Sequence[str], price: float) -> Bridge:
+    """A bridge of a price, not registered."""
+
+    class _Edge(Bridge):
+        cost = price
+
+        def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+            return [S[t] for t in targets] if (function_type, set_type) == S[source] else None
+
+        def lift(self, function_type: type[Function], example: Set) -> Lift:
+            raise NotImplementedError
+
+        def __repr__(self) -> str:
+            return f"{source}->{'+'.join(targets)}"
+
+    return _Edge()
+
+
+def graph(native: Sequence[str], *bridges: Bridge) -> BridgeGraph:
+    """A graph on some kinds."""
+    return BridgeGraph(lambda kind: kind in [S[n] for n in native], bridges)
+
+
+def test_the_cheapest_path_is_taken() -> None:
+    """Two cheap bridges beat a dear one; the costs of all targets count."""
+    g = graph(
+        ["LessThan"],
+        edge("Interval", ["LessThan"], 5.0),
+        edge("Interval", ["GreaterThan"], 1.0),
+        edge("GreaterThan", ["LessThan"], 2.0),
+        edge("EqualTo", ["Interval"], 1.0),
+        edge("EqualTo", ["GreaterThan", "GreaterThan", "LessThan"], 1.0),
+    )
+    assert g.cost(S["Interval"]) == 3.0 and repr(g.bridge(S["Interval"])) == "Interval->GreaterThan"
+    assert g.cost(S["EqualTo"]) == 4.0 and repr(g.bridge(S["EqualTo"])) == "EqualTo->Interval"
+    assert g.cost(S["LessThan"]) == 0.0 and g.bridge(S["LessThan"]) is None and g.is_native(S["LessThan"])
+    assert g.path(S["EqualTo"]) == [
+        "ScalarAffineFunction-in-EqualTo  by EqualTo->Interval, cost 4",
+        "    ScalarAffineFunction-in-Interval  by Interval->GreaterThan, cost 3",
+        "        ScalarAffineFunction-in-GreaterThan  by GreaterThan->LessThan, cost 2",
+        "            ScalarAffineFunction-in-LessThan  (native)",
+    ]
+
+
+def test_ties_go_to_the_earlier_bridge() -> None:
+    """Of equal costs the bridge defined first is chosen, whatever was asked for first."""
+    first, second = edge("Interval", ["LessThan"], 2.0), edge("Interval", ["GreaterThan"], 1.0)
+    flip = edge("GreaterThan", ["LessThan"], 1.0)
+    for bridges in ((first, second, flip), (first, flip, second)):
+        g = graph(["LessThan"], *bridges)
+        g.cost(S["GreaterThan"])
+        assert g.bridge(S["Interval"]) is first
+    g = graph(["LessThan", "GreaterThan"], edge("Interval", ["LessThan"], 1.0), second)
+    assert repr(g.bridge(S["Interval"])) == "Interval->LessThan"
+
+
+def test_a_bridge_without_targets_or_cost_is_a_bridge() -> None:
+    """No targets cost nothing more; a bridge of cost zero is still taken."""
+    g = graph([], edge("Interval", [], 1.0), edge("EqualTo", ["Interval"], 0.0))
+    assert g.cost(S["Interval"]) == 1.0
+    free = graph(["LessThan"], edge("GreaterThan", ["LessThan"], 0.0))
+    assert free.cost(S["GreaterThan"]) == 0.0 and free.bridge(S["GreaterThan"]) is not None
+
+
+def test_unreachable_kinds() -> None:
+    """Cycles reach nothing, and a bridge that lacks one of its targets is none."""
+    g = graph(
+        ["LessThan"],
+        edge("GreaterThan", ["EqualTo"], 1.0),
+        edge("EqualTo", ["GreaterThan"], 1.0),
+        edge("Interval", ["LessThan", "GreaterThan"], 1.0),
+    )
+    for name in ("GreaterThan", "EqualTo", "Interval", "ZeroOne"):
+        assert g.cost(S[name]) == float("inf") and g.bridge(S[name]) is None and not g.is_native(S[name])
+    assert g.path(S["ZeroOne"]) == ["ScalarAffineFunction-in-ZeroOne  (unreachable)"]
+    assert "lead only to an affine function in other sets (" in g.missing(S["GreaterThan"], "Ours")
+    assert "(GreaterThan, EqualTo), and Ours takes none of these." in g.missing(S["GreaterThan"], "Ours")
+    assert g.missing(S["LessThan"]) == "ScalarAffineFunction-in-LessThan can be bridged."
+
+
+def test_missing_names_the_shortest_path() -> None:
+    """Down to the kind that no bridge rewrites, past longer ways and reachable targets."""
+    g = graph(
+        ["LessThan"],
+        edge("Interval", ["GreaterThan"], 1.0),
+        edge("GreaterThan", ["ZeroOne"], 1.0),
+        edge("Interval", ["LessThan", "EqualTo"], 9.0),
+    )
+    assert g.missing(S["Interval"], "Ours") == (
+        "Interval->LessThan+EqualTo would need EqualTo on an affine function, no bridge rewrites it, "
+        "and Ours does not take it."
+    )
+
+
+def refusal(solver: Any, function: Any, chosen: Any) -> str:
+    """The message of a constraint that does not get there."""
+    layer = BridgeOptimizer(solver())
+    x = layer.add_variable()
+    with pytest.raises(ot.UnsupportedConstraint) as caught:
+        layer.add_constraint(function(x), chosen)
+    return str(caught.value)
+
+
+def test_refusals_in_words() -> None:
+    """What stands against a constraint is said in one sentence, naming the solver."""
+    assert refusal(ot.solvers.OSQP, lambda x: x, ot.ZeroOne()) == (
+        "VariableIndex-in-ZeroOne cannot be brought to OSQP: "
+        "no bridge rewrites ZeroOne on a plain variable, and OSQP does not take it."
+    )
+    assert refusal(ot.solvers.OSQP, lambda x: 2.0 * x, ot.Integer()) == (
+        "ScalarAffineFunction-in-Integer cannot be brought to OSQP: "
+        "ScalarSlack would need Integer on a plain variable, no bridge rewrites it, and OSQP does not take it."
+    )
+    quadratic = refusal(ot.solvers.HiGHS, lambda x: x * x, ot.LessThan(1.0))
+    assert quadratic.startswith("ScalarQuadraticFunction-in-LessThan cannot be brought to HiGHS: its bridges lead only")
+    assert "a quadratic function and quadratic functions" in quadratic and "HiGHS takes none" in quadratic
+    assert len(quadratic) < 400
+
+
+def test_print_bridges_of_solver_and_diff_model() -> None:
+    """Both stacks are printed once there is a diff model; without an optimizer it says so."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    v = model.add_variables(2)
+    model.add_constraint(v[0] + v[1] >= 1)
+    model.add_constraint(v[0], ot.Interval(0.0, 2.0))
+    model.minimize(v[0] * v[0] + v[1] * v[1])
+    before = io.StringIO()
+    ot.print_bridges(model, before)
+    assert before.getvalue().startswith("Clarabel:\n  ScalarAffineFunction-in-GreaterThan  by Vectorize")
+    assert "QuadraticDiff" not in before.getvalue()
+    model.optimize()
+    model.set(ot.ForwardObjectiveFunction(), v[0])
+    model.forward_differentiate()
+    after = io.StringIO()
+    ot.print_bridges(model, after)
+    assert after.getvalue().startswith(before.getvalue())
+    assert after.getvalue().count("QuadraticDiff:\n") == 1
+    assert "    VectorOfVariables-in-HyperRectangle  by " in after.getvalue()
+    none = io.StringIO()
+    ot.print_bridges(ot.Model(), none)
+    assert none.getvalue() == "There is no bridge layer in this model: it has no optimizer.\n"
+
+
+def test_registry_is_whole() -> None:
+    """Every bridge has a docstring with its formula, and costs something."""
+    for bridge in REGISTRY:
+        assert bridge.cost > 0 and (type(bridge).__doc__ or "").strip(), bridge
+        for method in (bridge.reach, bridge.lift):
+            assert (method.__doc__ or "").strip(), (bridge, method)

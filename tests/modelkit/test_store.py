@@ -1,0 +1,503 @@
+"""The store: building, names, starts, modifications, deletion, lists, copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import optangent as ot
+import pytest
+from optangent.modelkit.block import ConstraintBlock, SetBlock
+
+AFFINE, QUADRATIC = ot.ScalarAffineFunction, ot.ScalarQuadraticFunction
+
+
+def show(store: ot.Store, index: ot.ConstraintIndex) -> str:
+    """A constraint in words."""
+    return f"{store.get(ot.ConstraintFunction(), index)!r} in {store.get(ot.ConstraintSet(), index)!r}"
+
+
+@pytest.fixture
+def store() -> ot.Store:
+    """An empty store."""
+    return ot.Store()
+
+
+# ---------------------------------------------------------------------- building
+def constraints(v: ot.VectorOfVariables) -> list[tuple[Any, Any]]:
+    """One constraint of every kind of function and set, on variables v[0..9]."""
+    A = np.array([[1.0, 2.0], [0.0, 3.0]])
+    scalar = [ot.LessThan(1.0), ot.GreaterThan(2.0), ot.EqualTo(3.0), ot.Interval(-np.inf, 4.0)]
+    discrete = [ot.Integer(), ot.ZeroOne(), ot.Semicontinuous(1.0, 2.0), ot.Semiinteger(1.0, 2.0)]
+    box = ot.HyperRectangle([0.0, -np.inf], [1.0, np.inf])
+    vector = [ot.Nonnegatives(2), ot.Nonpositives(2), ot.Zeros(2), ot.Reals(2), box]
+    found: list[tuple[Any, Any]] = [(v[k], s) for k, s in enumerate([*scalar, *discrete, ot.Parameter(5.0)])]
+    found += [(2.0 * v[0] - v[1] + 1.0, s) for s in scalar]
+    found += [(v[0] * v[0] + v[1] * v[2] + v[0] + 1.0, s) for s in scalar]
+    for f in (v[:2], A @ v[:2] + np.array([1.0, 0.0]), v[:2] * v[1:3] + v[:2]):
+        found += [(f, s) for s in vector]
+    return found
+
+
+def test_every_kind_reads_back_as_written(store: ot.Store) -> None:
+    """Function, set and list of indices of every kind of constraint, added one by one."""
+    v = store.add_variables(10)
+    pairs = constraints(v)
+    indices = [store.add_constraint(f, s) for f, s in pairs]
+    for index, (f, s) in zip(indices, pairs, strict=True):
+        assert index.function_type is type(f) and index.set_type is type(s)
+        assert show(store, index) == f"{f!r} in {s!r}"
+        assert store.get(ot.NumberOfConstraints(*index.kind)) == 1
+        assert list(store.get(ot.ListOfConstraintIndices(*index.kind))) == [index]
+        assert store.is_valid(index)
+    assert set(store.get(ot.ListOfConstraintTypesPresent())) == {i.kind for i in indices}
+    assert store.get(ot.NumberOfVariables()) == 10 and not store.is_empty()
+    assert store.get(ot.ListOfVariableIndices()).ids.tolist() == v.ids.tolist()
+    store.empty()
+    assert store.is_empty() and store.get(ot.ListOfConstraintTypesPresent()) == []
+
+
+def test_constraints_in_bulk(store: ot.Store) -> None:
+    """Many constraints at once, from lists, from one vector function, from a block; one by one in between."""
+    v = store.add_variables(3)
+    first = store.add_constraint(1.0 * v[0], ot.LessThan(0.0))
+    rows = store.add_constraints(np.eye(3) @ v, ot.LessThan(1.0))
+    pairs = store.add_constraints([v[0] + v[1], v[1] - v[2]], [ot.LessThan(2.0), ot.LessThan(3.0)])
+    last = store.add_constraint(2.0 * v[2] + 1.0, ot.LessThan(4.0))
+    listed = store.get(ot.ListOfConstraintIndices(AFFINE, ot.LessThan))
+    assert list(listed) == [first, *rows, *pairs, last] and len(listed) == 7
+    uppers = [s.upper for s in store.get(ot.ConstraintSet(), listed)]
+    assert uppers == [0.0, 1.0, 1.0, 1.0, 2.0, 3.0, 4.0]
+    assert repr(store.get(ot.ConstraintFunction(), listed[5])) == "x[1] - x[2]"
+    dealt = store.add_constraints(np.eye(4, 3) @ v, ot.Zeros(2))
+    assert len(dealt) == 2 and repr(store.get(ot.ConstraintFunction(), dealt[1])) == "[x[2],\n 0]"
+    bounds = SetBlock.scalar(ot.GreaterThan, np.zeros((3, 1)))
+    on_variables = store.add_block(ConstraintBlock(ot.VariableIndex, v.rows, bounds))
+    assert [i.value for i in on_variables] == v.ids.tolist()
+
+
+@pytest.mark.parametrize(
+    ("functions", "sets", "error", "words"),
+    [
+        (lambda v: [1.0 * v[0]], [ot.LessThan(1), ot.LessThan(2)], ot.DimensionMismatch, "1 functions"),
+        (lambda v: [], ot.LessThan(1), ot.InvalidData, "No constraints"),
+        (lambda v: [1.0 * v[0], v[0]], ot.LessThan(1), ot.InvalidData, "2 kinds"),
+        (lambda v: [v], [ot.LessThan(1)], ot.DimensionMismatch, "a vector function"),
+        (lambda v: np.eye(3) @ v, ot.Zeros(2), ot.DimensionMismatch, "3 rows cannot be dealt"),
+        (lambda v: np.eye(3) @ v, [ot.Zeros(2)], ot.DimensionMismatch, "2 rows together, the function has 3"),
+    ],
+)
+def test_refused_bulk(store: ot.Store, functions: Any, sets: Any, error: type[Exception], words: str) -> None:
+    """Lists that do not fit together are refused, and nothing is added."""
+    v = store.add_variables(3)
+    with pytest.raises(error, match=words):
+        store.add_constraints(functions(v), sets)
+    assert store.get(ot.ListOfConstraintTypesPresent()) == []
+
+
+def test_one_bound_on_each_side(store: ot.Store) -> None:
+    """A second bound on one side of a variable is refused, until the first is deleted."""
+    x, y = store.add_variable(), store.add_variable()
+    low = store.add_constraint(x, ot.GreaterThan(0.0))
+    store.add_constraint(x, ot.LessThan(1.0))
+    store.add_constraint(x, ot.Integer())
+    for second in (ot.GreaterThan(1.0), ot.EqualTo(1.0), ot.Interval(0.0, 1.0), ot.Parameter(1.0), ot.Integer()):
+        with pytest.raises(ot.BoundAlreadySet, match="already"):
+            store.add_constraint(x, second)
+    with pytest.raises(ot.BoundAlreadySet, match=r"x\[1\] is in a LessThan already"):
+        store.add_constraints([y, y], ot.LessThan(1.0))
+    store.delete(low)
+    again = store.add_constraint(x, ot.GreaterThan(0.5))
+    assert again == low and store.get(ot.ConstraintSet(), again) == ot.GreaterThan(0.5)
+    store.delete(x)
+    z = store.add_variable()
+    store.add_constraint(z, ot.Interval(0.0, 1.0))
+    assert not store.is_valid(again)
+
+
+# ---------------------------------------------------------------------- names, starts, other attributes
+def test_names(store: ot.Store) -> None:
+    """Names are set, read in bulk, taken away by an empty string, and looked up."""
+    v = store.add_variables(3)
+    c = store.add_constraint(1.0 * v[0], ot.LessThan(1.0))
+    store.set(ot.VariableName(), v, ["a", "b", "c"])
+    store.set(ot.ConstraintName(), c, "row")
+    store.set(ot.Name(), "model")
+    assert store.get(ot.VariableName(), v) == ["a", "b", "c"] and store.get(ot.Name()) == "model"
+    assert store.by_name(ot.VariableName(), "b") == v[1] and store.by_name(ot.ConstraintName(), "row") == c
+    store.set(ot.VariableName(), v[1], "")
+    assert store.get(ot.VariableName(), v[1]) == ""
+    with pytest.raises(ot.InvalidIndex, match="No variable of this model is called 'b'"):
+        store.by_name(ot.VariableName(), "b")
+    store.set(ot.VariableName(), v[1], "a")
+    with pytest.raises(ot.InvalidIndex, match="2 variables are called 'a'"):
+        store.by_name(ot.VariableName(), "a")
+    store.delete(v[0])
+    assert store.by_name(ot.VariableName(), "a") == v[1]
+    for attribute, index, value in ((ot.VariableName(), v[1], 3), (ot.ConstraintName(), c, None)):
+        with pytest.raises(ot.InvalidData, match="is a string"):
+            store.set(attribute, index, value)
+
+
+def test_starts(store: ot.Store) -> None:
+    """Starts of variables, constraint values and duals; None takes them away; arrays are copied."""
+    v = store.add_variables(2)
+    c = store.add_constraint(v, ot.Zeros(2))
+    store.set(ot.VariablePrimalStart(), v, np.array([1.0, 2.0]))
+    dual = np.array([3.0, 4.0])
+    store.set(ot.ConstraintDualStart(), c, dual)
+    dual[:] = 0.0
+    assert store.get(ot.VariablePrimalStart(), v) == [1.0, 2.0]
+    assert store.get(ot.ConstraintDualStart(), c).tolist() == [3.0, 4.0]
+    store.set(ot.VariablePrimalStart(), v, None)
+    assert store.get(ot.VariablePrimalStart(), v) == [None, None]
+    store.set(ot.VariablePrimalStart(), list(v), 5)
+    assert store.get(ot.VariablePrimalStart(), list(v)) == [5.0, 5.0]
+    many = store.add_constraints([v, v], ot.Reals(2))
+    store.set(ot.ConstraintDualStart(), many, np.arange(4.0))
+    assert [a.tolist() for a in store.get(ot.ConstraintDualStart(), many)] == [[0.0, 1.0], [2.0, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "error", "words"),
+    [
+        (ot.VariablePrimalStart(), np.nan, ot.InvalidData, "must be finite"),
+        (ot.VariablePrimalStart(), [1.0, np.inf], ot.InvalidData, "must be finite"),
+        (ot.VariablePrimalStart(), [1.0], ot.DimensionMismatch, "2 indices need as many"),
+        (ot.VariablePrimalStart(), ["a", 1.0], ot.InvalidData, "real number"),
+        (ot.VariablePrimalStart(), [1j, 1.0], ot.InvalidData, "real number"),
+        (ot.VariablePrimal(), [1.0, 2.0], ot.UnsupportedAttribute, "read, not set"),
+        (ot.ConstraintName(), ["a", "b"], ot.InvalidIndex, "belongs to a constraint"),
+        (ot.Name(), ["a", "b"], ot.InvalidIndex, "takes no index"),
+        (ot.Silent(), [True, True], ot.InvalidIndex, "takes no index"),
+    ],
+)
+def test_refused_values_of_variables(
+    store: ot.Store, attribute: Any, value: Any, error: type[Exception], words: str
+) -> None:
+    """A bad value among several leaves all of them as they were."""
+    v = store.add_variables(2)
+    store.set(ot.VariablePrimalStart(), v, 7.0)
+    with pytest.raises(error, match=words):
+        store.set(attribute, v, value)
+    assert store.get(ot.VariablePrimalStart(), v) == [7.0, 7.0]
+
+
+def test_refused_values_of_constraints(store: ot.Store) -> None:
+    """Starts of constraints have the shape of the set, sets and functions the type of the constraint."""
+    v = store.add_variables(2)
+    c, s = store.add_constraint(v, ot.Zeros(2)), store.add_constraint(1.0 * v[0], ot.LessThan(1.0))
+    low = store.add_constraint(v[0], ot.GreaterThan(0.0))
+    refused: list[tuple[Any, Any, Any, type[Exception], str]] = [
+        (ot.ConstraintDualStart(), c, [1.0], ot.DimensionMismatch, "2 numbers"),
+        (ot.ConstraintDualStart(), s, [1.0, 2.0], ot.DimensionMismatch, "one number"),
+        (ot.ConstraintDualStart(), c, [1.0, np.nan], ot.InvalidData, "finite"),
+        (ot.ConstraintSet(), c, ot.Zeros(3), ot.UnsupportedModification, "another shape"),
+        (ot.ConstraintSet(), s, ot.GreaterThan(1.0), ot.UnsupportedModification, "another kind"),
+        (ot.ConstraintSet(), s, 3.0, ot.UnsupportedModification, "another kind"),
+        (ot.ConstraintSet(), s, ot.LessThan(np.nan), ot.InvalidData, "not a number"),
+        (ot.ConstraintFunction(), s, v[0], ot.UnsupportedModification, "another kind"),
+        (ot.ConstraintFunction(), s, 1.0 * v, ot.DimensionMismatch, "needs a scalar function"),
+        (ot.ConstraintFunction(), s, np.nan * v[0], ot.InvalidData, "finite"),
+        (ot.ConstraintFunction(), s, 2.0, ot.InvalidData, "Expected a function"),
+        (ot.ConstraintFunction(), low, v[1], ot.UnsupportedModification, "cannot be exchanged"),
+        (ot.VariableName(), s, "a", ot.InvalidIndex, "belongs to a variable"),
+        (ot.ConstraintSet(), v[0], ot.LessThan(1.0), ot.InvalidIndex, "belongs to a constraint"),
+        (ot.ConstraintSet(), "c", ot.LessThan(1.0), ot.InvalidIndex, "Expected the index"),
+        (ot.ObjectiveSense(), s, 1.0, ot.InvalidIndex, "takes no index"),
+    ]
+    before = [show(store, i) for i in (c, s, low)]
+    for attribute, index, value, error, words in refused:
+        with pytest.raises(error, match=words):
+            store.set(attribute, index, value)
+    assert [show(store, i) for i in (c, s, low)] == before
+
+
+def test_refused_questions(store: ot.Store) -> None:
+    """An attribute asked of the wrong thing, of nothing, or before there is a solver."""
+    x = store.add_variable()
+    for attribute, index in ((ot.ConstraintSet(), x), (ot.ConstraintSet(), None), (ot.VariableName(), 3)):
+        with pytest.raises(ot.InvalidIndex):
+            store.get(attribute, index)
+    with pytest.raises(ot.InvalidIndex, match="takes no index"):
+        store.get(ot.ObjectiveSense(), x)
+    with pytest.raises(ot.NotOptimized, match="no optimizer"):
+        store.get(ot.ObjectiveValue())
+    with pytest.raises(ot.NotOptimized, match="no optimizer"):
+        store.get(ot.VariablePrimal(), x)
+    with pytest.raises(ot.NotOptimized, match="cannot solve"):
+        store.optimize()
+
+
+def test_options_survive_emptying(store: ot.Store) -> None:
+    """Options belong to the optimizer, not to the model."""
+    assert store.get(ot.Silent()) is True and store.get(ot.TimeLimitSec()) is None
+    store.set(ot.TimeLimitSec(), 3.0)
+    store.empty()
+    assert store.get(ot.TimeLimitSec()) == 3.0 and store.optimizer_attributes() == {ot.TimeLimitSec(): 3.0}
+
+
+# ---------------------------------------------------------------------- objective
+def test_objective_and_sense(store: ot.Store) -> None:
+    """Sense and function are independent; feasibility erases the function."""
+    x = store.add_variable()
+    codes = ot.ObjectiveSenseCode
+    assert store.get(ot.ObjectiveSense()) is codes.FEASIBILITY_SENSE
+    assert repr(store.get(ot.ObjectiveFunction())) == "0"
+    for f in (x, 2.0 * x + 1.0, x * x + 1.0):
+        store.set(ot.ObjectiveFunction(), f)
+        assert repr(store.get(ot.ObjectiveFunction())) == repr(f)
+        assert type(store.get(ot.ObjectiveFunction())) is type(f)
+    assert store.get(ot.ObjectiveSense()) is codes.MIN_SENSE
+    store.set(ot.ObjectiveSense(), codes.MAX_SENSE)
+    assert repr(store.get(ot.ObjectiveFunction())) == "x[0]² + 1"
+    for attribute, bad in ((ot.ObjectiveSense(), "max"), (ot.ObjectiveFunction(), 1.0), (ot.ObjectiveFunction(), [x])):
+        with pytest.raises(ot.InvalidData):
+            store.set(attribute, bad)
+    store.set(ot.ObjectiveSense(), codes.FEASIBILITY_SENSE)
+    assert repr(store.get(ot.ObjectiveFunction())) == "0" and store.objective_block is None
+
+
+def test_a_deleted_variable_leaves_the_objective(store: ot.Store) -> None:
+    """Also when the objective is that variable and nothing else."""
+    x, y = store.add_variable(), store.add_variable()
+    store.set(ot.ObjectiveFunction(), x * y + x * x + 2.0 * y + 1.0)
+    store.delete(x)
+    assert repr(store.get(ot.ObjectiveFunction())) == "2 x[1] + 1"
+    store.set(ot.ObjectiveFunction(), y)
+    store.delete(y)
+    assert repr(store.get(ot.ObjectiveFunction())) == "0"
+
+
+# ---------------------------------------------------------------------- modification
+def test_all_modifications(store: ot.Store) -> None:
+    """Each modification replaces the merged value, of old terms and of new ones."""
+    v = store.add_variables(3)
+    x, y, z = v
+    a = store.add_constraint(x + x + y + 1.0, ot.LessThan(1.0))
+    q = store.add_constraint(x * y + y * x + x * x + z, ot.LessThan(1.0))
+    f = store.add_constraint(np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]]) @ v, ot.Zeros(2))
+    store.modify(a, ot.ScalarCoefficientChange(x, 5.0))
+    store.modify(a, [ot.ScalarCoefficientChange(z, -1.0), ot.ScalarConstantChange(7.0)])
+    store.modify(a, ot.ScalarCoefficientChange(y, 0.0))
+    function = store.get(ot.ConstraintFunction(), a)
+    assert function.coefficients(v).tolist() == [5.0, 0.0, -1.0] and function.constant == 7.0
+    store.modify(q, ot.ScalarQuadraticCoefficientChange(y, x, 3.0))
+    store.modify(q, ot.ScalarQuadraticCoefficientChange(z, z, 4.0))
+    store.modify(q, ot.ScalarCoefficientChange(z, 2.0))
+    function = store.get(ot.ConstraintFunction(), q)
+    assert [function.coefficient(*p) for p in ((x, y), (x, x), (z, z), (z,))] == [3.0, 1.0, 4.0, 2.0]
+    store.modify(f, ot.MultirowChange(x, [(0, 9.0), (1, 8.0)]))
+    store.modify(f, ot.VectorConstantChange(np.array([1.0, 2.0])))
+    function = store.get(ot.ConstraintFunction(), f)
+    assert function.coefficients([0, 1, 0], v[np.array([0, 0, 1])]).tolist() == [9.0, 8.0, 2.0]
+    assert function.constants.tolist() == [1.0, 2.0]
+    store.set(ot.ConstraintSet(), a, ot.LessThan(4.0))
+    store.set(ot.ConstraintFunction(), f, np.eye(2, 3) @ v + 1.0)
+    assert repr(store.get(ot.ConstraintFunction(), f)) == "[x[0] + 1,\n x[1] + 1]"
+    assert store.get(ot.ConstraintSet(), a) == ot.LessThan(4.0)
+
+
+def test_modifying_the_objective(store: ot.Store) -> None:
+    """Coefficients and constant of the objective, and of one that was never set."""
+    x, y = store.add_variable(), store.add_variable()
+    target = ot.ObjectiveFunction()
+    store.modify(target, ot.ScalarCoefficientChange(x, 2.0))
+    store.modify(target, ot.ScalarConstantChange(3.0))
+    assert repr(store.get(target)) == "2 x[0] + 3"
+    store.set(target, x * x + y)
+    store.modify(target, ot.ScalarQuadraticCoefficientChange(x, y, -1.0))
+    assert store.get(target).coefficient(y, x) == -1.0
+
+
+def test_many_modifications_keep_the_rows_in_order(store: ot.Store) -> None:
+    """Hundreds of new coefficients, between additions, equal a dense matrix kept beside."""
+    rng = np.random.default_rng(0)
+    v = store.add_variables(10)
+    dense = np.zeros((0, 10))
+    indices: list[ot.ConstraintIndex] = []
+    for _ in range(20):
+        row = np.where(rng.random(10) < 0.3, 1.0, 0.0)
+        indices.append(store.add_constraint(row @ v, ot.LessThan(1.0)))
+        dense = np.vstack([dense, row])
+        for _ in range(20):
+            i, j, value = int(rng.integers(len(indices))), int(rng.integers(10)), float(rng.integers(1, 9))
+            store.modify(indices[i], ot.ScalarCoefficientChange(v[j], value))
+            dense[i, j] = value
+    got = [store.get(ot.ConstraintFunction(), i).coefficients(v) for i in indices]
+    np.testing.assert_array_equal(got, dense)
+
+
+@pytest.mark.parametrize(
+    ("target", "change", "error", "words"),
+    [
+        ("a", lambda v: ot.ScalarConstantChange(np.nan), ot.InvalidData, "finite"),
+        ("a", lambda v: ot.ScalarCoefficientChange(v[0], np.inf), ot.InvalidData, "finite"),
+        ("a", lambda v: ot.ScalarCoefficientChange(v[0], "2"), ot.InvalidData, "real number"),
+        ("a", lambda v: ot.ScalarCoefficientChange(v[0], [1.0, 2.0]), ot.DimensionMismatch, "one number"),
+        ("a", lambda v: ot.ScalarCoefficientChange(3, 1.0), ot.InvalidIndex, "Expected the index"),
+        ("a", lambda v: ot.ScalarCoefficientChange(ot.VariableIndex(5), 1.0), ot.InvalidIndex, "another model"),
+        ("a", lambda v: ot.VectorConstantChange(np.ones(1)), ot.InvalidData, "does not fit"),
+        ("a", lambda v: ot.ScalarQuadraticCoefficientChange(v[0], v[0], 1.0), ot.UnsupportedModification, "whole"),
+        ("a", lambda v: 5.0, ot.InvalidData, "Expected a modification"),
+        ("a", lambda v: [ot.ScalarConstantChange(5.0), None], ot.InvalidData, "Expected a modification"),
+        ("f", lambda v: ot.VectorConstantChange(np.ones(3)), ot.DimensionMismatch, "2 rows"),
+        ("f", lambda v: ot.VectorConstantChange(5.0), ot.DimensionMismatch, "2 rows"),
+        ("f", lambda v: ot.MultirowChange(v[0], [(2, 1.0)]), ot.DimensionMismatch, "rows 0 to 1"),
+        ("f", lambda v: ot.MultirowChange(v[0], [(0, np.nan)]), ot.InvalidData, "finite"),
+        ("f", lambda v: ot.ScalarConstantChange(1.0), ot.InvalidData, "does not fit"),
+        ("x", lambda v: ot.ScalarConstantChange(1.0), ot.UnsupportedModification, "affine"),
+        (None, lambda v: ot.ScalarConstantChange(1.0), ot.InvalidIndex, "ObjectiveFunction"),
+        ("foreign", lambda v: ot.ScalarConstantChange(1.0), ot.InvalidIndex, "another model"),
+    ],
+)
+def test_refused_modifications(
+    store: ot.Store, target: Any, change: Any, error: type[Exception], words: str
+) -> None:
+    """A modification that does not fit is refused, and none of those given with it is made."""
+    v = store.add_variables(2)
+    other = ot.Store()
+    foreign = other.add_constraint(other.add_variable() * 1.0, ot.EqualTo(1.0))
+    known = {
+        "a": store.add_constraint(1.0 * v[0], ot.LessThan(1.0)),
+        "f": store.add_constraint(1.0 * v, ot.Zeros(2)),
+        "x": store.add_constraint(v[0], ot.LessThan(1.0)),
+        "foreign": foreign,
+    }
+    before = [show(store, known[k]) for k in "afx"]
+    with pytest.raises(error, match=words):
+        store.modify(known.get(target), change(v))  # type: ignore[arg-type]
+    assert [show(store, known[k]) for k in "afx"] == before
+
+
+# ---------------------------------------------------------------------- deletion
+def test_deleting_a_variable(store: ot.Store) -> None:
+    """It leaves all functions, its bounds and names go, vectors in sets of any dimension shrink."""
+    v = store.add_variables(3)
+    low = store.add_constraint(v[1], ot.GreaterThan(0.0))
+    a = store.add_constraint(v[0] + 2 * v[1] - v[2] + 1.0, ot.LessThan(1.0))
+    q = store.add_constraint(v[0] * v[1] + v[2] * v[2] + v[1], ot.LessThan(1.0))
+    f = store.add_constraint(np.eye(3) @ v + 1.0, ot.Zeros(3))
+    plain = store.add_constraint(v, ot.Nonnegatives(3))
+    after = store.add_constraint(v[np.array([2, 0])], ot.Nonnegatives(2))
+    store.set(ot.VariableName(), v[1], "y")
+    store.delete(v[1])
+    assert not store.is_valid(v[1]) and not store.is_valid(low)
+    assert repr(store.get(ot.ConstraintFunction(), a)) == "x[0] - x[2] + 1"
+    assert repr(store.get(ot.ConstraintFunction(), q)) == "x[2]²"
+    assert repr(store.get(ot.ConstraintFunction(), f)) == "[x[0] + 1,\n 1,\n x[2] + 1]"
+    assert show(store, plain) == "[x[0],\n x[2]] in Nonnegatives(2)"
+    assert show(store, after) == "[x[2],\n x[0]] in Nonnegatives(2)"
+    assert store.get(ot.ListOfVariableIndices()).ids.tolist() == [v[0].value, v[2].value]
+    assert store.get(ot.NumberOfVariables()) == 2
+    w = store.add_variable()
+    assert w not in list(v) and store.is_valid(w)
+    with pytest.raises(ot.InvalidIndex, match="deleted"):
+        store.get(ot.VariableName(), v[1])
+    with pytest.raises(ot.InvalidIndex, match="deleted"):
+        store.add_constraint(1.0 * v[1], ot.LessThan(1.0))
+    with pytest.raises(ot.InvalidIndex, match="deleted"):
+        store.delete(v[1])
+
+
+def test_vectors_that_cannot_shrink(store: ot.Store) -> None:
+    """A vector in a rectangle loses no row; all its variables, or it and some of them, can go together."""
+    v = store.add_variables(3)
+    box = store.add_constraint(v[:2], ot.HyperRectangle([0.0, 0.0], [1.0, 1.0]))
+    with pytest.raises(ot.UnsupportedModification, match="cannot lose a row"):
+        store.delete(v[0])
+    assert store.is_valid(v[0]) and store.is_valid(box)
+    store.delete([box, v[0]])
+    assert not store.is_valid(box) and store.get(ot.ListOfVariableIndices()).ids.tolist() == v.ids[1:].tolist()
+    box = store.add_constraint(v[1:], ot.HyperRectangle([0.0, 0.0], [1.0, 1.0]))
+    store.delete(v[1:])
+    assert not store.is_valid(box) and store.get(ot.NumberOfVariables()) == 0
+
+
+def test_deleting_many(store: ot.Store) -> None:
+    """Sequences, slices and repeats; one bad index and nothing is deleted."""
+    v = store.add_variables(4)
+    rows = store.add_constraints(np.eye(4) @ v, ot.LessThan(1.0))
+    with pytest.raises(ot.InvalidIndex):
+        store.delete([rows[0], v[0], ot.VariableIndex(3)])
+    for bad in (5, "x", [v[0], None]):
+        with pytest.raises(ot.InvalidIndex, match="Expected the index"):
+            store.delete(bad)
+    assert store.is_valid(rows[0]) and store.is_valid(v[0])
+    store.delete([rows[0], rows[0]])
+    store.delete(rows[1:3])
+    assert list(store.get(ot.ListOfConstraintIndices(AFFINE, ot.LessThan))) == [rows[3]]
+    assert store.get(ot.NumberOfConstraints(AFFINE, ot.LessThan)) == 1
+    with pytest.raises(ot.InvalidIndex, match="deleted"):
+        store.get(ot.ConstraintSet(), rows[0])
+    with pytest.raises(ot.InvalidIndex, match="deleted"):
+        store.numbers(rows)
+    store.delete(rows[3])
+    assert store.get(ot.ListOfConstraintTypesPresent()) == []
+    assert store.get(ot.ListOfConstraintIndices(AFFINE, ot.LessThan)).values.tolist() == []
+
+
+def test_indices_of_other_models(store: ot.Store) -> None:
+    """Variables and constraints of another store, negative and too large numbers are all recognized."""
+    other = ot.Store()
+    x, y = store.add_variable(), other.add_variable()
+    d = other.add_constraint(1.0 * y, ot.LessThan(1.0))
+    for bad in (y, ot.VariableIndex(-1), ot.VariableIndex(store.base + 1), d):
+        assert not store.is_valid(bad)
+        with pytest.raises(ot.InvalidIndex):
+            store.check_index(bad)
+    with pytest.raises(ot.InvalidIndex, match="another model"):
+        store.add_constraint(x + y, ot.LessThan(1.0))
+    with pytest.raises(ot.InvalidIndex, match="another model"):
+        store.set(ot.ObjectiveFunction(), y * y)
+    with pytest.raises(ot.InvalidIndex):
+        store.check_ids(np.array([x.value, y.value] * 50))
+    assert store.get(ot.ListOfConstraintTypesPresent()) == []
+
+
+# ---------------------------------------------------------------------- copies
+def test_copies_are_equal_and_independent(store: ot.Store) -> None:
+    """A copy has the same model under mapped indices, and lives its own life."""
+    v = store.add_variables(10)
+    store.delete(v[9])
+    indices = [store.add_constraint(f, s) for f, s in constraints(v)]
+    store.set(ot.VariableName(), v[0], "a")
+    store.set(ot.ConstraintName(), indices[-1], "c")
+    store.set(ot.Name(), "m")
+    store.set(ot.VariablePrimalStart(), v[1], 2.0)
+    store.set(ot.ConstraintPrimalStart(), indices[-1], [1.0, 2.0])
+    store.set(ot.ConstraintDualStart(), indices[-1], [3.0, 4.0])
+    store.set(ot.ObjectiveFunction(), v[0] * v[1] + 1.0)
+    store.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MAX_SENSE)
+    copy = ot.Store()
+    copy.add_variables(3)  # emptied by copy_to
+    index_map = store.copy_to(copy)
+    for i in indices:
+        j = index_map(i)
+        assert show(copy, j) == show(store, i).replace("x[9]", "x[8]") and copy.is_valid(j)
+    assert copy.get(ot.NumberOfVariables()) == 9 and copy.get(ot.Name()) == "m"
+    assert copy.by_name(ot.VariableName(), "a") == index_map(v[0])
+    assert copy.get(ot.ConstraintName(), index_map(indices[-1])) == "c"
+    assert copy.get(ot.VariablePrimalStart(), index_map(v[1])) == 2.0
+    assert copy.get(ot.ConstraintPrimalStart(), index_map(indices[-1])).tolist() == [1.0, 2.0]
+    assert copy.get(ot.ConstraintDualStart(), index_map(indices[-1])).tolist() == [3.0, 4.0]
+    assert copy.get(ot.ObjectiveSense()) is ot.ObjectiveSenseCode.MAX_SENSE
+    assert repr(copy.get(ot.ObjectiveFunction())) == repr(store.get(ot.ObjectiveFunction()))
+    copy.delete(index_map(v[8]))
+    copy.modify(ot.ObjectiveFunction(), ot.ScalarConstantChange(9.0))
+    assert store.is_valid(v[8]) and store.get(ot.ObjectiveFunction()).constant == 1.0
+
+
+def test_evaluate(store: ot.Store) -> None:
+    """Values of one and of many constraints at a point."""
+    v = store.add_variables(2)
+    rows = store.add_constraints(np.array([[1.0, 2.0], [3.0, 4.0]]) @ v + 1.0, ot.LessThan(0.0))
+    f = store.add_constraint(v * v, ot.Zeros(2))
+
+    def at(ids: Any) -> Any:
+        return np.array([1.0, -1.0])[ids - store.base]
+
+    assert np.array_equal(store.evaluate(rows, at), [0.0, 0.0])
+    assert store.evaluate(rows[1], at, False) == -1.0
+    assert np.array_equal(store.evaluate(f, at), [1.0, 1.0])
+    assert np.array_equal(store.evaluate(rows[:0], at), [])
