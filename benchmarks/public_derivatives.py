@@ -56,7 +56,7 @@ def solve(d: dict[str, Any], solver: Any) -> tuple[ot.Model, Any, Any]:
 
 
 def exact_solution(d: dict[str, Any], solver: Any) -> Any:
-    """x of the polished solution, or None where a direction led to an infeasible program."""
+    """X of the polished solution, or None where a direction led to an infeasible program."""
     model, v, _ = solve(d, solver)
     try:
         model.set(ot.ForwardObjectiveFunction(), 0.0 * v[0])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias, final
 
@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from ..modelkit.block import SetBlock
+from ..modelkit.block import ConstraintBlock, SetBlock
 from ..modelkit.functions import (
     Function,
     ScalarAffineFunction,
@@ -32,6 +32,7 @@ from ..modelkit.functions import (
 from ..modelkit.indices import Kind
 from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import Set
+from .leaf import Piece
 
 __all__ = ["REGISTRY", "Bridge", "Lift", "Target", "affine", "grouped", "identity", "scalar_of", "vector_of"]
 
@@ -60,7 +61,8 @@ class Target:
     c0 : (p,), default zero
     N : (p q2, m q) with q2 numbers a row of S2, default zero
     n0 : (p q2,), default zero
-    weights, target_weights : of the inner products of S (m,) and S2 (p,), default ones
+    weights, target_weights : of the inner products of S (m,) and S2 (p,), None for ones; a bridge need not give
+        them, `Lift.weighted` asks the sets
     """
 
     kind: Kind
@@ -79,6 +81,15 @@ class Target:
     def count(self) -> int:
         """Number of constraints."""
         return len(self.dims)
+
+    def set_weights(self) -> FloatArray | None:
+        """The weights of the sets S2, one set below the other; None for ones."""
+        if self.shapes is None or self.kind[1].weights is Set.weights:
+            return None
+        q = len(self.kind[1].fields)
+        sets = [self.kind[1].build(s, np.zeros((int(d), q))) for s, d in zip(self.shapes, self.dims, strict=True)]
+        weights = [np.ones(s.dimension) if s.weights is None else s.weights for s in sets]
+        return np.concatenate([np.zeros(0), *weights])
 
     @property
     def p(self) -> int:
@@ -154,6 +165,14 @@ class Lift:
     targets: tuple[Target, ...]
     extra: int = 0
 
+    def weighted(self, source: Set) -> Lift:
+        """The lift with the weights of the inner products of the source and of the targets' sets."""
+        w1, w2 = source.weights, [t.set_weights() for t in self.targets]
+        if w1 is None and not any(w is not None for w in w2):
+            return self
+        weighted = [replace(t, weights=w1, target_weights=w) for t, w in zip(self.targets, w2, strict=True)]
+        return Lift(tuple(weighted), self.extra)
+
     @cached_property
     def _dual_system(self) -> tuple[Matrix, Callable[[FloatArray], FloatArray]]:
         """The duals' way up above ``Bᵀ W2``, M of shape (m + extra, sum of p), and the solver of ``M Mᵀ``."""
@@ -198,15 +217,19 @@ REGISTRY: list[Bridge] = []
 
 
 class Bridge(ABC):
-    """An affine rewriting of constraints of some kinds. Subclasses register themselves.
+    """An affine rewriting of constraints of some kinds. Subclasses register themselves, unless told not to.
 
     A subclass declares `reach` (types only, for the graph) and `lift` (the matrices).
     """
 
     cost: ClassVar[float] = 1.0
+    has_matrices: ClassVar[bool] = True
+    """False of the declared exceptions, which make a `stand_in` or `lifts` but no `lift` from the set alone."""
+    looks_at_functions: ClassVar[bool] = False
+    """Whether the stand-ins depend on more than the set, so that a changed function needs a rebuilt model."""
 
-    def __init_subclass__(cls) -> None:
-        if not cls.__name__.startswith("_"):
+    def __init_subclass__(cls, register: bool = True) -> None:
+        if register and not cls.__name__.startswith("_"):
             REGISTRY.append(cls())
 
     @abstractmethod
@@ -216,6 +239,21 @@ class Bridge(ABC):
     @abstractmethod
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """The matrices for one constraint in a set like the example (of its group)."""
+
+    def lifts(
+        self, block: ConstraintBlock, bounds: Callable[[Rows], tuple[FloatArray, FloatArray]]
+    ) -> Sequence[tuple[IntArray, Lift]] | None:
+        """(items, lift) of each group of a block, by a bridge that looks at the functions; None by all others.
+
+        Parameters
+        ----------
+        bounds : gives lower and upper bounds of affine rows, from those of the variables
+        """
+        return None
+
+    def stand_in(self, block: ConstraintBlock, add: Callable[[ConstraintBlock], Any]) -> Piece | None:
+        """What stands for a block, by a bridge that is not affine and knows its own maps; None by all others."""
+        return None
 
     def group(self, chosen: Set) -> Hashable:
         """What sets must have in common to be lifted by one `lift`; changing it needs a rebuilt model."""

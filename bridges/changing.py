@@ -26,6 +26,7 @@ from ..modelkit.modifications import (
 )
 from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.store import Store
+from .leaf import Leaf
 from .nodes import Bundle
 from .variables import VariableMap
 
@@ -60,9 +61,13 @@ class ConstraintChange:
 
     def change_set(self, value: Any) -> None:
         """Another set of the same shape."""
-        self._store.check_setting(attr.ConstraintSet(), self._index, value)
-        self._pass_numbers(self._block.constants[self._rows], value.numbers.ravel())
-        self._store.set(attr.ConstraintSet(), self._index, value)
+        pairs = self._store.check_setting(attr.ConstraintSet(), self._index, value)
+        piece, item = self._bundle.piece(int(self._item[0]))
+        if isinstance(piece, Leaf):
+            piece.inner.set(attr.ConstraintSet(), piece.index(item), value)
+        else:
+            self._pass_numbers(self._block.constants[self._rows], value.numbers.ravel())
+        self._store.apply_setting(attr.ConstraintSet(), pairs)
 
     def change_function(self, value: Any) -> None:
         """Another function of the same type."""

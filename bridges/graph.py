@@ -25,6 +25,8 @@ from .base import Bridge
 
 __all__ = ["BridgeGraph"]
 
+_NEAREST = 8
+"""So many sets are named where none of many is taken."""
 _WORDS: dict[type[Function], str] = {
     VariableIndex: "a plain variable",
     VectorOfVariables: "plain variables",
@@ -129,10 +131,15 @@ class BridgeGraph:
                 if k not in paths:
                     paths[k] = [*paths[here], (bridge, k)]
                     queue.append(k)
-        types = list(dict.fromkeys(_WORDS.get(f, f.__name__) for f, _ in queue))
+        near: dict[str, None] = {}  # the nearest sets, each once
+        types: dict[str, None] = {}
+        for function_type, set_type in queue:
+            if set_type.__name__ in near or len(near) < _NEAREST:
+                near[set_type.__name__] = types[_WORDS.get(function_type, function_type.__name__)] = None
+        more = ", ..." if len({s for _, s in queue}) > len(near) else ""
         return (
-            f"its bridges lead only to {' and '.join(types)} in other sets "
-            f"({', '.join(dict.fromkeys(s.__name__ for _, s in queue))}), and {name} takes none of these."
+            f"its bridges lead only to {' and '.join(types)} in other sets ({', '.join(near)}{more}), "
+            f"and {name} takes none of these."
         )
 
     def is_lacking(self, kind: Kind) -> bool:

@@ -333,7 +333,9 @@ class BridgeOptimizer(AbstractModel):
 
     # ------------------------------------------------------------------ changing data
     def _change(self, index: ConstraintIndex) -> ConstraintChange:
-        return ConstraintChange(self.store, self._lifter.variables, index, *self._locate_one(index))
+        bundle, item = self._locate_one(index)
+        self._lifter.bounds.check_free(bundle.leaves(item))
+        return ConstraintChange(self.store, self._lifter.variables, index, bundle, item)
 
     def _replace(self, attribute: attr.Attribute, index: Any, value: Any) -> None:
         """Give a constraint another set or function."""

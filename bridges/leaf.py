@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from ..modelkit.modifications import (
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray, Rows
 
-__all__ = ["Leaf", "Values", "is_plain"]
+__all__ = ["Leaf", "Piece", "Values", "is_plain"]
 
 Values = NDArray[np.float64]
 
@@ -35,6 +35,38 @@ def is_plain(rows: Rows) -> bool:
         and not rows.constant.any()
         and (np.bincount(rows.row, minlength=rows.m) == 1).all().item()
     )
+
+
+class Piece(Protocol):
+    """What stands for some constraints: native ones, or bridged ones. The verbs are those of `nodes`."""
+
+    @property
+    def dims(self) -> IntArray:
+        """Rows of each constraint."""
+
+    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values | None:
+        """Bring values up; None stands for zeros."""
+
+    def push(self, attribute: attr.Attribute, items: IntArray, payload: Any) -> None:
+        """Send values down."""
+
+    def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
+        """Take back what was set."""
+
+    def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
+        """New constants and numbers for one constraint."""
+
+    def change_function(self, item: int, rows: Rows) -> None:
+        """Another function for one constraint."""
+
+    def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
+        """New coefficients of one variable in some rows of one constraint."""
+
+    def leaves(self, items: IntArray) -> Iterator[tuple[Leaf, IntArray]]:
+        """The native constraints that stand for some constraints."""
+
+    def delete(self, items: IntArray) -> None:
+        """Delete constraints."""
 
 
 @final

@@ -22,6 +22,7 @@ from .catalogue.flip import FlipVector
 from .graph import BridgeGraph
 from .leaf import Leaf, is_plain
 from .nodes import Bundle, Node
+from .row_bounds import RowBounds
 from .variables import VARIABLE_FLIPS, VariableMap
 
 __all__ = ["Lifter"]
@@ -50,6 +51,7 @@ class Lifter:
     def forget(self) -> None:
         """The inner model was emptied."""
         self.variables = VariableMap(self.inner, self._base)
+        self.bounds = RowBounds(self.inner)
         self._bound_sides = Growable(np.uint8)  # of inner variables: bits as in `UPPER_OR_LOWER`
 
     @property
@@ -139,10 +141,17 @@ class Lifter:
             if not self.graph.is_native(kind):
                 raise self.refusal(kind)
             return self._add_native(block)
+        piece = bridge.stand_in(block, self.add)
+        if piece is not None:
+            return Bundle.of(piece)
+        lifts = bridge.lifts(block, self.bounds)
+        if lifts is None:
+            groups = bridge.groups(block.sets)
+            lifts = [(g, self._lift(bridge, kind[0], block.sets.set(int(g[0])))) for g in groups]
         pieces = []
-        for items in bridge.groups(block.sets):
+        for items, lift in lifts:
             part = block if len(items) == block.count else block.take(items)
-            pieces.append((self._node(bridge, part), items))
+            pieces.append((self._node(bridge, lift, part), items))
         return Bundle(pieces, block.count)
 
     def _add_native(self, block: ConstraintBlock) -> Bundle:
@@ -180,10 +189,9 @@ class Lifter:
     def _leaf(self, block: ConstraintBlock) -> Leaf:
         return Leaf(self.inner, self.inner.add_block(block), block.sets.dims, block.sets.shapes)
 
-    def _node(self, bridge: Bridge, block: ConstraintBlock) -> Node:
+    def _node(self, bridge: Bridge, lift: Lift, block: ConstraintBlock) -> Node:
         """Lift one group of equal constraints."""
         k, example = block.count, block.sets.set(0)
-        lift = self._lift(bridge, block.function_type, example)
         m, q = example.dimension, len(example.fields)
         g = block.rows.constant.reshape(k, m).copy()
         numbers = block.sets.numbers.reshape(k, m * q).copy()
@@ -219,7 +227,7 @@ class Lifter:
         if lift is None:
             if len(self._lifts) > 100:
                 self._lifts.clear()
-            lift = self._lifts[key] = bridge.lift(function_type, example)
+            lift = self._lifts[key] = bridge.lift(function_type, example).weighted(example)
         return lift
 
     def _add_extra(self, lift: Lift, numbers: Sequence[np.ndarray], k: int, made: dict[int, Bundle]) -> Rows:
@@ -241,6 +249,7 @@ class Lifter:
     # ------------------------------------------------------------------ deleting
     def delete(self, bundle: Bundle, items: IntArray) -> None:
         """Delete constraints of a bundle; bounds on plain variables may then be set anew."""
+        self.bounds.check_free(bundle.leaves(items))
         for leaf, below in bundle.leaves(items):
             sides = UPPER_OR_LOWER.get(leaf.indices.kind[1], 0)
             if leaf.indices.kind[0] is VariableIndex and sides:

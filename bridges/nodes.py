@@ -27,7 +27,7 @@ from ..modelkit.indices import Kind
 from ..modelkit.rows import FloatArray, IntArray, Rows, segments
 from ..modelkit.sets import Set
 from .base import Bridge, Lift, Matrix
-from .leaf import Leaf, Values
+from .leaf import Leaf, Piece, Values
 
 __all__ = ["Bundle", "Node", "of_rows"]
 
@@ -163,14 +163,21 @@ class Node:
         new = self.kind[1].build(self.example.shape, numbers.reshape(self.m, q))
         if self.bridge.group(new) != self.bridge.group(self.example):
             raise UnsupportedModification(f"{new!r} is bridged in another way than {self.example!r}.")
+        if not np.array_equal(constants, self.constants[item]):
+            self._check_changeable()
         self.constants[item], self.numbers[item] = constants, numbers
         for target, child, below in self._below(np.array([item])):
             g = target.constants(constants[None, :], numbers[None, :])[0]
             theta = target.numbers(numbers[None, :])[0]
             child.change_numbers(below, target.dims, g, theta)
 
+    def _check_changeable(self) -> None:
+        if self.bridge.looks_at_functions:
+            raise UnsupportedModification(f"{self.bridge!r} chooses its rows by the function: build the model anew.")
+
     def change_function(self, item: int, rows: Rows) -> None:
         """Another function for one constraint."""
+        self._check_changeable()
         self.constants[item] = rows.constant
         mine = segments(np.array([item * self.lift.extra]), np.array([self.lift.extra]))
         extra = self.extra.take(mine) if self.lift.extra else None
@@ -186,6 +193,7 @@ class Node:
 
     def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
         """New coefficients of one variable in some rows of one constraint."""
+        self._check_changeable()
         for target, child, below in self._below(np.array([item])):
             touched = np.unique(target.A.tocsc()[:, rows].indices)
             child.change_column(below, target.dims, variable, touched, target.A @ column)
@@ -219,7 +227,7 @@ class Bundle:
     count : number of constraints
     """
 
-    def __init__(self, pieces: Sequence[tuple[Leaf | Node, IntArray]], count: int) -> None:
+    def __init__(self, pieces: Sequence[tuple[Piece, IntArray]], count: int) -> None:
         self.pieces = [piece for piece, _ in pieces]
         self._alone = len(pieces) == 1 and np.array_equal(pieces[0][1], np.arange(count))
         if self._alone:
@@ -234,7 +242,7 @@ class Bundle:
             self._item_of[items] = np.arange(len(items))
 
     @staticmethod
-    def of(piece: Leaf | Node) -> Bundle:
+    def of(piece: Piece) -> Bundle:
         """The bundle of one piece."""
         return Bundle([(piece, np.arange(len(piece.dims)))], len(piece.dims))
 
@@ -245,19 +253,19 @@ class Bundle:
         mine = np.flatnonzero(self._piece_of == at)
         return mine[np.argsort(self._item_of[mine], kind="stable")]
 
-    def piece(self, item: int) -> tuple[Leaf | Node, int]:
+    def piece(self, item: int) -> tuple[Piece, int]:
         """The piece that holds a constraint, and the item there."""
         if self._alone:
             return self.pieces[0], item
         return self.pieces[self._piece_of[item]], int(self._item_of[item])
 
-    def _split(self, items: IntArray) -> list[tuple[Leaf | Node, IntArray, IntArray | None]]:
+    def _split(self, items: IntArray) -> list[tuple[Piece, IntArray, IntArray | None]]:
         """(piece, its items, positions among the rows of the given items, or None for all of them)."""
         if self._alone:
             return [(self.pieces[0], items, None)]
         dims = self.dims[items]
         starts = np.cumsum(dims) - dims
-        out: list[tuple[Leaf | Node, IntArray, IntArray | None]] = []
+        out: list[tuple[Piece, IntArray, IntArray | None]] = []
         which = self._piece_of[items]
         for at in np.unique(which).tolist():
             chosen = np.flatnonzero(which == at)
@@ -293,7 +301,7 @@ class Bundle:
         for piece, below, _ in self._split(items):
             piece.clear(attribute, below)
 
-    def _each(self, items: IntArray, dims: IntArray) -> Iterator[tuple[Leaf | Node, int, slice]]:
+    def _each(self, items: IntArray, dims: IntArray) -> Iterator[tuple[Piece, int, slice]]:
         """(piece, item there, its rows among those of the given items) one by one."""
         ends = np.cumsum(dims)
         for item, d, end in zip(items.tolist(), dims.tolist(), ends.tolist(), strict=True):

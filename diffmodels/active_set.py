@@ -299,9 +299,7 @@ class _Polish:
             status = DifferentiationStatusCode.DEPENDENT_ROWS
         else:
             status = DifferentiationStatusCode.EXACT
-        return PolishedSolution(
-            point.x, point.y, point.s, active, weak, kkt, point.residuals, status, polished
-        )
+        return PolishedSolution(point.x, point.y, point.s, active, weak, kkt, point.residuals, status, polished)
 
     def _choose(self, strong: Mask, weak: Mask) -> tuple[Mask, bool]:
         """Return the rows to differentiate with, and whether x is unique."""

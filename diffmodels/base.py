@@ -102,9 +102,7 @@ class DiffModel(Layer):
         elif kind is attr.ForwardConstraintSet:
             self.set_tangents.append((index[0], value))
         elif kind is attr.ReverseVariablePrimal:
-            at: Sequence[int] = (
-                index[0].ids.tolist() if isinstance(index[0], VectorOfVariables) else [index[0].value]
-            )
+            at: Sequence[int] = index[0].ids.tolist() if isinstance(index[0], VectorOfVariables) else [index[0].value]
             self.primal_seeds += zip(at, np.broadcast_to(value, len(at)).tolist(), strict=True)
         elif kind is attr.ReverseConstraintDual:
             self.dual_seeds.append((index[0], value))

@@ -1,7 +1,7 @@
 """The rows of a conic program, cone by cone: projection onto the dual cones, and rotation into the derivative's axes.
 
 With v = y - s, optimality is y = Π_K*(v) and s = y - v. The derivative of the projection is D = U diag(δ) Uᵀ block
-by block (Moreau: Π_K*(v) = v + Π_K(-v), so only projections onto K are needed, δ* = 1 - δ at -v).
+by block.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ConeRows:
             for shape in dict.fromkeys(shapes):
                 items = np.array([i for i, s in enumerate(shapes) if s == shape], np.int64)
                 d = int(part.sets.dims[items[0]])
-                cone = part.sets.type.build(shape, np.zeros((d, 0)))
+                cone: Any = part.sets.type.build(shape, np.zeros((d, 0)))
                 if cone.is_product:  # zeros, nonnegatives: each row is a cone of its own
                     rows = (starts[items][:, None] + np.arange(d)).reshape(-1, 1)
                     cone = part.sets.type.build((1,), np.zeros((1, 0)))
@@ -62,12 +62,12 @@ class ConeRows:
         """Π_K*(v)."""
         y = v.copy()
         for group in self.groups:
-            y[group.rows] += group.cone.project(-v[group.rows])
+            y[group.rows] = group.cone.project_dual(v[group.rows])
         return y
 
     def rotation(self, v: FloatArray) -> Rotation:
         """The axes and slopes of the projection at v."""
-        return Rotation(self.m, [(g.rows, g.cone.spectrum(-v[g.rows])) for g in self.groups])
+        return Rotation(self.m, [(g.rows, g.cone.spectrum_dual(v[g.rows])) for g in self.groups])
 
 
 @final
@@ -86,9 +86,8 @@ class Rotation:
         self.delta: FloatArray = np.zeros(m)
         self.kink: NDArray[np.bool_] = np.zeros(m, bool)
         for rows, spectrum in spectra:
-            self.delta[rows] = 1.0 - spectrum.delta
-            kink = spectrum.kink
-            self.kink[rows] = kink if kink.ndim == 2 else kink[:, None]
+            self.delta[rows] = spectrum.delta
+            self.kink[rows] = spectrum.kink.any(axis=1)[:, None]
         self.active: NDArray[np.bool_] = self.delta > _NEGLIGIBLE
         self._small = self._block_diagonal()
 

@@ -29,24 +29,17 @@ class ConicDiff(ConvexDiff):
     """The diff model of conic programs.
 
     Takes affine functions in zero, nonnegative, second-order, scaled semidefinite, exponential and power cones and
-    the duals of the last two, and concave quadratic functions in nonnegative cones; bridges bring every other convex set of the library to these. Matrix cones arrive in
-    scaled coordinates, where inner products are plain.
+    the duals of the last two, and concave quadratic functions in nonnegative cones; bridges bring every other convex
+    set of the library to these. Matrix cones arrive in scaled coordinates, where inner products are plain.
     """
 
     name = "ConicDiff"
-    kinds = tuple(
-        (VectorAffineFunction, cone)
-        for cone in (
-            Zeros,
-            Nonnegatives,
-            SecondOrderCone,
-            ScaledPositiveSemidefiniteConeTriangle,
-            ExponentialCone,
-            DualExponentialCone,
-            PowerCone,
-            DualPowerCone,
-        )
-    ) + ((VectorQuadraticFunction, Nonnegatives),)
+    kinds = (
+        *((VectorAffineFunction, cone) for cone in (Zeros, Nonnegatives, SecondOrderCone)),
+        (VectorAffineFunction, ScaledPositiveSemidefiniteConeTriangle),
+        *((VectorAffineFunction, cone) for cone in (ExponentialCone, DualExponentialCone, PowerCone, DualPowerCone)),
+        (VectorQuadraticFunction, Nonnegatives),
+    )
 
     def polish(self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> ConicPoint:
         """The exact solution by Newton steps on the KKT system."""

@@ -66,9 +66,7 @@ class ConvexDiff(DiffModel):
         self._reverse: tuple[FloatArray, FloatArray, float] | None = None
 
     @abstractmethod
-    def polish(
-        self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None
-    ) -> SolutionPoint:
+    def polish(self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> SolutionPoint:
         """The exact solution near (x, y); `activity` is nonzero in the rows that a solver's basis calls active."""
 
     # ------------------------------------------------------------------ the solution

@@ -37,8 +37,8 @@ class _Terms:
         if isinstance(value, ScalarAffineFunction):
             ids, coefs = value.terms
             self.row += [row] * len(ids)
-            self.var += ids if type(ids) is list else ids.tolist()
-            self.coef += coefs if type(coefs) is list else coefs.tolist()
+            self.var += ids
+            self.coef += coefs
             constant = value.constant
         elif isinstance(value, Function):
             self.add_rows(row, value.rows)
@@ -100,16 +100,12 @@ def stack_directions(
                 continue
             index, row = key if isinstance(key, tuple) else (key, None)
             if not isinstance(index, ConstraintIndex):
-                raise InvalidData(
-                    f"A direction maps constraints, parameters or the objective; got the key {key!r}."
-                )
+                raise InvalidData(f"A direction maps constraints, parameters or the objective; got the key {key!r}.")
             kind = index.kind
             known = used.setdefault(kind, {})
             place = known.get(index.value)
             if place is None:
-                start, stop = (
-                    store.block(kind).row_range(store.number(index)) if kind in store.kinds() else (0, 0)
-                )
+                start, stop = store.block(kind).row_range(store.number(index)) if kind in store.kinds() else (0, 0)
                 store.number(index)
                 place = known[index.value] = widths.get(kind, 0), stop - start
                 widths[kind] = place[0] + place[1]
@@ -136,7 +132,7 @@ def stack_directions(
 
 
 def _check(rows: Rows, store: Store) -> None:
-    store.check_ids(rows.variables())
+    store.check_variables(rows)
     if not rows.is_finite():
         raise InvalidData("Coefficients and constants of a tangent must be finite.")
 
@@ -144,17 +140,13 @@ def _check(rows: Rows, store: Store) -> None:
 def _objective(entries: list[tuple[int, Any]], count: int, store: Store) -> Rows | None:
     if not entries:
         return None
-    parts = [
-        value.rows if isinstance(value, Function) else Rows(np.array([float(value)])) for _, value in entries
-    ]
+    parts = [value.rows if isinstance(value, Function) else Rows(np.array([float(value)])) for _, value in entries]
     rows = Rows.stack(parts).moved(np.array([k for k, _ in entries], np.int64), count)
     _check(rows, store)
     return rows
 
 
-def _shifts(
-    parameters: dict[int, list[tuple[int, float]]], count: int
-) -> list[tuple[ConstraintIndices, FloatArray]]:
+def _shifts(parameters: dict[int, list[tuple[int, float]]], count: int) -> list[tuple[ConstraintIndices, FloatArray]]:
     if not parameters:
         return []
     shift = np.zeros((len(parameters), 2, count))

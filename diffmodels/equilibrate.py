@@ -105,9 +105,7 @@ def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
             maxima = np.concatenate([columns, blocks[2].column_maxima(scale[:n])])
         maxima = maxima * scale
         filled = maxima > 0.0
-        if not filled.any() or (
-            maxima.max() <= _CLOSE_ENOUGH and maxima[filled].min() >= 1.0 / _CLOSE_ENOUGH
-        ):
+        if not filled.any() or (maxima.max() <= _CLOSE_ENOUGH and maxima[filled].min() >= 1.0 / _CLOSE_ENOUGH):
             break
         scale[filled] /= np.sqrt(maxima[filled])
     return np.asarray(np.exp2(np.round(np.log2(scale))))

@@ -22,9 +22,7 @@ def parameter_constraint(store: Store, p: Any) -> ConstraintIndex:
     """The constraint that makes a variable a parameter; raises `InvalidIndex` where there is none."""
     index = ConstraintIndex((VariableIndex, Parameter), p.value)
     if not store.is_valid(index):
-        raise InvalidIndex(
-            f"{p!r} is not a parameter; make it one with add_constraint(x, ot.Parameter(value))."
-        )
+        raise InvalidIndex(f"{p!r} is not a parameter; make it one with add_constraint(x, ot.Parameter(value)).")
     return index
 
 
@@ -78,20 +76,14 @@ class Inputs:
             values[None] = self._checked(attribute, None, value)
             return
         if not index:
-            raise InvalidIndex(
-                f"{attribute!r} is set on a {attribute.on.value}: set(attribute, index, value)."
-            )
+            raise InvalidIndex(f"{attribute!r} is set on a {attribute.on.value}: set(attribute, index, value).")
         (at,) = index
         if isinstance(at, (VariableIndex, ConstraintIndex)):
             values[at] = self._checked(attribute, at, value)
             return
-        each = (
-            np.broadcast_to(value, (len(at),)).tolist() if attribute.on == attr.On.VARIABLE else list(value)
-        )
+        each = np.broadcast_to(value, (len(at),)).tolist() if attribute.on == attr.On.VARIABLE else list(value)
         if len(each) != len(at):
-            raise DimensionMismatch(
-                f"{len(at)} indices need as many values of {attribute!r}, got {len(each)}."
-            )
+            raise DimensionMismatch(f"{len(at)} indices need as many values of {attribute!r}, got {len(each)}.")
         checked = [self._checked(attribute, one, v) for one, v in zip(at, each, strict=True)]
         values.update(zip(at, checked, strict=True))
 
@@ -108,9 +100,7 @@ class Inputs:
         if isinstance(attribute, attr.ForwardConstraintSet):
             now = store.get(attr.ConstraintSet(), index)
             if type(value) is not type(now) or value.dimension != now.dimension:
-                raise InvalidData(
-                    f"A direction of {now!r} is a {type(now).__name__} of the same size, got {value!r}."
-                )
+                raise InvalidData(f"A direction of {now!r} is a {type(now).__name__} of the same size, got {value!r}.")
             if not np.isfinite(value.numbers).all():
                 raise InvalidData(f"The direction {value!r} must be finite.")
             return value
@@ -135,7 +125,7 @@ class Inputs:
         elif not isinstance(value, Function):
             raise InvalidData(f"{attribute!r} is a function of the variables, got {value!r}.")
         rows: Rows = value if isinstance(value, Rows) else value.rows
-        self._store.check_ids(rows.variables())
+        self._store.check_variables(rows)
         if not rows.is_finite():
             raise InvalidData(f"{attribute!r}: coefficients and constants of a tangent must be finite.")
         if index is not None:

@@ -171,9 +171,7 @@ class KKTFactorization:
         """
         right = np.asarray(R, dtype=np.float64)
         if right.shape[:1] != (self.size,) or right.ndim > 2:
-            raise ValueError(
-                f"right-hand side has shape {right.shape}, expected ({self.size},) or ({self.size}, k)"
-            )
+            raise ValueError(f"right-hand side has shape {right.shape}, expected ({self.size},) or ({self.size}, k)")
         if not right.size:
             self.residual = 0.0
             return np.zeros(right.shape)
@@ -299,10 +297,7 @@ class KKTFactorization:
             factor = _quasidefinite(shifted)
             refined = Refined(factor, shifted)
             probe = self._probe()
-            if (
-                float(np.abs(probe - shifted @ refined.solve(probe)).max())
-                <= _REFINABLE * np.abs(probe).max()
-            ):
+            if float(np.abs(probe - shifted @ refined.solve(probe)).max()) <= _REFINABLE * np.abs(probe).max():
                 break
         return factor, refined, regularization
 
@@ -330,9 +325,7 @@ class KKTFactorization:
             # Singular to SuperLU's exact zeros only: keep the regularized factor, the residual tells.
             return
 
-    def _solve_projected(
-        self, columns: Array, projector: ResolventProjector, total: int
-    ) -> tuple[Array, float]:
+    def _solve_projected(self, columns: Array, projector: ResolventProjector, total: int) -> tuple[Array, float]:
         scale = self._scale[:, None]
         B = projector.project_out(columns) * scale
         X, residual = self._solve_scaled(B - projector.scaled_null_part(B), total)

@@ -50,9 +50,7 @@ class NullSpace:
     def rescaled(self, scale: Array) -> NullSpace:
         """Return the null space of K, given this one of ``diag(scale) K diag(scale)``."""
         n = self.primal.shape[0]
-        return NullSpace(
-            _orthonormal(self.primal * scale[:n, None]), _orthonormal(self.dual * scale[n:, None])
-        )
+        return NullSpace(_orthonormal(self.primal * scale[:n, None]), _orthonormal(self.dual * scale[n:, None]))
 
 
 def _orthonormal(V: Array) -> Array:

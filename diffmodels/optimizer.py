@@ -16,7 +16,6 @@ import numpy as np
 
 from ..bridges import BridgeOptimizer
 from ..modelkit import attributes as attr
-from ..modelkit.block import ConstraintBlock
 from ..modelkit.caching import CachingOptimizer
 from ..modelkit.copying import Mirror
 from ..modelkit.errors import (
@@ -26,21 +25,22 @@ from ..modelkit.errors import (
     OptangentError,
     Unsupported,
 )
-from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
+from ..modelkit.functions import VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
 from ..modelkit.layer import Layer
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray
-from ..modelkit.sets import Parameter, Set
+from ..modelkit.sets import Parameter
 from .base import DiffModel
+from .conic import ConicDiff
 from .directions import Direction, stack_directions
 from .inputs import Inputs, parameter_constraint
 from .quadratic import QuadraticDiff
 
 __all__ = ["DIFF_MODELS", "DiffOptimizer", "DifferentiationWarning", "diff_optimizer"]
 
-DIFF_MODELS: list[Callable[[], DiffModel]] = [QuadraticDiff]
+DIFF_MODELS: list[Callable[[], DiffModel]] = [QuadraticDiff, ConicDiff]
 """Diff models to choose from, the first that takes the model's constraints."""
 
 _NAMED = 5
@@ -118,27 +118,8 @@ class DiffOptimizer(Layer):
         self._outputs: set[str] = set()
         self._seconds = float("nan")
 
-    # ------------------------------------------------------------------ the model: every change drops the derivative
-    def add_variable(self) -> VariableIndex:
-        """Add one free variable."""
-        self._stack = None
-        return self.cache.add_variable()
-
-    def add_variables(self, count: int) -> VectorOfVariables:
-        """Add free variables."""
-        self._drop()
-        return self.cache.add_variables(count)
-
-    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:
-        """Add ``function in set``."""
-        self._stack = None
-        return self.cache.add_constraint(function, set)
-
-    def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
-        """Add many constraints of one kind."""
-        self._drop()
-        return self.cache.add_block(block)
-
+    # ------------------------------------------------------------------ the model: a change drops the derivative
+    # (additions are not intercepted: they show in `Mirror.complete`)
     def modify(self, target: Any, change: Any) -> None:
         """Change coefficients or constants."""
         self._drop()
@@ -166,11 +147,7 @@ class DiffOptimizer(Layer):
     # ------------------------------------------------------------------ attributes
     def supports(self, attribute: attr.Attribute) -> bool:
         """Whether the attribute can be set."""
-        return (
-            type(attribute) in Inputs.TYPES
-            or type(attribute) in self._settings
-            or self.cache.supports(attribute)
-        )
+        return type(attribute) in Inputs.TYPES or type(attribute) in self._settings or self.cache.supports(attribute)
 
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
         """Set data, an option, a tangent or a seed."""
@@ -208,7 +185,7 @@ class DiffOptimizer(Layer):
         if index is not None:
             for one in index if isinstance(index, (list, tuple)) else [index]:
                 self.cache.store.check_index(one)
-        if self._stack is None or self._mirror is None or mode not in self._outputs:
+        if self._stack is None or self._mirror is None or mode not in self._outputs or not self._mirror.complete:
             raise NotOptimized(
                 f"There is no {attribute!r}: call {mode}_differentiate() after the last change of the model, "
                 "its tangents or seeds."
@@ -220,9 +197,7 @@ class DiffOptimizer(Layer):
         if kind is attr.ReverseParameterValue:
             if isinstance(index, VectorOfVariables):
                 return np.array([self._output(attribute, p, mode) for p in index])
-            return self._output(
-                attr.ReverseConstraintSet(), parameter_constraint(self.cache.store, index), mode
-            ).value
+            return self._output(attr.ReverseConstraintSet(), parameter_constraint(self.cache.store, index), mode).value
         if kind is attr.ReverseObjectiveFunction:
             seed, sign = stack.get(attribute)
             return GradientOfObjective(self._right_factor, self.cache.store.variable_ids(), seed, sign)
@@ -308,9 +283,7 @@ class DiffOptimizer(Layer):
         model.reverse()
         self._finish("reverse", start)
 
-    def directional_derivatives(
-        self, outputs: VectorOfVariables, directions: Sequence[Direction]
-    ) -> FloatArray:
+    def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Direction]) -> FloatArray:
         """Derivatives of some variables along many directions, with one factorization.
 
         Parameters
@@ -425,9 +398,7 @@ class DiffOptimizer(Layer):
             stack = BridgeOptimizer(model)
             lacking = [k for k in store.kinds() if not stack.supports_constraint(*k)]
             if lacking:
-                reasons += [
-                    f"{model.name} takes no {describe_kind(k)} ({stack.graph.missing(k)})" for k in lacking
-                ]
+                reasons += [f"{model.name} takes no {describe_kind(k)} ({stack.graph.missing(k)})" for k in lacking]
                 continue
             model.linear_algebra = self._settings[attr.LinearAlgebraSolver]
             try:

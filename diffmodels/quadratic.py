@@ -34,9 +34,7 @@ class QuadraticDiff(ConvexDiff):
     name = "QuadraticDiff"
     kinds = ((VectorAffineFunction, Zeros), (VectorAffineFunction, Nonnegatives))
 
-    def polish(
-        self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None
-    ) -> PolishedSolution:
+    def polish(self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> PolishedSolution:
         """The exact solution on the right active rows."""
         equalities = form.parts.get(self.kinds[0])
         zero_rows = equalities.rows.stop if equalities else 0

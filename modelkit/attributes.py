@@ -608,8 +608,7 @@ class ModelConstructor(_Optimizer):
 
 @final
 class LinearAlgebraSolver(_Optimizer):
-    """How KKT systems are factorized: a callable like `diffmodels.kkt.factorize`, or None to choose by
-    size and density."""
+    """How KKT systems are factorized: a callable like `diffmodels.kkt.factorize`, or None to choose by size."""
 
     __slots__ = ()
 

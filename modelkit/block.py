@@ -7,6 +7,7 @@ whole `ConstraintBlock` at once.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -37,7 +38,7 @@ class SetBlock:
     shapes : k shapes, or None for scalar sets
     """
 
-    type: type[Set]
+    type: builtins.type[Set]
     dims: IntArray
     numbers: FloatArray
     shapes: Shapes | None
@@ -51,7 +52,7 @@ class SetBlock:
         return SetBlock(kind, dims, np.concatenate([s.numbers for s in sets]), shapes)
 
     @staticmethod
-    def scalar(kind: type[Set], numbers: FloatArray) -> SetBlock:
+    def scalar(kind: builtins.type[Set], numbers: FloatArray) -> SetBlock:
         """Scalar sets, one a row of numbers."""
         return SetBlock(kind, np.ones(len(numbers), np.int64), numbers, None)
 
@@ -152,6 +153,7 @@ class Block:
         self.set_type = set_type
         self._width = len(set_type.fields) if set_type is not None else 0
         self._vector = set_type is not None and set_type.is_vector
+        self.by_hand = not self._vector and function_type.degree < 2  # whether rows come one at a time, as lists
         self._constant = Growable(np.float64)
         self._numbers = Growable(np.float64, self._width)
         self._starts = Growable(np.int64)  # of vector constraints; a scalar one starts at its own number
@@ -168,15 +170,22 @@ class Block:
         self._new_numbers: list[float] = []
 
     # ------------------------------------------------------------------ growing
-    def append_affine(self, ids: list[int], coefs: list[float], constant: float, numbers: Sequence[float]) -> int:
-        """Add one scalar constraint of degree at most one; returns its number."""
+    def append_affine(self, ids: list[int], coefs: list[float], constant: float, numbers: tuple[float, ...]) -> int:
+        """Add one constraint on a scalar affine function; returns its number."""
+        # flat lists, and no reference to the function: many small objects kept alive would slow the collector
         self._new_lengths.append(len(ids))
         self._new_ids += ids
         self._new_coefs += coefs
         self._new_constants.append(constant)
         self._new_numbers += numbers
-        self._count = number = self._count + 1
-        return number - 1
+        self._count += 1
+        return self._count - 1
+
+    def append_plain(self, variable: int, numbers: tuple[float, ...]) -> None:
+        """Add one constraint on a plain variable."""
+        self._new_ids.append(variable)
+        self._new_numbers += numbers
+        self._count += 1
 
     def extend(self, block: ConstraintBlock) -> IntArray:
         """Add a block of constraints; returns their numbers."""
@@ -206,11 +215,14 @@ class Block:
 
     def _settle(self) -> None:
         """Move the newly written scalar constraints into the arrays."""
-        lengths = self._new_lengths
-        if not lengths:
+        if len(self._constant) == self._count or self._vector:
             return
         self._merge_tail()
         offset = len(self._constant)
+        lengths = self._new_lengths
+        if self.function_type.degree == 0:
+            k = self._count - offset
+            lengths, self._new_coefs, self._new_constants = [1] * k, [1.0] * k, [0.0] * k
         self._terms["row"].extend(np.repeat(np.arange(offset, offset + len(lengths)), lengths))
         self._terms["var"].extend(self._new_ids)
         self._terms["coef"].extend(self._new_coefs)
@@ -399,7 +411,7 @@ class Block:
         """Drop all terms in these variables."""
         self._settle()
         self._merge_tail()
-        for key, names in (("row", _TERMS), ("qrow", _QUADRATIC_TERMS)):
+        for names in (_TERMS, _QUADRATIC_TERMS):
             columns = [self._terms[n].view for n, _ in names if n.startswith(("var", "qvar"))]
             keep = ~np.logical_or.reduce([np.isin(c, ids) for c in columns])
             if not keep.all():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any, final
 
 import numpy as np
 
-from .block import Growable
 from .checks import UPPER_OR_LOWER, describe
 from .errors import BoundAlreadySet
 from .indices import ConstraintIndex, ConstraintIndices, Kind
@@ -17,62 +17,111 @@ __all__ = ["PlainConstraints"]
 
 @final
 class PlainConstraints:
-    """Number of the constraint by kind and variable; and a bit for each bound that a variable has."""
+    """Number of the constraint by kind and variable.
+
+    The numbers lie in flat arrays by number of the variable (-1 where there is no constraint, shorter where the
+    last variables have none), quick to read one by one and, through `_view`, in bulk.
+    """
 
     def __init__(self) -> None:
-        self._number: dict[Kind, dict[int, int]] = {}
-        self._taken = Growable(np.uint8)  # by number of the variable; bit 1: a lower bound, bit 2: an upper one
+        self._numbers: dict[Kind, array[int]] = {}
 
-    def number(self, index: ConstraintIndex) -> int:
+    def number(self, index: ConstraintIndex, base: int) -> int:
         """Number of the constraint within its kind, or -1."""
-        return self._number.get(index.kind, {}).get(index.value, -1)
+        known = self._numbers.get(index.kind, _NOTHING)
+        at = index.value - base
+        return known[at] if 0 <= at < len(known) else -1
 
-    def numbers(self, indices: ConstraintIndices) -> IntArray:
+    def numbers(self, indices: ConstraintIndices, base: int) -> IntArray:
         """The same of many constraints of one kind."""
-        known = self._number.get(indices.kind, {})
-        return np.array([known.get(i, -1) for i in indices.values.tolist()], np.int64)
+        known = _view(self._numbers.get(indices.kind, _NOTHING))
+        at = indices.values - base
+        inside = (at >= 0) & (at < len(known))
+        if inside.all():
+            return known[at]
+        return np.array([known[i] if ok else -1 for i, ok in zip(at, inside, strict=True)], np.int64)
 
-    def on(self, ids: set[int]) -> list[ConstraintIndex]:
+    def on(self, ids: set[int], base: int) -> list[ConstraintIndex]:
         """All constraints on these variables."""
-        return [ConstraintIndex(kind, i) for kind, at in self._number.items() for i in ids.intersection(at)]
+        found = [ConstraintIndex(kind, i) for kind in self._numbers for i in sorted(ids)]
+        return [index for index in found if self.number(index, base) >= 0]
 
     def check(self, kind: Kind, ids: IntArray, store: Any) -> None:
         """Refuse a second constraint of one kind on a variable, and a second bound on one side."""
-        name = kind[1].__name__
-        known = self._number.get(kind, {})
-        twice = [i for i in ids.tolist() if i in known] if known else []
-        if not twice and len(ids) > 1:
+        at = ids - store.base
+        self._grow(kind, store.variable_count)
+        known = _view(self._numbers[kind])[at] >= 0
+        if not known.any() and not (ids[1:] > ids[:-1]).all():
             unique, counts = np.unique(ids, return_counts=True)
-            twice = unique[counts > 1].tolist()
-        if twice:
-            raise BoundAlreadySet(
-                f"{describe(twice[0], store)} is in a {name} already; "
-                "set ConstraintSet of that constraint instead, or delete it first."
-            )
-        sides = UPPER_OR_LOWER.get(kind[1], 0)
-        if not sides:
-            return
-        if len(self._taken) < store.variable_count:
-            self._taken.extend(np.zeros(store.variable_count - len(self._taken), np.uint8))
-        taken = self._taken.view[ids - store.base] & sides
-        if taken.any():
-            where = int(np.flatnonzero(taken)[0])
-            side = "a lower" if taken[where] & 1 else "an upper"
-            raise BoundAlreadySet(
-                f"{describe(int(ids[where]), store)} has {side} bound already, {name} would set another; "
-                "write the second one as an affine constraint (1.0 * x), or change the first one's ConstraintSet."
-            )
+            known = np.isin(ids, unique[counts > 1])
+        if known.any():
+            raise self._twice(kind, int(ids[np.argmax(known)]), store)
+        for other, theirs in self._numbers.items():
+            both = UPPER_OR_LOWER.get(kind[1], 0) & UPPER_OR_LOWER.get(other[1], 0)
+            if both:
+                inside = at < len(theirs)
+                bounded = np.zeros(len(at), bool)
+                bounded[inside] = _view(theirs)[at[inside]] >= 0
+                if bounded.any():
+                    raise self._bounded(kind, int(ids[np.argmax(bounded)]), both, store)
 
     def claim(self, kind: Kind, ids: IntArray, numbers: IntArray, base: int) -> None:
         """Remember constraints that passed `check`."""
-        self._number.setdefault(kind, {}).update(zip(ids.tolist(), numbers.tolist(), strict=True))
+        _view(self._numbers[kind])[ids - base] = numbers
+
+    def claim_one(self, kind: Kind, value: int, number: int, store: Any) -> None:
+        """`check` and `claim` of one constraint."""
+        at = value - store.base
+        known = self._numbers.get(kind)
+        if known is None or len(known) <= at:
+            self._grow(kind, store.variable_count)
+            known = self._numbers[kind]
+        if known[at] >= 0:
+            raise self._twice(kind, value, store)
         sides = UPPER_OR_LOWER.get(kind[1], 0)
-        if sides:
-            self._taken.view[ids - base] |= np.uint8(sides)
+        for other, theirs in self._numbers.items():
+            if at < len(theirs) and theirs[at] >= 0 and sides & UPPER_OR_LOWER.get(other[1], 0):
+                raise self._bounded(kind, value, sides & UPPER_OR_LOWER[other[1]], store)
+        known[at] = number
+
+    def claim_new(self, kind: Kind, at: int, number: int) -> None:
+        """`claim_one` for a variable that is new, by its number."""
+        known = self._numbers.get(kind)
+        if known is None or len(known) != at:
+            self._grow(kind, at)
+            known = self._numbers[kind]
+        known.append(number)
 
     def release(self, index: ConstraintIndex, base: int) -> None:
         """Forget a constraint."""
-        del self._number[index.kind][index.value]
-        sides = UPPER_OR_LOWER.get(index.kind[1], 0)
-        if sides:
-            self._taken.view[index.value - base] &= np.uint8(~sides & 0xFF)
+        self._numbers[index.kind][index.value - base] = -1
+
+    def _grow(self, kind: Kind, count: int) -> None:
+        """Make room for all variables."""
+        known = self._numbers.setdefault(kind, array("q"))
+        if len(known) < count:
+            known.extend(_MISSING * (count - len(known)))
+
+    @staticmethod
+    def _twice(kind: Kind, value: int, store: Any) -> BoundAlreadySet:
+        return BoundAlreadySet(
+            f"{describe(value, store)} is in a {kind[1].__name__} already; "
+            "set ConstraintSet of that constraint instead, or delete it first."
+        )
+
+    @staticmethod
+    def _bounded(kind: Kind, value: int, taken: int, store: Any) -> BoundAlreadySet:
+        side = "a lower" if taken & 1 else "an upper"
+        return BoundAlreadySet(
+            f"{describe(value, store)} has {side} bound already, {kind[1].__name__} would set another; "
+            "write the second one as an affine constraint (1.0 * x), or change the first one's ConstraintSet."
+        )
+
+
+_MISSING = array("q", [-1])
+_NOTHING: array[int] = array("q")
+
+
+def _view(numbers: array[int]) -> IntArray:
+    """The array as one of NumPy's, sharing memory; to be dropped before the array grows."""
+    return np.frombuffer(numbers, np.int64) if len(numbers) else np.zeros(0, np.int64)

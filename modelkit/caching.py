@@ -8,10 +8,17 @@ from typing import Any, final
 
 import numpy as np
 
-
 from . import attributes as attr
 from .block import ConstraintBlock
-from .caching_states import CachingOptimizerMode, CachingOptimizerState, SolverFallbackWarning
+from .caching_states import (
+    CONCLUSIVE,
+    DATA,
+    STARTS,
+    WITHOUT_RESULT,
+    CachingOptimizerMode,
+    CachingOptimizerState,
+    SolverFallbackWarning,
+)
 from .candidates import Candidates, name_of
 from .changing import check_changes, renamed_change
 from .copying import Mirror
@@ -28,13 +35,14 @@ from .modifications import Modification
 from .protocol import AbstractModel, check_fit
 from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
 from .rows import IntArray
-from .sets import Set
+from .sets import ScalarSet, Set
 from .settings import check_target
 from .store import Store
 
 __all__ = ["CachingOptimizer", "CachingOptimizerMode", "CachingOptimizerState", "SolverFallbackWarning"]
 
 
+_MANUAL = CachingOptimizerMode.MANUAL
 _NONE = CachingOptimizerState.NO_OPTIMIZER
 _EMPTY = CachingOptimizerState.EMPTY_OPTIMIZER
 _ATTACHED = CachingOptimizerState.ATTACHED_OPTIMIZER
@@ -52,6 +60,20 @@ class CachingOptimizer(AbstractModel):
     *optimizers : AbstractModel
         None, one, or several to be tried in this order, each where those before it failed.
     mode : CachingOptimizerMode
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> cache = ot.CachingOptimizer()
+    >>> x = cache.add_variable()
+    >>> c = cache.add_constraint(2.0 * x, ot.GreaterThan(3.0))
+    >>> cache.set(ot.ObjectiveFunction(), 1.0 * x)
+    >>> cache.state.name
+    'NO_OPTIMIZER'
+    >>> cache.reset_optimizer(ot.solvers.HiGHS())
+    >>> cache.optimize()
+    >>> cache.state.name, cache.get(ot.VariablePrimal(), x)
+    ('ATTACHED_OPTIMIZER', 1.5)
     """
 
     def __init__(
@@ -151,33 +173,50 @@ class CachingOptimizer(AbstractModel):
     def add_variable(self) -> VariableIndex:
         """Add one free variable."""
         x = self.store.add_variable()
-        if self.mode is CachingOptimizerMode.MANUAL:
+        if self.mode is _MANUAL:
             self._extend_at_once([x])
         return x
 
     def add_variables(self, count: int) -> VectorOfVariables:
         """Add free variables."""
         v = self.store.add_variables(count)
-        if self.mode is CachingOptimizerMode.MANUAL:
+        if self.mode is _MANUAL:
             self._extend_at_once(v)
         return v
 
     def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:
         """Add ``function in set``."""
         kind = (type(function), type(set))
-        if not self._candidates.has_taken(kind):
+        if kind not in self._candidates.known:
             check_fit(function, set)
             self._candidates.require(kind)
         index = self.store.add_constraint(function, set)
-        if self.mode is CachingOptimizerMode.MANUAL:
+        if self.mode is _MANUAL:
             self._extend_at_once([index])
         return index
+
+    def add_constrained_variable(self, set: ScalarSet) -> tuple[VariableIndex, ConstraintIndex]:
+        """Add a variable in a set."""
+        kind = (VariableIndex, type(set))
+        if kind not in self._candidates.known:
+            self._candidates.require(kind)
+        made = self.store.add_constrained_variable(set)
+        if self.mode is _MANUAL:
+            self._extend_at_once(list(made))
+        return made
+
+    def add_variable_in(self, set_type: type[ScalarSet], numbers: tuple[float, ...]) -> VariableIndex:
+        """Add a variable in the set with these numbers: `add_constrained_variable` without making the set."""
+        kind = (VariableIndex, set_type)
+        if kind in self._candidates.known and self.mode is not _MANUAL:
+            return VariableIndex(self.store.add_variable_in(kind, numbers))
+        return self.add_constrained_variable(set_type(*numbers))[0]
 
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
         """Add many constraints of one kind."""
         self._candidates.require(block.kind)
         indices = self.store.add_block(block)
-        if self.mode is CachingOptimizerMode.MANUAL:
+        if self.mode is _MANUAL:
             self._extend_at_once(indices)
         return indices
 
@@ -206,7 +245,7 @@ class CachingOptimizer(AbstractModel):
                 mirror.extend()
             change(optimizer, mirror)
         except NotAllowed:
-            if self.mode is CachingOptimizerMode.MANUAL:
+            if self.mode is _MANUAL:
                 raise
             self._detach()
         except BaseException:
@@ -252,17 +291,17 @@ class CachingOptimizer(AbstractModel):
             self._touched()
         elif isinstance(attribute, attr.ObjectiveFunction):
             self._candidates.require_objective(type(pairs[0][1]))
-        if isinstance(attribute, (*_DATA, *_STARTS)):
+        if isinstance(attribute, (*DATA, *STARTS)):
 
             def pass_on(optimizer: AbstractModel, mirror: Mirror) -> None:
-                if isinstance(attribute, _STARTS) and not optimizer.supports(attribute):
+                if isinstance(attribute, STARTS) and not optimizer.supports(attribute):
                     return
                 for index, value in pairs:
                     mapped = mirror.index_map(value) if isinstance(value, Function) else value
                     optimizer.set(attribute, *([] if index is None else [mirror.index_map(index)]), mapped)
 
             self._pass_on(pass_on)
-            if isinstance(attribute, _DATA):
+            if isinstance(attribute, DATA):
                 self._touched()
         self.store.apply_setting(attribute, pairs)
 
@@ -322,7 +361,7 @@ class CachingOptimizer(AbstractModel):
         return self._residuals
 
     def _without_result(self, attribute: attr.Attribute) -> Any:
-        plain = _WITHOUT_RESULT.get(type(attribute))
+        plain = WITHOUT_RESULT.get(type(attribute))
         if plain is not None:
             return plain
         why = "there is no optimizer"
@@ -345,9 +384,7 @@ class CachingOptimizer(AbstractModel):
         if self.is_solved:
             return
         if not self._candidates:
-            raise NotOptimized(
-                "There is no optimizer; give a solver to the model, e.g. ot.Model(ot.solvers.HiGHS)."
-            )
+            raise NotOptimized("There is no optimizer; give a solver to the model, e.g. ot.Model(ot.solvers.HiGHS).")
         able = self._candidates.able(self.store.kinds())
         for optimizer, following in zip(able, [*able[1:], None], strict=True):
             if optimizer is not self.optimizer:
@@ -374,32 +411,17 @@ class CachingOptimizer(AbstractModel):
                 raise
             return str(error)
         self._asked = True
-        self._solved = self.optimizer.get(attr.TerminationStatus()) in _CONCLUSIVE
+        self._solved = self.optimizer.get(attr.TerminationStatus()) in CONCLUSIVE
+        if last:  # the check of an OPTIMAL waits until someone asks
+            return None
         status: attr.TerminationStatusCode = self.get(attr.TerminationStatus())
-        return None if last or status in _CONCLUSIVE else status.name
+        return None if status in CONCLUSIVE else status.name
 
     def _attach_by_itself(self) -> None:
-        if self.mode is CachingOptimizerMode.MANUAL:
+        if self.mode is _MANUAL:
             raise NotOptimized("The optimizer is empty, and the mode is manual: call attach_optimizer() first.")
         self.attach_optimizer()
 
     def copy_to(self, destination: AbstractModel) -> IndexMap:
         """Build the model in another one."""
         return self.store.copy_to(destination)
-
-
-_CONCLUSIVE = (
-    attr.TerminationStatusCode.OPTIMAL,
-    attr.TerminationStatusCode.LOCALLY_SOLVED,
-    attr.TerminationStatusCode.INFEASIBLE,
-    attr.TerminationStatusCode.DUAL_INFEASIBLE,
-    attr.TerminationStatusCode.INFEASIBLE_OR_UNBOUNDED,
-)
-_STARTS = (attr.VariablePrimalStart, attr.ConstraintPrimalStart, attr.ConstraintDualStart)
-_DATA = (attr.ObjectiveFunction, attr.ObjectiveSense, attr.ConstraintFunction, attr.ConstraintSet)
-_WITHOUT_RESULT: dict[type[attr.Attribute], Any] = {
-    attr.TerminationStatus: attr.TerminationStatusCode.OPTIMIZE_NOT_CALLED,
-    attr.PrimalStatus: attr.ResultStatusCode.NO_SOLUTION,
-    attr.DualStatus: attr.ResultStatusCode.NO_SOLUTION,
-    attr.RawStatusString: "optimize not called",
-}

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
-__all__ = ["CachingOptimizerMode", "CachingOptimizerState", "SolverFallbackWarning"]
+from . import attributes as attr
+
+__all__ = [
+    "CONCLUSIVE",
+    "DATA",
+    "STARTS",
+    "WITHOUT_RESULT",
+    "CachingOptimizerMode",
+    "CachingOptimizerState",
+    "SolverFallbackWarning",
+]
 
 
 class SolverFallbackWarning(UserWarning):
@@ -24,3 +35,22 @@ class CachingOptimizerMode(enum.Enum):
 
     AUTOMATIC = "the optimizer is emptied, and filled anew at the next optimize"
     MANUAL = "the refusal is raised, and attach_optimizer is the user's to call"
+
+
+CONCLUSIVE = (
+    attr.TerminationStatusCode.OPTIMAL,
+    attr.TerminationStatusCode.LOCALLY_SOLVED,
+    attr.TerminationStatusCode.INFEASIBLE,
+    attr.TerminationStatusCode.DUAL_INFEASIBLE,
+    attr.TerminationStatusCode.INFEASIBLE_OR_UNBOUNDED,
+)
+"""Answers that solving the same model again would not change."""
+
+STARTS = (attr.VariablePrimalStart, attr.ConstraintPrimalStart, attr.ConstraintDualStart)
+DATA = (attr.ObjectiveFunction, attr.ObjectiveSense, attr.ConstraintFunction, attr.ConstraintSet)
+WITHOUT_RESULT: dict[type[attr.Attribute], Any] = {
+    attr.TerminationStatus: attr.TerminationStatusCode.OPTIMIZE_NOT_CALLED,
+    attr.PrimalStatus: attr.ResultStatusCode.NO_SOLUTION,
+    attr.DualStatus: attr.ResultStatusCode.NO_SOLUTION,
+    attr.RawStatusString: "optimize not called",
+}

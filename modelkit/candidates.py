@@ -33,7 +33,7 @@ class Candidates:
 
     def __init__(self, optimizers: Iterable[AbstractModel] = ()) -> None:
         self._optimizers = tuple(optimizers)
-        self._supported: set[Kind] = set()
+        self.known: set[Kind] = set()  # kinds that one of them takes
 
     def __iter__(self) -> Iterator[AbstractModel]:
         return iter(self._optimizers)
@@ -41,17 +41,13 @@ class Candidates:
     def __len__(self) -> int:
         return len(self._optimizers)
 
-    def has_taken(self, kind: Kind) -> bool:
-        """Whether `takes` said yes before."""
-        return kind in self._supported
-
     def takes(self, kind: Kind) -> bool:
         """Whether one of them takes the kind of constraint."""
-        if kind in self._supported:
+        if kind in self.known:
             return True
         if self._optimizers and not any(o.supports_constraint(*kind) for o in self):
             return False
-        self._supported.add(kind)
+        self.known.add(kind)
         return True
 
     def require(self, kind: Kind) -> None:

@@ -64,9 +64,7 @@ def _check_change(store: Any, change: Modification, function_type: type[Function
     elif isinstance(change, VectorConstantChange):
         values = change.new_constant
         if np.shape(values) != (rows,):
-            raise DimensionMismatch(
-                f"The constraint has {rows} rows; got constants of shape {np.shape(values)}."
-            )
+            raise DimensionMismatch(f"The constraint has {rows} rows; got constants of shape {np.shape(values)}.")
     elif isinstance(change, MultirowChange):
         store.check_index(change.variable)
         for row, _ in change.new_coefficients:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,10 @@ def check_rows(rows: Rows) -> None:
 
 def check_numbers(set_type: type[Set], numbers: FloatArray) -> None:
     """Refuse bounds that are NaN, infinite on the wrong side, or contradictory."""
-    if numbers.size == 0:
-        return
+    if numbers.size <= 2:  # one scalar set, mostly a good one
+        row = numbers.ravel().tolist()
+        if not row or (isfinite(sum(row)) and row[0] <= row[-1]):
+            return
     name = set_type.__name__
 
     def refuse(bad: Any, words: str) -> None:

@@ -12,8 +12,12 @@ from .functions import VectorOfVariables
 from .indices import ConstraintIndex, IndexMap, Kind
 from .protocol import AbstractModel
 from .rows import IntArray
+from .sets import SOS1, SOS2, Indicator
 
 __all__ = ["Mirror", "copy_words"]
+
+_LAST = (SOS1, SOS2, Indicator)
+"""Rewritten with the bounds of variables, which are carried over before."""
 
 
 @final
@@ -46,7 +50,7 @@ class Mirror:
     def holds(self, index: Any) -> bool:
         """Whether the copy has the variable or constraint already."""
         if isinstance(index, ConstraintIndex):
-            return self.source.number(index) < self._constraints.get(index.kind, 0)
+            return bool(self.source.number(index) < self._constraints.get(index.kind, 0))
         return bool(index.value - self.source.base < self._variables)
 
     @property
@@ -73,7 +77,7 @@ class Mirror:
             self.index_map.add_constraints(index.kind, np.array([index.value]), np.array([copy.value]))
         self._variables = source.variable_count
         done = {(index.kind, source.number(index)) for index, _ in constrained}
-        for kind in source.kinds():
+        for kind in sorted(source.kinds(), key=lambda kind: kind[1] in _LAST):
             self._extend_kind(kind, {number for k, number in done if k == kind})
 
     def _extend_kind(self, kind: Kind, done: set[int]) -> None:

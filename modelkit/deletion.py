@@ -92,7 +92,7 @@ def _delete_variables(store: Store, gone: set[int], vectors: list[Loss]) -> None
             _delete_constraint(store, index)
         else:
             block.shrink(number, lost)
-    for index in store.plain_constraints.on(gone):
+    for index in store.plain_constraints.on(gone, store.base):
         _delete_constraint(store, index)
     ids = np.array(sorted(gone), np.int64)
     store.remove_from_functions(ids)

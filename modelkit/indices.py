@@ -104,6 +104,16 @@ class IndexMap:
 
     Both models count variables, and constraints of each kind, from 0 up, so the map is an array for the
     variables and one for each kind, growing as the copy does.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model, copy = ot.Store(), ot.Store()
+    >>> v = model.add_variables(2)
+    >>> model.delete(v[0])
+    >>> index_map = model.copy_to(copy)
+    >>> v[1], index_map(v[1]), index_map(2.0 * v[1] + 1.0)
+    (x[1], x[0], 2 x[0] + 1)
     """
 
     def __init__(self, base: int) -> None:

@@ -35,7 +35,7 @@ class Layer(AbstractModel):
         """Add free variables."""
         return self.inner.add_variables(count)
 
-    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:  # noqa: A002
+    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:
         """Add ``function in set``."""
         return self.inner.add_constraint(function, set)
 
@@ -43,11 +43,11 @@ class Layer(AbstractModel):
         """Add many constraints of one kind."""
         return self.inner.add_block(block)
 
-    def add_constrained_variable(self, set: ScalarSet) -> tuple[VariableIndex, ConstraintIndex]:  # noqa: A002
+    def add_constrained_variable(self, set: ScalarSet) -> tuple[VariableIndex, ConstraintIndex]:
         """Add a variable in a set."""
         return self.inner.add_constrained_variable(set)
 
-    def add_constrained_variables(self, set: VectorSet) -> tuple[VectorOfVariables, ConstraintIndex]:  # noqa: A002
+    def add_constrained_variables(self, set: VectorSet) -> tuple[VectorOfVariables, ConstraintIndex]:
         """Add as many variables as the set has rows, in the set."""
         return self.inner.add_constrained_variables(set)
 

@@ -34,7 +34,8 @@ class Curvature:
 
     def values(self, x: FloatArray) -> FloatArray:
         """The quadratic parts at x, (m,)."""
-        return np.bincount(self.row, self.coef * x[self.first] * x[self.second], self.shape[0])
+        terms = self.coef * x[self.first] * x[self.second]
+        return np.bincount(self.row, terms, self.shape[0]).astype(np.float64, copy=False)
 
     def jacobian(self, x: FloatArray) -> sp.csr_array:
         """Their derivatives at x, (m, n)."""
@@ -113,7 +114,8 @@ class MatrixForm:
 
     def columns(self, ids: IntArray) -> IntArray:
         """Columns of variables."""
-        return self._column[ids - self._store.base]
+        columns: IntArray = self._column[ids - self._store.base]
+        return columns
 
     def read_objective(self) -> None:
         """Read sense and objective (again) from the store."""
@@ -157,7 +159,7 @@ class MatrixForm:
 
 def objective_matrices(rows: Rows, column: Any, n: int) -> tuple[sp.csc_array, FloatArray, float]:
     """(P, q, r) of the first row, with ``½ xᵀPx + qᵀx + r``."""
-    q = np.bincount(column(rows.var), rows.coef, n) if len(rows.var) else np.zeros(n)
+    q: FloatArray = np.bincount(column(rows.var), rows.coef, n).astype(np.float64, copy=False)
     if not len(rows.qcoef):
         return sp.csc_array((n, n)), q, float(rows.constant[0])
     i, j = column(rows.qvar1), column(rows.qvar2)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,10 +23,13 @@ from .numeric import real_array, real_number
 from .protocol import AbstractModel, block_of
 from .remaking import recipe, remade_model
 from .rows import FloatArray
-from .sets import EqualTo, GreaterThan, Integer, Interval, LessThan, Parameter, Set, ZeroOne
+from .sets import EqualTo, GreaterThan, Integer, Interval, LessThan, Parameter, ScalarSet, Set, ZeroOne
 from .store import Store
 
 __all__ = ["Model"]
+
+_PLAIN = (float, int)
+_INF = math.inf
 
 
 class Model(Layer):
@@ -63,11 +67,17 @@ class Model(Layer):
                 )
         made = [maker() for maker in makers]
         if len(made) == 1 and isinstance(made[0], Layer):
-            super().__init__(made[0])
+            self.stand_before(made[0])
         elif any(isinstance(one, Layer) for one in made):
             raise InvalidData("Give the list to diff_optimizer: ot.Model(ot.diff_optimizer([solver, ...])).")
         else:
-            super().__init__(CachingOptimizer(*(type(self).front(solver) for solver in made)))
+            self.stand_before(CachingOptimizer(*(type(self).front(solver) for solver in made)))
+
+    def stand_before(self, inner: Any) -> None:
+        """Take a cache, or a layer that has one, as the model behind."""
+        super().__init__(inner)
+        # additions go to the cache at once: a layer between notices them when it is asked something
+        self._cache: CachingOptimizer = inner if isinstance(inner, CachingOptimizer) else inner.cache
 
     def __reduce__(self) -> Any:
         """Pickle and deepcopy keep the model, its options and its indices, and drop results and solver handles."""
@@ -87,9 +97,7 @@ class Model(Layer):
     @property
     def cache(self) -> CachingOptimizer:
         """The cache that keeps the model and holds the solver."""
-        inner: Any = self.inner
-        cache: CachingOptimizer = inner if isinstance(inner, CachingOptimizer) else inner.cache
-        return cache
+        return self._cache
 
     # ------------------------------------------------------------------ variables and parameters
     def add_variable(
@@ -111,13 +119,20 @@ class Model(Layer):
         start : where a solver may start
         integer, binary : whether it is in `Integer` or `ZeroOne`
         """
-        bound = _bound(lower, upper)
+        if start is None and not (name or integer or binary):  # the hot path
+            if lower is None and upper is None:
+                return self._cache.add_variable()
+            low, high = cast(float, lower), cast(float, upper)
+            if type(low) in _PLAIN and type(high) in _PLAIN and -_INF < low < high < _INF:
+                return self._cache.add_variable_in(Interval, (float(low), float(high)))
+        bound = [] if lower is None and upper is None else _bound(lower, upper)
         if integer and binary:
             raise InvalidData("A binary variable is a whole number already; give one of integer and binary.")
         if start is not None and not np.isfinite(real_number(start, "A start")):
             raise InvalidData(f"A start must be finite, got {start!r}.")
         _check_name(name)
-        sets: list[Set] = [*bound, *([Integer()] if integer else []), *([ZeroOne()] if binary else [])]
+        sets: list[Set] = [kind(*numbers) for kind, numbers in bound]
+        sets += [*([Integer()] if integer else []), *([ZeroOne()] if binary else [])]
         for one in sets:
             self.cache.require(VariableIndex, type(one))
         x = self.inner.add_variable()
@@ -144,6 +159,16 @@ class Model(Layer):
         count : int
         name : str
             Of the vector; variable k is called ``name[k]``.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model()
+        >>> v = model.add_variables(2, "v", lower=0.0, upper=[1.0, 2.0])
+        >>> print(model)
+        feasibility 0
+          v[0] in Interval(0.0, 1.0)
+          v[1] in Interval(0.0, 2.0)
         """
         if not hasattr(count, "__index__") or count < 0:
             raise InvalidData(f"add_variables takes a whole number of variables, got {count!r}.")
@@ -189,9 +214,7 @@ class Model(Layer):
         """
         array = real_array(values, "A parameter")
         if array.ndim != 1:
-            raise DimensionMismatch(
-                f"add_parameters takes a vector of values, got an array of shape {array.shape}."
-            )
+            raise DimensionMismatch(f"add_parameters takes a vector of values, got an array of shape {array.shape}.")
         for value in array.tolist():
             _checked_parameter(value)
         _check_name(name)
@@ -205,10 +228,20 @@ class Model(Layer):
         return v
 
     def set_parameter_value(self, p: VariableIndex | VectorOfVariables, value: Any) -> None:
-        """Give a parameter, or a vector of them, other values."""
-        one = isinstance(p, VariableIndex)
-        values = _spread(value, 1 if one else len(p), "value")  # type: ignore[arg-type]
-        indices = [self._parameter(x) for x in ([p] if one else p)]  # type: ignore[union-attr]
+        """Give a parameter, or a vector of them, other values.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model()
+        >>> p = model.add_parameter(2.0)
+        >>> model.set_parameter_value(p, 3.0)
+        >>> model.parameter_value(p)
+        3.0
+        """
+        parameters = [p] if isinstance(p, VariableIndex) else list(p)
+        values = _spread(value, len(parameters), "value")
+        indices = [self._parameter(one) for one in parameters]
         self.set(attr.ConstraintSet(), indices, [_checked_parameter(new) for new in values.tolist()])
 
     def parameter_value(self, p: VariableIndex | VectorOfVariables) -> Any:
@@ -229,7 +262,7 @@ class Model(Layer):
         return index
 
     # ------------------------------------------------------------------ constraints and objective
-    def add_constraint(self, function: Any, set: Set | None = None, name: str = "") -> ConstraintIndex:  # noqa: A002
+    def add_constraint(self, function: Any, set: Set | None = None, name: str = "") -> ConstraintIndex:
         """Add a constraint.
 
         Parameters
@@ -249,12 +282,14 @@ class Model(Layer):
         given with its set is kept as written, constant included. Comparisons of vectors are differences in
         `Nonnegatives`, `Nonpositives` or `Zeros`.
         """
+        if type(function) is Comparison and set is None and not name:  # the hot path
+            return self._cache.add_constraint(function.function, function.set)
         if name:
             _check_name(name)
         if type(function) is Comparison:
             if set is not None:
                 raise InvalidData(f"{function!r} is a constraint already; leave out the set {set!r}.")
-            index = self.inner.add_constraint(function.function, function.set)
+            index = self._cache.add_constraint(function.function, function.set)
         elif set is None:
             raise InvalidData(
                 f"add_constraint takes a comparison (2 * x <= 3) or a function and a set, got {function!r} alone. "
@@ -276,8 +311,8 @@ class Model(Layer):
         self._set_objective(attr.ObjectiveSenseCode.MAX_SENSE, function)
 
     def _set_objective(self, sense: attr.ObjectiveSenseCode, function: Any) -> None:
-        if isinstance(function, (int, float, np.number)):
-            function = ScalarAffineFunction((), (), function)
+        if isinstance(function, (int, float, np.integer, np.floating)):
+            function = ScalarAffineFunction((), (), float(function))
         if not isinstance(function, ScalarFunction):
             raise InvalidData(f"An objective is a scalar function of the variables or a number, got {function!r}.")
         self.set(attr.ObjectiveFunction(), function)
@@ -294,7 +329,7 @@ class Model(Layer):
         if isinstance(what, (VariableIndex, VectorOfVariables)):
             return self.get(attr.VariablePrimal(), what)
         if isinstance(what, Function):
-            self.store.check_ids(what.rows.variables())
+            self.store.check_variables(what.rows)
             is_ray = self.get(attr.PrimalStatus()) is attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
             values = what.rows.evaluate(
                 lambda ids: self.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)), constants=not is_ray
@@ -351,6 +386,14 @@ class Model(Layer):
         ------
         InvalidIndex
             If no variable has the name, or several have.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model()
+        >>> x = model.add_variable("x")
+        >>> model.variable_by_name("x") == x
+        True
         """
         found: VariableIndex = self.store.by_name(attr.VariableName(), name)
         return found
@@ -410,19 +453,17 @@ class Model(Layer):
 _SHOWN = 20
 
 
-def _bound(lower: float | None, upper: float | None) -> list[Set]:
-    """The sets of one variable between bounds, of which either may be missing or infinite."""
-    low = -np.inf if lower is None else real_number(lower, "lower")
-    high = np.inf if upper is None else real_number(upper, "upper")
-    chosen: Set = Interval(low, high)
-    check_numbers(Interval, chosen.numbers)
+def _bound(lower: float | None, upper: float | None) -> list[tuple[type[ScalarSet], tuple[float, ...]]]:
+    """The sets (type and numbers) of one variable between bounds, of which either may be missing or infinite."""
+    low = -math.inf if lower is None else real_number(lower, "lower")
+    high = math.inf if upper is None else real_number(upper, "upper")
+    if not -math.inf < low < high < math.inf:
+        check_numbers(Interval, np.array([[low, high]]))
     if low == high:
-        chosen = EqualTo(low)
-    elif high == np.inf:
-        chosen = GreaterThan(low)
-    elif low == -np.inf:
-        chosen = LessThan(high)
-    return [] if high - low == np.inf and np.isinf([low, high]).all() else [chosen]
+        return [(EqualTo, (low,))]
+    if high == math.inf:
+        return [] if low == -math.inf else [(GreaterThan, (low,))]
+    return [(LessThan, (high,))] if low == -math.inf else [(Interval, (low, high))]
 
 
 def _bounds(lower: FloatArray | None, upper: FloatArray | None, count: int) -> SetBlock:
@@ -439,9 +480,7 @@ def _bounds(lower: FloatArray | None, upper: FloatArray | None, count: int) -> S
 def _spread(value: ArrayLike, count: int, what: str) -> FloatArray:
     array = real_array(value, what)
     if array.ndim > 1 or (array.ndim == 1 and len(array) != count):
-        raise DimensionMismatch(
-            f"{what} of {count} variables is a number or {count} numbers, got shape {array.shape}."
-        )
+        raise DimensionMismatch(f"{what} of {count} variables is a number or {count} numbers, got shape {array.shape}.")
     return np.broadcast_to(array, (count,)).copy()
 
 

@@ -47,7 +47,19 @@ class VectorConstantChange(Modification):
 @final
 @dataclass(frozen=True, slots=True)
 class ScalarCoefficientChange(Modification):
-    """The coefficient of a variable in a scalar function becomes `new_coefficient`."""
+    """The coefficient of a variable in a scalar function becomes `new_coefficient`.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model()
+    >>> x = model.add_variable("x")
+    >>> c = model.add_constraint(2 * x <= 3)
+    >>> model.modify(c, ot.ScalarCoefficientChange(x, 5.0))
+    >>> print(model)
+    feasibility 0
+      5 x in LessThan(3.0)
+    """
 
     variable: VariableIndex
     new_coefficient: float
@@ -56,7 +68,19 @@ class ScalarCoefficientChange(Modification):
 @final
 @dataclass(frozen=True, slots=True)
 class MultirowChange(Modification):
-    """The coefficients of a variable in rows of a vector function: pairs (row, new coefficient)."""
+    """The coefficients of a variable in rows of a vector function: pairs (row, new coefficient).
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model()
+    >>> v = model.add_variables(2)
+    >>> c = model.add_constraint(1.0 * v, ot.Zeros(2))
+    >>> model.modify(c, ot.MultirowChange(v[0], [(0, 2.0), (1, 3.0)]))
+    >>> model.get(ot.ConstraintFunction(), c)
+    [2 x[0],
+     x[1] + 3 x[0]]
+    """
 
     variable: VariableIndex
     new_coefficients: Sequence[tuple[int, float]]

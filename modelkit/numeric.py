@@ -22,8 +22,8 @@ def real_number(value: Any, what: str) -> float:
     >>> real_number(np.int32(3), "An upper bound")
     3.0
     """
-    if type(value) is float:
-        return value
+    if type(value) is float or type(value) is int:
+        return float(value)
     array = real_array(value, what)
     if array.ndim:
         raise DimensionMismatch(f"{what} is one number, got an array of shape {array.shape}.")

@@ -37,7 +37,7 @@ class AbstractModel(ABC):
         """Add one free variable."""
         return self.add_variables(1)[0]
 
-    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:  # noqa: A002  the field's word
+    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:
         """Add ``function in set``."""
         return self.add_block(block_of([function], [set]))[0]
 
@@ -55,12 +55,12 @@ class AbstractModel(ABC):
         """
         return self.add_block(block_of(functions, sets))
 
-    def add_constrained_variable(self, set: ScalarSet) -> tuple[VariableIndex, ConstraintIndex]:  # noqa: A002
+    def add_constrained_variable(self, set: ScalarSet) -> tuple[VariableIndex, ConstraintIndex]:
         """Add a variable in a set."""
         x = self.add_variable()
         return x, self.add_constraint(x, set)
 
-    def add_constrained_variables(self, set: VectorSet) -> tuple[VectorOfVariables, ConstraintIndex]:  # noqa: A002
+    def add_constrained_variables(self, set: VectorSet) -> tuple[VectorOfVariables, ConstraintIndex]:
         """Add as many variables as the set has rows, in the set."""
         v = self.add_variables(set.dimension)
         return v, self.add_constraint(v, set)
@@ -159,11 +159,11 @@ def _dealt_out(function: Function, sets: Any) -> ConstraintBlock:
         raise DimensionMismatch(f"The sets have {int(block.dims.sum())} rows together, the function has {m}.")
     kind: type[Function] = type(function)
     if not block.type.is_vector:
-        kind = {0: VariableIndex, 1: ScalarAffineFunction, 2: ScalarQuadraticFunction}[function.degree]
+        kind = (VariableIndex, ScalarAffineFunction, ScalarQuadraticFunction)[function.degree]
     return ConstraintBlock(kind, function.rows, block)
 
 
-def check_fit(function: Any, set: Any) -> None:  # noqa: A002
+def check_fit(function: Any, set: Any) -> None:
     """Raise unless the function may stand in the set."""
     if not isinstance(function, Function):
         raise InvalidData(

@@ -6,11 +6,11 @@ front of a new solver of the same make, and has to be solved again. Its indices 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .attributes import RawOptimizerAttribute
 from .caching import CachingOptimizer, CachingOptimizerMode
-from .layer import Layer
 from .protocol import AbstractModel
 from .store import Store
 
@@ -43,7 +43,7 @@ def remade(made: Recipe) -> Any:
 
 
 def remade_model(
-    model_type: Any, layer: type[Layer] | None, made: list[Recipe], mode: CachingOptimizerMode, store: Store
+    model_type: Any, layer: Callable[..., Any] | None, made: list[Recipe], mode: CachingOptimizerMode, store: Store
 ) -> Any:
     """A `Model` that holds what `store` holds, in front of new optimizers; see `Model.__reduce__`."""
     model = model_type.__new__(model_type)
@@ -52,9 +52,9 @@ def remade_model(
         inner: Any = CachingOptimizer(*fresh, mode=mode)
         cache = inner
     else:
-        inner = layer([one.inner for one in fresh])  # type: ignore[arg-type]  a layer makes its own bridges
+        inner = layer([one.inner for one in fresh])  # a layer makes its own bridges
         cache = inner.cache
         cache.mode = mode
-    Layer.__init__(model, inner)
+    model.stand_before(inner)
     cache.store.__setstate__(store.__dict__)
     return model

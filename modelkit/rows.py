@@ -31,7 +31,8 @@ def segments(starts: IntArray, counts: IntArray) -> IntArray:
     if total == 0:
         return _NO_INDEX
     ends = np.cumsum(counts)
-    return np.arange(total) + np.repeat(starts - (ends - counts), counts)
+    positions: IntArray = np.arange(total) + np.repeat(starts - (ends - counts), counts)
+    return positions
 
 
 @final
@@ -96,9 +97,7 @@ class Rows:
 
     def is_finite(self) -> bool:
         """Whether every coefficient and constant is a finite number."""
-        return bool(
-            np.isfinite(self.coef).all() and np.isfinite(self.constant).all() and np.isfinite(self.qcoef).all()
-        )
+        return bool(np.isfinite(self.coef).all() and np.isfinite(self.constant).all() and np.isfinite(self.qcoef).all())
 
     def variables(self) -> IntArray:
         """The identifiers that occur, each once, sorted."""
@@ -126,9 +125,7 @@ class Rows:
 
     def with_constants(self, constants: FloatArray) -> Rows:
         """The same terms with other constants."""
-        return Rows(
-            constants, self.row, self.var, self.coef, self.qrow, self.qvar1, self.qvar2, self.qcoef
-        )
+        return Rows(constants, self.row, self.var, self.coef, self.qrow, self.qvar1, self.qvar2, self.qcoef)
 
     def scaled(self, factors: FloatArray) -> Rows:
         """Each row times its own factor (shape (m,))."""
@@ -225,7 +222,7 @@ class Rows:
         Rows
             ``copies * p`` rows.
         """
-        p, q = A.shape
+        q = A.shape[1]
         constant = (A @ self.constant.reshape(copies, q).T).T.ravel()
         Ac = A.tocsc()
         row, (var,), coef = _expand(Ac, self.row, (self.var,), self.coef)
@@ -355,9 +352,7 @@ def _expand(
     return copy[term] * p + A.indices[at], tuple(v[term] for v in names), A.data[at] * coef[term]
 
 
-def _into(
-    T: sp.csr_array, row: IntArray, column: IntArray, coef: FloatArray
-) -> tuple[IntArray, IntArray, FloatArray]:
+def _into(T: sp.csr_array, row: IntArray, column: IntArray, coef: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
     """Terms of ``F T``: each term spreads over its row of T."""
     counts = np.diff(T.indptr).astype(np.int64)[column]
     at = segments(T.indptr[column].astype(np.int64), counts)

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from .store import Store
 
 __all__ = [
+    "apply",
     "by_name",
     "check_target",
+    "checked_pairs",
     "checked_value",
     "each",
     "get",
@@ -77,6 +79,19 @@ def each(store: Store, attribute: attr.Attribute, indices: Any, value: Any) -> l
 
 
 # ---------------------------------------------------------------------- checking
+def checked_pairs(store: Store, attribute: attr.Attribute, *index_and_value: Any) -> list[tuple[Any, Any]]:
+    """The pairs (index, value) of setting one or many, each checked; the index is None for the model."""
+    *at, value = index_and_value
+    if not at:
+        pairs: list[tuple[Any, Any]] = [(None, value)]
+    elif isinstance(at[0], (VariableIndex, ConstraintIndex)):
+        pairs = [(at[0], value)]
+    else:
+        store.check_index(at[0])
+        pairs = list(each(store, attribute, at[0], value))
+    return [(one, checked_value(store, attribute, one, new)) for one, new in pairs]
+
+
 def checked_value(store: Store, attribute: attr.Attribute, index: Any, value: Any) -> Any:
     """The value as it is kept; raises unless it may be set."""
     if not attribute.settable:
@@ -92,7 +107,7 @@ def _objective(store: Store, attribute: attr.Attribute, index: Any, function: An
     if not isinstance(function, ScalarFunction):
         raise InvalidData(f"An objective is a scalar function of variables, got {function!r}.")
     rows = function.rows
-    store.check_ids(rows.variables())
+    store.check_variables(rows)
     check_rows(rows)
     return function
 
@@ -112,11 +127,9 @@ def _function(store: Store, attribute: attr.Attribute, index: ConstraintIndex, f
             "another kind of constraint. Delete it and add the new one."
         )
     if index.kind[0] is VariableIndex:
-        raise UnsupportedModification(
-            "The variable of a bound cannot be exchanged; delete the bound, add another."
-        )
+        raise UnsupportedModification("The variable of a bound cannot be exchanged; delete the bound, add another.")
     rows = function.rows
-    store.check_ids(rows.variables())
+    store.check_variables(rows)
     check_rows(rows)
     return function
 
@@ -174,6 +187,17 @@ _CHECKS: dict[type[attr.Attribute], Callable[[Store, Any, Any, Any], Any]] = {
 
 
 # ---------------------------------------------------------------------- setting what was checked
+def apply(store: Store, attribute: attr.Attribute, pairs: list[tuple[Any, Any]]) -> None:
+    """Set checked pairs."""
+    for index, value in pairs:
+        if index is None:
+            set_model_value(store, attribute, value)
+        else:
+            set_value(store, attribute, index, value)
+    if isinstance(attribute, (attr.VariableName, attr.ConstraintName)):
+        store.forget_names()
+
+
 def set_model_value(store: Store, attribute: attr.Attribute, value: Any) -> None:
     """Set an attribute of the model or the optimizer."""
     if isinstance(attribute, attr.ObjectiveFunction):

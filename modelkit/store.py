@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,13 @@ from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVa
 from .indices import ConstraintIndex, ConstraintIndices, Index, IndexMap, Kind
 from .modifications import Modification
 from .protocol import AbstractModel, check_fit
-from .rows import FloatArray, IntArray
-from .sets import Set
+from .rows import FloatArray, IntArray, Rows
+from .sets import ScalarSet, Set
 
 __all__ = ["Store"]
 
 _serial = itertools.count(1)
+_FEW = 32  # up to so many, a loop beats arrays
 _FEASIBILITY = attr.ObjectiveSenseCode.FEASIBILITY_SENSE
 
 
@@ -68,7 +69,7 @@ class Store(AbstractModel):
 
     def is_empty(self) -> bool:
         """Whether there is nothing in it."""
-        return not self._count and not self._blocks and self._objective is None
+        return not self._count and not self.kinds() and self._objective is None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Come back from a pickle, and see to it that stores made from now on have other identifiers."""
@@ -108,46 +109,82 @@ class Store(AbstractModel):
 
     def check_ids(self, ids: Any) -> None:
         """Raise `InvalidIndex` unless all identifiers are of variables of this store."""
-        if type(ids) is list and len(ids) < 32:
+        if type(ids) is list and len(ids) <= _FEW:
             base, end, dead = self.base, self.base + self._count, self._dead
             for i in ids:
                 if not base <= i < end or (dead and i - base in dead):
                     raise InvalidIndex(describe(i, self))
             return
-        numbers = np.asarray(ids, np.int64) - self.base
+        array = np.asarray(ids, np.int64)
+        if not array.size:
+            return
+        if not self._dead and array.min() >= self.base and array.max() < self.base + self._count:
+            return
+        numbers = array - self.base
         bad = (numbers < 0) | (numbers >= self._count)
         if self._dead:
             bad |= np.isin(numbers, list(self._dead))
         if bad.any():
             raise InvalidIndex(describe(int(np.asarray(ids)[bad][0]), self))
 
+    def check_variables(self, rows: Rows) -> None:
+        """Raise `InvalidIndex` unless all variables in the rows are of this store."""
+        for ids in (rows.var, rows.qvar1, rows.qvar2):
+            self.check_ids(ids)
+
     # ------------------------------------------------------------------ constraints
-    def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:  # noqa: A002
+    def add_constraint(self, function: Any, set: Any) -> ConstraintIndex:
         """Add ``function in set``."""
         kind = (type(function), type(set))
         block = self._blocks.get(kind)
-        if kind[0] is not ScalarAffineFunction or block is None or kind[1].is_vector:
+        if block is None or not block.by_hand:
             check_fit(function, set)
-            if kind[0] is not ScalarAffineFunction or kind[1].is_vector:
+            if kind[1].is_vector or kind[0].degree == 2:
                 return super().add_constraint(function, set)
+            block = self._block(kind)
         # the hot path: one row written by hand
-        assert isinstance(function, ScalarAffineFunction)
         ids, coefs = function.terms
-        self.check_ids(ids)
-        numbers = [getattr(set, name) for name in set.fields]
-        if not math.isfinite(sum(coefs) + function.constant):
+        if self._dead or len(ids) > _FEW:
+            self.check_ids(ids)
+        else:
+            base, end = self.base, self.base + self._count
+            for i in ids:
+                if not base <= i < end:
+                    raise InvalidIndex(describe(i, self))
+        numbers = set.row()
+        if not isfinite(sum(coefs, sum(numbers, function.constant))) or (numbers and numbers[0] > numbers[-1]):
             check_rows(function.rows)
-        if not math.isfinite(sum(numbers)):
-            check_numbers(type(set), set.numbers)
-        elif len(numbers) == 2 and numbers[0] > numbers[1]:
-            check_numbers(type(set), set.numbers)
-        number = (block or self._block(kind)).append_affine(ids, coefs, function.constant, numbers)
-        return ConstraintIndex(kind, self.base + number)
+            check_numbers(kind[1], set.numbers)
+        if kind[0] is VariableIndex:
+            self._plain.claim_one(kind, ids[0], block.total, self)
+            block.append_plain(ids[0], numbers)
+            return ConstraintIndex(kind, ids[0])
+        return ConstraintIndex(kind, self.base + block.append_affine(ids, coefs, function.constant, numbers))
+
+    def add_constrained_variable(self, set: ScalarSet) -> tuple[VariableIndex, ConstraintIndex]:
+        """Add a variable in a set."""
+        check_fit(VariableIndex(self.base), set)
+        value = self.add_variable_in((VariableIndex, type(set)), set.row())
+        return VariableIndex(value), ConstraintIndex((VariableIndex, type(set)), value)
+
+    def add_variable_in(self, kind: Kind, numbers: tuple[float, ...]) -> int:
+        """Add a variable in the scalar set with these numbers; returns its identifier (the hot path)."""
+        if numbers and (not isfinite(sum(numbers)) or numbers[0] > numbers[-1]):
+            check_numbers(kind[1], np.array([numbers]))
+        block = self._blocks.get(kind)
+        if block is None:
+            block = self._block(kind)
+        number = self._count
+        self._plain.claim_new(kind, number, block.total)
+        self._count = number + 1
+        value = self.base + number
+        block.append_plain(value, numbers)
+        return value
 
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
         """Add many constraints of one kind."""
         kind = block.kind
-        self.check_ids(block.rows.variables())
+        self.check_variables(block.rows)
         check_rows(block.rows)
         check_numbers(kind[1], block.sets.numbers)
         if kind[0] is not VariableIndex:
@@ -167,10 +204,8 @@ class Store(AbstractModel):
         """Number of a constraint within its kind; raises `InvalidIndex`."""
         block = self._blocks.get(index.kind)
         if block is not None:
-            if index.kind[0] is VariableIndex:
-                found = self._plain.number(index)
-            else:
-                found = index.value - self.base
+            plain = index.kind[0] is VariableIndex
+            found = self._plain.number(index, self.base) if plain else index.value - self.base
             if block.holds(found):
                 return found
         raise InvalidIndex(
@@ -183,7 +218,7 @@ class Store(AbstractModel):
         if block is None:
             return np.array([self.number(one) for one in indices], np.int64)
         if indices.kind[0] is VariableIndex:
-            numbers = self._plain.numbers(indices)
+            numbers = self._plain.numbers(indices, self.base)
         else:
             numbers = indices.values - self.base
         missing = block.missing(numbers)
@@ -307,27 +342,13 @@ class Store(AbstractModel):
         """Set an attribute that is data, of one index or of many at once."""
         self.apply_setting(attribute, self.check_setting(attribute, *index_and_value))
 
-    def apply_setting(self, attribute: attr.Attribute, pairs: list[tuple[Any, Any]]) -> None:
-        """Set what `check_setting` gave."""
-        for index, value in pairs:
-            if index is None:
-                settings.set_model_value(self, attribute, value)
-            else:
-                settings.set_value(self, attribute, index, value)
-        if isinstance(attribute, (attr.VariableName, attr.ConstraintName)):
-            self.forget_names()
-
     def check_setting(self, attribute: attr.Attribute, *index_and_value: Any) -> list[tuple[Any, Any]]:
         """The checked pairs (index, value) that `set` would set; raises unless all may be set."""
-        *at, value = index_and_value
-        if not at:
-            pairs: list[tuple[Any, Any]] = [(None, value)]
-        elif isinstance(at[0], (VariableIndex, ConstraintIndex)):
-            pairs = [(at[0], value)]
-        else:
-            self.check_index(at[0])
-            pairs = settings.each(self, attribute, at[0], value)
-        return [(one, settings.checked_value(self, attribute, one, new)) for one, new in pairs]
+        return settings.checked_pairs(self, attribute, *index_and_value)
+
+    def apply_setting(self, attribute: attr.Attribute, pairs: list[tuple[Any, Any]]) -> None:
+        """Set what `check_setting` gave."""
+        settings.apply(self, attribute, pairs)
 
     @property
     def sense(self) -> attr.ObjectiveSenseCode:
@@ -403,6 +424,4 @@ class Store(AbstractModel):
 
     def optimize(self) -> None:
         """Refused: a store holds a model, it does not solve it."""
-        raise NotOptimized(
-            "A store cannot solve its model; attach an optimizer, e.g. ot.Model(ot.solvers.HiGHS)."
-        )
+        raise NotOptimized("A store cannot solve its model; attach an optimizer, e.g. ot.Model(ot.solvers.HiGHS).")

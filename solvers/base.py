@@ -42,6 +42,7 @@ from .result import FINAL, STATUSES, Result
 
 __all__ = ["Change", "Option", "Solver", "load_library"]
 
+
 class Change:
     """What a modification touched."""
 

@@ -25,9 +25,10 @@ from ..modelkit.sets import (
     Set,
     Zeros,
 )
+from .accuracy import SOLVED, worst_residual
 from .base import Change, Option, load_library
 from .interrupts import run_noting_interrupts
-from .matrices import canonical, same_pattern, triangle_side, upper_triangle
+from .matrices import canonical, group_starts, row_scale, same_pattern, triangle_side, upper_triangle
 from .matrix_solver import MatrixSolver
 from .result import Result, ResultStatus, Status, constant_result
 
@@ -61,8 +62,6 @@ CONES: dict[type[Set], Callable[[Any, Any], list[Any]]] = {
     ExponentialCone: lambda clarabel, sets: [clarabel.ExponentialConeT()] * sets.count,
     PowerCone: lambda clarabel, sets: [clarabel.PowerConeT(shape[0]) for shape in sets.shapes or ()],
 }
-SOLVED = 1e-8
-"""Relative residuals and gap up to which a point is called optimal: Clarabel's own default."""
 DEFAULTS = {
     "presolve_enable": False,  # it forbids updates in place, and the bridges leave out infinite bounds
     "tol_gap_abs": 1e-10,  # higher than is asked: at a gap g a nearly degenerate x is off by its square root
@@ -130,7 +129,13 @@ class Clarabel(MatrixSolver):
             cones += CONES[kind[1]](library, part.sets)
         settings = self._settings(DEFAULTS | self.effective_options())
         self._P, self._A = upper_triangle(form.P), canonical(-form.F)
-        self._solver = library.DefaultSolver(self._P, form.q, self._A, form.g, cones, settings)
+        self._scale = row_scale(self._A, group_starts(form))
+        self._A = self._scaled(self._A)
+        self._solver = library.DefaultSolver(self._P, form.q, self._A, self._scale * form.g, cones, settings)
+
+    def _scaled(self, A: Any) -> Any:
+        A.data *= self._scale[A.indices]
+        return A
 
     def update(self, form: MatrixForm, changes: set[str]) -> bool:
         """Pass on vectors, and matrices whose pattern stayed; not after a presolve."""
@@ -146,12 +151,12 @@ class Clarabel(MatrixSolver):
                 given["P"] = P
             self._P = P
         if Change.COEFFICIENTS in changes:
-            A = canonical(-form.F)
+            A = self._scaled(canonical(-form.F))
             if not same_pattern(A, self._A):
                 return False
             given["A"] = self._A = A
         if Change.NUMBERS in changes or Change.COEFFICIENTS in changes:
-            given["b"] = form.g
+            given["b"] = self._scale * form.g
         self._solver.update(**given)
         return True
 
@@ -163,9 +168,9 @@ class Clarabel(MatrixSolver):
         answer = run_noting_interrupts(self._solver.solve, caught)
         raw = str(answer.status)
         status, primal, dual = STATUS.get(raw, (Status.OTHER_ERROR, NO, NO))
-        if raw == "AlmostSolved" and self._is_solved(answer):
+        x, z = np.array(answer.x), self._scale * np.array(answer.z)
+        if raw in ("AlmostSolved", "InsufficientProgress") and worst_residual(form, x, z) <= SOLVED:
             status, primal, dual = STATUS["Solved"]
-        x, z = np.array(answer.x), np.array(answer.z)
         primal = primal if np.isfinite(x).all() else NO
         dual = dual if np.isfinite(z).all() else NO
         return Result(
@@ -178,9 +183,3 @@ class Clarabel(MatrixSolver):
             seconds=answer.solve_time,
             iterations={"barrier": answer.iterations},
         )
-
-    @staticmethod
-    def _is_solved(answer: Any) -> bool:
-        gap = abs(answer.obj_val - answer.obj_val_dual)
-        size = max(1.0, min(abs(answer.obj_val), abs(answer.obj_val_dual)))
-        return bool(max(answer.r_prim, answer.r_dual, gap / size) <= SOLVED)

@@ -8,9 +8,19 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray, IntArray
+from ..modelkit.sets import NativeCone, Set
 
-__all__ = ["canonical", "lower_triangle_order", "row_scale", "same_pattern", "triangle_side", "upper_triangle"]
+__all__ = [
+    "canonical",
+    "group_starts",
+    "lower_triangle_order",
+    "row_scale",
+    "same_pattern",
+    "triangle_side",
+    "upper_triangle",
+]
 
 
 def canonical(matrix: Any) -> sp.csc_matrix:
@@ -33,6 +43,17 @@ def same_pattern(one: sp.csc_matrix, other: sp.csc_matrix) -> bool:
         and np.array_equal(one.indptr, other.indptr)
         and np.array_equal(one.indices, other.indices)
     )
+
+
+def group_starts(form: MatrixForm) -> IntArray:
+    """First row of each group of rows that only one factor can scale: a cone, or a row of a product of half-lines."""
+    parts = ((kind[1], part) for kind, part in form.parts.items())
+    starts = [np.arange(p.rows.start, p.rows.stop) if _is_product(s) else p.starts[:-1] for s, p in parts]
+    return np.concatenate([np.zeros(0, np.int64), *starts])
+
+
+def _is_product(set_type: type[Set]) -> bool:
+    return issubclass(set_type, NativeCone) and set_type.is_product
 
 
 def row_scale(A: sp.csc_matrix, starts: IntArray | None = None) -> FloatArray:

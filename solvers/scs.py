@@ -30,8 +30,17 @@ from ..modelkit.sets import (
     Set,
     Zeros,
 )
+from .accuracy import ALMOST, SOLVED, worst_residual
 from .base import Change, Option, load_library
-from .matrices import canonical, lower_triangle_order, row_scale, same_pattern, triangle_side, upper_triangle
+from .matrices import (
+    canonical,
+    group_starts,
+    lower_triangle_order,
+    row_scale,
+    same_pattern,
+    triangle_side,
+    upper_triangle,
+)
 from .matrix_solver import MatrixSolver
 from .result import Result, ResultStatus, Status, constant_result
 
@@ -63,14 +72,13 @@ CONES: dict[type[Set], tuple[str, Callable[[SetBlock], Any]]] = {
     PowerCone: ("p", lambda sets: [shape[0] for shape in sets.shapes or ()]),
     DualPowerCone: ("p", lambda sets: [-shape[0] for shape in sets.shapes or ()]),
 }
-SOLVED, NEARLY = 1e-8, 1e-5
-"""Relative residuals and gap up to which a point at a limit is called optimal, or almost."""
 DEFAULTS = {
     "eps_abs": 1e-9,  # 1e-4, the library's own, is no solution; measured: 1e-9 costs a tenth more than 1e-8
     "eps_rel": 1e-9,
     "eps_infeas": 1e-8,  # a certificate is a proof
     "max_iters": 200_000,
     "linear_solver": "qdldl",  # not MKL where that is there: answers do not depend on the machine
+    "rho_x": 1e-3,  # with 1e-6, the library's own, QDLDL loses the digits below 1e-8 on some semidefinite programs
 }
 OPTIONS = (
     *("normalize", "scale", "adaptive_scale", "rho_x", "max_iters", "eps_abs", "eps_rel", "eps_infeas", "alpha"),
@@ -134,9 +142,9 @@ class SCS(MatrixSolver):
 
     def load(self, form: MatrixForm) -> None:
         """Hand over the upper triangle of P, A = -F, b = g and the cones."""
-        self._rows, starts, cones = _layout(form)
+        self._rows, cones = _layout(form)
         self._P, self._A = upper_triangle(form.P), canonical(-form.F.tocsr()[self._rows])
-        self._scale = row_scale(self._A, starts)
+        self._scale = row_scale(self._A, group_starts(form))
         self._A.data *= self._scale[self._A.indices]
         data = {"P": self._P if self._P.nnz else None, "A": self._A, "b": self._b(form), "c": form.q}
         if not form.m:  # SCS wants a row: 0 x <= 1
@@ -194,12 +202,12 @@ class SCS(MatrixSolver):
             self._restructured()
             raise KeyboardInterrupt  # which SCS swallowed
         outcome = STATUS.get(code, (Status.OTHER_ERROR, NO, NO))
-        if outcome[0].name.startswith("ALMOST"):
-            outcome = self._guess(form, answer, outcome)
-        status, primal, dual = outcome
-        self._warm = POINT in (primal, dual)
         x, y = answer["x"], np.zeros(form.m)
         y[self._rows] = self._scale * answer["y"][: form.m]
+        if outcome[0].name.startswith("ALMOST"):
+            outcome = self._guess(form, answer, x, y, outcome)
+        status, primal, dual = outcome
+        self._warm = POINT in (primal, dual)
         primal = primal if np.isfinite(x).all() else NO
         dual = dual if np.isfinite(y).all() else NO
         return Result(
@@ -213,38 +221,31 @@ class SCS(MatrixSolver):
             iterations={"barrier": info["iter"]},
         )
 
-    def _guess(self, form: MatrixForm, answer: Any, outcome: Outcome) -> Outcome:
-        """What SCS's best guess at a limit is worth, by the residuals it has."""
+    def _guess(self, form: MatrixForm, answer: Any, x: FloatArray, y: FloatArray, outcome: Outcome) -> Outcome:
+        """What SCS's best guess at a limit is worth."""
         info = answer["info"]
         if outcome[1] == NEAR:
-            sizes = (
-                max(np.abs(self._b(form)).max(initial=0.0), np.abs(answer["s"]).max(initial=0.0)),
-                max(np.abs(form.q).max(initial=0.0), np.abs(self._A.T @ answer["y"][: form.m]).max(initial=0.0)),
-                max(abs(info["pobj"]), abs(info["dobj"])),
-            )
-            errors = (info["res_pri"], info["res_dual"], abs(info["gap"]))
-            worst = max(error / (1.0 + size) for error, size in zip(errors, sizes, strict=True))
+            worst = worst_residual(form, x, y)
             if worst <= SOLVED:
                 return STATUS[1]
         else:
             worst = info["res_infeas"] if outcome[0] == Status.ALMOST_INFEASIBLE else info["res_unbdd_a"]
-        if worst <= NEARLY:
+        if worst <= ALMOST:
             return outcome
         limit = Status.TIME_LIMIT if "time_limit" in info["status"] else Status.ITERATION_LIMIT
         return limit, UNKNOWN, UNKNOWN
 
 
-def _layout(form: MatrixForm) -> tuple[IntArray, IntArray, dict[str, Any]]:
-    """Our row for each of SCS's, the first row of each cone (of each row outside cones), and SCS's cones."""
-    rows, starts = np.arange(form.m), []
+def _layout(form: MatrixForm) -> tuple[IntArray, dict[str, Any]]:
+    """Our row for each of SCS's, and SCS's cones."""
+    rows = np.arange(form.m)
     cones: dict[str, Any] = {}
     for (_, set_type), part in form.parts.items():
         key, entry = CONES[set_type]
         value = entry(part.sets)
         cones[key] = cones[key] + value if key in cones else value
-        starts.append(rows[part.rows] if key in "zl" else part.starts[:-1])
         if key == "s":
             for start, side in zip(part.starts.tolist(), value, strict=False):
                 order = lower_triangle_order(side)
                 rows[start : start + len(order)] = start + order
-    return rows, np.concatenate([np.zeros(0, np.int64), *starts]), cones
+    return rows, cones

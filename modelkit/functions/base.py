@@ -7,6 +7,7 @@ arithmetic here is written once. Scalar functions override the hot paths with li
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array
 from ..rows import FloatArray, IntArray, Rows
-from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, ScalarSet, Set, VectorSet, Zeros
+from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
 
 if TYPE_CHECKING:
     from .vector import VectorOfVariables
@@ -143,11 +144,19 @@ class Function(ABC):
 
 
 class Comparison:
-    """``function in set``, as written with ``<=``, ``>=`` or ``==``; give it to `Model.add_constraint`."""
+    """``function in set``, as written with ``<=``, ``>=`` or ``==``; give it to `Model.add_constraint`.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> x = ot.Model().add_variable()
+    >>> 2 * x + 1 >= 4
+    2 x[0] in GreaterThan(3.0)
+    """
 
     __slots__ = ("function", "set")
 
-    def __init__(self, function: Function, set: Set) -> None:  # noqa: A002  the field's word
+    def __init__(self, function: Function, set: Set) -> None:
         self.function = function
         self.set = set
 
@@ -177,7 +186,7 @@ def coerce(value: Any) -> tuple[Rows, bool, int]:
         return value.rows, value.is_vector, value.degree
     if sp.issparse(value):
         value = value.toarray().squeeze()
-    if isinstance(value, (list, tuple)) or getattr(value, "dtype", None) == object:
+    if isinstance(value, (list, tuple)) or getattr(value, "dtype", None) == np.dtype(object):
         items = np.asarray(value)
         if items.dtype == object and any(isinstance(item, Function) for item in items.flat):
             return _coerce_items(items)
@@ -236,7 +245,7 @@ def _quotient(f: Function, divisor: FloatArray) -> Any:
     return build(mine.divided(by.constant), vector=vector, at_least=max(1, f.degree))
 
 
-def _compare(f: Function, other: Any, scalar: type[ScalarSet], vector: type[VectorSet]) -> Comparison:
+def _compare(f: Function, other: Any, scalar: Callable[[float], Set], vector: type[VectorSet]) -> Comparison:
     difference = f - other
     if difference.is_vector:
         return Comparison(difference, vector(difference.output_dimension))

@@ -2,7 +2,8 @@
 
 A gradient with respect to m rows of n coefficients is ``left rightᵀ`` with two columns each; entries are read
 without forming the product, so a gradient costs O(m + n), not O(m n). With left = (y, w_y) and right = (w, x), the
-coefficient of x_i has the gradient ``y w_i + w_y x_i``, that of ``x_i x_j`` has ``y (w_i x_j + x_i w_j) + w_y x_i x_j``.
+coefficient of x_i has the gradient ``y w_i + w_y x_i``, that of ``x_i x_j`` has
+``y (w_i x_j + x_i w_j) + w_y x_i x_j``.
 """
 
 from __future__ import annotations
@@ -108,9 +109,7 @@ class GradientOfRows(VectorFunction):
         left = self._left[key]
         return (GradientOfRow if left.ndim == 1 else GradientOfRows)(left, self._right, self._ids)
 
-    def coefficients(
-        self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None
-    ) -> FloatArray:
+    def coefficients(self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
         """Gradients with respect to the coefficients at ``(rows[i], v[i])``, or at the triples with ``v[i] * w[i]``."""
         left = self._left[np.asarray(rows, np.int64)]
         if w is not None:
@@ -184,9 +183,7 @@ class GradientOfObjective(ScalarFunction):
         v, w = VectorOfVariables.of_ids(ids[i]), VectorOfVariables.of_ids(ids[j])
         linear = self.coefficients(VectorOfVariables.of_ids(ids))
         zero, qzero = np.zeros(len(ids), np.int64), np.zeros(len(i), np.int64)
-        return Rows(
-            np.array([self.constant]), zero, ids, linear, qzero, ids[i], ids[j], self.coefficients(v, w)
-        )
+        return Rows(np.array([self.constant]), zero, ids, linear, qzero, ids[i], ids[j], self.coefficients(v, w))
 
     @classmethod
     def from_rows(cls, rows: Rows) -> Self:

@@ -93,8 +93,8 @@ def _row(rows: Rows, r: int, name: Namer, times: str, space: str, square: str) -
     if rows.constant[r] or not terms:
         terms.append((float(rows.constant[r]), ""))
     text = ""
-    for k, (c, factor) in enumerate(terms):
-        if hidden > 0 and k == _MOST_TERMS:
+    for place, (c, factor) in enumerate(terms):
+        if hidden > 0 and place == _MOST_TERMS:
             text += f" + ... ({hidden} more)"
         sign = ("-" if c < 0 else "") if not text else (" - " if c < 0 else " + ")
         size = "" if abs(c) == 1 and factor else f"{abs(c):.6g}" + (space if factor else "")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ScalarAffineFunction", "ScalarFunction", "ScalarQuadraticFunction", "VariableIndex"]
 
+_new = object.__new__
 _NUMBERS = (float, int)  # np.float64 is a float
 
 
@@ -91,11 +92,23 @@ class VariableIndex(ScalarFunction, canonical=True):
             raise InvalidData("This function is not a single variable.")
         return cls(int(rows.var[0]))
 
+    @property
+    def terms(self) -> tuple[list[int], list[float]]:
+        """Identifiers and coefficients: itself, once."""
+        return [self.value], [1.0]
+
     def without_constant(self) -> ScalarAffineFunction:
         """The variable as an affine function."""
         return _affine([self.value], [1.0], 0.0)
 
     def __mul__(self, other: Any) -> Any:
+        if type(other) is float:  # the hot path
+            f = _new(ScalarAffineFunction)
+            f._ids = [self.value]
+            f._coefs = [other]
+            f._n = 1
+            f.constant = 0.0
+            return f
         if isinstance(other, _NUMBERS):
             return _affine([self.value], [float(other)], 0.0)
         if type(other) is VariableIndex:
@@ -123,10 +136,12 @@ class VariableIndex(ScalarFunction, canonical=True):
         return super().__sub__(other)
 
     def __le__(self, other: Any) -> Comparison:
-        return self.without_constant() <= other
+        comparison: Comparison = self.without_constant() <= other
+        return comparison
 
     def __ge__(self, other: Any) -> Comparison:
-        return self.without_constant() >= other
+        comparison: Comparison = self.without_constant() >= other
+        return comparison
 
     def __eq__(self, other: object) -> Any:
         if type(other) is VariableIndex:
@@ -138,7 +153,7 @@ class VariableIndex(ScalarFunction, canonical=True):
             return self.value != other.value
         return super().__ne__(other)
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]  # unlike other functions
         return hash(("variable", self.value))
 
 
@@ -242,18 +257,22 @@ class ScalarAffineFunction(ScalarFunction, canonical=True):
     def __add__(self, other: Any) -> Any:
         kind = type(other)
         n = self._n
-        if kind is ScalarAffineFunction:
-            m = other._n
-            return _affine(
-                _join(self._ids, n, other._ids, m),
-                _join(self._coefs, n, other._coefs, m),
-                self.constant + other.constant,
-                n + m,
-            )
+        if kind is ScalarAffineFunction:  # the hot path
+            ids, coefs, more, others, m = self._ids, self._coefs, other._ids, other._coefs, other._n
+            f = _new(ScalarAffineFunction)
+            if type(ids) is list and type(more) is list and len(ids) == n and len(more) == m:
+                ids += more  # `_join` of both, written out: the hot path
+                coefs += others
+                f._ids = ids
+                f._coefs = coefs
+            else:
+                f._ids = _join(ids, n, more, m)
+                f._coefs = _join(coefs, n, others, m)
+            f._n = n + m
+            f.constant = self.constant + other.constant
+            return f
         if kind is VariableIndex:
-            return _affine(
-                _join(self._ids, n, [other.value], 1), _join(self._coefs, n, [1.0], 1), self.constant, n + 1
-            )
+            return _affine(_join(self._ids, n, [other.value], 1), _join(self._coefs, n, [1.0], 1), self.constant, n + 1)
         if isinstance(other, _NUMBERS):
             return _affine(self._ids, self._coefs, self.constant + float(other), n)
         if kind is ScalarQuadraticFunction:
@@ -270,11 +289,25 @@ class ScalarAffineFunction(ScalarFunction, canonical=True):
         return super().__sub__(other)
 
     def __le__(self, other: Any) -> Comparison:
+        if type(other) is float and self.constant == 0.0:  # the hot path
+            bound = _new(LessThan)
+            bound.upper = other
+            comparison = _new(Comparison)
+            comparison.function = self
+            comparison.set = bound
+            return comparison
         if isinstance(other, _NUMBERS):
             return Comparison(self.without_constant(), LessThan(other - self.constant))
         return super().__le__(other)
 
     def __ge__(self, other: Any) -> Comparison:
+        if type(other) is float and self.constant == 0.0:  # the hot path
+            bound = _new(GreaterThan)
+            bound.lower = other
+            comparison = _new(Comparison)
+            comparison.function = self
+            comparison.set = bound
+            return comparison
         if isinstance(other, _NUMBERS):
             return Comparison(self.without_constant(), GreaterThan(other - self.constant))
         return super().__ge__(other)

@@ -52,9 +52,7 @@ class VectorFunction(Function):
         """The coefficient of ``x``, or of ``x * y`` in the written-out polynomial, in one row."""
         return float(self[row].coefficient(x, y))
 
-    def coefficients(
-        self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None
-    ) -> FloatArray:
+    def coefficients(self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
         """Coefficients at the pairs ``(rows[i], v[i])``, or at the triples with ``v[i] * w[i]``."""
         at = _positions(np.asarray(rows, np.int64), len(self), many=True)
         if w is None:
@@ -115,6 +113,16 @@ class VectorOfVariables(VectorFunction, canonical=True):
     Parameters
     ----------
     variables : sequence of VariableIndex
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> v = ot.Model().add_variables(3)
+    >>> v[0], v[np.array([2, 1])]
+    (x[0], [x[2],
+     x[1]])
+    >>> v @ v, np.array([1.0, 0.0, 2.0]) @ v
+    (x[0]² + x[1]² + x[2]², x[0] + 0 x[1] + 2 x[2])
     """
 
     __slots__ = ("ids",)
@@ -237,7 +245,15 @@ class VectorAffineFunction(_VectorPolynomial, canonical=True):
 
 @final
 class VectorQuadraticFunction(_VectorPolynomial, canonical=True):
-    """Rows of degree two, made by arithmetic: ``v * w``, or `vectorize` of quadratic functions."""
+    """Rows of degree two, made by arithmetic: ``v * w``, or `vectorize` of quadratic functions.
+
+    Examples
+    --------
+    >>> v = VectorOfVariables([VariableIndex(0), VariableIndex(1)])
+    >>> v * v + 1.0
+    [x[0]² + 1,
+     x[1]² + 1]
+    """
 
     __slots__ = ()
     degree = 2

@@ -141,10 +141,14 @@ class ScalarSet(Set):
         """Always 1."""
         return 1
 
+    def row(self) -> tuple[float, ...]:
+        """The numbers, without an array."""
+        return ()
+
     @property
     def numbers(self) -> FloatArray:
         """One row."""
-        return np.array([[getattr(self, name) for name in self.fields]], np.float64)
+        return np.array([self.row()], np.float64)
 
     @classmethod
     def build(cls, shape: tuple[float, ...], numbers: FloatArray) -> Self:

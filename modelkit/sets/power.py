@@ -80,8 +80,8 @@ class PowerCone(_WithExponent):
     --------
     >>> PowerCone(0.5).violation([4.0, 1.0, -2.0])
     0.0
-    >>> PowerCone(0.5).project([[0.0, 0.0, 4.0]])
-    array([[1., 1., 2.]])
+    >>> PowerCone(0.5).project([[0.0, 0.0, 3.0]]).round(12)
+    array([[1., 1., 1.]])
     """
 
     __slots__ = ()
@@ -295,24 +295,20 @@ def _frames(t: FloatArray, a: FloatArray, b: FloatArray, sign: FloatArray) -> Fl
 
 def _roots(x: FloatArray, y: FloatArray, z: FloatArray, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Theta and t of points off the curved boundary."""
-    log_z = np.log(z)
+    with np.errstate(divide="ignore"):
+        log_x, log_y, log_z = np.log(np.abs(x)), np.log(np.abs(y)), np.log(z)
 
-    def coordinate(x: FloatArray, a: FloatArray, log_r: FloatArray, log_s: FloatArray) -> FloatArray:
-        """Log X from ``r X - a s / X = x``, without cancellation."""
-        half = 0.5 * (np.log(4.0 * a) + log_r + log_s)
-        root = np.hypot(x, np.exp(half))
-        with np.errstate(divide="ignore"):
-            positive = np.log(0.5 * (np.abs(x) + root)) - log_r
-            negative = np.log(2.0 * a) + log_s - np.log(np.abs(x) + root)
-        even = 0.5 * (np.log(a) + log_s - log_r)
-        log_X: FloatArray = np.where(x > 0.0, positive, np.where(x < 0.0, negative, even))
-        return log_X
+    def coordinate(x: FloatArray, log_x: FloatArray, a: FloatArray, log_r: FloatArray, log_s: FloatArray) -> FloatArray:
+        """Give log X from ``r X - a s / X = x``, without cancellation or underflow."""
+        root = 0.5 * np.logaddexp(2.0 * log_x, np.log(4.0 * a) + log_r + log_s)  # log sqrt(x² + 4 a r s)
+        total = np.logaddexp(log_x, root)
+        return np.where(x >= 0.0, total - log_r - np.log(2.0), np.log(2.0 * a) + log_s - total)
 
     def axes(theta: FloatArray, items: IntArray) -> tuple[FloatArray, ...]:
         log_r = log_z[items] - np.logaddexp(0.0, -theta)
         log_s = log_z[items] - np.logaddexp(0.0, theta)
-        lx = coordinate(x[items], a[items], log_r, log_s)
-        ly = coordinate(y[items], b[items], log_r, log_s)
+        lx = coordinate(x[items], log_x[items], a[items], log_r, log_s)
+        ly = coordinate(y[items], log_y[items], b[items], log_r, log_s)
         return lx, ly, log_s - log_r
 
     def function(theta: FloatArray, items: IntArray) -> tuple[FloatArray, FloatArray]:

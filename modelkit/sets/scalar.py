@@ -39,6 +39,10 @@ class LessThan(ScalarSet):
     def __init__(self, upper: float) -> None:
         self.upper = upper if type(upper) is float else real_number(upper, "A bound")
 
+    def row(self) -> tuple[float, ...]:
+        """The numbers, without an array."""
+        return (self.upper,)
+
     @classmethod
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Minus infinity and `upper`."""
@@ -55,6 +59,10 @@ class GreaterThan(ScalarSet):
     def __init__(self, lower: float) -> None:
         self.lower = lower if type(lower) is float else real_number(lower, "A bound")
 
+    def row(self) -> tuple[float, ...]:
+        """The numbers, without an array."""
+        return (self.lower,)
+
     @classmethod
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
         """`lower` and infinity."""
@@ -70,6 +78,10 @@ class EqualTo(ScalarSet):
 
     def __init__(self, value: float) -> None:
         self.value = value if type(value) is float else real_number(value, "The value of a set")
+
+    def row(self) -> tuple[float, ...]:
+        """The numbers, without an array."""
+        return (self.value,)
 
     @classmethod
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -90,6 +102,10 @@ class Parameter(ScalarSet):
     def __init__(self, value: float) -> None:
         self.value = value if type(value) is float else real_number(value, "The value of a set")
 
+    def row(self) -> tuple[float, ...]:
+        """The numbers, without an array."""
+        return (self.value,)
+
     @classmethod
     def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
         """`value` twice."""
@@ -105,6 +121,10 @@ class _Between(ScalarSet):
     def __init__(self, lower: float, upper: float) -> None:
         self.lower = lower if type(lower) is float else real_number(lower, "A bound")
         self.upper = upper if type(upper) is float else real_number(upper, "A bound")
+
+    def row(self) -> tuple[float, ...]:
+        """The numbers, without an array."""
+        return (self.lower, self.upper)
 
 
 @final

@@ -124,7 +124,8 @@ class ReflectionSpectrum(Spectrum):
     def _reflect(self, tail: FloatArray) -> FloatArray:
         h = self.h[:, :, None]
         along = np.einsum("ki,kij->kj", self.h, tail)[:, None, :]
-        return -self.sign[:, None, None] * (tail - 2.0 * h * along)
+        result: FloatArray = -self.sign[:, None, None] * (tail - 2.0 * h * along)
+        return result
 
     def _to_axes(self, values: FloatArray) -> FloatArray:
         if values.shape[1] == 1:

@@ -31,6 +31,9 @@ __all__ = [
     "ScaledPositiveSemidefiniteConeTriangle",
 ]
 
+_CHUNK = 100_000
+"""Entries of matrices that are rotated at once."""
+
 
 @final
 class PositiveSemidefiniteConeTriangle(MatrixCone):
@@ -152,6 +155,10 @@ class CongruenceSpectrum(Spectrum):
         """svec(Qᵀ smat(column) Q) of every column."""
         k, n, _ = Q.shape
         m = values.shape[2]
+        at_once = max(_CHUNK // max(Q.size, 1), 1)
+        if m > at_once:  # in pieces that stay in the cache
+            pieces = [self._congruence(values[:, :, i : i + at_once], Q) for i in range(0, m, at_once)]
+            return np.concatenate(pieces, axis=2)
         matrices = matrix_of(values.transpose(0, 2, 1), n, scaled=True)
         half = (matrices.reshape(k, m * n, n) @ Q).reshape(k, m, n, n)  # V Q, one large product
         half = np.ascontiguousarray(half.transpose(0, 1, 3, 2))  # Qᵀ V, as V is symmetric

@@ -13,7 +13,7 @@
 from . import bridges, diffmodels, modelkit, solvers
 from .bridges import BridgeOptimizer
 from .bridges.explain import print_bridges
-from .diffmodels import DiffOptimizer, DifferentiationWarning, QuadraticDiff, diff_optimizer
+from .diffmodels import ConicDiff, DifferentiationWarning, DiffOptimizer, QuadraticDiff, diff_optimizer
 from .modelkit import attributes as _attributes
 from .modelkit import errors as _errors
 from .modelkit import functions as _functions
@@ -44,6 +44,7 @@ __all__ = [
     "CachingOptimizer",
     "CachingOptimizerMode",
     "CachingOptimizerState",
+    "ConicDiff",
     "ConstraintIndex",
     "ConstraintIndices",
     "DiffOptimizer",

@@ -83,7 +83,7 @@ class Recorder(Store):
         self.changes += 1
         super().modify(target, change)
 
-    def set(self, attribute: ot.Attribute, *index_and_value: Any) -> None:  # type: ignore[name-defined]
+    def set(self, attribute: ot.Attribute, *index_and_value: Any) -> None:
         """Keep what travels down."""
         *index, value = index_and_value
         inputs = attribute.way is not None or isinstance(

@@ -1,12 +1,13 @@
 """What the generic bridge suite runs over: found by asking every registered bridge for every kind.
 
-A new bridge is covered without a line here. A new set needs its examples in `EXAMPLES`, and, unless it is a
-box, its membership in `contains` and its duals in `random_dual` and `in_dual_cone`.
+A new bridge is covered without a line here. A new set needs its examples in `EXAMPLES`; what it contains is known
+from its bounds or, unless it is a box, from its `violation` (test_cones.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import isabstract
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from optangent.modelkit.block import ConstraintBlock, SetBlock
 from optangent.modelkit.functions import Function, VectorOfVariables
 from optangent.modelkit.indices import Kind, describe_kind
 from optangent.modelkit.rows import FloatArray, IntArray, Rows
-from optangent.modelkit.sets import Set
+from optangent.modelkit.sets import ScalarSet, Set, VectorSet
 
 INF = np.inf
 FUNCTIONS: tuple[type[Function], ...] = (
@@ -29,10 +30,18 @@ FUNCTIONS: tuple[type[Function], ...] = (
     ot.VectorAffineFunction,
     ot.VectorQuadraticFunction,
 )
-SETS: tuple[type[Set], ...] = tuple(
-    s for s in (getattr(all_sets, name) for name in all_sets.__all__) if s not in (Set, ot.ScalarSet, ot.VectorSet)
-)
-DISCRETE = (ot.Integer, ot.ZeroOne, ot.Semicontinuous, ot.Semiinteger)
+SETS = [
+    s
+    for s in (getattr(all_sets, name) for name in all_sets.__all__)
+    if isinstance(s, type) and issubclass(s, Set) and s not in (Set, ScalarSet, VectorSet) and not isabstract(s)
+]
+SCALAR_DISCRETE = (ot.Integer, ot.ZeroOne, ot.Semicontinuous, ot.Semiinteger)
+DISCRETE = (*SCALAR_DISCRETE, ot.SOS1, ot.SOS2, ot.Indicator)
+
+
+def is_box(s: type[Set]) -> bool:
+    """Whether sets of a type are products of intervals."""
+    return s.bounds.__func__ is not Set.bounds.__func__  # type: ignore[attr-defined]
 
 
 def _numbers(kind: type[Set]) -> list[list[Set]]:
@@ -42,6 +51,11 @@ def _numbers(kind: type[Set]) -> list[list[Set]]:
 def _sizes(kind: type[Set]) -> list[list[Set]]:
     sizes = ([1], [4], [2, 2, 2], [4, 1, 4, 0, 1])
     return [[kind(d) for d in dims] for dims in sizes]  # type: ignore[call-arg]
+
+
+def _shapes(kind: type[Set], *blocks: list[Any]) -> list[list[Set]]:
+    arguments = [[shape if isinstance(shape, tuple) else (shape,) for shape in block] for block in blocks]
+    return [[kind(*shape) for shape in block] for block in arguments]
 
 
 _INTERVALS: list[Set] = [
@@ -80,6 +94,38 @@ EXAMPLES: dict[type[Set], list[list[Set]]] = {
         [ot.HyperRectangle([0.0, -INF], [1.0, INF]), ot.HyperRectangle([0.5, 1.0], [1.5, 1.0])],
         [ot.HyperRectangle([], [])] * 2,
     ],
+    ot.SecondOrderCone: _shapes(ot.SecondOrderCone, [1], [2], [3, 4, 3]),
+    ot.RotatedSecondOrderCone: _shapes(ot.RotatedSecondOrderCone, [2], [3], [4, 5, 4]),
+    ot.ExponentialCone: _shapes(ot.ExponentialCone, [()], [(), ()]),
+    ot.DualExponentialCone: _shapes(ot.DualExponentialCone, [()], [(), ()]),
+    ot.PowerCone: _shapes(ot.PowerCone, [0.5], [0.3, 0.8, 0.3]),
+    ot.DualPowerCone: _shapes(ot.DualPowerCone, [0.5], [0.3, 0.8, 0.3]),
+    ot.PositiveSemidefiniteConeTriangle: _shapes(ot.PositiveSemidefiniteConeTriangle, [1], [3, 2, 3]),
+    ot.ScaledPositiveSemidefiniteConeTriangle: _shapes(ot.ScaledPositiveSemidefiniteConeTriangle, [1], [3, 2, 3]),
+    ot.PositiveSemidefiniteConeSquare: _shapes(ot.PositiveSemidefiniteConeSquare, [1], [2, 3, 2]),
+    ot.HermitianPositiveSemidefiniteConeTriangle: _shapes(ot.HermitianPositiveSemidefiniteConeTriangle, [1], [2, 3, 2]),
+    ot.NormOneCone: _shapes(ot.NormOneCone, [1], [3, 4, 3]),
+    ot.NormInfinityCone: _shapes(ot.NormInfinityCone, [1], [3, 4, 3]),
+    ot.NormCone: [
+        *_shapes(ot.NormCone, [(3.0, 1)], [(1.0, 3)], [(2.0, 3)], [(INF, 3)]),
+        *_shapes(ot.NormCone, [(3.0, 3), (1.5, 4), (2.0, 3), (3.0, 3)]),
+    ],
+    ot.NormSpectralCone: _shapes(ot.NormSpectralCone, [(1, 1)], [(2, 3), (2, 1), (2, 3)]),
+    ot.NormNuclearCone: _shapes(ot.NormNuclearCone, [(1, 1)], [(2, 3), (2, 1), (2, 3)]),
+    ot.GeometricMeanCone: _shapes(ot.GeometricMeanCone, [2], [3], [4, 6, 4]),
+    ot.DualGeometricMeanCone: _shapes(ot.DualGeometricMeanCone, [2], [3], [4, 6, 4]),
+    ot.RelativeEntropyCone: _shapes(ot.RelativeEntropyCone, [1], [3], [5, 3, 5]),
+    ot.DualRelativeEntropyCone: _shapes(ot.DualRelativeEntropyCone, [1], [3], [5, 3, 5]),
+    ot.LogDetConeTriangle: _shapes(ot.LogDetConeTriangle, [1], [2, 3]),
+    ot.LogDetConeSquare: _shapes(ot.LogDetConeSquare, [1], [2, 3]),
+    ot.RootDetConeTriangle: _shapes(ot.RootDetConeTriangle, [1], [2, 3]),
+    ot.RootDetConeSquare: _shapes(ot.RootDetConeSquare, [1], [2, 3]),
+    ot.SOS1: [[ot.SOS1([1.0])], [ot.SOS1([1.0, 3.0, 2.0]), ot.SOS1([2.0, 1.0])]],
+    ot.SOS2: [[ot.SOS2([1.0, 2.0])], [ot.SOS2([1.0, 4.0, 3.0, 2.0]), ot.SOS2([2.0, 1.0, 3.0])]],
+    ot.Indicator: [
+        [ot.Indicator(ot.LessThan(1.0)), ot.Indicator(ot.LessThan(0.5), activate_on=False)],
+        [ot.Indicator(ot.GreaterThan(-0.5)), ot.Indicator(ot.EqualTo(0.25)), ot.Indicator(ot.Interval(-0.5, 0.5))],
+    ],
 }
 
 
@@ -110,17 +156,23 @@ class Subject:
     def lifts(self) -> list[tuple[Any, IntArray]]:
         """(lift, items) of each group."""
         return [
-            (self.bridge.lift(self.kind[0], self.sets[int(items[0])]), items)
+            (self.bridge.lift(self.kind[0], example).weighted(example), items)
             for items in self.bridge.groups(self.block)
+            for example in [self.sets[int(items[0])]]
         ]
+
+    @property
+    def is_boxed(self) -> bool:
+        """Whether all sets are products of intervals, or scalar discrete ones."""
+        return all(is_box(s) or s in SCALAR_DISCRETE for _, s in (self.kind, *self.reached))
 
 
 SUBJECTS = [
     Subject(bridge, (f, s), tuple(example), number)
     for bridge in REGISTRY
     for f in FUNCTIONS
-    for s in SETS
-    if f.is_vector == s.is_vector and bridge.reach(f, s) is not None
+    for s in EXAMPLES
+    if bridge.has_matrices and f.is_vector == s.is_vector and bridge.reach(f, s) is not None
     for number, example in enumerate(EXAMPLES[s])
 ]
 
@@ -191,9 +243,11 @@ def _signs(kind: type[Set], numbers: FloatArray) -> tuple[np.ndarray, np.ndarray
 
 
 def random_dual(kind: type[Set], numbers: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """A dual of the right sign."""
-    positive, negative = _signs(kind, numbers)
+    """A dual of the right sign; any numbers if the set is no box."""
     y = rng.standard_normal(len(numbers))
+    if not is_box(kind):
+        return y
+    positive, negative = _signs(kind, numbers)
     return np.where(positive, np.where(negative, y, np.abs(y)), np.where(negative, -np.abs(y), 0.0))
 
 

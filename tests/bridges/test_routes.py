@@ -39,7 +39,7 @@ class Only(Recorder):
 def hiding(*hidden: Any) -> Callable[[], AbstractModel]:
     """HiGHS without some kinds, or without all kinds of a function or set type."""
 
-    class Hiding(ot.solvers.HiGHS):  # type: ignore[name-defined, misc]
+    class Hiding(ot.solvers.HiGHS):  # type: ignore[misc]
         kinds = tuple(
             k for k in ot.solvers.HiGHS.kinds if k not in hidden and k[0] not in hidden and k[1] not in hidden
         )
@@ -125,7 +125,7 @@ def known(model: AbstractModel, quadratic: bool, sense: Any, seed: int) -> tuple
     vector(2, lambda f: (ot.Nonpositives(2), np.array([-1.0, 0.0])), [0.0, -0.3])
     vector(
         4,
-        lambda f: (ot.HyperRectangle(f - [1.0, INF, INF, 2.0], f + [1.0, INF, 1.0, INF]), f),
+        lambda f: (ot.HyperRectangle(f - np.array([1.0, INF, INF, 2.0]), f + np.array([1.0, INF, 1.0, INF])), f),
         [0.0, 0.0, 0.0, 0.0],
     )
     y_positive = np.array([0.0, 0.0 if quadratic else 0.5])
@@ -151,19 +151,24 @@ def known(model: AbstractModel, quadratic: bool, sense: Any, seed: int) -> tuple
 def test_the_known_answer(route: str, quadratic: bool, sense: Any) -> None:
     """Through every route the solver finds the constructed primal, duals and objective."""
     for seed in range(3):
-        model = BridgeOptimizer(ROUTES[route]())
-        v, x, constraints, objective = known(model, quadratic, sense, seed)
-        model.optimize()
-        assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMAL
-        assert model.get(ot.ObjectiveValue()) == pytest.approx(objective, abs=1e-6)
-        np.testing.assert_allclose(model.get(ot.VariablePrimal(), v), x, atol=1e-6)
-        assert model.get(ot.VariablePrimal(), v[7]) == pytest.approx(x[7], abs=1e-6)
-        for index, dual in constraints:
-            np.testing.assert_allclose(model.get(ot.ConstraintDual(), index), dual, atol=2e-6, err_msg=repr(index))
-            f = model.get(ot.ConstraintFunction(), index).rows.evaluate(lambda ids: x[np.searchsorted(v.ids, ids)])
-            np.testing.assert_allclose(model.get(ot.ConstraintPrimal(), index), np.squeeze(f), atol=1e-6)
-        many = model.get(ot.ConstraintPrimal(), [c for c, _ in constraints])
-        assert len(many) == len(constraints)
+        check_answer(ROUTES[route], quadratic, sense, seed)
+
+
+def check_answer(solver: Callable[[], AbstractModel], quadratic: bool, sense: Any, seed: int) -> None:
+    """One problem through one solver."""
+    model = BridgeOptimizer(solver())
+    v, x, constraints, objective = known(model, quadratic, sense, seed)
+    model.optimize()
+    assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMAL
+    assert model.get(ot.ObjectiveValue()) == pytest.approx(objective, abs=1e-6)
+    np.testing.assert_allclose(model.get(ot.VariablePrimal(), v), x, atol=1e-6)
+    assert model.get(ot.VariablePrimal(), v[7]) == pytest.approx(x[7], abs=1e-6)
+    for index, dual in constraints:
+        np.testing.assert_allclose(model.get(ot.ConstraintDual(), index), dual, atol=2e-6, err_msg=repr(index))
+        f = model.get(ot.ConstraintFunction(), index).rows.evaluate(lambda ids: x[np.searchsorted(v.ids, ids)])
+        np.testing.assert_allclose(model.get(ot.ConstraintPrimal(), index), np.squeeze(f), atol=1e-6)
+    many = model.get(ot.ConstraintPrimal(), [c for c, _ in constraints])
+    assert len(many) == len(constraints)
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -177,7 +182,7 @@ def test_solving_again_after_changes(route: str) -> None:
         indices = [
             model.add_constraint(v[0], ot.GreaterThan(lower)),
             model.add_constraint(a * v[0] + v[1] - p + 3.0, ot.Interval(lower, upper)),
-            model.add_constraint(np.array([[1.0, 1.0], [-1.0, 2.0]]) @ v + lower, ot.Nonnegatives(2)),
+            model.add_constraint(VAF(np.array([[1.0, 1.0], [-1.0, 2.0]]), v, [lower, lower]), ot.Nonnegatives(2)),
             model.add_constraint(p, ot.Parameter(upper)),
         ]
         model.set(ot.ObjectiveFunction(), 2.0 * v[0] + 3.0 * v[1])

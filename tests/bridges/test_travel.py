@@ -18,7 +18,17 @@ from optangent.modelkit.rows import Rows
 from optangent.modelkit.sets import Set
 
 from .mocks import Recorder
-from .subjects import DISCRETE, EXAMPLES, FUNCTIONS, SUBJECTS, Subject, random_block, random_dual, random_rows
+from .subjects import (
+    DISCRETE,
+    EXAMPLES,
+    FUNCTIONS,
+    SUBJECTS,
+    Subject,
+    is_box,
+    random_block,
+    random_dual,
+    random_rows,
+)
 
 VAF, SAF = ot.VectorAffineFunction, ot.ScalarAffineFunction
 PROFILES: dict[str, tuple[Sequence[Kind], dict[str, Any]]] = {
@@ -29,6 +39,20 @@ PROFILES: dict[str, tuple[Sequence[Kind], dict[str, Any]]] = {
     "bounds and equalities": ([(SAF, ot.EqualTo), (ot.VariableIndex, ot.Interval)], {}),
     "rectangles": ([(VAF, ot.HyperRectangle)], {}),
     "quadratic": ([(ot.ScalarQuadraticFunction, ot.LessThan), (ot.ScalarQuadraticFunction, ot.EqualTo)], {}),
+    "curved cones": (
+        [
+            *((VAF, s) for s in (ot.Zeros, ot.Nonnegatives, ot.SecondOrderCone, ot.ExponentialCone, ot.PowerCone)),
+            (VAF, ot.ScaledPositiveSemidefiniteConeTriangle),
+        ],
+        {},
+    ),
+    "other curved cones": (
+        [
+            *((VAF, s) for s in (ot.Zeros, ot.Nonnegatives, ot.DualExponentialCone, ot.DualPowerCone)),
+            (VAF, ot.PositiveSemidefiniteConeTriangle),
+        ],
+        {},
+    ),
     "standard form": ([(VAF, ot.Zeros)], {"free": False, "made": [ot.Nonnegatives]}),
     "negative standard form": ([(VAF, ot.Zeros)], {"free": False, "made": [ot.Nonpositives]}),
 }
@@ -84,11 +108,11 @@ def check_travel(layer: BridgeOptimizer, v: VectorOfVariables, kind: Kind, index
     assert np.sum(shift * gradient) == pytest.approx(
         inner_product(ot.ForwardConstraintSet(), ot.ReverseConstraintSet()), abs=1e-12, rel=1e-12
     )
-    if not many:  # a set-shaped direction is the same without the first column
+    if not many and kind[1] not in DISCRETE:  # a set-shaped direction is the same without the first column
         direction = kind[1].build(layer.get(ot.ConstraintSet(), index).shape, shift[:, 1:])
         inner.pushed.clear()
         layer.set(ot.ForwardConstraintSet(), index, direction)
-        assert np.sum(shift[:, 1:] * gradient[:, 1:]) == pytest.approx(
+        assert np.sum(direction.numbers * gradient[:, 1:]) == pytest.approx(
             inner_product(ot.ForwardConstraintSet(), ot.ReverseConstraintSet()), abs=1e-12, rel=1e-12
         )
     # function tangents and gradients: the gradient is L Rᵀ, in inner variables with R, in outer ones with T R
@@ -100,8 +124,7 @@ def check_travel(layer: BridgeOptimizer, v: VectorOfVariables, kind: Kind, index
         R = rng.standard_normal((len(ids) + 1, 2))
         outer = np.concatenate([T @ R[:-1], R[-1:]])
         left = layer.get(ot.ReverseConstraintFunction(), as_many)
-        order = np.argsort(v.ids)
-        D = dense(tangent, lambda i: order[np.searchsorted(v.ids, i, sorter=order)], len(v))
+        D = dense(tangent, lambda i: np.searchsorted(v.ids, i), len(v))
         expected = np.array([np.sum((block @ outer) * left) for block in np.split(D, K)])
         found = np.zeros(K)
         for i, rows in inner.rows_pushed(ot.ForwardConstraintFunction()):
@@ -117,7 +140,9 @@ def dense(rows: Rows, column: Any, n: int) -> np.ndarray:
 
 
 def check_start(layer: BridgeOptimizer, kind: Kind, indices: ConstraintIndices, sets: Sequence[Set]) -> None:
-    """A dual start of the right sign goes down to duals that come back up as it was."""
+    """A dual start of the right sign goes down to duals that come back up as it was (of cones: test_cones.py)."""
+    if not is_box(kind[1]):
+        return
     inner, block = inner_of(layer), SetBlock.of(sets)
     start = random_dual(kind[1], block.numbers, np.random.default_rng(6))
     inner.pushed.clear()
@@ -142,10 +167,19 @@ def test_one_bridge(subject: Subject) -> None:
     v, indices = fill(layer, subject.kind, subject.sets)
     check_travel(layer, v, subject.kind, indices)
     check_travel(layer, v, subject.kind, indices[::-2])
-    for index in indices:
-        check_travel(layer, v, subject.kind, index)
+    check_travel(layer, v, subject.kind, indices[-1])
     if subject.kind[1] not in DISCRETE:
         check_start(layer, subject.kind, indices, subject.sets)
+
+
+def is_chain_of_matrices(layer: BridgeOptimizer, kind: Kind) -> bool:
+    """Whether the inner model is reached, without a bridge that looks for more than the set."""
+    if not layer.supports_constraint(*kind):
+        return False
+    bridge = layer.graph.bridge(kind)
+    if bridge is None:
+        return True
+    return bridge.has_matrices and all(is_chain_of_matrices(layer, k) for k in bridge.reach(*kind) or ())
 
 
 KINDS = [(f, s) for s in EXAMPLES for f in FUNCTIONS if f.is_vector == s.is_vector]
@@ -153,7 +187,7 @@ CHAINS = [
     pytest.param(profile, kind, id=f"{profile}: {describe_kind(kind)}")
     for profile, (native, options) in PROFILES.items()
     for kind in KINDS
-    if BridgeOptimizer(Recorder(native, **options)).supports_constraint(*kind)
+    if is_chain_of_matrices(BridgeOptimizer(Recorder(native, **options)), kind)
 ]
 
 
@@ -162,9 +196,9 @@ def test_chains_of_bridges(profile: str, kind: Kind) -> None:
     """The identities hold through the chains that the graph chooses, and through two bridge layers."""
     native, options = PROFILES[profile]
     for example in EXAMPLES[kind[1]]:
-        for depth in (1, 2):
+        for layers in (1, 2) if example is EXAMPLES[kind[1]][-1] else (1,):
             layer = BridgeOptimizer(Recorder(native, **options))
-            for _ in range(depth - 1):
+            if layers == 2:
                 layer = BridgeOptimizer(layer)
             v, indices = fill(layer, kind, example)
             check_travel(layer, v, kind, indices)

@@ -112,7 +112,7 @@ def test_the_extra_variables_of_a_slack_are_made_in_their_set() -> None:
     """Where variables come only in cones, a slack variable is made in its cone, not split."""
     layer, inner = standard_form()
     v = layer.add_variables(2)
-    layer.add_constraint(np.array([[1.0, 2.0]]) @ v, ot.Nonnegatives(1))
+    layer.add_constraint(VAF(np.array([[1.0, 2.0]]), v), ot.Nonnegatives(1))
     assert inner.get(ot.NumberOfVariables()) == 5
     layer.add_constraint(v[:1], ot.Nonnegatives(1))  # on a variable that is there already: a row with a slack
     assert inner.get(ot.NumberOfVariables()) == 6
@@ -124,7 +124,7 @@ def test_the_extra_variables_of_a_slack_are_made_in_their_set() -> None:
 
 
 def test_objectives_are_widened() -> None:
-    """A plain variable or affine objective becomes what the inner model takes; in place where nothing stands between."""
+    """A plain variable or affine objective becomes what the inner model takes; changes go in place if they can."""
     inner = Recorder([(SAF, ot.LessThan)], objectives=[ot.ScalarQuadraticFunction])
     layer = BridgeOptimizer(inner)
     x, y = layer.add_variables(2)
@@ -241,6 +241,6 @@ def cost_of_a_block(native: Any, kind: Any, n: int) -> tuple[int, int]:
     done: list[Any] = []
     add = calls(lambda: done.append(lifter.add(inner_block)))
     bundle, items = done[0], np.arange(n)
-    inner.get = lambda attribute, index=None: np.zeros(len(index))  # type: ignore[method-assign, assignment]
+    inner.get = lambda attribute, index=None: np.zeros(len(index))  # type: ignore[method-assign]
     travel = calls(lambda: bundle.pull(ot.ForwardConstraintDual(), items))
     return add, travel + calls(lambda: bundle.push(ot.ConstraintDualStart(), items, np.ones(n)))

@@ -127,9 +127,7 @@ def _active_or_not(set_type: type[ot.Set], value: Array, rng: Any, *, many: bool
     y = np.zeros(m)
     numbers = np.zeros((m, len(set_type.fields)))
     if set_type in (ot.EqualTo, ot.Zeros):
-        return (value[:, None] if set_type.fields else numbers), rng.uniform(0.5, 2.0, m) * rng.choice(
-            [-1, 1], m
-        )
+        return (value[:, None] if set_type.fields else numbers), rng.uniform(0.5, 2.0, m) * rng.choice([-1, 1], m)
     active = (np.arange(m) % 4 == 0) & (rng.random(m) < (0.5 if many else 1.1))
     gap = rng.uniform(0.5, 2.0, m)
     size = rng.uniform(0.5, 2.0, m)

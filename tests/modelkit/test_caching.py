@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import optangent as ot
 import pytest
+
+import optangent as ot
 
 State, Mode = ot.CachingOptimizerState, ot.CachingOptimizerMode
 Codes = ot.TerminationStatusCode

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import optangent as ot
 import pytest
+
+import optangent as ot
 from optangent.modelkit.copying import Mirror
 from optangent.modelkit.layer import Layer
 

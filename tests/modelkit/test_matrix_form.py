@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import optangent as ot
 import pytest
+
+import optangent as ot
 from optangent.modelkit.matrix_form import MatrixForm, objective_matrices
 from optangent.modelkit.rows import Rows
 

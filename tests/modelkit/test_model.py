@@ -7,8 +7,9 @@ import pickle
 from typing import Any
 
 import numpy as np
-import optangent as ot
 import pytest
+
+import optangent as ot
 
 Codes = ot.TerminationStatusCode
 INF = np.inf

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import optangent as ot
 import pytest
+
+import optangent as ot
 from optangent.modelkit.functions.printing import latex_name, to_latex, to_text
 
 X, Y = ot.VariableIndex((7 << 32) + 0), ot.VariableIndex((7 << 32) + 1)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import optangent as ot
 import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+import optangent as ot
 from optangent.modelkit.rows import Rows, segments
 
 N = 5
@@ -16,7 +17,7 @@ BASE = 7 << 32
 
 
 def random_rows(m: int, seed: int, *, degree: int = 2) -> Rows:
-    """m rows in N variables with identifiers from BASE, of whole numbers, terms unsorted and repeated."""
+    """Make m rows in N variables with identifiers from BASE, of whole numbers, terms unsorted and repeated."""
     rng = np.random.default_rng(seed)
     k, q = (3 * m, 4 * m) if degree == 2 else (3 * m if degree else 0, 0)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import optangent as ot
 import pytest
+
+import optangent as ot
 
 INF = np.inf
 SETS: list[tuple[ot.Set, int, list[list[float]], tuple[list[float], list[float]] | None, str]] = [

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import optangent as ot
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+import optangent as ot
 
 Polynomial = dict[tuple[int, ...], float]
 """{sorted keys of variables: coefficient of the written-out polynomial}, without zeros."""
@@ -76,10 +77,11 @@ class StoreMachine(RuleBasedStateMachine):
         for row in rows:
             f: Any = ot.ScalarAffineFunction((), (), row.get((), 0.0))
             for k, c in row.items():
-                if len(k) == 1:
-                    f = f + c * x[k[0]]
-                elif len(k) == 2:
-                    f = f + c * x[k[0]] * x[k[1]]
+                for half in (0.5 * c, 0.5 * c):  # repeated terms add
+                    if len(k) == 1:
+                        f = f + half * x[k[0]]
+                    elif len(k) == 2:
+                        f = f + half * x[k[0]] * x[k[1]]
             built.append(f)
         if kind.is_vector:
             return kind.from_rows(ot.vectorize(built).rows) if built else kind.from_rows(ot.vectorize([]).rows)
@@ -106,6 +108,17 @@ class StoreMachine(RuleBasedStateMachine):
         return [data.draw(terms) for _ in range(count)]
 
     # ------------------------------------------------------------------ rules
+    @initialize(picks=st.lists(PICK, min_size=3, max_size=3))
+    def begin(self, picks: list[int]) -> None:
+        """Enough of everything for the rules to meet one another."""
+        self.add_variables(3)
+        self._add(ot.VectorOfVariables, [{(self.key(p),): 1.0} for p in picks], ot.Nonnegatives(3))
+        self._add(ot.VectorOfVariables, [{(self.key(p),): 1.0} for p in picks[:2]], ot.Nonnegatives(2))
+        self._add(ot.VariableIndex, [{(0,): 1.0}], ot.LessThan(1.0))
+        self._add(ot.ScalarAffineFunction, [{(0,): 2.0, (1,): 3.0}], ot.LessThan(1.0))
+        self._add(ot.ScalarAffineFunction, [{(1,): 4.0, (): 1.0}], ot.LessThan(2.0))
+
+    @precondition(lambda self: len(self.variables) < 5)
     @rule(count=st.integers(1, 3))
     def add_variables(self, count: int) -> None:
         """A few variables."""
@@ -117,7 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
         index = self.model.add_constraint(self.function(kind, rows), chosen)
         self.rows.append(Row(kind, rows, chosen, index))
 
-    @precondition(lambda self: self.variables)
+    @precondition(lambda self: self.variables and len(self.rows) < 12)
     @rule(data=st.data(), degree=st.integers(1, 2), a=NUMBER, b=NUMBER, which=st.integers(0, 3))
     def add_scalar(self, data: Any, degree: int, a: float, b: float, which: int) -> None:
         """An affine or quadratic row."""
@@ -125,7 +138,7 @@ class StoreMachine(RuleBasedStateMachine):
         kind = (ot.ScalarAffineFunction, ot.ScalarQuadraticFunction)[degree - 1]
         self._add(kind, self.draw_rows(data, 1, degree), chosen)
 
-    @precondition(lambda self: self.variables)
+    @precondition(lambda self: self.variables and len(self.rows) < 12)
     @rule(data=st.data(), degree=st.integers(1, 2), m=st.integers(0, 3), which=st.integers(0, 4))
     def add_vector(self, data: Any, degree: int, m: int, which: int) -> None:
         """A vector function of affine or quadratic rows."""
@@ -299,9 +312,8 @@ class StoreMachine(RuleBasedStateMachine):
         """The shadow, built from scratch."""
         fresh = self.empty_model()
         variables = {k: fresh.add_variable() for k in self.variables}
-        indices = []
-        for row in self.rows:
-            indices.append(fresh.add_constraint(self.function(row.kind, row.rows, variables), row.chosen))
+        functions = [self.function(row.kind, row.rows, variables) for row in self.rows]
+        indices = [fresh.add_constraint(f, row.chosen) for f, row in zip(functions, self.rows, strict=True)]
         if self.objective is not None:
             fresh.set(ot.ObjectiveFunction(), self.function(self.objective[0], [self.objective[1]], variables))
         fresh.set(ot.ObjectiveSense(), self.sense)
@@ -355,7 +367,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 TestStore = StoreMachine.TestCase
 TestStore.settings = settings(
-    max_examples=60,
+    max_examples=70,
     stateful_step_count=30,
     derandomize=True,
     deadline=None,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import optangent as ot
 import pytest
+
+import optangent as ot
 from optangent.modelkit.block import ConstraintBlock, SetBlock
 
 AFFINE, QUADRATIC = ot.ScalarAffineFunction, ot.ScalarQuadraticFunction
@@ -351,9 +352,7 @@ def test_many_modifications_keep_the_rows_in_order(store: ot.Store) -> None:
         ("foreign", lambda v: ot.ScalarConstantChange(1.0), ot.InvalidIndex, "another model"),
     ],
 )
-def test_refused_modifications(
-    store: ot.Store, target: Any, change: Any, error: type[Exception], words: str
-) -> None:
+def test_refused_modifications(store: ot.Store, target: Any, change: Any, error: type[Exception], words: str) -> None:
     """A modification that does not fit is refused, and none of those given with it is made."""
     v = store.add_variables(2)
     other = ot.Store()

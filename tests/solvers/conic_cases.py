@@ -76,7 +76,7 @@ class ConicCase:
         return v, indices
 
 
-def svec(*rows: tuple[float, ...]) -> np.ndarray:
+def svec(*rows: Any) -> np.ndarray:
     """Upper triangle column by column, off-diagonals times √2."""
     M = np.array(rows, float)
     return np.concatenate([np.append(SQRT2 * M[:j, j], M[j, j]) for j in range(len(M))])
@@ -239,7 +239,7 @@ EXPONENTIAL = [
         "exp: entropy, maximized",
         4,
         (
-            *((np.eye(4)[[i, i + 2]].tolist() + [[0] * 4], (0, 0, 1), _EXP) for i in (0, 1)),
+            *((np.vstack([np.eye(4)[[i, i + 2]], np.zeros(4)]), (0, 0, 1), _EXP) for i in (0, 1)),
             (((0, 0, 1, 1),), (-1,), ot.Zeros(1)),
         ),
         q=(1, 1, 0, 0),
@@ -247,6 +247,7 @@ EXPONENTIAL = [
         objective=np.log(2),
         x=(0.5 * np.log(2), 0.5 * np.log(2), 0.5, 0.5),
         duals=((-1, np.log(2) - 1, 0.5), (-1, np.log(2) - 1, 0.5), (1 - np.log(2),)),
+        tolerance=1e-5,
     ),
     ConicCase(
         "exp: infeasible",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def random_case(cone: Any, seed: int, sense: ot.ObjectiveSenseCode, linear: bool
     root = rng.standard_normal((n, n)) / np.sqrt(n)
     P = np.zeros((n, n)) if linear else root @ root.T + 0.1 * np.eye(n)
     starts = np.cumsum([0, *(k.dimension for k in cones)])
-    F = [basis[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    F = [basis[a:b] for a, b in pairwise(starts)]
     q = sum(f.T @ y for f, y in zip(F, duals, strict=True)) - P @ x
     rows = tuple((f, s - f @ x, k) for f, s, k in zip(F, slacks, cones, strict=True))
     return ConicCase(

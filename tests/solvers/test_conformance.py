@@ -12,8 +12,8 @@ from optangent.modelkit.functions import VariableIndex
 
 from .cases import CASES, Case, S
 
-SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "Clarabel")]
-EXPECTED_SKIPS = {"OSQP": {"integer"}, "Clarabel": {"integer"}, "HiGHS": set[str]()}
+SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel")]
+EXPECTED_SKIPS = {"OSQP": {"integer"}, "SCS": {"integer"}, "Clarabel": {"integer"}, "HiGHS": set[str]()}
 NONE, POINT = ot.ResultStatusCode.NO_SOLUTION, ot.ResultStatusCode.FEASIBLE_POINT
 CERTIFICATE = ot.ResultStatusCode.INFEASIBILITY_CERTIFICATE
 

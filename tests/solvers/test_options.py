@@ -14,15 +14,26 @@ import pytest
 import optangent as ot
 from optangent.modelkit.functions import VariableIndex
 
-SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "Clarabel")]
+SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel")]
 EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
 CLOSE_NAMES = {
     "HiGHS": ("time_limt", "time_limit"),
     "OSQP": ("eps_ab", "eps_abs"),
+    "SCS": ("eps_ab", "eps_abs"),
     "Clarabel": ("tol_fes", "tol_feas"),
 }
-ITERATIONS = {"HiGHS": ("simplex_iteration_limit", 1), "OSQP": ("max_iter", 2), "Clarabel": ("max_iter", 2)}
-WRONG = {"HiGHS": ("presolve", "perhaps"), "OSQP": ("max_iter", "many"), "Clarabel": ("max_iter", "many")}
+ITERATIONS = {
+    "HiGHS": ("simplex_iteration_limit", 1),
+    "OSQP": ("max_iter", 2),
+    "SCS": ("max_iters", 2),
+    "Clarabel": ("max_iter", 2),
+}
+WRONG = {
+    "HiGHS": ("presolve", "perhaps"),
+    "OSQP": ("max_iter", "many"),
+    "SCS": ("max_iters", "many"),
+    "Clarabel": ("max_iter", "many"),
+}
 
 
 def random_lp(solver: Any, rows: int = 60, columns: int = 80, integer: bool = False) -> tuple[Any, Any]:
@@ -111,8 +122,8 @@ def test_threads(solver: Any) -> None:
     """NumberOfThreads is taken where declared, changed between solves, and refused in words elsewhere."""
     model, _ = random_lp(solver())
     if not model.supports(ot.NumberOfThreads()):
-        assert solver.name == "OSQP"
-        with pytest.raises(ot.UnsupportedAttribute, match="OSQP"):
+        assert solver.name in ("OSQP", "SCS")
+        with pytest.raises(ot.UnsupportedAttribute, match=solver.name):
             model.set(ot.NumberOfThreads(), 2)
         return
     for threads in (1, 2, None):
@@ -127,7 +138,9 @@ def test_threads(solver: Any) -> None:
 def test_time_limit(solver: Any) -> None:
     """A limit that has run out gives TIME_LIMIT, never OPTIMAL, and a later solve without it succeeds."""
     size: dict[str, Any] = {"rows": 250, "columns": 300, "integer": True} if solver.name == "HiGHS" else {}
-    model, _ = random_lp(solver(), **size)
+    model, v = random_lp(solver(), **size)
+    if solver.name == "HiGHS":
+        model.set(ot.VariablePrimalStart(), v, np.zeros(300))  # so there is an incumbent on a busy machine too
     model.set(ot.TimeLimitSec(), 0.3 if solver.name == "HiGHS" else 1e-6)
     start = time.perf_counter()
     model.optimize()
@@ -161,7 +174,8 @@ def test_interrupt(solver: Any) -> None:
     elif solver is ot.solvers.Clarabel:
         model, _ = random_lp(solver(), rows=700, columns=700)
     else:
-        model, _ = random_lp(solver(eps_abs=1e-300, eps_rel=1e-300, max_iter=10**8, polishing=False))
+        more = {"max_iter": 10**8, "polishing": False} if solver is ot.solvers.OSQP else {"max_iters": 10**8}
+        model, _ = random_lp(solver(eps_abs=1e-300, eps_rel=1e-300, **more))
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
@@ -176,7 +190,7 @@ def test_interrupt(solver: Any) -> None:
         timer.cancel()
         signal.signal(signal.SIGINT, before)
     assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMIZE_NOT_CALLED
-    model.set(ot.TimeLimitSec(), 0.05)
+    model.set(ot.TimeLimitSec(), 1e-6 if solver is ot.solvers.SCS else 0.05)  # whose guess is optimal by then
     model.optimize()
     assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.TIME_LIMIT
 
@@ -193,14 +207,19 @@ def test_highs_integer_start() -> None:
     assert model.get(ot.VariablePrimal(), v[7]) == pytest.approx(1.0)
 
 
-def test_osqp_starts() -> None:
-    """Started at the solution with its duals, OSQP stops at its first check."""
+@pytest.mark.parametrize("solver", [ot.solvers.OSQP, ot.solvers.SCS], ids=lambda s: s.name)
+def test_starts(solver: Any) -> None:
+    """Started at the solution with its duals, a first-order method stops at its first check."""
 
     def build() -> tuple[Any, Any, Any]:
         rng = np.random.default_rng(5)
-        model = ot.solvers.OSQP(polishing=False)
+        model = solver(polishing=False) if solver is ot.solvers.OSQP else solver()
         v = model.add_variables(20)
-        c = model.add_constraints(rng.normal(size=(12, 20)) @ v, [ot.LessThan(-0.5)] * 12)
+        A = rng.normal(size=(12, 20))
+        if solver is ot.solvers.OSQP:
+            c = model.add_constraints(A @ v, [ot.LessThan(-0.5)] * 12)
+        else:
+            c = model.add_constraints(-0.5 - A @ v, [ot.SecondOrderCone(2), *[ot.SecondOrderCone(5)] * 2])
         model.set(ot.ObjectiveFunction(), v @ v + rng.normal(size=20) @ v)
         return model, v, c
 
@@ -208,8 +227,8 @@ def test_osqp_starts() -> None:
     cold.optimize()
     warm, w, d = build()
     warm.set(ot.VariablePrimalStart(), w, cold.get(ot.VariablePrimal(), v))
-    for index, value in zip(d, cold.get(ot.ConstraintDual(), c), strict=True):
-        warm.set(ot.ConstraintDualStart(), index, value)
+    for index, solved in zip(d, c, strict=True):
+        warm.set(ot.ConstraintDualStart(), index, cold.get(ot.ConstraintDual(), solved))
     warm.optimize()
     assert warm.get(ot.BarrierIterations()) <= 25 < cold.get(ot.BarrierIterations())
 
@@ -261,7 +280,9 @@ def test_highs_refuses_what_it_cannot_do() -> None:
     assert model.get(ot.ObjectiveValue()) == 0.0
 
 
-@pytest.mark.parametrize(("library", "solver"), [("highspy", "HiGHS"), ("osqp", "OSQP"), ("clarabel", "Clarabel")])
+@pytest.mark.parametrize(
+    ("library", "solver"), [("highspy", "HiGHS"), ("osqp", "OSQP"), ("scs", "SCS"), ("clarabel", "Clarabel")]
+)
 def test_missing_library(library: str, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the library the wrapper can be imported and built; solving says what to install."""
     original = importlib.import_module
@@ -286,7 +307,7 @@ def test_third_party_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ot.solvers, "_third_party", lambda: {"Mine": point})
     assert ot.solvers.Mine.__name__ == "OrderedDict"
     assert "Mine" in dir(ot.solvers)
-    with pytest.raises(AttributeError, match="Clarabel, HiGHS, Mine, OSQP"):
+    with pytest.raises(AttributeError, match="Clarabel, HiGHS, Mine, OSQP, SCS"):
         _ = ot.solvers.Gurobi
     assert not hasattr(ot.solvers, "__wrapped__")
 

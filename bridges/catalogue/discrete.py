@@ -1,0 +1,144 @@
+"""Discrete sets of vectors, with binary variables and the bounds of the rows ("big M").
+
+H. P. Williams, *Model Building in Mathematical Programming* (2013), chapter 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...modelkit.block import ConstraintBlock
+from ...modelkit.errors import NotAllowed
+from ...modelkit.functions import Function, VariableIndex, VectorQuadraticFunction
+from ...modelkit.indices import Kind
+from ...modelkit.rows import FloatArray, IntArray, Rows
+from ...modelkit.sets import SOS1, SOS2, Indicator, Nonnegatives, Set, ZeroOne, Zeros
+from ..base import Bridge, Lift, Matrix, Target, affine, identity
+from ..declare import entries
+
+__all__ = ["IndicatorToBinary", "SpecialOrderedToBinary"]
+
+
+class _ToBinary(Bridge):
+    """What such bridges share: one lift a constraint, made from the bounds of its rows."""
+
+    cost = 10.0
+    has_matrices = False
+    looks_at_functions = True
+    sources: ClassVar[tuple[type[Set], ...]]
+    into: ClassVar[tuple[type[Set], ...]]
+
+    def rewrite(self, function_type: type[Function], S: Any, lower: FloatArray, upper: FloatArray) -> Lift:
+        """The lift of a constraint whose rows have these bounds."""
+        raise NotImplementedError
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """Rows, and binary variables."""
+        if set_type not in self.sources or function_type is VectorQuadraticFunction:
+            return None
+        return [*((affine(function_type), s) for s in self.into), (VariableIndex, ZeroOne)]
+
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """None."""
+        raise NotImplementedError("The rows depend on the bounds of the function: there is no lift without it.")
+
+    def group(self, chosen: Set) -> Hashable:
+        """The set, as its numbers stand in the matrices."""
+        return chosen
+
+    def lifts(
+        self, block: ConstraintBlock, bounds: Callable[[Rows], tuple[FloatArray, FloatArray]]
+    ) -> Sequence[tuple[IntArray, Lift]]:
+        """One by one."""
+        lower, upper = bounds(block.rows)
+        starts = block.starts
+        found = []
+        for i in range(block.count):
+            rows = slice(int(starts[i]), int(starts[i + 1]))
+            lift = self.rewrite(block.function_type, block.sets.set(i), lower[rows], upper[rows])
+            found.append((np.array([i]), lift))
+        return found
+
+
+def _binaries(count: int, m: int) -> Target:
+    """The extra variables are binary."""
+    kind: Kind = (VariableIndex, ZeroOne)
+    return Target(kind, np.ones(count, np.int64), entries((count, m)), B=identity(count))
+
+
+def _rows(function_type: type[Function], A: Matrix, B: Matrix, c0: FloatArray) -> Target:
+    p = len(c0)
+    return Target((affine(function_type), Nonnegatives), np.array([p]), A, shapes=((p,),), B=B, c0=c0)
+
+
+def _check_finite(S: Set, values: FloatArray, side: str) -> None:
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise NotAllowed(
+            f"{S!r} is solved with binary variables and the bounds of its rows, but row {row} has no finite {side} "
+            "bound: bound the variables in it."
+        )
+
+
+class SpecialOrderedToBinary(_ToBinary):
+    """``l_i s_i <= f_i <= u_i s_i, sum z <= 1``, z binary: s_i is the sum of the z that allow f_i != 0.
+
+    In SOS1 entry i has its own z; in SOS2, ordered by weight, a z allows two neighbours.
+    """
+
+    sources = (SOS1, SOS2)
+    into = (Nonnegatives,)
+
+    def rewrite(self, function_type: type[Function], S: Any, lower: FloatArray, upper: FloatArray) -> Lift:
+        """A = [-I; I; 0], B = [u M; -l M; -1] with s = M z."""
+        n, neighbours = S.dimension, 1 if isinstance(S, SOS1) else 2
+        if n <= neighbours:
+            return Lift(())
+        _check_finite(S, lower, "lower")
+        _check_finite(S, upper, "upper")
+        order, count = np.argsort(S.order_weights), n + 1 - neighbours
+        i, z, j = np.arange(n), np.arange(count), np.arange(neighbours)
+        entry, allowed_by = order[(z[:, None] + j).ravel()], np.repeat(z, neighbours)
+        u, l = np.maximum(upper, 0.0)[entry], np.minimum(lower, 0.0)[entry]
+        A = entries((2 * n + 1, n), (i, i, -1.0), (n + i, i, 1.0))
+        B = entries((2 * n + 1, count), (entry, allowed_by, u), (n + entry, allowed_by, -l), (2 * n, z, -1.0))
+        c0 = np.zeros(2 * n + 1)
+        c0[-1] = 1.0
+        return Lift((_rows(function_type, A, B, c0), _binaries(count, n)), extra=count)
+
+
+class IndicatorToBinary(_ToBinary):
+    """``(z, f) in Indicator(l <= . <= u)  <=>  f <= u + (max f - u) (1 - z), f >= l - (l - min f) (1 - z)``, z binary.
+
+    Where the constraint is active at z = 0, 1 - z is z.
+    """
+
+    sources = (Indicator,)
+    into = (Nonnegatives, Zeros)
+
+    def rewrite(self, function_type: type[Function], S: Any, lower: FloatArray, upper: FloatArray) -> Lift:
+        """The rows for the finite bounds; z == an extra binary variable."""
+        low, high = S.numbers[1].tolist()
+        A, c0 = [], []
+        # f <= high, as a row of big M where z is off: c + (a, -1) (z, f) >= 0; likewise f >= low
+        for bound, reached, factor in ((high, upper[1:], 1.0), (low, lower[1:], -1.0)):
+            if not np.isfinite(bound):
+                continue
+            _check_finite(S, np.concatenate([[0.0], reached]), "upper" if factor > 0 else "lower")
+            M = max(factor * (float(reached[0]) - bound), 0.0)
+            A.append([-M if S.activate_on else M, -factor])
+            c0.append(factor * bound + (M if S.activate_on else 0.0))
+        p = len(c0)
+        dims = np.ones(1, np.int64)
+        same = Target(
+            (affine(function_type), Zeros), dims, entries((1, 2), (0, 0, 1.0)), shapes=((1,),), B=identity(1, -1.0)
+        )
+        targets = [same, _binaries(1, 2)]
+        if p:
+            rows, columns = np.divmod(np.arange(2 * p), 2)
+            matrix = entries((p, 2), (rows, columns, np.ravel(A)))
+            targets.insert(0, _rows(function_type, matrix, entries((p, 1)), np.array(c0)))
+        return Lift(tuple(targets), extra=1)

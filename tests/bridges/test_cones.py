@@ -1,0 +1,231 @@
+"""Every bridge between cones, by what it must do: projections through it, duals, weights, corner cases.
+
+Nothing here names a bridge's matrices. The nearest point of a set, found by a solver *through* a bridge, tells
+all: it lies in the set (the targets say no less), members are their own projections (the targets say no more), and
+its multiplier is a feasible dual, at right angles to it (the duals' way up).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optangent as ot
+from optangent.bridges import BridgeOptimizer
+from optangent.bridges.base import REGISTRY, Bridge
+from optangent.modelkit.rows import FloatArray
+from optangent.modelkit.sets import Set
+
+from .mocks import Recorder
+from .subjects import DISCRETE, EXAMPLES, SUBJECTS, Subject, is_box
+
+VAF = ot.VectorAffineFunction
+CONIC = [
+    s
+    for s in SUBJECTS
+    if s.kind[0] is VAF
+    and not is_box(s.kind[1])
+    and s.kind[1] not in DISCRETE
+    and s.kind[1] not in dict(s.reached).values()
+]
+REVERSES = {"ScaledToTriangle"}  # no solver takes what it leads to: tested as an inverse
+# An interior-point solver finds the nearest point of a curved cone to about this, next to data of size one.
+TOLERANCE = 2e-6
+# ... and, where constraint and multiplier vanish together, to the square root of its gap.
+WEAK = 2e-4
+
+
+def examples(kind: type[Set]) -> list[Any]:
+    """One set of each shape among the examples."""
+    return list(dict.fromkeys(one for block in EXAMPLES[kind] for one in block))
+
+
+def weights(chosen: Set) -> FloatArray:
+    """Of the inner product."""
+    return np.ones(chosen.dimension) if chosen.weights is None else chosen.weights
+
+
+def nearest(chosen: Any, point: FloatArray, layer: BridgeOptimizer) -> tuple[FloatArray, FloatArray]:
+    """The nearest point of a set in the inner product of the set, and the multiplier."""
+    v = layer.add_variables(chosen.dimension)
+    c = layer.add_constraint(1.0 * v, chosen)
+    W = weights(chosen)
+    layer.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MIN_SENSE)
+    layer.set(
+        ot.ObjectiveFunction(),
+        sum(float(w) * (x - float(p)) * (x - float(p)) for w, x, p in zip(W, v, point, strict=True)),
+    )
+    layer.set(ot.Silent(), True)
+    layer.optimize()
+    assert layer.get(ot.TerminationStatus()) in (
+        ot.TerminationStatusCode.OPTIMAL,
+        ot.TerminationStatusCode.ALMOST_OPTIMAL,
+    )
+    return layer.get(ot.VariablePrimal(), v), layer.get(ot.ConstraintDual(), c)
+
+
+def check_nearest(chosen: Any, point: FloatArray, x: FloatArray, y: FloatArray, tolerance: float) -> None:
+    """Optimality of the nearest point: x in S, y in S*, x ⊥ y, W (x - p) = W y / 2."""
+    W = weights(chosen)
+    assert chosen.violation(x) < tolerance, (chosen, point)
+    assert chosen.dual_violation(y) < tolerance, (chosen, point)
+    assert abs(np.sum(W * x * y)) < tolerance
+    gap = 2.0 * W * (x - point) - W * y
+    assert np.max(np.abs(gap)) < tolerance
+    assert np.sqrt(np.sum(W * (x - point) ** 2)) <= chosen.violation(point) + tolerance
+
+
+@pytest.mark.parametrize("subject", [s for s in CONIC if s.number == 0 and repr(s.bridge) not in REVERSES], ids=str)
+def test_nearest_points_through_each_bridge(subject: Subject) -> None:
+    """The nearest points found through a bridge are those of the set, for every shape among the examples."""
+    rng = np.random.default_rng(1)
+    for chosen in examples(subject.kind[1]):
+        for draw in range(3):
+            layer = through(subject.bridge, subject.kind[1])
+            point = rng.standard_normal(chosen.dimension) * (1.0 if draw else 3.0)
+            if draw == 2:  # a member
+                point = nearest(chosen, point, through(subject.bridge, subject.kind[1]))[0]
+            x, y = nearest(chosen, point, layer)
+            check_nearest(chosen, point, x, y, TOLERANCE if draw < 2 else WEAK)
+            if draw == 2:
+                np.testing.assert_allclose(x, point, atol=WEAK)
+
+
+def through(bridge: Bridge, kind: type[Set]) -> BridgeOptimizer:
+    """A model that takes constraints of the kind by this bridge alone, to the first solver that it reaches."""
+    others = [b for b in REGISTRY if b.reach(VAF, kind) is None]
+    for solver in (ot.solvers.Clarabel, ot.solvers.SCS):
+        layer = BridgeOptimizer(Without(solver(), kind), [bridge, *others])
+        if layer.supports_constraint(VAF, kind):
+            return layer
+    raise AssertionError(f"{bridge!r} leads to no solver")
+
+
+class Without:
+    """A solver that takes all but one type of set."""
+
+    def __init__(self, solver: Any, lacking: type[Set]) -> None:
+        self._solver = solver
+        self._lacking = lacking
+
+    def supports_constraint(self, function_type: Any, set_type: Any) -> bool:
+        """All others."""
+        return set_type is not self._lacking and bool(self._solver.supports_constraint(function_type, set_type))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._solver, name)
+
+
+# ---------------------------------------------------------------------- inner products
+@pytest.mark.parametrize("subject", [s for s in SUBJECTS if s.kind[1].is_vector and not is_box(s.kind[1])], ids=str)
+def test_weights_come_from_the_sets(subject: Subject) -> None:
+    """Of source and targets, where one of them is not one."""
+    for lift, items in subject.lifts():
+        source = subject.sets[int(items[0])]
+        for t in lift.targets:
+            q = len(t.kind[1].fields)
+            sets = [t.kind[1].build(s, np.zeros((d, q))) for s, d in zip(t.shapes, t.dims, strict=True)]
+            w2 = np.concatenate([weights(s) for s in sets])
+            np.testing.assert_array_equal(
+                np.ones(source.dimension) if t.weights is None else t.weights, weights(source)
+            )
+            np.testing.assert_array_equal(np.ones(t.p) if t.target_weights is None else t.target_weights, w2)
+
+
+PAIRS = [
+    ("RotatedToSecondOrder", "SecondOrderToRotated", ot.RotatedSecondOrderCone(5)),
+    ("TriangleToScaled", "ScaledToTriangle", ot.PositiveSemidefiniteConeTriangle(3)),
+    ("DualExponentialToPrimal", "ExponentialToDual", ot.DualExponentialCone()),
+    ("DualPowerToPrimal", "PowerToDual", ot.DualPowerCone(0.3)),
+]
+
+
+@pytest.mark.parametrize(("there", "back", "chosen"), PAIRS)
+def test_there_and_back(there: str, back: str, chosen: Any) -> None:
+    """The two bridges' matrices are inverse to each other, and so are the duals' ways."""
+    bridges = {repr(b): b for b in REGISTRY}
+    first = bridges[there].lift(VAF, chosen).weighted(chosen).targets[0]
+    middle = first.kind[1].build(first.shapes[0], np.zeros((0, 0)))
+    second = bridges[back].lift(VAF, middle).weighted(middle).targets[0]
+    identity = np.eye(chosen.dimension)
+    np.testing.assert_allclose((second.A @ first.A).toarray(), identity, atol=1e-15)
+    np.testing.assert_allclose((first.adjoint @ second.adjoint).toarray(), identity, atol=1e-15)
+
+
+def test_the_adjoint_of_scaling_is_its_inverse() -> None:
+    """D⁻¹ and not D (DESIGN, section 5)."""
+    bridge = next(b for b in REGISTRY if repr(b) == "TriangleToScaled")
+    chosen = ot.PositiveSemidefiniteConeTriangle(2)
+    t = bridge.lift(VAF, chosen).weighted(chosen).targets[0]
+    np.testing.assert_allclose(t.A.toarray(), np.diag([1.0, np.sqrt(2.0), 1.0]))
+    np.testing.assert_allclose(t.adjoint.toarray(), np.diag([1.0, np.sqrt(0.5), 1.0]))
+
+
+# ---------------------------------------------------------------------- squares
+def square_layer() -> tuple[Recorder, BridgeOptimizer, Any]:
+    """A recorder of triangles, its bridges, and variables."""
+    below = Recorder([(VAF, ot.PositiveSemidefiniteConeTriangle), (VAF, ot.Zeros)])
+    layer = BridgeOptimizer(below)
+    return below, layer, layer.add_variables(4)
+
+
+def zeros_of(below: Recorder) -> list[int]:
+    """The dimensions of all symmetry rows."""
+    kind = (VAF, ot.Zeros)
+    return [below.get(ot.ConstraintSet(), i).dimension for i in below.get(ot.ListOfConstraintIndices(*kind))]
+
+
+def test_only_entries_that_differ_get_a_symmetry_row() -> None:
+    """The same function, however it is written, gets none; a block is parted by the patterns."""
+    below, layer, v = square_layer()
+    x, y, z, w = v
+    same = ot.vectorize([1.0 * x, y + 2.0 * z + 1.0, 2.0 * z + 1.0 + 0.0 * w + y, 1.0 * w])
+    other = ot.vectorize([1.0 * x, 1.0 * y, 1.0 * y + 1.0, 1.0 * w])
+    layer.add_constraint(same, ot.PositiveSemidefiniteConeSquare(2))
+    assert zeros_of(below) == []
+    indices = layer.add_constraints([other, same, other], [ot.PositiveSemidefiniteConeSquare(2)] * 3)
+    assert zeros_of(below) == [1, 1]
+    three = ot.vectorize([1.0 * x, 1.0 * y, 1.0 * z, 1.0 * y, 1.0 * x, 1.0 * w, 1.0 * w, 1.0 * w, 1.0 * x])
+    layer.add_constraint(three, ot.PositiveSemidefiniteConeSquare(3))
+    assert zeros_of(below) == [1, 1, 1]  # of the entries (1, 3), z and w
+    layer.delete(indices)
+    assert zeros_of(below) == [1]
+
+
+def test_the_same_function_shares_dual_and_gradient() -> None:
+    """Both entries get the dual of the triangle's entry, and half of the gradient of its row."""
+    below, layer, (x, y, z, _) = square_layer()
+    c = layer.add_constraint(ot.vectorize([1.0 * x, 1.0 * y, 1.0 * y, 1.0 * z]), ot.PositiveSemidefiniteConeSquare(2))
+    inner = below.get(ot.ListOfConstraintIndices(VAF, ot.PositiveSemidefiniteConeTriangle))
+    a, b, d = below.get(ot.ConstraintDual(), inner)
+    np.testing.assert_allclose(layer.get(ot.ConstraintDual(), c), [a, b, b, d])
+    G = below.get(ot.ReverseConstraintFunction(), inner)
+    up = layer.get(ot.ReverseConstraintFunction(), layer.get(ot.ListOfConstraintIndices(*c.kind)))
+    np.testing.assert_allclose(up, [G[0], G[1] / 2, G[1] / 2, G[2]])
+    layer.set(ot.ConstraintDualStart(), c, np.array([1.0, 2.0, 4.0, 5.0]))
+    ((_, start),) = below.rows_pushed(ot.ConstraintDualStart())
+    np.testing.assert_array_equal(start, [1.0, 3.0, 5.0])
+
+
+def test_a_change_that_could_part_two_entries_needs_a_rebuilt_model() -> None:
+    """Refused by the layer, done by a model behind a cache."""
+    _, layer, (x, y, z, _) = square_layer()
+    c = layer.add_constraint(ot.vectorize([1.0 * x, 1.0 * y, 1.0 * y, 1.0 * z]), ot.PositiveSemidefiniteConeSquare(2))
+    with pytest.raises(ot.UnsupportedModification, match="anew"):
+        layer.modify(c, ot.VectorConstantChange([0.0, 1.0, 0.0, 0.0]))
+    with pytest.raises(ot.UnsupportedModification, match="anew"):
+        layer.modify(c, ot.MultirowChange(y, [(1, 2.0)]))
+    model = ot.Model(ot.solvers.Clarabel)
+    model.set(ot.Silent(), True)
+    t, s = model.add_variables(2)
+    c = model.add_constraint(ot.vectorize([1.0 * t, 1.0 * s, 1.0 * s, 1.0 * t]), ot.PositiveSemidefiniteConeSquare(2))
+    model.add_constraint(s >= 1)
+    model.minimize(t)
+    model.optimize()
+    assert model.value(t) == pytest.approx(1.0, abs=1e-6)
+    model.modify(c, ot.MultirowChange(s, [(2, 2.0)]))  # 2 s == s
+    model.modify(c, ot.VectorConstantChange([0.0, 3.0, 0.0, 0.0]))  # s + 3 == 2 s
+    model.optimize()
+    assert model.value(t) == pytest.approx(6.0, abs=1e-6)

@@ -1,0 +1,151 @@
+"""SOS1, SOS2 and Indicator with binary variables: against enumeration, and refused in words without bounds."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optangent as ot
+from optangent.bridges import BridgeOptimizer
+
+OPTIMAL = ot.TerminationStatusCode.OPTIMAL
+LOWER, UPPER = np.array([-1.0, -2.0, 0.0, -1.5]), np.array([2.0, 1.0, 3.0, 0.0])
+
+
+def solver() -> Any:
+    """HiGHS, quiet, with bridges, behind a cache."""
+    model = ot.Model(ot.solvers.HiGHS)
+    model.set(ot.Silent(), True)
+    return model
+
+
+def bounded(model: Any) -> Any:
+    """Four variables between bounds."""
+    v = model.add_variables(4)
+    for x, low, high in zip(v, LOWER, UPPER, strict=True):
+        model.add_constraint(x, ot.Interval(low, high))
+    return v
+
+
+def best(costs: np.ndarray, supports: Any) -> float:
+    """The least cost with only the entries of one of the supports different from zero."""
+    least = np.minimum(costs * LOWER, costs * UPPER)
+    return float(min(least[list(support)].sum() for support in supports))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("affine", [False, True])
+def test_special_ordered_sets(seed: int, affine: bool) -> None:
+    """The optimum over all supports, for plain variables and for affine functions."""
+    rng = np.random.default_rng(seed)
+    costs, order = rng.standard_normal(4), rng.permutation(4)
+    ranks = np.empty(4)
+    ranks[order] = np.arange(4)
+    sets = {
+        ot.SOS1(ranks): [(i,) for i in range(4)],
+        ot.SOS2(ranks): [(order[i], order[i + 1]) for i in range(3)],
+    }
+    for chosen, supports in sets.items():
+        model = solver()
+        v = bounded(model)
+        model.add_constraint(-2.0 * v if affine else v, chosen)
+        model.minimize(costs @ v)
+        model.optimize()
+        assert model.get(ot.TerminationStatus()) == OPTIMAL
+        assert model.objective_value() == pytest.approx(best(costs, supports), abs=1e-7)
+        assert chosen.violation(model.value(v)) < 1e-7
+
+
+@pytest.mark.parametrize("activate_on", [True, False])
+@pytest.mark.parametrize("inside", [ot.LessThan(0.5), ot.GreaterThan(1.0), ot.EqualTo(0.25), ot.Interval(-0.5, 0.5)])
+def test_indicators(activate_on: bool, inside: Any) -> None:
+    """For every direction and value of z: the best of being active or not."""
+    for slope, price in itertools.product((1.0, -1.0), (0.0, 0.9, -0.9, 9.0, -9.0)):
+        model = solver()
+        v = bounded(model)
+        z = model.add_variable()
+        model.add_constraint(ot.vectorize([1.0 * z, v[0] + 0.25]), ot.Indicator(inside, activate_on))
+        model.minimize(slope * v[0] + price * z)
+        model.optimize()
+        box = inside.bounds(inside.numbers)
+        low, high = max(box[0][0] - 0.25, LOWER[0]), min(box[1][0] - 0.25, UPPER[0])
+        active = min(slope * low, slope * high) + price * activate_on
+        free = min(slope * LOWER[0], slope * UPPER[0]) + price * (not activate_on)
+        assert model.objective_value() == pytest.approx(min(active, free), abs=1e-5)  # HiGHS keeps rows to 1e-6
+
+
+def test_small_sets_are_always_kept() -> None:
+    """One entry of SOS1, two of SOS2: no bounds are needed."""
+    model = solver()
+    v = model.add_variables(2)
+    model.add_constraint(v[:1], ot.SOS1([1.0]))
+    model.add_constraint(v, ot.SOS2([1.0, 2.0]))
+    model.add_constraint(v, ot.Nonnegatives(2))
+    model.minimize(v.sum())
+    model.optimize()
+    assert model.objective_value() == 0.0
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_bounds_may_come_in_any_order(order: str) -> None:
+    """Also after the set that relies on them, in one model."""
+    model = solver()
+    v = model.add_variables(3)
+    if order == "after":
+        model.add_constraint(v, ot.SOS1([1.0, 2.0, 3.0]))
+    model.add_constraint(v, ot.HyperRectangle(np.zeros(3), [1.0, 2.0, 3.0]))
+    if order == "before":
+        model.add_constraint(v, ot.SOS1([1.0, 2.0, 3.0]))
+    model.maximize(v.sum())
+    model.optimize()
+    assert model.objective_value() == pytest.approx(3.0)
+
+
+def test_a_missing_bound_is_named() -> None:
+    """One sentence: which set, which row, which side."""
+    model = solver()
+    v = model.add_variables(2)
+    model.add_constraint(v[0], ot.Interval(0.0, 1.0))
+    model.add_constraint(v[1], ot.GreaterThan(0.0))
+    model.add_constraint(v, ot.SOS1([1.0, 2.0]))
+    model.maximize(v[0])
+    with pytest.raises(ot.NotAllowed, match=r"SOS1\(\[1.0, 2.0\]\).*row 1 has no finite upper bound"):
+        model.optimize()
+    model.add_constraint(v[1], ot.LessThan(5.0))
+    model.optimize()
+    assert model.objective_value() == pytest.approx(1.0)
+
+
+def test_a_bound_that_is_relied_upon_moves_with_a_rebuilt_model() -> None:
+    """Widening a bound after a solve gives the wider answer; a layer alone refuses."""
+    model = solver()
+    v = model.add_variables(2)
+    bounds = [model.add_constraint(x, ot.Interval(0.0, 1.0)) for x in v]
+    model.add_constraint(v, ot.SOS1([1.0, 2.0]))
+    model.maximize(v.sum())
+    model.optimize()
+    assert model.objective_value() == pytest.approx(1.0)
+    model.set(ot.ConstraintSet(), bounds[1], ot.Interval(0.0, 7.0))
+    model.optimize()
+    assert model.objective_value() == pytest.approx(7.0)
+    layer = BridgeOptimizer(ot.solvers.HiGHS())
+    w = layer.add_variables(2)
+    low = [layer.add_constraint(x, ot.Interval(0.0, 1.0)) for x in w]
+    c = layer.add_constraint(w, ot.SOS1([1.0, 2.0]))
+    with pytest.raises(ot.UnsupportedModification, match="rely on"):
+        layer.set(ot.ConstraintSet(), low[0], ot.Interval(0.0, 2.0))
+    with pytest.raises(ot.UnsupportedModification, match="rely on"):
+        layer.delete(low[0])
+    layer.delete(c)
+    assert layer.inner.get(ot.NumberOfVariables()) == 2
+
+
+def test_solvers_without_binary_variables_refuse() -> None:
+    """The error names what is missing."""
+    layer = BridgeOptimizer(ot.solvers.Clarabel())
+    v = layer.add_variables(3)
+    with pytest.raises(ot.UnsupportedConstraint, match="ZeroOne on a plain variable"):
+        layer.add_constraint(v, ot.SOS1([1.0, 2.0, 3.0]))

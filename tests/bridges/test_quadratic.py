@@ -1,0 +1,165 @@
+"""Convex quadratic rows as second-order cones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import optangent as ot
+from optangent.bridges import BridgeOptimizer
+from optangent.bridges.catalogue.quadratic import square_root
+
+from .mocks import Recorder
+
+VAF, SQF = ot.VectorAffineFunction, ot.ScalarQuadraticFunction
+SOLVERS = [ot.solvers.Clarabel, ot.solvers.SCS]
+
+
+def random_matrix(n: int, rank: int, seed: int) -> np.ndarray:
+    """Positive semidefinite, of a rank, in units that differ by 1e8."""
+    rng = np.random.default_rng(seed)
+    factor = rng.standard_normal((rank, n)) * 10.0 ** rng.uniform(-4, 4, n)
+    return np.asarray(factor.T @ factor)
+
+
+@pytest.mark.parametrize(("n", "rank"), [(1, 1), (2, 1), (5, 5), (6, 2), (40, 13), (3, 0)])
+def test_square_root_has_the_rank(n: int, rank: int) -> None:
+    """UᵀU = Q to rounding error entry by entry in scaled units, and U has as many rows as the rank."""
+    for seed in range(5):
+        Q = random_matrix(n, rank, seed)
+        U = square_root(sp.csr_array(Q)).toarray()
+        assert U.shape == (rank, n)
+        scale = np.sqrt(np.maximum(Q.diagonal(), 1e-300))
+        np.testing.assert_allclose((U.T @ U) / np.outer(scale, scale), Q / np.outer(scale, scale), atol=1e-13)
+
+
+@pytest.mark.parametrize("definite", [True, False])
+def test_square_root_of_a_large_sparse_matrix(definite: bool) -> None:
+    """A path of 600 variables: sparse where it is definite, exact also where it is not."""
+    n = 600
+    D = sp.diags_array([-np.ones(n - 1), np.ones(n - 1)], offsets=[0, 1], shape=(n - 1, n))
+    Q = sp.csr_array(D.T @ D + (0.1 if definite else 0.0) * sp.eye_array(n))
+    U = square_root(Q)
+    assert abs(U.T @ U - Q).max() < 1e-12
+    assert U.shape[0] == (n if definite else n - 1)
+    assert not definite or U.nnz < 10 * n
+
+
+@pytest.mark.parametrize(
+    ("Q", "words"),
+    [
+        ([[-2.0]], "eigenvalue -2"),
+        ([[1.0, 3.0], [3.0, 1.0]], "eigenvalue -2.*SecondOrderCone"),
+        ([[0.0, 1.0], [1.0, 0.0]], "eigenvalue -1.*SecondOrderCone"),
+        (-np.eye(3) + 0.1, "not convex.*eigenvalue -1"),
+    ],
+)
+def test_what_is_not_convex_is_refused_in_words(Q: Any, words: str) -> None:
+    """The message names the eigenvalue, and second-order cones in disguise."""
+    with pytest.raises(ot.UnsupportedConstraint, match=words):
+        square_root(sp.csr_array(np.array(Q)))
+
+
+def test_the_refused_row_leaves_no_trace() -> None:
+    """Neither above nor below; the wrong direction of an inequality counts as well."""
+    below = Recorder([(VAF, ot.RotatedSecondOrderCone)])
+    layer = BridgeOptimizer(below)
+    x = layer.add_variable()
+    for bad in (ot.GreaterThan(1.0), ot.EqualTo(1.0), ot.Interval(0.0, 1.0)):
+        with pytest.raises(ot.UnsupportedConstraint):
+            layer.add_constraint(x * x + 2.0 * x, bad)
+    assert not layer.get(ot.ListOfConstraintTypesPresent()) and not below.content()
+
+
+def test_rows_changes_and_deletion() -> None:
+    """(1, b - g - a x, U x); bounds and constants change in place, coefficients need a rebuilt model."""
+    below = Recorder([(VAF, ot.RotatedSecondOrderCone)])
+    layer = BridgeOptimizer(below)
+    v = layer.add_variables(2)
+    c = layer.add_constraint(2.0 * v[0] * v[0] + 3.0 * v[0] - v[1] + 4.0, ot.LessThan(10.0))
+    d = layer.add_constraint(-0.5 * v[1] * v[1] + 3.0 * v[0], ot.GreaterThan(-1.0))
+
+    def at(point: list[float], number: int) -> list[float]:
+        one = below.get(ot.ListOfConstraintIndices(VAF, ot.RotatedSecondOrderCone))[number]
+        rows = below.get(ot.ConstraintFunction(), one).rows
+        return rows.evaluate(lambda ids: np.array(point)[ids - below.base]).tolist()
+
+    assert at([1.0, 5.0], 0) == [1.0, 8.0, 2.0]
+    assert at([1.0, 5.0], 1) == [1.0, 4.0, 5.0]
+    layer.set(ot.ConstraintSet(), c, ot.LessThan(11.0))
+    layer.modify(d, ot.ScalarConstantChange(7.0))
+    assert at([1.0, 5.0], 0) == [1.0, 9.0, 2.0]
+    assert at([1.0, 5.0], 1) == [1.0, 11.0, 5.0]
+    before = below.content()
+    with pytest.raises(ot.UnsupportedModification):
+        layer.modify(c, ot.ScalarCoefficientChange(v[0], 1.0))
+    with pytest.raises(ot.UnsupportedModification):
+        layer.set(ot.ConstraintFunction(), c, 1.0 * v[0] * v[0])
+    assert below.content() == before
+    layer.delete([c, d])
+    assert not below.content()
+
+
+def test_duals_travel_and_derivatives_do_not() -> None:
+    """Starts go down as (0, -y, 0), duals come up as -y_1; anything else is refused in words."""
+    below = Recorder([(VAF, ot.RotatedSecondOrderCone)])
+    layer = BridgeOptimizer(below)
+    v = layer.add_variables(3)
+    f = [x * x + float(i) for i, x in enumerate(v)]
+    up = layer.add_constraints(f, ot.LessThan(10.0))
+    down = layer.add_constraint(-f[0], ot.GreaterThan(-10.0))
+    layer.set(ot.ConstraintDualStart(), up, np.array([-1.0, -2.0, -3.0]))
+    layer.set(ot.ConstraintDualStart(), down, 4.0)
+    pushed = [y.tolist() for _, y in below.rows_pushed(ot.ConstraintDualStart())]
+    assert pushed == [[0, 1, 0], [0, 2, 0], [0, 3, 0], [0, 4, 0]]
+    for i, y in below.rows_pushed(ot.ConstraintDualStart()):
+        below._preset[ot.ConstraintDual(), i] = y
+    np.testing.assert_array_equal(layer.get(ot.ConstraintDual(), up[1:]), [-2.0, -3.0])
+    assert layer.get(ot.ConstraintDual(), down) == 4.0
+    for attempt in (
+        lambda: layer.set(ot.ForwardConstraintFunction(), down, 1.0 * v[0]),
+        lambda: layer.get(ot.ForwardConstraintDual(), down),
+        lambda: layer.get(ot.ReverseConstraintFunction(), down),
+    ):
+        with pytest.raises(ot.UnsupportedAttribute, match="diff models take"):
+            attempt()
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("rank", [1, 3, 4])
+def test_random_quadratic_programs(solver: Any, rank: int) -> None:
+    """The KKT conditions of the rows as written, by both solvers and both directions of the inequality."""
+    rng = np.random.default_rng(rank)
+    n = 4
+    layer = BridgeOptimizer(solver())
+    v = layer.add_variables(n)
+    q = rng.standard_normal(n)
+    rows = []
+    for k in range(3):
+        M = rng.standard_normal((rank, n))
+        Q, a = M.T @ M, rng.standard_normal(n)
+        sign = -1.0 if k == 1 else 1.0
+        f = sum((sign * 0.5 * Q[i, j] * v[i] * v[j] for i in range(n) for j in range(n)), 0.0 * v[0]) + sign * (a @ v)
+        chosen = ot.LessThan(1.0 + k) if sign > 0 else ot.GreaterThan(-1.0 - k)
+        rows.append((layer.add_constraint(f + 0.5 * sign, chosen), sign, Q, a, 1.0 + k))
+    layer.add_constraint(v, ot.HyperRectangle(-3 * np.ones(n), 3 * np.ones(n)))
+    box = layer.get(ot.ListOfConstraintIndices(VAF, ot.HyperRectangle)) or layer.get(
+        ot.ListOfConstraintIndices(ot.VectorOfVariables, ot.HyperRectangle)
+    )
+    layer.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MIN_SENSE)
+    layer.set(ot.ObjectiveFunction(), q @ v)
+    layer.set(ot.Silent(), True)
+    layer.optimize()
+    assert layer.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMAL
+    x = layer.get(ot.VariablePrimal(), v)
+    gradient = q - layer.get(ot.ConstraintDual(), box[0])
+    for c, sign, Q, a, bound in rows:
+        y = layer.get(ot.ConstraintDual(), c)
+        value = 0.5 * x @ Q @ x + a @ x + 0.5
+        assert sign * y <= 1e-7 and value <= bound + 1e-6 and abs(y * (value - bound)) < 1e-6
+        assert layer.get(ot.ConstraintPrimal(), c) == pytest.approx(sign * value, abs=1e-9)
+        gradient = gradient - y * sign * (Q @ x + a)
+    np.testing.assert_allclose(gradient, 0.0, atol=2e-5)  # y2 = -y1 Ux holds to the square root of the gap
