@@ -81,7 +81,7 @@ class Inputs:
         if isinstance(at, (VariableIndex, ConstraintIndex)):
             values[at] = self._checked(attribute, at, value)
             return
-        each = np.broadcast_to(value, (len(at),)).tolist() if attribute.on == attr.On.VARIABLE else list(value)
+        each = [value] * len(at) if np.ndim(value) == 0 else list(value)
         if len(each) != len(at):
             raise DimensionMismatch(f"{len(at)} indices need as many values of {attribute!r}, got {len(each)}.")
         checked = [self._checked(attribute, one, v) for one, v in zip(at, each, strict=True)]
