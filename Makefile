@@ -11,7 +11,7 @@ help:
 	@echo "make test     all tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   rewrite the sources in the common layout"
-	@echo "make bench    the benchmarks"
+	@echo "make bench    the benchmarks (WORKLOADS=... DATA=..., see benchmarks/README.md)"
 	@echo "make clean    remove .venv and everything else that can be made again"
 
 demo: $(VENV)/.has-tutorials
@@ -29,8 +29,12 @@ format: $(VENV)/.has-lint
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# make bench WORKLOADS=path/to/workloads.py DATA=path/to/data
 bench: $(VENV)/.has-bench
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/svm_table.py $(WORKLOADS)
+	$(BIN)/python benchmarks/model_building.py $(WORKLOADS)
+	$(BIN)/python benchmarks/public_problems.py $(DATA)
+	$(BIN)/python benchmarks/public_derivatives.py $(DATA)
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

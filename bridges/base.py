@@ -265,6 +265,10 @@ class Bridge(ABC):
             return [np.arange(sets.count)]
         return grouped(sets.shapes)
 
+    def extra_start(self, example: Set, values: FloatArray) -> FloatArray | None:
+        """Extra variables, (k, extra), that go with values in the set of the functions, (k, m); None if not known."""
+        return None
+
     def dual_start(self, lift: Lift, dual: FloatArray) -> FloatArray:
         """Duals of all targets, (k, sum of p), from those of the source, (k, m); the least ones by default."""
         return lift.dual_start(dual)

@@ -303,6 +303,20 @@ class BridgeOptimizer(AbstractModel):
         if isinstance(index, VariableIndex):  # starts in bulk only travel, they are not kept
             self.store.set(attribute, index, value)
         variables.push_starts(attribute, ids, values)
+        if values is not None and len(ids) == self.store.variable_count:
+            self._start_extra(ids, values)
+
+    def _start_extra(self, ids: IntArray, values: FloatArray) -> None:
+        """A start of all variables starts the extra ones behind bridges as well."""
+        order = np.argsort(ids)
+        for kind, (_, bundles) in self._bundles.items():
+            if not any(bundle.has_extra for bundle in bundles):
+                continue
+            indices = self.store.get(attr.ListOfConstraintIndices(*kind))
+            at = self.store.evaluate(indices, lambda i: values[order][np.searchsorted(ids[order], i)])
+            dims, starts = self._dims(indices)
+            for bundle, items, chosen in self._locate(indices):
+                bundle.start_extra(items, np.asarray(at)[segments(starts[chosen], dims[chosen])])
 
     def _push(self, attribute: attr.Attribute, index: ConstraintIndex | ConstraintIndices, value: Any) -> None:
         """Send a tangent, seed or start down its way."""

@@ -53,6 +53,9 @@ class Piece(Protocol):
     def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
         """Take back what was set."""
 
+    def start_extra(self, items: IntArray, values: FloatArray) -> None:
+        """Start the extra variables of some constraints, given the values of their functions."""
+
     def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
         """New constants and numbers for one constraint."""
 
@@ -87,6 +90,9 @@ class Leaf:
     def push(self, attribute: attr.Attribute, items: IntArray, payload: Any) -> None:
         """To the inner model, in bulk."""
         self.inner.set(attribute, self.at(items), payload)
+
+    def start_extra(self, items: IntArray, values: FloatArray) -> None:
+        """There are none."""
 
     def at(self, items: IntArray) -> ConstraintIndices:
         """Inner constraints."""

@@ -15,7 +15,7 @@ from ..modelkit.errors import OptangentError, UnsupportedConstraint
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, describe_kind
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import IntArray, Rows
+from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import Set, VectorSet
 from .base import Bridge, Lift, Target, affine
 from .catalogue.flip import FlipVector
@@ -120,7 +120,7 @@ class Lifter:
         child = Bundle.of(self._made([index], [VARIABLE_FLIPS[type(chosen)](m)]))
         constants, numbers = np.zeros((1, m)), np.zeros((1, 0))
         return rows, Bundle.of(
-            Node(flip, lift, kind, chosen, constants, numbers, (child,), _NO_ROWS, self._remove_variables)
+            Node(flip, lift, kind, chosen, constants, numbers, (child,), _NO_ROWS, self._remove, self._start)
         )
 
     def _made(self, indices: Sequence[ConstraintIndex], sets: Sequence[Set]) -> Leaf:
@@ -215,8 +215,8 @@ class Lifter:
                 None if t.shapes is None else t.shapes * k,
             )
             children.append(self.add(ConstraintBlock(t.kind[0], rows, sets)))
-        remove = self._remove_variables
-        return Node(bridge, lift, block.kind, example, g, numbers, tuple(children), extra, remove)
+        made_of = (g, numbers, tuple(children), extra)
+        return Node(bridge, lift, block.kind, example, *made_of, self._remove, self._start)
 
     def _lift(self, bridge: Bridge, function_type: type[Function], example: Set) -> Lift:
         """The lift of a group of sets, made once."""
@@ -243,8 +243,11 @@ class Lifter:
             return Rows.of_variables(np.concatenate([z.ids for z, _ in new]))
         return self.variables.add_free(k * lift.extra)
 
-    def _remove_variables(self, ids: IntArray) -> None:
+    def _remove(self, ids: IntArray) -> None:
         self.inner.delete(list(VectorOfVariables.of_ids(ids)))
+
+    def _start(self, ids: IntArray, values: FloatArray) -> None:
+        self.inner.set(attr.VariablePrimalStart(), VectorOfVariables.of_ids(ids), values)
 
     # ------------------------------------------------------------------ deleting
     def delete(self, bundle: Bundle, items: IntArray) -> None:

@@ -27,7 +27,7 @@ from ..modelkit.indices import Kind
 from ..modelkit.rows import FloatArray, IntArray, Rows, segments
 from ..modelkit.sets import Set
 from .base import Bridge, Lift, Matrix
-from .leaf import Leaf, Piece, Values
+from .leaf import Leaf, Piece, Values, is_plain
 
 __all__ = ["Bundle", "Node", "of_rows"]
 
@@ -64,6 +64,7 @@ class Node:
     numbers : (k, m q) of the bridged sets
     children : a bundle for each target of the lift
     extra : (k, lift.extra) maps of the extra variables to rows in inner variables
+    remove_extra, set_extra : of the inner model: delete variables, start them at values
     """
 
     bridge: Bridge
@@ -75,6 +76,7 @@ class Node:
     children: tuple[Bundle, ...]
     extra: Rows
     remove_extra: Callable[[IntArray], None]
+    set_extra: Callable[[IntArray, FloatArray], None]
 
     @property
     def m(self) -> int:
@@ -155,6 +157,23 @@ class Node:
         if q and q2 and target.N is not None:
             below = _apply(target.N, numbers, k).reshape(below.shape)
         return np.concatenate([constant, below], axis=1)
+
+    def start_extra(self, items: IntArray, values: FloatArray) -> None:
+        """Start the extra variables, here and below, where the bridge knows them."""
+        k, e = len(items), self.lift.extra
+        f, u = values.reshape(k, self.m), np.zeros((k, e))
+        if e:
+            found = self.bridge.extra_start(self.example, f)
+            rows = self.extra.take((items[:, None] * e + np.arange(e)).ravel())
+            if found is None or not is_plain(rows):
+                return
+            u = found
+            self.set_extra(rows.var[np.argsort(rows.row)], u.ravel())
+        for target, child, below in self._below(items):
+            value = target.constants(f, self.numbers[items])
+            if target.B is not None:
+                value = value + (target.B @ u.T).T
+            child.start_extra(below, value.ravel())
 
     # ------------------------------------------------------------------ new data
     def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
@@ -273,6 +292,12 @@ class Bundle:
             out.append((self.pieces[at], self._item_of[items[chosen]], rows))
         return out
 
+    @property
+    def has_extra(self) -> bool:
+        """Whether there are extra variables."""
+        nodes = [piece for piece in self.pieces if isinstance(piece, Node)]
+        return any(node.lift.extra or any(child.has_extra for child in node.children) for node in nodes)
+
     def leaves(self, items: IntArray) -> Iterator[tuple[Leaf, IntArray]]:
         """The native constraints that stand for some constraints."""
         for piece, below, _ in self._split(items):
@@ -295,6 +320,11 @@ class Bundle:
         """Send the values of some constraints down."""
         for piece, below, rows in self._split(items):
             piece.push(attribute, below, payload if rows is None else of_rows(payload, rows, self.dims[items]))
+
+    def start_extra(self, items: IntArray, values: FloatArray) -> None:
+        """Start the extra variables of some constraints."""
+        for piece, below, rows in self._split(items):
+            piece.start_extra(below, values if rows is None else values[rows])
 
     def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
         """Take back what was set on some constraints."""

@@ -326,6 +326,16 @@ class DiffOptimizer(Layer):
         self._finish("", start)
         return derivatives
 
+    def polished(self, index: VectorOfVariables | ConstraintIndex) -> Any:
+        """The exact values (of variables) or duals (of a constraint) at which the last derivative was computed.
+
+        They are the solver's, made exact by Newton steps on the optimality conditions.
+        """
+        if self._stack is None or self._mirror is None or not self._mirror.complete:
+            raise NotOptimized("Nothing was differentiated since the model was last changed.")
+        attribute = attr.VariablePrimal() if isinstance(index, VectorOfVariables) else attr.ConstraintDual()
+        return self._stack.get(attribute, self._mirror.index_map(index))
+
     @property
     def diff_stack(self) -> BridgeOptimizer | None:
         """The diff model behind its bridges, once a derivative was asked for."""

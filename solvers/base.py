@@ -346,12 +346,19 @@ class Solver(AbstractModel):
             raise NotOptimized(
                 f"There is no {attribute!r}: {self.name} stopped with {result.status.name} "
                 f"({result.status.value}; in its own words: {result.raw})."
+                + (_ADVICE if result.status in _FAILED else "")
             )
         return array
 
     def copy_to(self, destination: AbstractModel) -> IndexMap:
         """Build the model in another one."""
         return self.store.copy_to(destination)
+
+
+_FAILED = tuple(
+    attr.TerminationStatusCode[name] for name in ("OTHER_ERROR", "NUMERICAL_ERROR", "SLOW_PROGRESS", "ITERATION_LIMIT")
+)
+_ADVICE = " Another solver may manage: Model and diff_optimizer take a list, tried in order, e.g. [first, second]."
 
 
 def _one_or_many(values: FloatArray, index: ConstraintIndex | ConstraintIndices) -> Any:

@@ -8,10 +8,11 @@ Modern Convex Optimization* (2001), section 4.2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ...modelkit.rows import IntArray
+from ...modelkit.rows import FloatArray, IntArray
 from ...modelkit.sets import (
     ExponentialCone,
     GeometricMeanCone,
@@ -20,7 +21,7 @@ from ...modelkit.sets import (
     PositiveSemidefiniteConeTriangle,
     RootDetConeTriangle,
 )
-from ...modelkit.sets.triangles import position, triangle_size
+from ...modelkit.sets.triangles import matrix_of, position, triangle_of, triangle_size
 from ..declare import ConeBridge, Part, entries
 
 __all__ = ["LogDetToExponentials", "RootDetToGeometricMean"]
@@ -35,6 +36,18 @@ def _factor(n: int, head: int, extra: int) -> tuple[Part, IntArray]:
     A = entries((cone.dimension, head + triangle_size(n)), (at[j, i], head + D[j, i], 1.0))
     B = entries((cone.dimension, extra), (at[i, n + j], D[i, j], 1.0), (at.diagonal()[n:], delta, 1.0))
     return Part([cone], A, B), delta
+
+
+def _factors(triangles: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
+    """(D by its entries at position(n), δ) with ``X = D diag(1/δ) Dᵀ``: D = L diag(L) of Cholesky's L."""
+    X = matrix_of(triangles, n)
+    values, Q = np.linalg.eigh(X)
+    least = np.finfo(float).eps * np.maximum(values[:, -1:], np.finfo(float).tiny)
+    L = np.linalg.cholesky(
+        (Q * np.maximum(values, least)[:, None, :]) @ Q.transpose(0, 2, 1) + least[:, None] * np.eye(n)
+    )
+    diagonal = np.diagonal(L, axis1=1, axis2=2)
+    return triangle_of((L * diagonal[:, None, :]).transpose(0, 2, 1)), diagonal**2
 
 
 class LogDetToExponentials(ConeBridge):
@@ -58,6 +71,12 @@ class LogDetToExponentials(ConeBridge):
         total = Part([Nonnegatives(1)], entries((1, d), (0, 0, -1.0)), entries((1, extra), (0, l, 1.0)))
         return [factor, cones, total]
 
+    def extra_start(self, example: Any, values: FloatArray) -> FloatArray:
+        """D, δ of Cholesky's factor and l = u log(δ / u)."""
+        D, delta = _factors(values[:, 2:], example.side)
+        u = np.maximum(values[:, 1:2], np.finfo(float).tiny)
+        return np.concatenate([D, u * np.log(delta / u)], axis=1)
+
 
 class RootDetToGeometricMean(ConeBridge):
     """``t <= det(X)^(1/n)  <=>  (t, δ) in GeometricMean, [X D; Dᵀ diag(δ)] >= 0``."""
@@ -72,3 +91,7 @@ class RootDetToGeometricMean(ConeBridge):
         factor, delta = _factor(n, 1, extra)
         A, B = entries((1 + n, d), (0, 0, 1.0)), entries((1 + n, extra), (1 + np.arange(n), delta, 1.0))
         return [factor, Part([GeometricMeanCone(1 + n)], A, B)]
+
+    def extra_start(self, example: Any, values: FloatArray) -> FloatArray:
+        """D of Cholesky's factor."""
+        return _factors(values[:, 1:], example.side)[0]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from scipy.special import rel_entr
 
+from ...modelkit.rows import FloatArray
 from ...modelkit.sets import (
     DualExponentialCone,
     DualRelativeEntropyCone,
@@ -37,6 +40,11 @@ class EntropyToExponentials(ConeBridge):
             return [total]
         A = entries((3 * n, d), (3 * i + 1, 1 + n + i, 1.0), (3 * i + 2, 1 + i, 1.0))
         return [total, Part([ExponentialCone()] * n, A, entries((3 * n, n), (3 * i, i, -1.0)))]
+
+    def extra_start(self, example: Any, values: FloatArray) -> FloatArray:
+        """The least, w log(w / v)."""
+        v, w = np.split(np.maximum(values[:, 1:], 0.0), 2, axis=1)
+        return np.asarray(rel_entr(w, np.where(w > 0.0, np.maximum(v, np.finfo(float).tiny), v)))
 
 
 class DualEntropyToDualExponentials(ConeBridge):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from ...modelkit.rows import FloatArray
 from ...modelkit.sets import (
     DualGeometricMeanCone,
     GeometricMeanCone,
@@ -22,6 +24,12 @@ __all__ = ["DualGeometricMeanToPrimal", "GeometricMeanToEntropy", "GeometricMean
 def _of_one() -> list[Part]:
     """``t <= x, x >= 0``."""
     return [Part([Nonnegatives(2)], entries((2, 2), ([0, 0, 1], [0, 1, 1], [-1.0, 1.0, 1.0])))]
+
+
+def _mean(x: FloatArray) -> FloatArray:
+    """Geometric means of the rows, by logarithms."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.exp(np.log(x).mean(axis=1)))
 
 
 def _root(d: int, extra: int) -> Part:
@@ -47,6 +55,11 @@ class GeometricMeanToPowers(ConeBridge):
         A = entries((3 * (n - 1), d), (3 * k, 1 + k, 1.0), (3 * (n - 2) + 1, n, 1.0))
         B = entries((3 * (n - 1), n - 1), (3 * k[:-1] + 1, k[1:], 1.0), (3 * k + 2, k, 1.0))
         return [Part([PowerCone(1.0 / (n - i)) for i in range(n - 1)], A, B), _root(d, n - 1)]
+
+    def extra_start(self, example: Any, values: FloatArray) -> FloatArray:
+        """u_k, the geometric mean of x_k, ..., x_n."""
+        x = np.maximum(values[:, 1:], 0.0)
+        return np.stack([_mean(x[:, k:]) for k in range(x.shape[1] - 1)], axis=1) if x.shape[1] > 1 else x[:, :0]
 
 
 class GeometricMeanToRotated(ConeBridge):
@@ -76,6 +89,17 @@ class GeometricMeanToRotated(ConeBridge):
         )
         return [Part([RotatedSecondOrderCone(3)] * (N - 1), A, B), _root(d, N - 1)]
 
+    def extra_start(self, example: Any, values: FloatArray) -> FloatArray:
+        """The geometric means of the leaves below each node."""
+        x = np.maximum(values[:, 1:], 0.0)
+        n = x.shape[1]
+        N = 1 << (n - 1).bit_length()
+        tree = np.repeat(_mean(x)[:, None], 2 * N, axis=1)
+        tree[:, N : N + n] = x
+        for node in range(N - 1, 0, -1):
+            tree[:, node] = np.sqrt(tree[:, 2 * node]) * np.sqrt(tree[:, 2 * node + 1])
+        return tree[:, 1:N]
+
 
 class GeometricMeanToEntropy(ConeBridge):
     """``t <= (x_1 ... x_n)^(1/n)  <=>  (0, x, (t + u) 1) in RelativeEntropy, u >= 0`` for some u.
@@ -94,6 +118,10 @@ class GeometricMeanToEntropy(ConeBridge):
         A = entries((2 * n + 1, d), (x, x, 1.0), (s, 0, 1.0))
         cone = Part([RelativeEntropyCone(2 * n + 1)], A, entries((2 * n + 1, 1), (s, 0, 1.0)))
         return [cone, Part([Nonnegatives(1)], entries((1, d)), entries((1, 1), (0, 0, 1.0)))]
+
+    def extra_start(self, example: Any, values: FloatArray) -> FloatArray:
+        """The least, max(-t, 0)."""
+        return np.maximum(-values[:, :1], 0.0)
 
 
 class DualGeometricMeanToPrimal(ConeBridge):

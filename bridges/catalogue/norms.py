@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from ...modelkit.rows import FloatArray
 from ...modelkit.sets import (
     Nonnegatives,
     NormCone,
@@ -18,7 +20,7 @@ from ...modelkit.sets import (
     SecondOrderCone,
     Zeros,
 )
-from ...modelkit.sets.triangles import position, triangle_size
+from ...modelkit.sets.triangles import position, triangle_of, triangle_size
 from ..base import identity
 from ..declare import ConeBridge, Part, entries
 
@@ -59,6 +61,10 @@ class NormOneToLinear(ConeBridge):
         B = entries((2 * n + 1, n), (0, x - 1, -1.0), (x, x - 1, 1.0), (n + x, x - 1, 1.0))
         return [Part([Nonnegatives(2 * n + 1)], A, B if n else None)]
 
+    def extra_start(self, example: Any, values: FloatArray) -> FloatArray:
+        """The absolute values."""
+        return np.abs(values[:, 1:])
+
 
 class NormToPowers(ConeBridge):
     """``t >= |x|_p  <=>  (u_i, t, x_i) in PowerCone(1/p), sum u == t``; for p = 1, 2, ∞ the cones of that name.
@@ -81,6 +87,14 @@ class NormToPowers(ConeBridge):
         A = entries((3 * n, d), (3 * i + 1, 0, 1.0), (3 * i + 2, 1 + i, 1.0))
         powers = Part([PowerCone(1.0 / S.p)] * n, A, entries((3 * n, n), (3 * i, i, 1.0)))
         return [powers, Part([Zeros(1)], entries((1, d), (0, 0, 1.0)), entries((1, n), (0, i, -1.0)))]
+
+    def extra_start(self, example: Any, values: FloatArray) -> FloatArray:
+        """The least ones, |x|^p t^(1-p), raised until their sum is t."""
+        t, x = values[:, :1], np.abs(values[:, 1:])
+        if example.p in (1.0, 2.0, np.inf) or not x.shape[1]:
+            return x[:, :0]
+        u = t * (x / np.where(t > 0.0, t, 1.0)) ** example.p
+        return np.asarray(u + (t - u.sum(axis=1, keepdims=True)) / x.shape[1])
 
 
 class NormSpectralToSemidefinite(ConeBridge):
@@ -125,3 +139,11 @@ class NormNuclearToSemidefinite(ConeBridge):
         B = entries((cone.dimension, extra), (at[:r, :r][above], U[above], 1.0), (at[r:, r:][beyond], V[beyond], 1.0))
         trace = entries((1, extra), (0, U.diagonal(), -0.5), (0, V.diagonal(), -0.5))
         return [Part([cone], A, B), Part([Nonnegatives(1)], entries((1, d), (0, 0, 1.0)), trace)]
+
+    def extra_start(self, example: Any, values: FloatArray) -> FloatArray:
+        """With X = P diag(sigma) Qᵀ the least ones, U = P diag(sigma) Pᵀ and V = Q diag(sigma) Qᵀ."""
+        X = values[:, 1:].reshape(-1, example.columns, example.rows).transpose(0, 2, 1)
+        P, sigma, Qt = np.linalg.svd(X, full_matrices=False)
+        U = (P * sigma[:, None, :]) @ P.transpose(0, 2, 1)
+        V = (Qt.transpose(0, 2, 1) * sigma[:, None, :]) @ Qt
+        return np.concatenate([triangle_of(U), triangle_of(V)], axis=1)

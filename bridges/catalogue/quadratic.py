@@ -53,9 +53,10 @@ def square_root(Q: Matrix) -> Matrix:
     Examples
     --------
     >>> U = square_root(sp.csr_array([[4.0, 0.0, 2.0], [0.0, 9.0, 0.0], [2.0, 0.0, 1.0]]))
-    >>> U.toarray()
-    array([[2., 0., 1.],
-           [0., 3., 0.]])
+    >>> (U.T @ U).toarray()
+    array([[4., 0., 2.],
+           [0., 9., 0.],
+           [2., 0., 1.]])
     """
     n = Q.shape[0]
     count, label = connected_components(Q, directed=False)
@@ -207,6 +208,9 @@ class QuadraticPiece:
     def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
         """Take back what was set."""
         self.child.clear(attribute, items)
+
+    def start_extra(self, items: IntArray, values: FloatArray) -> None:
+        """There are none."""
 
     def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
         """Another bound or constant."""

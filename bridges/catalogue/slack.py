@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from ...modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ...modelkit.indices import Kind
+from ...modelkit.rows import FloatArray
 from ...modelkit.sets import EqualTo, Set, Zeros
 from ..base import Bridge, Lift, Target, identity
 
@@ -36,6 +37,10 @@ class ScalarSlack(Bridge):
             ),
             extra=1,
         )
+
+    def extra_start(self, example: Set, values: FloatArray) -> FloatArray:
+        """The function itself."""
+        return values
 
 
 class VectorSlack(Bridge):
@@ -67,3 +72,7 @@ class VectorSlack(Bridge):
             ),
             extra=m,
         )
+
+    def extra_start(self, example: Set, values: FloatArray) -> FloatArray:
+        """The function itself."""
+        return values

@@ -229,3 +229,60 @@ def test_a_change_that_could_part_two_entries_needs_a_rebuilt_model() -> None:
     model.modify(c, ot.VectorConstantChange([0.0, 3.0, 0.0, 0.0]))  # s + 3 == 2 s
     model.optimize()
     assert model.value(t) == pytest.approx(6.0, abs=1e-6)
+
+
+# ---------------------------------------------------------------------- extra variables
+EXTRA = [s for s in CONIC if s.bridge.lift(VAF, s.sets[-1]).extra]
+
+
+@pytest.mark.parametrize("subject", EXTRA, ids=str)
+def test_extra_variables_of_members(subject: Subject) -> None:
+    """Starts of the extra variables put the targets' functions into their sets, at members and on the boundary."""
+    rng = np.random.default_rng(3)
+    for chosen in {repr(s): s for s in subject.sets}.values():
+        lift = subject.bridge.lift(VAF, chosen)
+        members = [
+            nearest(chosen, 2.0 * rng.standard_normal(chosen.dimension), through(subject.bridge, type(chosen)))[0]
+        ]
+        members.append(members[0] + 0.5 * interior(chosen))
+        values = np.array(members)
+        u = subject.bridge.extra_start(chosen, values)
+        assert u.shape == (len(values), lift.extra)
+        for t in lift.targets:
+            at = values @ t.A.toarray().T + (0.0 if t.B is None else u @ t.B.toarray().T)
+            ends = np.cumsum(t.dims)
+            for shape, stop, d in zip(t.shapes, ends, t.dims, strict=True):
+                target = t.kind[1].build(shape, np.zeros((int(d), len(t.kind[1].fields))))
+                for row in at:
+                    assert target.violation(row[stop - d : stop]) < 1e-5, (chosen, target)
+
+
+def interior(chosen: Any) -> FloatArray:
+    """A point well inside the cone, by the sum of some nearest points."""
+    rng = np.random.default_rng(4)
+    layers = [BridgeOptimizer(ot.solvers.Clarabel()) for _ in range(6)]
+    points = [nearest(chosen, 3.0 * rng.standard_normal(chosen.dimension), layer)[0] for layer in layers]
+    return np.asarray(sum(points))
+
+
+def test_a_start_of_all_variables_starts_the_extra_ones() -> None:
+    """Through nested bridges, down to the inner model; a start of some leaves them alone."""
+    below = Recorder([(VAF, s) for s in (ot.Nonnegatives, ot.ExponentialCone, ot.PositiveSemidefiniteConeTriangle)])
+    layer = BridgeOptimizer(below)
+    v = layer.add_variables(5)
+    layer.add_constraint(2.0 * v[:3], ot.NormOneCone(3))
+    layer.add_constraint(1.0 * v, ot.LogDetConeTriangle(2))
+    layer.add_constraint(-1.0 * v[2:], ot.NormOneCone(3))
+    layer.set(ot.VariablePrimalStart(), v[:2], np.ones(2))
+    assert len(below.pushed.pop(ot.VariablePrimalStart())) == 1
+    layer.set(ot.VariablePrimalStart(), v, np.array([1.0, 2.0, 4.0, 2.0, 5.0]))
+    (_, first), *others = below.pushed[ot.VariablePrimalStart()]
+    np.testing.assert_array_equal(first, [1.0, 2.0, 4.0, 2.0, 5.0])
+    D = np.array([[2.0, 0.0], [1.0, 2.0]]) * [2.0, 2.0]  # X = [4 2; 2 5] = L Lᵀ
+    found = {len(ids): value for ids, value in others}
+    assert sorted(len(ids) for ids, _ in others) in ([2, 2, 5], [4, 5])
+    np.testing.assert_allclose(
+        found[5], [D[0, 0], D[1, 0], D[1, 1], *2.0 * np.log(np.array([4.0, 4.0]) / 2.0)], rtol=1e-9
+    )
+    norms = np.concatenate([value for ids, value in others if len(ids) != 5])
+    np.testing.assert_array_equal(norms, [4.0, 8.0, 2.0, 5.0])

@@ -29,12 +29,13 @@ class Rows:
     g: Array
     numbers: Array
     plain: bool = False
+    shape: tuple[float, ...] | None = None
 
     @property
     def set(self) -> ot.Set:
         """The set."""
         shape = (len(self.g),) if self.set_type.is_vector else (1,)
-        return self.set_type.build(shape, self.numbers)
+        return self.set_type.build(self.shape or shape, self.numbers)
 
     def function(self, v: ot.VectorOfVariables, F: Array | None = None, g: Array | None = None) -> Any:
         """The function, or a tangent of it."""
@@ -150,6 +151,33 @@ def _active_or_not(set_type: type[ot.Set], value: Array, rng: Any, *, many: bool
             y[3] = size[3]
         numbers = np.stack([lower, upper], axis=1)
     return numbers, y
+
+
+def conic_program(cone: Any, seed: int, sense: str, *, count: int = 2, quadratic: bool = True) -> Program:
+    """A random program over `count` equal native cones and two equalities.
+
+    A random v gives y = Π_K*(v) and s = y - v, so the pair is complementary and the projection smooth there.
+    """
+    rng = np.random.default_rng(seed)
+    sign = 1.0 if sense == "min" else -1.0
+    d = cone.dimension
+    n = count * d + 3 if quadratic else max(2, (count * d) // 2)
+    x = rng.standard_normal(n)
+    M = rng.standard_normal((n, n))
+    P = sign * (M @ M.T / n + 0.1 * np.eye(n)) if quadratic else np.zeros((n, n))
+    rows, duals = [], []
+    for _ in range(count):
+        v = rng.standard_normal((1, d))
+        y = cone.project_dual(v)[0]
+        F = rng.standard_normal((d, n))
+        rows.append(Rows(type(cone), F, y - v[0] - F @ x, np.zeros((d, 0)), shape=cone.shape))
+        duals.append(y)
+    if quadratic:
+        F = rng.standard_normal((2, n))
+        rows.append(Rows(ot.Zeros, F, -F @ x, np.zeros((2, 0))))
+        duals.append(rng.standard_normal(2))
+    gradient = sum((c.F.T @ y for c, y in zip(rows, duals, strict=True)), np.zeros(n))
+    return Program(sense, P, sign * gradient - P @ x, float(rng.standard_normal()), tuple(rows), x, tuple(duals))
 
 
 SLOTS = ("P", "q", "r", "F", "g", "numbers", "everything")

@@ -1,0 +1,123 @@
+"""Every derivative of conic programs, against central differences and the adjoint identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optangent as ot
+
+from .oracle import Program, conic_program, direction, pairing, set_tangents, tangents
+
+CONES = [
+    (ot.Nonnegatives(3), 1e-6),
+    (ot.SecondOrderCone(4), 1e-6),
+    (ot.ScaledPositiveSemidefiniteConeTriangle(3), 1e-5),
+    (ot.ExponentialCone(), 1e-5),
+    (ot.DualExponentialCone(), 1e-5),
+    (ot.PowerCone(0.3), 1e-5),
+    (ot.DualPowerCone(0.7), 1e-5),
+]
+NAMES = [str(cone) for cone, _ in CONES]
+SLOTS = ("P", "q", "F", "g", "everything")
+STEPS = (1e-3, 1e-4, 1e-5)
+
+
+def solver() -> Any:
+    """An accurate one."""
+    return ot.solvers.SCS(eps_abs=1e-10, eps_rel=1e-10)
+
+
+def solved(p: Program) -> tuple[ot.Model, Any, Any]:
+    """The program, solved and ready for derivatives by ConicDiff, whatever its cones."""
+    model, v, indices = p.build(solver)
+    model.set(ot.ModelConstructor(), ot.ConicDiff)
+    model.optimize()
+    return model, v, indices
+
+
+def exact(p: Program) -> np.ndarray:
+    """X and the duals after Newton's method on the optimality conditions, from an accurate solve."""
+    model, v, indices = solved(p)
+    model.set(ot.ForwardObjectiveFunction(), 0.0 * v[0])
+    model.forward_differentiate()
+    parts = [model.inner.polished(v), *(np.atleast_1d(model.inner.polished(i)) for i in indices)]
+    return np.concatenate(parts)
+
+
+@pytest.mark.parametrize("sense", ["min", "max"])
+@pytest.mark.parametrize("slot", SLOTS)
+@pytest.mark.parametrize(("cone", "tolerance"), CONES, ids=NAMES)
+def test_forward_equals_central_differences(cone: Any, tolerance: float, slot: str, sense: str) -> None:
+    """Primal and dual tangents of each slot of the data, to 1e-6 (1e-5 for curved cones beyond the second-order)."""
+    p = conic_program(cone, 1, sense)
+    d = direction(p, slot, 101)
+    model, v, indices = solved(p)
+    set_tangents(model, v, indices, p, d)
+    model.forward_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
+    dx, dy, _ = tangents(model, v, indices)
+    ours = np.concatenate([dx, *dy])
+    errors = []
+    for step in STEPS:
+        difference = (exact(p.moved(step, d)) - exact(p.moved(-step, d))) / (2 * step)
+        errors.append(np.linalg.norm(ours - difference) / (1.0 + np.linalg.norm(difference)))
+    assert min(errors) <= tolerance, errors
+
+
+@pytest.mark.parametrize("sense", ["min", "max"])
+@pytest.mark.parametrize(("cone", "tolerance"), CONES, ids=NAMES)
+@pytest.mark.parametrize("seed", [2, 3])
+def test_adjoint_identity(seed: int, cone: Any, tolerance: float, sense: str) -> None:
+    """<J u, v> = <u, Jᵀ v> over all data and all results, to 1e-9."""
+    p = conic_program(cone, seed, sense)
+    rng = np.random.default_rng(seed + 200)
+    model, v, indices = solved(p)
+    seeds = [rng.standard_normal(len(y)) for y in p.y]
+    xbar, fbar = rng.standard_normal(len(p.x)), float(rng.standard_normal())
+    model.set(ot.ReverseVariablePrimal(), v, xbar)
+    model.set(ot.ReverseObjectiveValue(), fbar)
+    for index, s in zip(indices, seeds, strict=True):
+        model.set(ot.ReverseConstraintDual(), index, s)
+    model.reverse_differentiate()
+    d = direction(p, "everything", seed + 300)
+    set_tangents(model, v, indices, p, d)
+    model.forward_differentiate()
+    dx, dy, df = tangents(model, v, indices)
+    pushed = xbar @ dx + fbar * df + sum(s @ t for s, t in zip(seeds, dy, strict=True))
+    model.reverse_differentiate()
+    assert pushed == pytest.approx(pairing(model, v, indices, p, d), rel=1e-9, abs=1e-9)
+
+
+def test_quadratic_rows_are_differentiated_as_they_are() -> None:
+    """Min c'x in a ball x'x <= 1: x = -c/|c|, and its derivatives in c, in the radius and in a curvature."""
+    c = np.array([3.0, 4.0])
+    model = ot.Model(ot.diff_optimizer(solver))
+    v = model.add_variables(2)
+    ball = model.add_constraint(v[0] * v[0] + v[1] * v[1] <= 1.0)
+    model.minimize(c @ v)
+    model.optimize()
+    np.testing.assert_allclose(model.value(v), [-0.6, -0.8], atol=1e-7)
+    model.set(ot.ForwardConstraintFunction(), ball, 0.0 * v[0] - 1.0)  # the squared radius up by one
+    model.forward_differentiate()
+    np.testing.assert_allclose(model.get(ot.ForwardVariablePrimal(), v), [-0.3, -0.4], atol=1e-9)
+    model.empty_input_sensitivities()
+    model.set(ot.ForwardObjectiveFunction(), 1.0 * v[0])
+    model.forward_differentiate()
+    tangent = -(np.eye(2) - np.outer(c, c) / 25.0)[:, 0] / 5.0
+    np.testing.assert_allclose(model.get(ot.ForwardVariablePrimal(), v), tangent, atol=1e-9)
+    model.empty_input_sensitivities()
+    model.set(ot.ForwardConstraintFunction(), ball, v[0] * v[0])
+    model.set(ot.ReverseVariablePrimal(), v[0], 1.0)
+    model.forward_differentiate()
+    pushed = model.get(ot.ForwardVariablePrimal(), v[0])
+    model.reverse_differentiate()
+    assert model.get(ot.ReverseConstraintFunction(), ball).coefficient(v[0], v[0]) == pytest.approx(pushed, rel=1e-9)
+
+    def moved(t: float) -> float:  # in the ellipse (1 + t) x² + y² <= 1 the solution is known
+        w = c / np.array([1.0 + t, 1.0])
+        return float(-w[0] / np.sqrt(c @ w))
+
+    assert pushed == pytest.approx((moved(1e-5) - moved(-1e-5)) / 2e-5, rel=1e-8)
