@@ -111,15 +111,19 @@ class Rotation:
         return matrix
 
     def rotated(self, A: sp.csr_array) -> sp.csr_array:
-        """UᵀA, sparse."""
-        parts = [sp.csr_array(self._small @ A)]
+        """UᵀA, sparse; what cancels is zero, for a row of rounding errors would be scaled up to count as a row."""
+        product = self._small @ A
+        parts = [sp.csr_array(product.multiply(abs(product) > _ROUNDING * (abs(self._small) @ abs(A))))]
         for rows, spectrum in self._large():
             block = A[rows.ravel()].tocsc()
             used = np.flatnonzero(np.diff(block.indptr))
             if not len(used):
                 continue
             k, d = rows.shape
-            dense = spectrum.rotate(block[:, used].toarray().reshape(k, d, len(used))).reshape(k * d, len(used))
+            stacked = block[:, used].toarray().reshape(k, d, len(used))
+            turned = spectrum.rotate(stacked)
+            turned[np.abs(turned) <= _ROUNDING * np.linalg.norm(stacked, axis=1, keepdims=True)] = 0.0
+            dense = turned.reshape(k * d, len(used))
             place = (np.repeat(rows.ravel(), len(used)), np.tile(used, k * d))
             parts.append(sp.csr_array(sp.coo_array((dense.ravel(), place), shape=A.shape)))
         total = parts[0]
@@ -146,3 +150,4 @@ class Rotation:
 
 
 _NEGLIGIBLE = 1e-13
+_ROUNDING = 1e-14

@@ -3,6 +3,8 @@
 An attribute is an object of a small class, so ``model.get(ot.VariablePrimal(), x)`` reads the same for every
 model-like object. What a class declares is used by every layer: on what it is attached (`on`), whether it is a
 result of `optimize`, and how it travels through bridges (`way`).
+
+The file is long because it is a list: every attribute and code of the library stands here once, with its meaning.
 """
 
 from __future__ import annotations

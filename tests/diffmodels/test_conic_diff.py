@@ -121,3 +121,19 @@ def test_quadratic_rows_are_differentiated_as_they_are() -> None:
         return float(-w[0] / np.sqrt(c @ w))
 
     assert pushed == pytest.approx((moved(1e-5) - moved(-1e-5)) / 2e-5, rel=1e-8)
+
+
+def test_dependent_rows_with_a_repeated_eigenvalue() -> None:
+    """[[1, 1 + im], [1 - im, x]] is positive semidefinite for x >= 1 + m²: at m = 2, x = 5 and dx/dm = 4."""
+    model = ot.Model(ot.diff_optimizer(solver))
+    x = model.add_variable()
+    one, zero = 0.0 * x + 1.0, 0.0 * x
+    rows = ot.vectorize([one, one, 1.0 * x, zero + 2.0])
+    matrix = model.add_constraint(rows, ot.HermitianPositiveSemidefiniteConeTriangle(2))
+    model.minimize(1.0 * x)
+    model.optimize()
+    assert model.value(x) == pytest.approx(5.0, abs=1e-6)
+    model.set(ot.ForwardConstraintFunction(), matrix, ot.vectorize([zero, zero, zero, one]))
+    with pytest.warns(ot.DifferentiationWarning, match="DEPENDENT_ROWS"):
+        model.forward_differentiate()
+    assert model.get(ot.ForwardVariablePrimal(), x) == pytest.approx(4.0, abs=1e-8)
