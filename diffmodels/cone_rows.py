@@ -21,6 +21,8 @@ __all__ = ["ConeRows", "Rotation"]
 
 _BLOCK_DIAGONAL = 64
 """Largest cone whose rotation is held as a block of a sparse matrix; larger ones rotate dense columns."""
+_MOSTLY_FULL = 0.3
+"""Share of entries in rotated rows of large cones from which UᵀA is held as an ndarray."""
 
 
 @final
@@ -110,26 +112,28 @@ class Rotation:
         matrix.eliminate_zeros()
         return matrix
 
-    def rotated(self, A: sp.csr_array) -> sp.csr_array:
-        """UᵀA, sparse; what cancels is zero, for a row of rounding errors would be scaled up to count as a row."""
-        product = self._small @ A
-        parts = [sp.csr_array(product.multiply(abs(product) > _ROUNDING * (abs(self._small) @ abs(A))))]
+    def rotated(self, A: sp.csr_array) -> Any:
+        """UᵀA: sparse, or an ndarray where large cones fill much of it."""
+        small = sp.csr_array(self._small @ A)
+        blocks = []
         for rows, spectrum in self._large():
             block = A[rows.ravel()].tocsc()
             used = np.flatnonzero(np.diff(block.indptr))
-            if not len(used):
-                continue
             k, d = rows.shape
-            stacked = block[:, used].toarray().reshape(k, d, len(used))
-            turned = spectrum.rotate(stacked)
-            turned[np.abs(turned) <= _ROUNDING * np.linalg.norm(stacked, axis=1, keepdims=True)] = 0.0
-            dense = turned.reshape(k * d, len(used))
-            place = (np.repeat(rows.ravel(), len(used)), np.tile(used, k * d))
-            parts.append(sp.csr_array(sp.coo_array((dense.ravel(), place), shape=A.shape)))
-        total = parts[0]
-        for part in parts[1:]:
-            total = sp.csr_array(total + part)
-        return total
+            dense = spectrum.rotate(block[:, used].toarray().reshape(k, d, len(used))).reshape(k * d, len(used))
+            blocks.append((rows.ravel(), used, dense))
+        if sum(dense.size for *_, dense in blocks) > _MOSTLY_FULL * A.shape[0] * A.shape[1]:
+            full: FloatArray = small.toarray()
+            for rows, used, dense in blocks:
+                full[np.ix_(rows, used)] = dense
+            return full
+        for rows, used, dense in blocks:
+            count = np.zeros(A.shape[0] + 1, np.int64)
+            count[rows + 1] = len(used)
+            order = np.argsort(rows)
+            entries = (dense[order].ravel(), np.tile(used, len(rows)), np.cumsum(count))
+            small = sp.csr_array(small + sp.csr_array(entries, shape=A.shape))
+        return small
 
     def down(self, values: FloatArray) -> FloatArray:
         """Uᵀ applied to (m,) or (m, K)."""

@@ -97,6 +97,13 @@ class _Conditions:
     def __init__(self, form: MatrixForm) -> None:
         self.form = form
         self.cones = ConeRows(form)
+        self._last: tuple[FloatArray, FloatArray] | None = None
+
+    def project(self, v: FloatArray) -> FloatArray:
+        """Π_K*(v), kept for the v last asked for; neither is ever written to."""
+        if self._last is None or self._last[0] is not v:
+            self._last = v, self.cones.project_dual(v)
+        return self._last[1]
 
     def rows(self, x: FloatArray) -> FloatArray:
         """h(x)."""
@@ -117,7 +124,7 @@ class _Conditions:
     def residuals(self, x: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         """(r₁, r₂, largest relative entry) at (x, v)."""
         form = self.form
-        y = self.cones.project_dual(v)
+        y = self.project(v)
         s = y - v
         Px, Aty, h = form.P @ x, self.A(x).T @ y, self.rows(x)
         r1, r2 = Px + Aty + form.q, s - h
@@ -158,7 +165,7 @@ def refine(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = fac
             break
         x, v, (r1, r2, size) = better
         rotation, kkt = _system(conditions, x, v, solve_with)
-    y = conditions.cones.project_dual(v)
+    y = conditions.project(v)
     return ConicPoint(x, y, y - v, rotation, kkt, size, given / max(size, np.finfo(float).tiny))
 
 
@@ -168,7 +175,7 @@ def _system(
     rotation = conditions.cones.rotation(v)
     active = rotation.active
     A1 = rotation.rotated(conditions.A(x))[np.flatnonzero(active)]
-    return rotation, solve_with(conditions.P(conditions.cones.project_dual(v)), A1, 1.0 / rotation.delta[active] - 1.0)
+    return rotation, solve_with(conditions.P(conditions.project(v)), A1, 1.0 / rotation.delta[active] - 1.0)
 
 
 def _step(

@@ -5,6 +5,7 @@ H. P. Williams, *Model Building in Mathematical Programming* (2013), chapter 9.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar
 
@@ -31,9 +32,9 @@ class _ToBinary(Bridge):
     sources: ClassVar[tuple[type[Set], ...]]
     into: ClassVar[tuple[type[Set], ...]]
 
+    @abstractmethod
     def rewrite(self, function_type: type[Function], S: Any, lower: FloatArray, upper: FloatArray) -> Lift:
         """The lift of a constraint whose rows have these bounds."""
-        raise NotImplementedError
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
         """Rows, and binary variables."""
@@ -43,7 +44,7 @@ class _ToBinary(Bridge):
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """None."""
-        raise NotImplementedError("The rows depend on the bounds of the function: there is no lift without it.")
+        raise TypeError("The rows depend on the bounds of the function: there is no lift without it.")
 
     def group(self, chosen: Set) -> Hashable:
         """The set, as its numbers stand in the matrices."""

@@ -134,7 +134,7 @@ class QuadraticToCone(Bridge):
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """None."""
-        raise NotImplementedError("U depends on the function: there is no lift.")
+        raise TypeError("U depends on the function: there is no lift.")
 
     def stand_in(self, block: ConstraintBlock, add: Callable[[ConstraintBlock], Any]) -> QuadraticPiece:
         """The cones of a block."""

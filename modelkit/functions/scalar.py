@@ -8,6 +8,7 @@ become linear. Large functions made from arrays keep arrays in the same places.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
@@ -39,9 +40,9 @@ class ScalarFunction(Function):
         """Always 1."""
         return 1
 
+    @abstractmethod
     def without_constant(self) -> ScalarFunction:
         """The same function with constant zero."""
-        raise NotImplementedError
 
     def coefficient(self, x: VariableIndex, y: VariableIndex | None = None) -> float:
         """The coefficient of ``x``, or of ``x * y`` in the written-out polynomial (both orders together)."""

@@ -106,7 +106,7 @@ class Set(ABC):
     def _distance(self, x: FloatArray) -> float:
         box = self.bounds(self.numbers)
         if box is None:
-            raise NotImplementedError(f"{type(self).__name__} must say how far a point lies outside of it.")
+            raise TypeError(f"{type(self).__name__} must say how far a point lies outside of it.")
         lower, upper = box
         return float(np.linalg.norm(np.maximum(np.maximum(lower - x, x - upper), 0.0)))
 
