@@ -113,15 +113,21 @@ class Rotation:
         return matrix
 
     def rotated(self, A: sp.csr_array) -> Any:
-        """UᵀA: sparse, or an ndarray where large cones fill much of it."""
-        small = sp.csr_array(self._small @ A)
+        """UᵀA: sparse, or an ndarray where large cones fill much of it.
+
+        What cancels is zero, for a row of rounding errors would be scaled up to count as a row.
+        """
+        product = self._small @ A
+        small = sp.csr_array(product.multiply(abs(product) > _ROUNDING * (abs(self._small) @ abs(A))))
         blocks = []
         for rows, spectrum in self._large():
             block = A[rows.ravel()].tocsc()
             used = np.flatnonzero(np.diff(block.indptr))
             k, d = rows.shape
-            dense = spectrum.rotate(block[:, used].toarray().reshape(k, d, len(used))).reshape(k * d, len(used))
-            blocks.append((rows.ravel(), used, dense))
+            stacked = block[:, used].toarray().reshape(k, d, len(used))
+            turned = spectrum.rotate(stacked)
+            turned[np.abs(turned) <= _ROUNDING * np.linalg.norm(stacked, axis=1, keepdims=True)] = 0.0
+            blocks.append((rows.ravel(), used, turned.reshape(k * d, len(used))))
         if sum(dense.size for *_, dense in blocks) > _MOSTLY_FULL * A.shape[0] * A.shape[1]:
             full: FloatArray = small.toarray()
             for rows, used, dense in blocks:
