@@ -1,16 +1,20 @@
 """A solution is checked, not believed: residuals recomputed from the model as the user wrote it.
 
-For minimize ``f0(x)`` subject to ``F x + g in S`` with duals y (DESIGN, section 5):
+For minimize ``f0(x)`` subject to ``f(x) in S`` with duals y (DESIGN, section 5), where ``f(x) = F x + g`` plus
+quadratic terms c(x), J is its Jacobian and W holds the weights of the inner products of the cones:
 
-* primal residual: the largest distance of a row from its bounds, or from the whole numbers where it must be one,
-* dual residual: ``‖∇f0(x) − Fᵀy‖∞`` and the largest wrong-signed dual,
+* primal residual: the largest distance of a row or cone from its set, or from the whole numbers where it must be one,
+* dual residual: ``‖∇f0(x) − JᵀWy‖∞`` and the largest distance of a dual from its dual cone,
 * gap: ``|f0(x) − dual objective|``,
 
-each relative to one plus the size of the terms it is made of.
+each relative to one plus the size of the terms it is made of. Of an infeasibility certificate y (``FᵀWy = 0``, y in
+the dual cones, ``Σ Wy·bound > 0``) there is a dual residual alone, of an improving ray d (``F d`` in the recession
+cones, ``P d = 0``, ``qᵀd < 0``) a primal residual alone: these are relative to the certificate itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -19,14 +23,21 @@ import numpy as np
 from . import attributes as attr
 from .errors import NotOptimized
 from .indices import Kind
-from .matrix_form import MatrixForm
-from .rows import FloatArray
-from .sets import Integer, Semicontinuous, Semiinteger, ZeroOne
+from .matrix_form import MatrixForm, Part
+from .rows import FloatArray, IntArray, segments
+from .sets import SOS1, SOS2, Indicator, Integer, Semicontinuous, Semiinteger, VectorSet, ZeroOne
+from .sets.cone import NativeCone
 
 __all__ = ["Residuals", "checked_status", "dual_objective", "kkt_residuals"]
 
 OPTIMAL_RESIDUAL = 1e-5
-"""Relative residuals up to which a solver's word "optimal" is passed on."""
+"""Relative residuals up to which a solver's word "optimal" is passed on, or its certificate."""
+ROUNDING = 1e-13
+"""What a certificate proves must be larger than this part of the terms that it is the sum of."""
+WITH_GAPS = (Integer, ZeroOne, Semicontinuous, Semiinteger, SOS1, SOS2, Indicator)
+"""Sets that are not convex: they have no duals."""
+
+PROOF = attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
 
 
 @final
@@ -45,15 +56,102 @@ class Residuals:
         return max(known, default=0.0)
 
 
-def _form(model: Any) -> MatrixForm:
-    """The linear rows of the model with boxes as sets, all kinds of them."""
-    kinds = [k for k in model.store.kinds() if _is_box(k)]
-    return MatrixForm(model.store, kinds)
+# ---------------------------------------------------------------------- the model as arrays
+def _has_gaps(kind: Kind) -> bool:
+    return kind[1] in WITH_GAPS
 
 
 def _is_box(kind: Kind) -> bool:
-    function_type, set_type = kind
-    return function_type.degree < 2 and set_type.bounds(np.zeros((1, len(set_type.fields)))) is not None
+    return kind[1].bounds(np.zeros((1, len(kind[1].fields)))) is not None
+
+
+def _groups(part: Part) -> Iterator[tuple[VectorSet, IntArray]]:
+    """The different cones of a part, each with its rows in the form, shape (count, dimension)."""
+    shapes, starts, dims = part.sets.shapes, part.starts[:-1], part.sets.dims
+    assert shapes is not None
+    items: dict[tuple[float, ...], list[int]] = {}
+    for item, shape in enumerate(shapes):
+        items.setdefault(shape, []).append(item)
+    for shape, chosen in items.items():
+        cone: Any = part.sets.type.build(shape, np.zeros((int(dims[chosen[0]]), 0)))
+        yield cone, segments(starts[chosen], dims[chosen]).reshape(len(chosen), cone.dimension)
+
+
+@final
+class _Rows:
+    """The rows of the convex sets of a model: boxes with their bounds, cones with their weights.
+
+    Attributes
+    ----------
+    form : MatrixForm
+    boxes : (m,) whether the row is one of a box
+    lower, upper : (m,) bounds of the functions without their constants; infinite in cones
+    weights : (m,) of the inner products
+    cones : the different cones, each with its rows
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.form = form = MatrixForm(model.store, [k for k in model.store.kinds() if not _has_gaps(k)])
+        self.boxes = np.zeros(form.m, bool)
+        self.lower, self.upper = np.full(form.m, -np.inf), np.full(form.m, np.inf)
+        self.weights = np.ones(form.m)
+        self.cones: list[tuple[VectorSet, IntArray]] = []
+        for kind, part in form.parts.items():
+            if _is_box(kind):
+                box = kind[1].bounds(part.sets.numbers)
+                assert box is not None
+                self.boxes[part.rows] = True
+                self.lower[part.rows], self.upper[part.rows] = box[0] - form.g[part.rows], box[1] - form.g[part.rows]
+                continue
+            for cone, rows in _groups(part):
+                self.cones.append((cone, rows))
+                if cone.weights is not None:
+                    self.weights[rows] = cone.weights
+
+    def wrong(self, y: FloatArray) -> FloatArray:
+        """Duals of bounds that are not there, (m,); zero in cones."""
+        bad = (y > 0.0) & (self.lower == -np.inf) | (y < 0.0) & (self.upper == np.inf)
+        wrong: FloatArray = np.where(bad & self.boxes, np.abs(y), 0.0)
+        return wrong
+
+    def relative_cone_distance(self, points: FloatArray, sizes: FloatArray, least: float, *, dual: bool) -> float:
+        """The largest distance from a cone, relative to `least` plus the largest of `sizes` in it."""
+        worst = 0.0
+        for cone, rows in self.cones:
+            far = _distances(cone, points[rows], dual)
+            scale = least + sizes[rows].max(axis=1, initial=0.0)
+            worst = max(worst, float(_ratio(far, scale).max(initial=0.0)))
+        return worst
+
+    def dual_terms(self, y: FloatArray) -> FloatArray:
+        """``W y · bound``, the bound that the sign of y names (zero where infinite), or ``-g`` in a cone."""
+        bound = np.where(self.boxes, np.where(y > 0, self.lower, self.upper), -self.form.g)
+        return np.where(np.isfinite(bound), self.weights * y * np.where(np.isfinite(bound), bound, 0.0), 0.0)
+
+    def duals(self, model: Any) -> FloatArray:
+        """The duals of the present result, (m,)."""
+        y = np.zeros(self.form.m)
+        for kind, part in self.form.parts.items():
+            y[part.rows] = model.get(attr.ConstraintDual(), model.store.indices(kind, part.numbers))
+        return y
+
+
+def _distances(cone: VectorSet, points: FloatArray, dual: bool) -> FloatArray:
+    """Distance of each of k points, (k,), from the cone or from its dual cone."""
+    if not np.isfinite(points).all():
+        return np.full(len(points), np.inf)
+    if isinstance(cone, NativeCone):
+        nearest = cone.project_dual(points) if dual else cone.project(points)
+        return np.asarray(np.linalg.norm(points - nearest, axis=1), np.float64)
+    distance = cone.dual_violation if dual else cone.violation
+    return np.array([distance(point) for point in points], np.float64)
+
+
+def _ratio(sizes: FloatArray | float, scales: FloatArray | float) -> FloatArray:
+    """Sizes relative to scales; zero of zero is zero."""
+    sizes, scales = np.asarray(sizes, np.float64), np.asarray(scales, np.float64)
+    with np.errstate(over="ignore"):  # of numbers that are not comparable: infinity is right
+        return np.where(sizes > 0.0, sizes / np.where(scales > 0.0, scales, np.finfo(np.float64).tiny), 0.0)
 
 
 def _violation(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
@@ -62,20 +160,18 @@ def _violation(values: FloatArray, lower: FloatArray, upper: FloatArray) -> floa
     return float(np.max(distance / (1.0 + np.abs(values)), initial=0.0))
 
 
-def _other_kinds(model: Any) -> list[Kind]:
-    return [k for k in model.store.kinds() if not _is_box(k)]
-
-
-def _other_violation(model: Any, kind: Kind) -> float:
-    """The same of quadratic functions in boxes, and of sets with gaps; zero of sets not known here."""
+def _gap_violation(model: Any, kind: Kind) -> float:
+    """The same of sets with gaps."""
     store = model.store
     values = np.asarray(store.evaluate(store.get(attr.ListOfConstraintIndices(*kind)), model.values))
     if not np.isfinite(values).all():
         return np.inf
-    numbers = store.block(kind).snapshot()[0].sets.numbers
-    box = kind[1].bounds(numbers)
-    if box is not None:
-        return _violation(values, *box)
+    sets = store.block(kind).snapshot()[0].sets
+    numbers = sets.numbers
+    if kind[1].is_vector:
+        points = np.split(values, np.cumsum(sets.dims)[:-1])
+        pairs = [(sets.set(item), point) for item, point in enumerate(points)]
+        return max((s.violation(p) / (1.0 + float(np.abs(p).max(initial=0.0))) for s, p in pairs), default=0.0)
     if kind[1] is ZeroOne:
         return _violation(values, *np.clip([np.round(values)] * 2, 0.0, 1.0))
     whole = np.round(values) if kind[1] in (Integer, Semiinteger) else values
@@ -85,57 +181,116 @@ def _other_violation(model: Any, kind: Kind) -> float:
     return _violation(values, whole, whole)
 
 
+def _size(values: FloatArray) -> float:
+    return float(np.max(np.abs(values), initial=0.0))
+
+
 def _relative(size: float, *scales: FloatArray | float) -> float:
-    return size / (1.0 + max((float(np.max(np.abs(s), initial=0.0)) for s in scales), default=0.0))
+    return size / (1.0 + max((_size(np.asarray(s)) for s in scales), default=0.0))
 
 
-def _duals(model: Any, form: MatrixForm) -> FloatArray:
-    y = np.zeros(form.m)
-    for kind, part in form.parts.items():
-        y[part.rows] = model.get(attr.ConstraintDual(), model.store.indices(kind, part.numbers))
-    return y
-
-
-def _dual_terms(y: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
-    """``y * bound`` with the bound that the sign of y names; zero where that bound is infinite."""
-    bound = np.where(y > 0, lower, upper)
-    return np.where(np.isfinite(bound), y * np.where(np.isfinite(bound), bound, 0.0), 0.0)
-
-
+# ---------------------------------------------------------------------- what is checked
 def kkt_residuals(model: Any) -> Residuals:
-    """Residuals of the present result of a `CachingOptimizer`."""
-    form = _form(model)
-    x = model.values(form.ids)
+    """Residuals of the present result of a `CachingOptimizer`, a solution or a certificate."""
+    rows = _Rows(model)
+    is_ray = model.optimizer.get(attr.PrimalStatus()) == PROOF
+    farkas = _farkas_residual(model, rows) if model.optimizer.get(attr.DualStatus()) == PROOF else None
+    if farkas is not None and not is_ray:
+        return Residuals(np.nan, farkas, np.nan)
+    x = model.values(rows.form.ids)
     if not np.isfinite(x).all():
         return Residuals(np.inf, np.inf, np.inf)
-    lower, upper = form.bounds()
+    if is_ray:
+        return Residuals(_ray_residual(rows, x), np.nan if farkas is None else farkas, np.nan)
+    return _point_residuals(model, rows, x)
+
+
+def _point_residuals(model: Any, rows: _Rows, x: FloatArray) -> Residuals:
+    form = rows.form
     Fx = form.F @ x
-    primal = max([_violation(Fx, lower, upper), *(_other_violation(model, k) for k in _other_kinds(model))])
+    curved = np.zeros(form.m) if form.curvature is None else form.curvature.values(x)
+    f = Fx + curved
+    sizes = np.maximum(np.maximum(np.abs(Fx), np.abs(form.g)), np.abs(curved))
+    with_gaps = [k for k in model.store.kinds() if _has_gaps(k)]
+    primal = max(
+        _violation(f, rows.lower, rows.upper) if np.isfinite(f).all() else np.inf,
+        rows.relative_cone_distance(f + form.g, sizes, 1.0, dual=False),
+        *(_gap_violation(model, k) for k in with_gaps),
+    )
     has_duals = model.optimizer.get(attr.DualStatus()) == attr.ResultStatusCode.FEASIBLE_POINT
-    if not has_duals or len(form.parts) < len(model.store.kinds()):
+    if not has_duals or with_gaps:
         return Residuals(primal, np.nan, np.nan)
-    y = _duals(model, form)
+    y = rows.duals(model)
+    if not np.isfinite(y).all():
+        return Residuals(primal, np.inf, np.inf)
+    Wy = rows.weights * y
     Px = form.P @ x
-    Fty = form.F.T @ y
-    stationarity = float(np.max(np.abs(Px + form.q - Fty), initial=0.0))
-    wrong = np.where(lower == -np.inf, np.maximum(y, 0.0), 0.0) - np.where(upper == np.inf, np.minimum(y, 0.0), 0.0)
-    sizes = (Px, form.q, Fty)
-    dual = max(_relative(stationarity, *sizes), _relative(float(np.max(wrong, initial=0.0)), y))
-    xPx = float(x @ Px)
-    qx = float(form.q @ x)
-    terms = _dual_terms(y, lower, upper)
-    gap = _relative(abs(xPx + qx - float(terms.sum())), xPx, qx, np.array([np.abs(terms).sum()]))
+    Jty = form.F.T @ Wy
+    if form.curvature is not None:
+        Jty = Jty + form.curvature.jacobian(x).T @ Wy
+    dual = max(
+        _relative(_size(Px + form.q - Jty), Px, form.q, Jty),
+        _relative(_size(rows.wrong(y)), y),
+        rows.relative_cone_distance(y, np.abs(y), 1.0, dual=True),
+    )
+    xPx, qx = float(x @ Px), float(form.q @ x)
+    terms = rows.dual_terms(y) + Wy * curved
+    gap = _relative(abs(xPx + qx - float(terms.sum())), xPx, qx, float(np.abs(terms).sum()))
     return Residuals(primal, dual, gap)
 
 
+def _proven(error: float, terms: FloatArray) -> float:
+    """The relative error of a certificate, or infinity if the sum of the terms is not clearly positive."""
+    gain = float(_ratio(max(float(terms.sum()), 0.0), float(np.abs(terms).sum())))
+    return error if gain > max(error, ROUNDING) else np.inf
+
+
+def _farkas_residual(model: Any, rows: _Rows) -> float:
+    """Of a certificate that no point is feasible; ``nan`` with curved rows or sets with gaps, which it cannot judge."""
+    form = rows.form
+    if form.curvature is not None or any(_has_gaps(k) for k in model.store.kinds()):
+        return np.nan
+    y = rows.duals(model)
+    if not np.isfinite(y).all():
+        return np.inf
+    Wy = rows.weights * y
+    error = max(
+        float(_ratio(_size(form.F.T @ Wy), _size(abs(form.F).T @ np.abs(Wy)))),
+        float(_ratio(_size(rows.wrong(y)), _size(y))),
+        rows.relative_cone_distance(y, np.full(form.m, _size(y)), 0.0, dual=True),
+    )
+    return _proven(error, rows.dual_terms(y))
+
+
+def _ray_residual(rows: _Rows, d: FloatArray) -> float:
+    """Of a ray along which feasible points stay feasible and improve; ``nan`` with cones of curved functions."""
+    form = rows.form
+    Fd = form.F @ d
+    largest = abs(form.F).max(axis=1).toarray().ravel() if form.F.nnz else np.zeros(form.m)
+    sizes = largest * _size(d)
+    away = np.where(Fd < 0.0, np.where(rows.lower > -np.inf, -Fd, 0.0), np.where(rows.upper < np.inf, Fd, 0.0))
+    errors = [
+        _size(_ratio(away, sizes)),
+        float(_ratio(_size(form.P @ d), _size(abs(form.P) @ np.abs(d)))),
+        rows.relative_cone_distance(Fd, sizes, 0.0, dual=False),
+    ]
+    if form.curvature is not None:
+        if any(k[0].degree == 2 and k[1].is_vector for k in form.parts):
+            return np.nan
+        curved = np.abs(form.curvature.values(d))  # zero of a convex quadratic: so is its gradient along d
+        sums: FloatArray = np.bincount(form.curvature.row, np.abs(form.curvature.coef), form.m).astype(np.float64)
+        errors.append(_size(_ratio(curved, sums * _size(d) ** 2)))
+    return _proven(max(errors), -form.q * d)
+
+
 def dual_objective(model: Any) -> float:
-    """``r − ½xᵀPx + Σ y·bound`` in the user's sense; of an infeasibility certificate ``Σ y·bound`` alone."""
-    form = _form(model)
-    if len(form.parts) < len(model.store.kinds()):
+    """``r − ½xᵀPx + Σ Wy·bound`` in the user's sense; of an infeasibility certificate ``Σ Wy·bound`` alone."""
+    rows = _Rows(model)
+    form = rows.form
+    if form.curvature is not None or any(_has_gaps(k) or not _is_box(k) for k in model.store.kinds()):
         raise NotOptimized("The dual objective is computed for linear constraints with bounds only.")
-    y = _duals(model, form)
-    value = float(_dual_terms(y, *form.bounds()).sum())
-    if model.optimizer.get(attr.DualStatus()) != attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE:
+    value = float(rows.dual_terms(rows.duals(model)).sum())
+    if model.optimizer.get(attr.DualStatus()) != PROOF:
         x = model.values(form.ids)
         value += form.r - 0.5 * float(x @ (form.P @ x))
     return form.sign * value
@@ -144,12 +299,16 @@ def dual_objective(model: Any) -> float:
 def checked_status(model: Any, status: attr.TerminationStatusCode) -> attr.TerminationStatusCode:
     """The solver's status; OPTIMAL becomes ALMOST_OPTIMAL where our own residuals are too large.
 
-    Of a solution that is not finite, it becomes OTHER_ERROR.
+    Of a solution that is not finite, it becomes OTHER_ERROR; and so does INFEASIBLE or DUAL_INFEASIBLE with a
+    certificate that proves nothing. Without a certificate these stay as they are.
     """
-    if status is not attr.TerminationStatusCode.OPTIMAL:
-        return status
-    worst = model.residuals().worst
-    if worst <= OPTIMAL_RESIDUAL:
-        return status
     codes = attr.TerminationStatusCode
-    return codes.ALMOST_OPTIMAL if np.isfinite(worst) else codes.OTHER_ERROR
+    if status is codes.OPTIMAL:
+        worst = model.residuals().worst
+        if worst <= OPTIMAL_RESIDUAL:
+            return status
+        return codes.ALMOST_OPTIMAL if np.isfinite(worst) else codes.OTHER_ERROR
+    proof = {codes.INFEASIBLE: attr.DualStatus(), codes.DUAL_INFEASIBLE: attr.PrimalStatus()}.get(status)
+    if proof is None or model.optimizer.get(proof) != PROOF:
+        return status
+    return status if model.residuals().worst <= OPTIMAL_RESIDUAL else codes.OTHER_ERROR
