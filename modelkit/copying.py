@@ -39,6 +39,7 @@ class Mirror:
         self.index_map = IndexMap(source.base)
         self._variables = 0
         self._constraints: dict[Kind, int] = {}
+        self._total = 0
         destination.empty()
         self.extend()
         self._copy_objective()
@@ -57,9 +58,7 @@ class Mirror:
     def complete(self) -> bool:
         """Whether nothing was added to the store since."""
         source = self.source
-        if self._variables != source.variable_count:
-            return False
-        return all(source.block(kind).total == self._constraints.get(kind, 0) for kind in source.kinds())
+        return bool(self._variables == source.variable_count and self._total == source.constraint_count)
 
     def extend(self) -> None:
         """Carry over new variables and constraints."""
@@ -79,6 +78,7 @@ class Mirror:
         done = {(index.kind, source.number(index)) for index, _ in constrained}
         for kind in sorted(source.kinds(), key=lambda kind: kind[1] in _LAST):
             self._extend_kind(kind, {number for k, number in done if k == kind})
+        self._total = source.constraint_count
 
     def _extend_kind(self, kind: Kind, done: set[int]) -> None:
         source = self.source

@@ -103,6 +103,11 @@ class Store(AbstractModel):
         return self._count
 
     @property
+    def constraint_count(self) -> int:
+        """Number of constraints ever added, deleted ones included."""
+        return sum([block.total for block in self._blocks.values()])
+
+    @property
     def variables_alive(self) -> int:
         """Number of variables that exist."""
         return self._count - len(self._dead)
