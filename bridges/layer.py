@@ -91,7 +91,7 @@ class BridgeOptimizer(AbstractModel):
         rows = self._lifter.variables.rewrite(block.rows)
         try:
             bundle = self._lifter.add(ConstraintBlock(block.function_type, rows, block.sets))
-        except Exception:
+        except Exception:  # whatever it is goes on; the layer must not keep what the inner model does not have
             self.store.delete(indices)
             raise
         self._remember(block.kind, first, bundle)
