@@ -232,7 +232,8 @@ class DifferentiationStatusCode(enum.Enum):
     EXACT = "the solution map is differentiable here and this is its derivative"
     DEPENDENT_ROWS = (
         "active rows are linearly dependent: the duals are not unique, "
-        "derivatives in the objective's data are exact, those in row data a least-squares answer"
+        "with linear rows derivatives in the objective's data are exact, those in row data a least-squares answer; "
+        "with curved cones they are those at the duals found"
     )
     WEAKLY_ACTIVE = "a constraint is active with zero multiplier: one element of the generalized Jacobian"
     NONUNIQUE = "the solution is not unique: the minimum-norm solution of the singular system"
