@@ -1,7 +1,7 @@
 """The rows of a conic program, cone by cone: projection onto the dual cones, and rotation into the derivative's axes.
 
 With v = y - s, optimality is y = Π_K*(v) and s = y - v. The derivative of the projection is D = U diag(δ) Uᵀ block
-by block.
+by block. As the projection onto a cone is homogeneous, it is also the projection: Π_K*(v) = D v (Euler).
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray, IntArray
 
-__all__ = ["ConeRows", "Rotation"]
+__all__ = ["ROUNDING", "ConeRows", "Rotation"]
 
 _BLOCK_DIAGONAL = 64
 """Largest cone whose rotation is held as a block of a sparse matrix; larger ones rotate dense columns."""
 _MOSTLY_FULL = 0.3
 """Share of entries in rotated rows of large cones from which UᵀA is held as an ndarray."""
+_NEGLIGIBLE = 1e-13
+"""Slopes up to this are zero."""
+ROUNDING = 1e-14
+"""Entries up to this, relative to the terms that they are sums of, are rounding errors."""
 
 
 @final
@@ -59,13 +63,6 @@ class ConeRows:
                 else:
                     rows = starts[items][:, None] + np.arange(d)
                 self.groups.append(_Group(cone, rows))
-
-    def project_dual(self, v: FloatArray) -> FloatArray:
-        """Π_K*(v)."""
-        y = v.copy()
-        for group in self.groups:
-            y[group.rows] = group.cone.project_dual(v[group.rows])
-        return y
 
     def rotation(self, v: FloatArray) -> Rotation:
         """The axes and slopes of the projection at v."""
@@ -118,15 +115,15 @@ class Rotation:
         What cancels is zero, for a row of rounding errors would be scaled up to count as a row.
         """
         product = self._small @ A
-        small = sp.csr_array(product.multiply(abs(product) > _ROUNDING * (abs(self._small) @ abs(A))))
+        small = sp.csr_array(product.multiply(abs(product) > ROUNDING * (abs(self._small) @ abs(A))))
         blocks = []
-        for rows, spectrum in self._large():
+        for rows, spectrum in self.large():
             block = A[rows.ravel()].tocsc()
             used = np.flatnonzero(np.diff(block.indptr))
             k, d = rows.shape
             stacked = block[:, used].toarray().reshape(k, d, len(used))
             turned = spectrum.rotate(stacked)
-            turned[np.abs(turned) <= _ROUNDING * np.linalg.norm(stacked, axis=1, keepdims=True)] = 0.0
+            turned[np.abs(turned) <= ROUNDING * np.linalg.norm(stacked, axis=1, keepdims=True)] = 0.0
             blocks.append((rows.ravel(), used, turned.reshape(k * d, len(used))))
         if sum(dense.size for *_, dense in blocks) > _MOSTLY_FULL * A.shape[0] * A.shape[1]:
             full: FloatArray = small.toarray()
@@ -141,6 +138,11 @@ class Rotation:
             small = sp.csr_array(small + sp.csr_array(entries, shape=A.shape))
         return small
 
+    def derivative(self, values: FloatArray) -> FloatArray:
+        """D applied to (m,) or (m, K)."""
+        delta = self.delta if values.ndim == 1 else self.delta[:, None]
+        return self.up(delta * self.down(values))
+
     def down(self, values: FloatArray) -> FloatArray:
         """Uᵀ applied to (m,) or (m, K)."""
         return self._apply(values, self._small, lambda s: s.rotate)
@@ -151,13 +153,10 @@ class Rotation:
 
     def _apply(self, values: FloatArray, small: Any, way: Callable[[Any], Any]) -> FloatArray:
         out: FloatArray = small @ values
-        for rows, spectrum in self._large():
+        for rows, spectrum in self.large():
             out[rows] = way(spectrum)(values[rows])
         return out
 
-    def _large(self) -> list[tuple[IntArray, Any]]:
+    def large(self) -> list[tuple[IntArray, Any]]:
+        """Rows (k, d) and spectra of the cones whose U is never formed."""
         return [(rows, s) for rows, s in self._spectra if rows.shape[1] > _BLOCK_DIAGONAL]
-
-
-_NEGLIGIBLE = 1e-13
-_ROUNDING = 1e-14

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
-from ..modelkit.functions import Function, VariableIndex
-from ..modelkit.indices import ConstraintIndex
-from ..modelkit.rows import Rows
+from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ..modelkit.rows import FloatArray, Rows
 from ..modelkit.sets import Parameter
 from ..modelkit.store import Store
 
@@ -49,12 +49,44 @@ class Inputs:
         self._store = store
         self._values: dict[attr.Attribute, dict[Any, Any]] = {}
 
-    def __iter__(self) -> Iterator[tuple[attr.Attribute, dict[Any, Any]]]:
-        return iter(self._values.items())
-
     def get(self, attribute: attr.Attribute, index: Any) -> Any:
         """What was set, in the form in which it travels, or None."""
         return self._values.get(attribute, {}).get(index)
+
+    # ------------------------------------------------------------------ in bulk, as they travel
+    def function_tangents(self) -> Iterator[tuple[ConstraintIndices, Rows]]:
+        """Tangents of constraint functions, all of a kind at once."""
+        for indices, values in self._by_kind(self._values.get(attr.ForwardConstraintFunction(), {})):
+            yield indices, Rows.stack(values)
+
+    def set_tangents(self) -> Iterator[tuple[ConstraintIndices, FloatArray]]:
+        """Tangents of sets and parameters: what belongs to the constants of the functions (nothing), then numbers."""
+        for indices, values in self._by_kind(self._values.get(attr.ForwardConstraintSet(), {})):
+            numbers = np.concatenate([value.numbers for value in values])
+            yield indices, np.concatenate([np.zeros((len(numbers), 1)), numbers], axis=1)
+        moves = self._values.get(attr.ForwardParameterValue(), {})
+        found = {parameter_constraint(self._store, p): value for p, value in moves.items()}
+        for indices, values in self._by_kind(found):
+            shift = np.array(values, np.float64)
+            yield indices, np.stack([np.zeros_like(shift), shift], axis=1)
+
+    def primal_seeds(self) -> tuple[VectorOfVariables, FloatArray]:
+        """Variables and their seeds."""
+        seeds = self._values.get(attr.ReverseVariablePrimal(), {})
+        return VectorOfVariables(list(seeds)), np.array(list(seeds.values()), np.float64)
+
+    def dual_seeds(self) -> Iterator[tuple[ConstraintIndices, FloatArray]]:
+        """Seeds of duals, all of a kind at once."""
+        for indices, values in self._by_kind(self._values.get(attr.ReverseConstraintDual(), {})):
+            yield indices, np.concatenate([np.atleast_1d(value) for value in values])
+
+    @staticmethod
+    def _by_kind(values: dict[ConstraintIndex, Any]) -> Iterator[tuple[ConstraintIndices, list[Any]]]:
+        kinds: dict[Kind, dict[int, Any]] = {}
+        for index, value in values.items():
+            kinds.setdefault(index.kind, {})[index.value] = value
+        for kind, found in kinds.items():
+            yield ConstraintIndices(kind, np.array(list(found), np.int64)), list(found.values())
 
     def clear(self) -> None:
         """Forget everything."""

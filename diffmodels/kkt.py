@@ -12,7 +12,9 @@ mode.
 How it is solved: K is equilibrated symmetrically (Ruiz), then
 
 * dense data: Bunch-Kaufman factorization;
-* sparse data: the equilibrated matrix plus :math:`\varepsilon\,\mathrm{diag}(I, -I)` is quasi-definite, so it
+* sparse data: rows with one entry are eliminated by hand where there are many (`elimination`), the rest is dense
+  data or as follows;
+* other sparse data: the equilibrated matrix plus :math:`\varepsilon\,\mathrm{diag}(I, -I)` is quasi-definite, so it
   has an L D L' factorization for every fill-reducing order. Iterative refinement against the true matrix
   removes the effect of :math:`\varepsilon`: it is the proximal-point iteration for the monotone operator
   :math:`\begin{pmatrix} P & A_1^T \\ -A_1 & C \end{pmatrix}`, contracting by
@@ -28,12 +30,14 @@ D. Ruiz, *A scaling algorithm to equilibrate both rows and columns norms in matr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from .elimination import Eliminated, Singletons
 from .equilibrate import ruiz_scaling, scaled
 from .factors import DenseLDL, Factor, Refined, SingularFactor, SparseLDL, SparseLU, one_norm, refine
 from .null_space import NullSpace, ResolventProjector, by_eigenvalues, by_inverse_iteration
@@ -48,11 +52,11 @@ _SINGULAR_REGULARIZATIONS = (1e-7, 1e-6, 1e-5, 1e-4)
 _REFINABLE = 1e-8
 ACCEPTED_RESIDUAL = 1e-9
 # Where a dense factorization was measured to win: always up to the first size (sparse ones cost 1 ms of
-# overhead), and above a share of nonzeros that depends on whether the second size is exceeded.
+# overhead), and above a share of nonzeros that depends on the size.
 _DENSE_SIZE = 200
-_MIDDLE_SIZE = 800
-_DENSE_SHARE = {True: 0.05, False: 0.25}
-_LARGEST_DENSE = 12_000
+_DENSE_SHARES = ((800, 0.05), (5_000, 0.08), (12_000, 0.25))
+# Share of coordinates from which they are eliminated by hand.
+_MANY_SINGLETONS = 0.2
 # QDLDL takes one vector at a time; from this many on, SuperLU's simultaneous solves win (measured).
 _MANY_COLUMNS = 32
 # Columns are solved in blocks that stay in the cache.
@@ -112,6 +116,8 @@ class KKTFactorization:
         # Coordinates in which some null vector is not zero.
         self._loose: Mask = np.zeros(self.size, dtype=bool)
         self._many: Factor | None = None
+        # Whether the factor solves for one right-hand side at a time.
+        self._one_at_a_time = False
         self._factor: Factor = self._first_factor()
 
     @property
@@ -215,11 +221,11 @@ class KKTFactorization:
         return X, float(residual.max())
 
     def _factor_for(self, total: int) -> Factor:
-        if total < _MANY_COLUMNS or any(self._nullities) or not isinstance(self._factor, SparseLDL):
+        if total < _MANY_COLUMNS or any(self._nullities) or not self._one_at_a_time:
             return self._factor
         if self._many is None:
             try:
-                self._many = SparseLU(self._scaled, symmetric=True)
+                self._many = self._sparse_factor(lambda core, _: SparseLU(core, symmetric=True))
             except SingularFactor:
                 self._many = self._factor
         return self._many
@@ -235,7 +241,23 @@ class KKTFactorization:
     def _first_factor(self) -> Factor:
         if isinstance(self._scaled, np.ndarray):
             return DenseLDL(self._scaled)
-        return _quasidefinite(self._shifted(REGULARIZATION))
+
+        def of_core(core: Any, coordinates: Any) -> Factor:
+            if _prefers_dense(core.nnz, core.shape[0]):
+                return DenseLDL(np.asfortranarray(core.toarray()))
+            shift = sp.diags_array(self._shift(REGULARIZATION)[coordinates], format="csc")
+            factor = _quasidefinite(sp.csc_array(core + shift))
+            self._one_at_a_time = isinstance(factor, SparseLDL)
+            return factor
+
+        return self._sparse_factor(of_core)
+
+    def _sparse_factor(self, of_core: Callable[[Any, Any], Factor]) -> Factor:
+        """Factorize a sparse K, or all but its singletons, by `of_core`, which takes a matrix and its coordinates."""
+        singletons = Singletons.of(self._scaled, self.n)
+        if singletons.count < _MANY_SINGLETONS * self.size:
+            return of_core(self._scaled, np.arange(self.size))
+        return Eliminated(self._scaled, singletons, lambda core: of_core(core, singletons.core))
 
     # ------------------------------------------------------------------ singular systems
 
@@ -321,6 +343,7 @@ class KKTFactorization:
             return
         try:
             self._factor = SparseLU(self._scaled)
+            self._one_at_a_time = False
         except SingularFactor:
             # Singular to SuperLU's exact zeros only: keep the regularized factor, the residual tells.
             return
@@ -345,8 +368,8 @@ def _assemble(P: Any, A1: Any, C: ArrayLike | None) -> Any:
     size = n + m
     diagonal = np.zeros(m) if C is None else np.asarray(C, dtype=np.float64)
     entries = _count(P) + 2 * _count(A1)
-    share = _DENSE_SHARE[size <= _MIDDLE_SIZE]
-    if size <= _DENSE_SIZE or (entries > share * size * size and size <= _LARGEST_DENSE):
+    by_hand = int((np.diff(A1.tocsr().indptr) == 1).sum()) if sp.issparse(A1) else 0
+    if size <= _DENSE_SIZE or (by_hand < _MANY_SINGLETONS * size and _prefers_dense(entries, size)):
         K = np.zeros((size, size), order="F")
         K[:n, :n] = _to_dense(P)
         block = _to_dense(A1)
@@ -360,6 +383,11 @@ def _assemble(P: Any, A1: Any, C: ArrayLike | None) -> Any:
     K = sp.block_array([[sp.csc_array(P), rows.T], [rows, corner]], format="csc") if m else sp.csc_array(P)
     K.sum_duplicates()
     return K
+
+
+def _prefers_dense(entries: int, size: int) -> bool:
+    share = next((share for largest, share in _DENSE_SHARES if size <= largest), 1.0)
+    return size <= _DENSE_SIZE or entries > share * size * size
 
 
 def _count(M: Any) -> int:

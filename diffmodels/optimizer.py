@@ -27,11 +27,10 @@ from ..modelkit.errors import (
 )
 from ..modelkit.functions import VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
-from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
+from ..modelkit.indices import ConstraintIndex, describe_kind
 from ..modelkit.layer import Layer
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray
-from ..modelkit.sets import Parameter
 from .base import DiffModel
 from .conic import ConicDiff
 from .directions import Direction, stack_directions
@@ -115,8 +114,14 @@ class DiffOptimizer(Layer):
         """The model changed: the diff model is of no use any more."""
         self._stack: BridgeOptimizer | None = None
         self._mirror: Mirror | None = None
-        self._outputs: set[str] = set()
         self._seconds = float("nan")
+        self._forget_outputs()
+
+    def _forget_outputs(self) -> None:
+        """Tangents or seeds changed, or others were pushed."""
+        self._outputs: set[str] = set()
+        self._pulled: dict[Any, tuple[list[FloatArray], dict[int, int]]] = {}
+        self._right: FloatArray | None = None
 
     # ------------------------------------------------------------------ the model: a change drops the derivative
     # (additions are not intercepted: they show in `Mirror.complete`)
@@ -153,7 +158,7 @@ class DiffOptimizer(Layer):
         """Set data, an option, a tangent or a seed."""
         kind = type(attribute)
         if kind in Inputs.TYPES:
-            self._outputs.clear()
+            self._forget_outputs()
             self._inputs.set(attribute, *index_and_value)
         elif kind in self._settings:
             self._settings[kind] = index_and_value[-1]
@@ -200,17 +205,14 @@ class DiffOptimizer(Layer):
             return self._output(attr.ReverseConstraintSet(), parameter_constraint(self.cache.store, index), mode).value
         if kind is attr.ReverseObjectiveFunction:
             seed, sign = stack.get(attribute)
-            return GradientOfObjective(self._right_factor, self.cache.store.variable_ids(), seed, sign)
+            return GradientOfObjective(self._right_factor(), self.cache.store.variable_ids(), seed, sign)
         if kind is attr.ReverseConstraintFunction:
-            left = stack.get(attribute, index_map(_as_many(index)))
-            make = GradientOfRows if index.kind[1].is_vector else GradientOfRow
-            return make(
-                left if index.kind[1].is_vector else left[0],
-                self._right_factor,
-                self.cache.store.variable_ids(),
-            )
+            left = self._rows_of(attribute, index)
+            if index.kind[1].is_vector:
+                return GradientOfRows(left, self._right_factor(), self.cache.store.variable_ids())
+            return GradientOfRow(left[0], self._right_factor(), self.cache.store.variable_ids())
         if kind is attr.ReverseConstraintSet:
-            values = stack.get(attribute, index_map(_as_many(index)))
+            values = self._rows_of(attribute, index)
             shape = self.cache.store.get(attr.ConstraintSet(), index).shape
             return index.kind[1].build(shape, values[:, 1:])
         if index is None:
@@ -218,17 +220,40 @@ class DiffOptimizer(Layer):
         value = stack.get(attribute, index_map(index))
         return float(value) if np.ndim(value) == 0 else value
 
-    def _right_factor(self, ids: IntArray) -> FloatArray:
-        """(w, x) of variables: the adjoint and the solution, the right factor of all lazy gradients."""
-        assert self._stack is not None and self._mirror is not None
-        v = VectorOfVariables.of_ids(self._mirror.index_map.ids(ids))
-        w = self._stack.get(attr.ReverseVariableAdjoint(), v)
-        return np.stack([w, self._stack.get(attr.VariablePrimal(), v)], axis=1)
+    def _rows_of(self, attribute: attr.Attribute, index: ConstraintIndex) -> FloatArray:
+        """A gradient's rows of one constraint; those of all of its kind are fetched at once."""
+        assert self._stack is not None
+        store, kind = self.cache.store, index.kind
+        place = type(attribute), kind
+        if place not in self._pulled:
+            indices = store.get(attr.ListOfConstraintIndices(*kind))
+            numbers = store.numbers(indices)
+            ends = np.cumsum(store.block(kind).dims()[numbers])
+            values = self._stack.get(attribute, self._index_map(indices))
+            self._pulled[place] = (
+                np.split(values, ends[:-1]),
+                dict(zip(numbers.tolist(), range(len(ends)), strict=True)),
+            )
+        parts, position = self._pulled[place]
+        return parts[position[store.number(index)]]
+
+    def _right_factor(self) -> Callable[[IntArray], FloatArray]:
+        """From identifiers of variables to (w, x), the adjoint and the solution: the right factor of all gradients."""
+        if self._right is None:
+            assert self._stack is not None
+            store = self.cache.store
+            ids = store.variable_ids()
+            v = VectorOfVariables.of_ids(self._index_map.ids(ids))
+            self._right = np.zeros((store.variable_count, 2))
+            for column, attribute in enumerate((attr.ReverseVariableAdjoint(), attr.VariablePrimal())):
+                self._right[ids - store.base, column] = self._stack.get(attribute, v)
+        table, base = self._right, self.cache.store.base
+        return lambda ids: table[ids - base]
 
     def empty_input_sensitivities(self) -> None:
         """Forget all tangents and seeds; the factorization stays."""
         self._inputs.clear()
-        self._outputs.clear()
+        self._forget_outputs()
 
     # ------------------------------------------------------------------ differentiation
     def forward_differentiate(self) -> None:
@@ -244,17 +269,13 @@ class DiffOptimizer(Layer):
         model = _diff_model(stack)
         model.empty_inputs()
         index_map = self._index_map
-        for attribute, values in self._inputs:
-            for index, value in values.items():
-                if isinstance(attribute, attr.ForwardObjectiveFunction):
-                    stack.set(attribute, value.renamed(index_map.ids))
-                elif isinstance(attribute, attr.ForwardConstraintFunction):
-                    stack.set(attribute, index_map(index), value.renamed(index_map.ids))
-                elif isinstance(attribute, attr.ForwardConstraintSet):
-                    stack.set(attribute, index_map(index), value)
-                elif isinstance(attribute, attr.ForwardParameterValue):
-                    parameter = index_map(parameter_constraint(self.cache.store, index))
-                    stack.set(attr.ForwardConstraintSet(), parameter, Parameter(float(value)))
+        tangent = self._inputs.get(attr.ForwardObjectiveFunction(), None)
+        if tangent is not None:
+            stack.set(attr.ForwardObjectiveFunction(), tangent.renamed(index_map.ids))
+        for indices, rows in self._inputs.function_tangents():
+            stack.set(attr.ForwardConstraintFunction(), index_map(indices), rows.renamed(index_map.ids))
+        for indices, numbers in self._inputs.set_tangents():
+            stack.set(attr.ForwardConstraintSet(), index_map(indices), numbers)
         model.forward()
         self._finish("forward", start)
 
@@ -271,15 +292,12 @@ class DiffOptimizer(Layer):
         model = _diff_model(stack)
         model.empty_inputs()
         index_map = self._index_map
-        for attribute, values in self._inputs:
-            if isinstance(attribute, attr.ReverseVariablePrimal) and values:
-                v = VectorOfVariables(list(values))
-                stack.set(attribute, index_map(v), np.array(list(values.values()), np.float64))
-            elif isinstance(attribute, attr.ReverseConstraintDual):
-                for index, value in values.items():
-                    stack.set(attribute, index_map(index), value)
-            elif isinstance(attribute, attr.ReverseObjectiveValue) and values:
-                stack.set(attribute, float(values[None]))
+        variables, values = self._inputs.primal_seeds()
+        if len(variables):
+            stack.set(attr.ReverseVariablePrimal(), index_map(variables), values)
+        for indices, seeds in self._inputs.dual_seeds():
+            stack.set(attr.ReverseConstraintDual(), index_map(indices), seeds)
+        stack.set(attr.ReverseObjectiveValue(), self._inputs.get(attr.ReverseObjectiveValue(), None) or 0.0)
         model.reverse()
         self._finish("reverse", start)
 
@@ -349,6 +367,8 @@ class DiffOptimizer(Layer):
     def _finish(self, mode: str, start: float) -> None:
         self._seconds = time.perf_counter() - start
         self._outputs.add(mode)
+        if mode == "reverse":
+            self._pulled, self._right = {}, None
         assert self._stack is not None
         status = self._stack.get(attr.DifferentiationStatus())
         if status is not attr.DifferentiationStatusCode.EXACT and not self._warned:
@@ -435,10 +455,6 @@ class DiffOptimizer(Layer):
             except OptangentError:  # no basis: an interior-point or first-order solve
                 continue
             stack.set(attr.ConstraintActivityStart(), index_map(indices), activity)
-
-
-def _as_many(index: ConstraintIndex) -> ConstraintIndices:
-    return ConstraintIndices(index.kind, np.array([index.value]))
 
 
 def _diff_model(stack: BridgeOptimizer) -> Any:

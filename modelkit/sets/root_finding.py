@@ -17,7 +17,10 @@ Function = Callable[[FloatArray, IntArray], tuple[FloatArray, FloatArray]]
 
 
 def increasing_roots(function: Function, lower: FloatArray, upper: FloatArray, start: FloatArray) -> FloatArray:
-    """Newton's method within brackets: a step that leaves its bracket, or fails to halve it, is a bisection.
+    """Newton's method within brackets: a step that leaves its bracket, or fails to halve it or itself, is a bisection.
+
+    A step beyond an end of the domain is first shortened to that of Newton's method in the logarithm of the distance
+    to the end, where the functions here are singular.
 
     Parameters
     ----------
@@ -61,11 +64,16 @@ def increasing_roots(function: Function, lower: FloatArray, upper: FloatArray, s
         low[items], high[items] = a, b
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             newton = here - value / slope
+            # Beyond an end the function may be a logarithm of the distance to it: Newton's step for that logarithm.
+            end = np.where(value < 0.0, upper[items], lower[items])
+            to_log = end + (here - end) * np.exp(-np.abs(value / (slope * (here - end))))
+            newton = np.where((newton >= a) & (newton <= b), newton, to_log)
         usable = np.isfinite(value) & np.isfinite(slope) & (newton >= a) & (newton <= b)
         if round_ % 3 == 2:
-            width = b - a
-            usable &= width <= 0.5 * previous[items]
-            previous[items] = width
+            # Newton's steps may close in from one side only: then they shorten, and the bracket does not.
+            progress = np.minimum(b - a, np.where(usable, np.abs(newton - here), np.inf))
+            usable &= progress <= 0.5 * previous[items]
+            previous[items] = progress
         size = _ULP * np.maximum(1.0, np.abs(here))
         settled = usable & (np.abs(newton - here) <= 2.0 * size) | (b - a <= 2.0 * size)
         t[items] = np.where(usable, newton, _middle(a, b))

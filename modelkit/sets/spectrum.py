@@ -8,7 +8,7 @@ forming them where the cone's structure allows it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self, final
 
 import numpy as np
@@ -59,6 +59,10 @@ class Spectrum(ABC):
     def complement(self) -> Self:
         """The spectrum of I - D, with the same U."""
         return replace(self, delta=1.0 - self.delta)
+
+    def take(self, items: ArrayLike) -> Self:
+        """The spectra of some of the k cones."""
+        return type(self)(**{field.name: getattr(self, field.name)[items] for field in fields(self)})
 
     @abstractmethod
     def _to_axes(self, values: FloatArray) -> FloatArray:

@@ -1,0 +1,111 @@
+"""Singletons eliminated by hand, and cones on plain variables turned until their rows are such."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import optangent as ot
+from optangent.diffmodels.cone_columns import ConeColumns
+from optangent.diffmodels.conic_system import Conditions, Inverse, Iterate
+from optangent.diffmodels.elimination import Eliminated, Singletons
+from optangent.diffmodels.factors import SparseLU
+from optangent.diffmodels.kkt import KKTFactorization
+
+
+def system(seed: int, n: int = 60, general: int = 20) -> tuple[Any, Any, np.ndarray]:
+    """(P, A, C) of a regular system: general rows, then single entries without and with curvature."""
+    rng = np.random.default_rng(seed)
+    root = sp.random_array((n, n), density=0.05, rng=rng)
+    P = sp.csc_array(root @ root.T + sp.eye_array(n))
+    rows = sp.random_array((general, n), density=0.2, rng=rng)
+    fixing, curved = rng.permutation(n)[: n // 4], rng.integers(0, n, n // 2)
+    at = np.concatenate([fixing, curved])
+    single = sp.coo_array((rng.uniform(0.5, 2.0, len(at)), (np.arange(len(at)), at)), shape=(len(at), n))
+    C = np.concatenate([np.where(np.arange(general) % 2, 0.5, 0.0), np.zeros(n // 4), rng.uniform(0.1, 2.0, n // 2)])
+    return P, sp.csr_array(sp.vstack([rows, single])), C
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_elimination_solves(seed: int) -> None:
+    """Singletons by hand and the core by LU give the solution, and all sound singletons are found."""
+    P, A, C = system(seed)
+    n = P.shape[0]
+    K = sp.csc_array(sp.block_array([[P, A.T], [A, sp.diags_array(-C)]]))
+    K.eliminate_zeros()
+    K.sort_indices()
+    singletons = Singletons.of(K, n)
+    assert len(singletons.fixing) == n // 4
+    assert len(singletons.curved) == np.sum(~np.isin(A[20 + n // 4 :].tocoo().coords[1], singletons.fixed))
+    B = np.random.default_rng(seed).standard_normal((K.shape[0], 3))
+    X = Eliminated(K, singletons, SparseLU).solve(B)
+    np.testing.assert_allclose(K @ X, B, atol=1e-11)
+
+
+@pytest.mark.parametrize("columns", [1, 40])
+def test_factorization_with_many_singletons(columns: int) -> None:
+    """A sparse system with many singletons is solved to rounding, for few and for many right-hand sides."""
+    P, A, C = system(5, n=300, general=60)
+    kkt = KKTFactorization(P, A, C)
+    assert not kkt.is_dense
+    K = np.block([[P.toarray(), A.toarray().T], [A.toarray(), -np.diag(C)]])
+    B = np.random.default_rng(1).standard_normal((len(K), columns))
+    np.testing.assert_allclose(K @ kkt.solve(B), B, atol=1e-11)
+    assert not (kkt.primal_nullity or kkt.dual_nullity)
+
+
+def test_two_rows_that_fix_one_variable_are_dependent() -> None:
+    """The second of two singletons on a column is seen as a dependent row, and x is right all the same."""
+    P, A, C = system(6, n=300, general=60)
+    twice = sp.csr_array(sp.vstack([A, 3.0 * A[60:61]]))
+    kkt = KKTFactorization(P, twice, np.concatenate([C, [0.0]]))
+    assert kkt.dual_nullity and not kkt.primal_nullity
+    assert kkt.dependent_rows[60] and kkt.dependent_rows[-1]
+    q = np.random.default_rng(2).standard_normal(300)
+    once = KKTFactorization(P, A, C).solve(np.concatenate([q, np.zeros(A.shape[0])]))
+    both = kkt.solve(np.concatenate([q, np.zeros(A.shape[0] + 1)]))
+    np.testing.assert_allclose(both[:300], once[:300], atol=1e-10)
+
+
+def correlation(side: int, seed: int, cone: Any) -> tuple[ot.Model, Any, list[Any]]:
+    """The nearest correlation matrix: ``min sum (x - g)²`` in the cone's inner product, unit diagonal."""
+    rng = np.random.default_rng(seed)
+    model = ot.Model(ot.diff_optimizer(lambda: ot.solvers.SCS(eps_abs=1e-10, eps_rel=1e-10)))
+    j, i = np.tril_indices(side)
+    diagonal = np.flatnonzero(i == j)
+    v = model.add_variables(len(i))
+    psd = model.add_constraint(1.0 * v, cone(side))
+    unit = model.add_constraint(v[diagonal] - np.ones(side), ot.Zeros(side))
+    W = np.where(i == j, 1.0, 2.0) if cone is ot.PositiveSemidefiniteConeTriangle else np.ones(len(i))
+    g = 2.0 * rng.standard_normal(len(i))
+    model.minimize(v @ (sp.diags_array(W) @ v) - (2.0 * W * g) @ v)
+    model.optimize()
+    return model, v, [psd, unit]
+
+
+@pytest.mark.parametrize("cone", [ot.PositiveSemidefiniteConeTriangle, ot.ScaledPositiveSemidefiniteConeTriangle])
+def test_matrix_variables(cone: Any) -> None:
+    """The columns of a matrix variable are turned, its derivatives exact, and the KKT matrix stays nearly diagonal."""
+    side = 12
+    model, v, _ = correlation(side, 3, cone)
+    model.set(ot.ForwardObjectiveFunction(), np.random.default_rng(4).standard_normal(len(v)) @ v)
+    model.forward_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
+    form, point = model.inner.diff_stack.inner.solution()
+    at = Iterate(Conditions(form), point.x, point.y - point.s)
+    assert ConeColumns(at.rotation, at.A, at.P)
+    shapes = []
+
+    def watching(P: Any, A: Any, C: Any) -> KKTFactorization:
+        shapes.append(A.nnz)
+        return KKTFactorization(P, A, C)
+
+    inverse = Inverse(at, watching)
+    assert shapes == [shapes[0]] and shapes[0] <= form.n + side * form.n
+    R = np.random.default_rng(5).standard_normal((form.n + form.m, 2))
+    np.testing.assert_allclose(at.apply(inverse.solve(R)), R, atol=1e-10)
+    one = np.eye(form.n + form.m)
+    np.testing.assert_allclose(inverse.solve(R), np.linalg.solve(at.apply(one), R), atol=1e-10)
