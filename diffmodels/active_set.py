@@ -26,7 +26,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..modelkit.attributes import DifferentiationStatusCode
+from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from .kkt import KKTFactorization, factorize
 from .proximal_newton import proximal_newton
 from .standard_form import Magnitudes, Residuals, StandardForm, Units
@@ -71,6 +71,8 @@ class PolishedSolution:
     polished
         Whether the optimality conditions hold to 1e-10. If not, the point is the best one found, and the
         status that of its own classification.
+    given
+        The largest of the residuals of the given point.
     """
 
     x: Array
@@ -82,6 +84,7 @@ class PolishedSolution:
     residuals: Residuals
     status: DifferentiationStatusCode
     polished: bool
+    given: float
 
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[Array, Array]:
         r"""Solve the KKT system on the active rows; inactive rows of the answer are zero.
@@ -110,9 +113,9 @@ class PolishedSolution:
         return answer[: self.x.size], dy
 
     @property
-    def largest_residual(self) -> float:
-        """The largest of `residuals`."""
-        return self.residuals.largest
+    def refinement(self) -> Refinement:
+        """The largest of the residuals of the given point and of this one."""
+        return Refinement(self.given, self.residuals.largest)
 
     @property
     def rows_at_fault(self) -> Mask:
@@ -185,8 +188,8 @@ class _Polish:
         if point is None:
             point, best = self._globally(given)
         if point is None or point.residuals.largest > max(given.residuals.largest, _ROUNDOFF):
-            return self._finish(best, best.residuals.largest <= _TOLERANCE)
-        return self._finish(point, True)
+            return self._finish(best, best.residuals.largest <= _TOLERANCE, given)
+        return self._finish(point, True, given)
 
     def factorization(self, active: Mask) -> KKTFactorization:
         key = active.tobytes()
@@ -282,7 +285,7 @@ class _Polish:
 
     # ------------------------------------------------------------------ what the derivative is
 
-    def _finish(self, point: _Point, polished: bool) -> PolishedSolution:
+    def _finish(self, point: _Point, polished: bool, given: _Point) -> PolishedSolution:
         y_hat, s_hat = point.y / self.units.row, point.s * self.units.row
         weak = (
             self.inequality
@@ -299,7 +302,8 @@ class _Polish:
             status = DifferentiationStatusCode.DEPENDENT_ROWS
         else:
             status = DifferentiationStatusCode.EXACT
-        return PolishedSolution(point.x, point.y, point.s, active, weak, kkt, point.residuals, status, polished)
+        size = given.residuals.largest
+        return PolishedSolution(point.x, point.y, point.s, active, weak, kkt, point.residuals, status, polished, size)
 
     def _choose(self, strong: Mask, weak: Mask) -> tuple[Mask, bool]:
         """Return the rows to differentiate with, and whether x is unique."""

@@ -36,6 +36,7 @@ class DiffModel(Layer):
     def __init__(self) -> None:
         super().__init__(Store())
         self.linear_algebra: Any = None
+        self.allow_inaccurate = False
         self.empty_inputs()
 
     @property

@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..modelkit.attributes import DifferentiationStatusCode
+from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from .conic_system import Conditions, Inverse, Iterate
@@ -36,8 +36,7 @@ class ConicPoint:
     Attributes
     ----------
     x, y, s : (n,), (m,), (m,)
-    largest_residual : largest relative violation of the optimality conditions
-    gained : the residual of the given point divided by that one
+    refinement : largest relative violation of the optimality conditions at the given point and here
     """
 
     def __init__(self, at: Iterate, inverse: Inverse, given: float, solve_with: Any) -> None:
@@ -45,8 +44,7 @@ class ConicPoint:
         self._inverse = inverse
         self._solve_with = solve_with
         self.x, self.y, self.s = at.x, at.y, at.s
-        self.largest_residual = at.residual
-        self.gained = given / max(at.residual, float(np.finfo(float).tiny))
+        self.refinement = Refinement(given, at.residual)
         kept = inverse.at.rotation
         if inverse.at is not at and (
             (kept.active != at.rotation.active).any() or at.rotation.kink.any() or not inverse.is_regular

@@ -22,10 +22,10 @@ from ..modelkit.rows import FloatArray, IntArray
 from .base import DiffModel
 from .right_hand_sides import RightHandSides
 
-__all__ = ["ConvexDiff", "SolutionPoint"]
+__all__ = ["ACCURATE", "ConvexDiff", "SolutionPoint"]
 
-_ACCEPTED = 1e-6
-"""Largest relative residual at which a solution that could not be polished is still differentiated."""
+ACCURATE = 1e-6
+"""Largest relative residual at which a solution that could not be refined further is still differentiated."""
 
 
 class SolutionPoint(Protocol):
@@ -44,8 +44,8 @@ class SolutionPoint(Protocol):
         """What the derivatives are."""
 
     @property
-    def largest_residual(self) -> float:
-        """Largest relative violation of the optimality conditions."""
+    def refinement(self) -> attr.Refinement:
+        """Largest relative violation of the optimality conditions, of the given point and of this one."""
 
     @property
     def rows_at_fault(self) -> NDArray[np.bool_]:
@@ -93,11 +93,12 @@ class ConvexDiff(DiffModel):
             for indices, value in hints:
                 activity[form.rows_of(indices)] = value
             point = self.polish(form, x, y, activity if hints else None)
-            if not point.largest_residual <= _ACCEPTED:
+            residual = point.refinement.after
+            if not (residual <= ACCURATE or (self.allow_inaccurate and np.isfinite(residual))):
                 raise DifferentiationError(
                     "The solution is not accurate enough to differentiate: its relative residuals are "
-                    f"{point.largest_residual:.1e} and could not be polished below {_ACCEPTED:g}. "
-                    "Solve to tighter tolerances, scale the data, or use another solver."
+                    f"{residual:.1e} and could not be refined below {ACCURATE:g}. Solve to tighter tolerances, scale "
+                    "the data, use another solver, or set AllowInaccurateSolution() to True."
                 )
             self._solved = form, point
         return self._solved
@@ -162,6 +163,8 @@ class ConvexDiff(DiffModel):
         form, point = self.solution()
         if kind is attr.DifferentiationStatus:
             return point.status
+        if kind is attr.SolutionRefinement:
+            return point.refinement
         if kind is attr.VariablePrimal:
             return point.x[form.columns(index.ids)]
         if kind is attr.ConstraintDual:

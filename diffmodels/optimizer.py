@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -33,6 +33,7 @@ from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray
 from .base import DiffModel
 from .conic import ConicDiff
+from .convex import ACCURATE
 from .directions import Direction, stack_directions
 from .inputs import Inputs, parameter_constraint
 from .quadratic import QuadraticDiff
@@ -50,9 +51,17 @@ _REVERSE_OUTPUTS = (
     attr.ReverseConstraintSet,
     attr.ReverseParameterValue,
 )
+_INACCURATE = (
+    attr.TerminationStatusCode.ALMOST_OPTIMAL,
+    attr.TerminationStatusCode.SLOW_PROGRESS,
+    attr.TerminationStatusCode.ITERATION_LIMIT,
+    attr.TerminationStatusCode.TIME_LIMIT,
+)
+"""Ends with a point that refinement may make a solution."""
 _SETTINGS: dict[type[attr.Attribute], Any] = {
     attr.ModelConstructor: None,
     attr.LinearAlgebraSolver: None,
+    attr.AllowInaccurateSolution: False,
     attr.AllowObjectiveAndSolutionInput: False,
 }
 
@@ -181,6 +190,10 @@ class DiffOptimizer(Layer):
         if kind is attr.DifferentiationStatus:
             if self._stack is None or not self._seconds >= 0:
                 return attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
+            return self._stack.get(attribute)
+        if kind is attr.SolutionRefinement:
+            if self._stack is None or not self._seconds >= 0:
+                raise NotOptimized("No solution was refined: differentiate the model first.")
             return self._stack.get(attribute)
         if kind is attr.DifferentiateTimeSec:
             return self._seconds
@@ -370,14 +383,29 @@ class DiffOptimizer(Layer):
         if mode == "reverse":
             self._pulled, self._right = {}, None
         assert self._stack is not None
-        status = self._stack.get(attr.DifferentiationStatus())
-        if status is not attr.DifferentiationStatusCode.EXACT and not self._warned:
+        if not self._warned:
             self._warned = True
-            warnings.warn(
+            for text in self._caveats():
+                warnings.warn(
+                    f"{text} This warning comes once for each solution.", DifferentiationWarning, stacklevel=4
+                )
+
+    def _caveats(self) -> Iterator[str]:
+        """What a user must know about the derivatives."""
+        assert self._stack is not None
+        status = self._stack.get(attr.DifferentiationStatus())
+        if status is not attr.DifferentiationStatusCode.EXACT:
+            yield (
                 f"The solution is not differentiable in the ordinary sense, {status.name}: {status.value}"
-                f"{self._at_fault()}. DifferentiationStatus tells; this warning comes once for each solution.",
-                DifferentiationWarning,
-                stacklevel=4,
+                f"{self._at_fault()}. DifferentiationStatus tells."
+            )
+        termination = self.cache.get(attr.TerminationStatus())
+        before, after = self._stack.get(attr.SolutionRefinement())
+        if termination in _INACCURATE or after > ACCURATE:
+            made = "derivatives are those at the refined point" if after <= ACCURATE else "derivatives are not accurate"
+            yield (
+                f"The solver's solution is not accurate ({termination.name}): its relative residuals were "
+                f"{before:.1e}, {after:.1e} after refinement; {made}. SolutionRefinement tells."
             )
 
     def _at_fault(self) -> str:
@@ -408,11 +436,12 @@ class DiffOptimizer(Layer):
                 "Only a solved model can be differentiated: it has not been solved since it was last changed. "
                 "Call optimize() first."
             )
-        if status not in (codes.OPTIMAL, codes.LOCALLY_SOLVED, codes.ALMOST_OPTIMAL):
+        if status not in (codes.OPTIMAL, codes.LOCALLY_SOLVED, *_INACCURATE):
             raise DifferentiationError(
                 f"A model with termination status {status.name} ({status.value}) has no solution to differentiate."
             )
-        points = (attr.ResultStatusCode.FEASIBLE_POINT, attr.ResultStatusCode.NEARLY_FEASIBLE_POINT)
+        results = attr.ResultStatusCode
+        points = (results.FEASIBLE_POINT, results.NEARLY_FEASIBLE_POINT, results.UNKNOWN_RESULT_STATUS)
         if self.cache.get(attr.DualStatus()) not in points:
             raise DifferentiationError(
                 "The solver gave no dual solution (a model with integer variables has none), "
@@ -431,6 +460,7 @@ class DiffOptimizer(Layer):
                 reasons += [f"{model.name} takes no {describe_kind(k)} ({stack.graph.missing(k)})" for k in lacking]
                 continue
             model.linear_algebra = self._settings[attr.LinearAlgebraSolver]
+            model.allow_inaccurate = self._settings[attr.AllowInaccurateSolution]
             try:
                 self._mirror = Mirror(store, stack)
             except Unsupported as error:

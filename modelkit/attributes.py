@@ -10,9 +10,10 @@ The file is long because it is a list: every attribute and code of the library s
 from __future__ import annotations
 
 import enum
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 __all__ = [
+    "AllowInaccurateSolution",
     "AllowObjectiveAndSolutionInput",
     "Attribute",
     "BarrierIterations",
@@ -58,6 +59,7 @@ __all__ = [
     "PrimalStatus",
     "RawOptimizerAttribute",
     "RawStatusString",
+    "Refinement",
     "RelativeGap",
     "ResultStatusCode",
     "ReverseConstraintDual",
@@ -70,6 +72,7 @@ __all__ = [
     "ReverseVariablePrimal",
     "Silent",
     "SimplexIterations",
+    "SolutionRefinement",
     "SolveTimeSec",
     "SolverName",
     "TerminationStatus",
@@ -617,6 +620,16 @@ class LinearAlgebraSolver(_Optimizer):
 
 
 @final
+class AllowInaccurateSolution(_Optimizer):
+    """Whether a solution that cannot be refined to relative residuals of 1e-6 is differentiated all the same.
+
+    With False, the default, that raises `DifferentiationError`; with True it warns and tells the residuals.
+    """
+
+    __slots__ = ()
+
+
+@final
 class AllowObjectiveAndSolutionInput(_Optimizer):
     """Whether objective-value seeds may be set together with solution seeds without a warning; they add."""
 
@@ -699,6 +712,20 @@ class ReverseParameterValue(_VariableResult):
 @final
 class DifferentiateTimeSec(_ModelResult):
     """Seconds the last differentiation took."""
+
+    __slots__ = ()
+
+
+class Refinement(NamedTuple):
+    """Largest relative violation of the optimality conditions before and after a solution was refined."""
+
+    before: float
+    after: float
+
+
+@final
+class SolutionRefinement(_ModelResult):
+    """What Newton steps on the KKT system gained before the solution was differentiated, a `Refinement`."""
 
     __slots__ = ()
 
