@@ -1,7 +1,16 @@
 """Differentiation: the KKT engine, the diff models and the meta-solver."""
 
 from .conic import ConicDiff
+from .linear_algebra import DirectKKT, IterativeKKT
 from .optimizer import DifferentiationWarning, DiffOptimizer, diff_optimizer
 from .quadratic import QuadraticDiff
 
-__all__ = ["ConicDiff", "DiffOptimizer", "DifferentiationWarning", "QuadraticDiff", "diff_optimizer"]
+__all__ = [
+    "ConicDiff",
+    "DiffOptimizer",
+    "DifferentiationWarning",
+    "DirectKKT",
+    "IterativeKKT",
+    "QuadraticDiff",
+    "diff_optimizer",
+]

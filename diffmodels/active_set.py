@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
-from .kkt import KKTFactorization, factorize
+from .linear_algebra import KKTSystem, automatic
 from .proximal_newton import proximal_newton
 from .standard_form import Magnitudes, Residuals, StandardForm, Units
 from .weak_rows import is_unique, makes_unique, spanning_rows
@@ -36,7 +36,7 @@ __all__ = ["PolishedSolution", "Residuals", "StandardForm", "polish"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Factorize = Callable[..., KKTFactorization]
+Factorize = Callable[..., KKTSystem]
 
 # Relative violation at which a row is moved, and residual at which a point counts as exact.
 _TOLERANCE = 1e-10
@@ -80,7 +80,7 @@ class PolishedSolution:
     s: Array
     active: Mask
     weakly_active: Mask
-    kkt: KKTFactorization
+    kkt: KKTSystem
     residuals: Residuals
     status: DifferentiationStatusCode
     polished: bool
@@ -141,7 +141,7 @@ def polish(
     x: ArrayLike,
     y: ArrayLike,
     basis: ArrayLike | None = None,
-    factorize: Factorize = factorize,
+    factorize: Factorize = automatic,
 ) -> PolishedSolution:
     """Return the exact solution near an approximate one, and its active rows.
 
@@ -179,7 +179,7 @@ class _Polish:
         self.inequality = units.form.inequalities
         self.basis = basis
         self._factorize = factorize
-        self._last: tuple[bytes, KKTFactorization] | None = None
+        self._last: tuple[bytes, KKTSystem] | None = None
 
     def run(self, x: Array, y: Array) -> PolishedSolution:
         given = self._given(x, y)
@@ -191,7 +191,7 @@ class _Polish:
             return self._finish(best, best.residuals.largest <= _TOLERANCE, given)
         return self._finish(point, True, given)
 
-    def factorization(self, active: Mask) -> KKTFactorization:
+    def factorization(self, active: Mask) -> KKTSystem:
         key = active.tobytes()
         if self._last is None or self._last[0] != key:
             rows = np.flatnonzero(active)

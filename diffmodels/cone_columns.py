@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit.rows import FloatArray, IntArray
-from .cone_rows import ROUNDING, Rotation
+from .cone_rows import ROUNDING, Rotation, used_columns
 
 __all__ = ["ConeColumns"]
 
@@ -109,9 +109,23 @@ class ConeColumns:
         made.eliminate_zeros()
         return made
 
+    def entries(self, A: sp.csr_array) -> int:
+        """A bound of the number of entries that the columns of the cones get in the other rows."""
+        transposed = sp.csr_array(A.T)
+        total = 0
+        for group in self._groups:
+            d = group.rows.shape[1]
+            total += sum((len(used_columns(transposed, own)) - d) * d for own in group.columns)
+        return total
+
+    @property
+    def rows(self) -> IntArray:
+        """The rows of the cones."""
+        return np.concatenate([np.zeros(0, np.int64), *(group.rows.ravel() for group in self._groups)])
+
     def own(self) -> sp.csr_array:
         """The rotated rows of the cones, which are unit rows."""
-        rows = np.concatenate([group.rows.ravel() for group in self._groups])
+        rows = self.rows
         columns = np.concatenate([group.columns.ravel() for group in self._groups])
         return sp.csr_array(sp.coo_array((np.ones(len(rows)), (rows, columns)), shape=self._shape))
 

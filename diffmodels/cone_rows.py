@@ -6,7 +6,7 @@ by block. As the projection onto a cone is homogeneous, it is also the projectio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray, IntArray
+from .krylov import RowOperator
 
-__all__ = ["ROUNDING", "ConeRows", "Rotation"]
+__all__ = ["ROUNDING", "ConeRows", "Rotation", "used_columns"]
 
 _BLOCK_DIAGONAL = 64
 """Largest cone whose rotation is held as a block of a sparse matrix; larger ones rotate dense columns."""
@@ -117,26 +118,52 @@ class Rotation:
         product = self._small @ A
         small = sp.csr_array(product.multiply(abs(product) > ROUNDING * (abs(self._small) @ abs(A))))
         blocks = []
-        for rows, spectrum in self.large():
-            block = A[rows.ravel()].tocsc()
-            used = np.flatnonzero(np.diff(block.indptr))
-            k, d = rows.shape
-            stacked = block[:, used].toarray().reshape(k, d, len(used))
-            turned = spectrum.rotate(stacked)
-            turned[np.abs(turned) <= ROUNDING * np.linalg.norm(stacked, axis=1, keepdims=True)] = 0.0
-            blocks.append((rows.ravel(), used, turned.reshape(k * d, len(used))))
+        for rows, spectrum in self._each_large():
+            used = used_columns(A, rows)
+            stacked = A[rows][:, used].toarray()
+            turned = spectrum.rotate(stacked[None])[0]
+            turned[np.abs(turned) <= ROUNDING * np.linalg.norm(stacked, axis=0)] = 0.0
+            blocks.append((rows, used, turned))
         if sum(dense.size for *_, dense in blocks) > _MOSTLY_FULL * A.shape[0] * A.shape[1]:
             full: FloatArray = small.toarray()
             for rows, used, dense in blocks:
                 full[np.ix_(rows, used)] = dense
             return full
-        for rows, used, dense in blocks:
-            count = np.zeros(A.shape[0] + 1, np.int64)
-            count[rows + 1] = len(used)
-            order = np.argsort(rows)
-            entries = (dense[order].ravel(), np.tile(used, len(rows)), np.cumsum(count))
-            small = sp.csr_array(small + sp.csr_array(entries, shape=A.shape))
-        return small
+        if not blocks:
+            return small
+        row = np.concatenate([np.repeat(rows, len(used)) for rows, used, _ in blocks])
+        column = np.concatenate([np.tile(used, len(rows)) for rows, used, _ in blocks])
+        value = np.concatenate([dense.ravel() for *_, dense in blocks])
+        return small + sp.csr_array(sp.coo_array((value, (row, column)), shape=A.shape))
+
+    def entries(self, A: sp.csr_array, kept: NDArray[np.bool_]) -> int:
+        """A bound of the number of entries of UᵀA in the rows `kept`, without forming it."""
+        total = 0
+        for rows, _ in self._spectra:
+            mine = kept[rows]
+            if rows.shape[1] <= _BLOCK_DIAGONAL:
+                total += int((np.diff(A.indptr)[rows].sum(axis=1) * mine.sum(axis=1)).sum())
+            else:
+                total += sum(len(used_columns(A, one)) * int(own.sum()) for one, own in zip(rows, mine, strict=True))
+        return total
+
+    def operator(self, A: sp.csr_array, rows: IntArray) -> RowOperator:
+        """Some rows of UᵀA, applied but not formed; the mean square of a cone's rows stands for that of each."""
+        squares = sp.csr_array(A.multiply(A))
+
+        def row_squares(weights: FloatArray) -> FloatArray:
+            of_each = squares @ weights
+            for cones, _ in self._spectra:
+                of_each[cones] = of_each[cones].mean(axis=1, keepdims=True)
+            return np.asarray(of_each[rows])
+
+        def transposed(y: FloatArray) -> FloatArray:
+            eta = np.zeros(A.shape[0])
+            eta[rows] = y
+            return np.asarray(A.T @ self.up(eta))
+
+        columns = np.asarray(squares.sum(axis=0)).ravel()
+        return RowOperator((len(rows), A.shape[1]), lambda x: self.down(A @ x)[rows], transposed, columns, row_squares)
 
     def derivative(self, values: FloatArray) -> FloatArray:
         """D applied to (m,) or (m, K)."""
@@ -160,3 +187,14 @@ class Rotation:
     def large(self) -> list[tuple[IntArray, Any]]:
         """Rows (k, d) and spectra of the cones whose U is never formed."""
         return [(rows, s) for rows, s in self._spectra if rows.shape[1] > _BLOCK_DIAGONAL]
+
+    def _each_large(self) -> Iterator[tuple[IntArray, Any]]:
+        """The same, cone by cone: rows (d,)."""
+        for rows, spectrum in self.large():
+            for item, own in enumerate(rows):
+                yield own, spectrum.take([item])
+
+
+def used_columns(A: sp.csr_array, rows: IntArray) -> IntArray:
+    """The columns in which some rows have entries."""
+    return np.flatnonzero(np.bincount(A[rows].indices, minlength=A.shape[1]))

@@ -19,7 +19,6 @@ from ..modelkit.sets import (
 )
 from .conic_point import ConicPoint, refine
 from .convex import ConvexDiff
-from .kkt import factorize
 
 __all__ = ["ConicDiff"]
 
@@ -43,4 +42,4 @@ class ConicDiff(ConvexDiff):
 
     def polish(self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> ConicPoint:
         """The exact solution by Newton steps on the KKT system."""
-        return refine(form, x, y, self.linear_algebra or factorize)
+        return refine(form, x, y, self.linear_algebra)

@@ -19,7 +19,7 @@ from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from .conic_system import Conditions, Inverse, Iterate
 from .factors import refine as refined
-from .kkt import ACCEPTED_RESIDUAL, factorize
+from .kkt import ACCEPTED_RESIDUAL
 
 __all__ = ["ConicPoint", "refine"]
 
@@ -95,14 +95,14 @@ class ConicPoint:
         return self._solve(R)
 
 
-def refine(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = factorize) -> ConicPoint:
+def refine(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = None) -> ConicPoint:
     """The exact solution near (x, y), by Newton steps as long as they help.
 
     Parameters
     ----------
     form : a conic program
     x, y : a solver's answer, (n,) and (m,)
-    solve_with : how KKT systems are factorized
+    solve_with : how KKT systems are solved, see `linear_algebra`; None to choose by the estimated cost
 
     Returns
     -------

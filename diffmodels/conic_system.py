@@ -30,7 +30,7 @@ from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from .cone_columns import ConeColumns
 from .cone_rows import ConeRows
-from .kkt import KKTFactorization
+from .linear_algebra import KKTSystem, choose
 
 __all__ = ["Conditions", "Inverse", "Iterate"]
 
@@ -132,25 +132,40 @@ class Inverse:
     Parameters
     ----------
     at : the iterate
-    solve_with : how KKT matrices are factorized, see `kkt.factorize`
+    preferred : how KKT systems are solved, see `linear_algebra`; None to choose by the estimated cost
     """
 
-    def __init__(self, at: Iterate, solve_with: Any) -> None:
+    def __init__(self, at: Iterate, preferred: Any = None) -> None:
         self.at = at
         rotation = at.rotation
         rows = np.flatnonzero(rotation.active)
         C = 1.0 / rotation.delta[rows] - 1.0
         self._columns: ConeColumns | None = ConeColumns(rotation, at.A, at.P)
+        solve_with = preferred or choose(*self._cost())
+        if getattr(solve_with, "takes_operators", False):
+            self._columns = None
+            self.kkt: KKTSystem = solve_with(at.P, rotation.operator(at.A, rows), C)
+            return
         if self._columns:
             turned = rotation.rotated(self._columns.others(at.A))
             own = self._columns.own()
             turned = turned + (own.toarray() if isinstance(turned, np.ndarray) else own)
-            self.kkt: KKTFactorization = solve_with(self._columns.curvature(at.P), turned[rows], C)
+            self.kkt = solve_with(self._columns.curvature(at.P), turned[rows], C)
             if self.is_regular:
                 return
             # The least solution of a singular system is meant in the model's own variables.
         self._columns = None
         self.kkt = solve_with(at.P, rotation.rotated(at.A)[rows], C)
+
+    def _cost(self) -> tuple[float, int]:
+        """Estimated entries and order of the KKT matrix, without the rows that leave it by hand."""
+        assert self._columns is not None
+        at, by_hand = self.at, self._columns.rows
+        kept = at.rotation.active.copy()
+        kept[by_hand] = False
+        flat = int((at.rotation.delta[by_hand] == 1.0).sum())
+        entries = at.P.nnz + 2 * (at.rotation.entries(at.A, kept) + self._columns.entries(at.A))
+        return float(entries), len(at.x) - flat + int(kept.sum())
 
     @property
     def is_regular(self) -> bool:

@@ -1,10 +1,15 @@
-r"""A factor that first eliminates the rows with one entry.
+r"""A factor that first eliminates by hand the rows that are good pivots.
 
-In :math:`K = \begin{pmatrix} P & A^T \\ A & -C \end{pmatrix}` a row of A with a single entry a, in column j, is solved
-by hand. With c > 0 the row is a pivot that adds :math:`a^2 / c` to :math:`P_{jj}`; with c = 0 it fixes
-:math:`x_j`, and row and column leave together without any fill. Active bounds are such rows, and so are all rows of
-a cone on plain variables once rows and columns are turned into the axes of the cone (`cone_columns`): what remains of
-a semidefinite program in standard form is of the order of its equations and of the mixed pairs of eigenvalues.
+In :math:`K = \begin{pmatrix} P & A^T \\ A & -C \end{pmatrix}` such rows are
+
+* rows with c = 0 and a single entry: they fix an :math:`x_j`, and row and column leave together without any fill;
+* rows with c > 0 and a single entry: a pivot that adds :math:`a^2 / c` to :math:`P_{jj}`;
+* all rows with c > 0, where there are more of them than columns: what remains has the order of the columns and the
+  rows with c = 0.
+
+Active bounds are of the first kind. So are the rows of a cone on plain variables once rows and columns are turned
+into the axes of the cone (`cone_columns`): what remains of a semidefinite program in standard form is of the order of
+its equations and of the mixed pairs of eigenvalues. In inequality form it is of the order of its variables.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from numpy.typing import NDArray
 
 from .factors import Factor
 
-__all__ = ["Eliminated", "Singletons"]
+__all__ = ["Eliminated", "Pivots"]
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,22 +32,23 @@ Ints = NDArray[np.int64]
 # refinement does not bring back.
 _SMALLEST_ENTRY = 1e-2
 _SMALLEST_CURVATURE = 1e-3
+# Share of entries from which rows are multiplied as a dense array.
+_MOSTLY_FULL = 0.1
 
 
 @final
-class Singletons:
-    """Which rows of an equilibrated sparse K can be eliminated by hand.
+class Pivots:
+    """Which rows of an equilibrated sparse K are eliminated by hand.
 
     Attributes
     ----------
-    curved, curved_at : rows with c > 0 and the columns j of their entries
-    fixing, fixed : rows with c = 0 and the columns that leave with them
+    curved : rows with c > 0
+    fixing, fixed, entries : rows with c = 0, the columns that leave with them, and the entries that they share
     core : the coordinates that remain, in order
     """
 
-    def __init__(self, curved: Ints, curved_at: Ints, fixing: Ints, fixed: Ints, size: int) -> None:
-        self.curved, self.curved_at = curved, curved_at
-        self.fixing, self.fixed = fixing, fixed
+    def __init__(self, curved: Ints, fixing: Ints, fixed: Ints, entries: Array, size: int) -> None:
+        self.curved, self.fixing, self.fixed, self.entries = curved, fixing, fixed, entries
         gone = np.zeros(size, bool)
         for eliminated in (curved, fixing, fixed):
             gone[eliminated] = True
@@ -56,13 +62,13 @@ class Singletons:
         rows = n + np.flatnonzero(beside[n:] == 1)
         # The one entry beside the diagonal, in the upper block and so before it.
         first = K.indptr[rows]
-        at, entry = K.indices[first].astype(np.int64), np.abs(K.data[first])
-        good = (at < n) & (entry >= _SMALLEST_ENTRY)
-        flat = good & (diagonal[rows] == 0.0)
+        at, entry = K.indices[first].astype(np.int64), K.data[first]
+        flat = (at < n) & (np.abs(entry) >= _SMALLEST_ENTRY) & (diagonal[rows] == 0.0)
         fixed, chosen = np.unique(at[flat], return_index=True)
-        fixing = rows[flat][chosen]
-        bent = good & (-diagonal[rows] >= _SMALLEST_CURVATURE * entry**2) & ~np.isin(at, fixed)
-        return cls(rows[bent], at[bent], fixing, fixed, K.shape[0])
+        curved = np.flatnonzero(-diagonal >= _SMALLEST_CURVATURE)
+        if len(curved) <= n - len(fixed):
+            curved = curved[beside[curved] == 1]
+        return cls(curved, rows[flat][chosen], fixed, entry[flat][chosen], K.shape[0])
 
     @property
     def count(self) -> int:
@@ -72,37 +78,48 @@ class Singletons:
 
 @final
 class Eliminated:
-    """A factorized K: the singletons by hand, the core by another factor.
+    """A factorized K: the pivots by hand, the core by another factor.
 
     Parameters
     ----------
     K : CSC array, equilibrated
-    singletons : of K
+    pivots : of K
     factorize_core : from the CSC array of the core to its factor
     """
 
-    def __init__(self, K: Any, singletons: Singletons, factorize_core: Callable[[Any], Factor]) -> None:
-        self._s = s = singletons
+    def __init__(self, K: Any, pivots: Pivots, factorize_core: Callable[[Any], Factor]) -> None:
+        self._pivots = p = pivots
         rows = K.tocsr()
-        self._bend = -K.diagonal()[s.curved]
-        self._curved_entry = np.asarray(rows[s.curved, s.curved_at]).ravel()
-        self._fixing_entry = np.asarray(rows[s.fixing, s.fixed]).ravel()
-        self._of_fixed = rows[s.fixed]
-        self._into_core = sp.csr_array(rows[s.core][:, s.fixed])
-        added = np.zeros(K.shape[0])
-        np.add.at(added, s.curved_at, self._curved_entry**2 / self._bend)
-        core = sp.csc_array(rows[s.core][:, s.core] + sp.diags_array(added[s.core]))
-        self._core = factorize_core(core)
+        self._bend = -K.diagonal()[p.curved][:, None]
+        self._entry = p.entries[:, None]
+        self._of_fixed = rows[p.fixed]
+        core = rows[p.core]
+        self._core_of_fixed = sp.csr_array(core[:, p.fixed])
+        curved = rows[p.curved]
+        self._curved_of_fixed = sp.csr_array(curved[:, p.fixed])
+        self._curved = sp.csr_array(curved[:, p.core])
+        remaining = sp.csc_array(core[:, p.core])
+        self._core = factorize_core(sp.csc_array(remaining + self._gram()))
+
+    def _gram(self) -> Any:
+        """``A₂ᵀ C₂⁻¹ A₂`` of the curved rows."""
+        A2 = self._curved
+        if A2.nnz > _MOSTLY_FULL * A2.shape[0] * A2.shape[1]:
+            used = np.unique(A2.indices)
+            scaled = A2[:, used].toarray() / np.sqrt(self._bend)
+            row, column = np.repeat(used, len(used)), np.tile(used, len(used))
+            value = (scaled.T @ scaled).ravel()
+            return sp.csc_array(sp.coo_array((value, (row, column)), shape=(A2.shape[1],) * 2))
+        return sp.csc_array(A2.T @ (sp.diags_array(1.0 / self._bend.ravel()) @ A2))
 
     def solve(self, B: Array) -> Array:
         """Return ``K^-1 B``, to the accuracy of the core's factor; raise `SingularFactor` when that breaks down."""
-        s = self._s
+        p = self._pivots
         X = np.zeros_like(B)
-        right = B.copy()
-        np.add.at(right, s.curved_at, (self._curved_entry / self._bend)[:, None] * B[s.curved])
-        X[s.fixed] = B[s.fixing] / self._fixing_entry[:, None]
-        X[s.core] = self._core.solve(right[s.core] - self._into_core @ X[s.fixed])
-        X[s.curved] = (self._curved_entry[:, None] * X[s.curved_at] - B[s.curved]) / self._bend[:, None]
+        X[p.fixed] = fixed = B[p.fixing] / self._entry
+        bent = (B[p.curved] - self._curved_of_fixed @ fixed) / self._bend
+        X[p.core] = core = self._core.solve(B[p.core] - self._core_of_fixed @ fixed + self._curved.T @ bent)
+        X[p.curved] = self._curved @ core / self._bend - bent
         # The row of x_j gives the multiplier that stands in it beside what is known by now (X is zero there).
-        X[s.fixing] = (B[s.fixed] - self._of_fixed @ X) / self._fixing_entry[:, None]
+        X[p.fixing] = (B[p.fixed] - self._of_fixed @ X) / self._entry
         return X

@@ -12,8 +12,8 @@ mode.
 How it is solved: K is equilibrated symmetrically (Ruiz), then
 
 * dense data: Bunch-Kaufman factorization;
-* sparse data: rows with one entry are eliminated by hand where there are many (`elimination`), the rest is dense
-  data or as follows;
+* sparse data with many rows that are good pivots: these are eliminated by hand (`elimination`), the rest is dense data
+  or as follows;
 * other sparse data: the equilibrated matrix plus :math:`\varepsilon\,\mathrm{diag}(I, -I)` is quasi-definite, so it
   has an L D L' factorization for every fill-reducing order. Iterative refinement against the true matrix
   removes the effect of :math:`\varepsilon`: it is the proximal-point iteration for the monotone operator
@@ -37,7 +37,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from .elimination import Eliminated, Singletons
+from .elimination import Eliminated, Pivots
 from .equilibrate import ruiz_scaling, scaled
 from .factors import DenseLDL, Factor, Refined, SingularFactor, SparseLDL, SparseLU, one_norm, refine
 from .null_space import NullSpace, ResolventProjector, by_eigenvalues, by_inverse_iteration
@@ -56,7 +56,7 @@ ACCEPTED_RESIDUAL = 1e-9
 _DENSE_SIZE = 200
 _DENSE_SHARES = ((800, 0.05), (5_000, 0.08), (12_000, 0.25))
 # Share of coordinates from which they are eliminated by hand.
-_MANY_SINGLETONS = 0.2
+_MANY_PIVOTS = 0.2
 # QDLDL takes one vector at a time; from this many on, SuperLU's simultaneous solves win (measured).
 _MANY_COLUMNS = 32
 # Columns are solved in blocks that stay in the cache.
@@ -243,7 +243,7 @@ class KKTFactorization:
             return DenseLDL(self._scaled)
 
         def of_core(core: Any, coordinates: Any) -> Factor:
-            if _prefers_dense(core.nnz, core.shape[0]):
+            if prefers_dense(core.nnz, core.shape[0]):
                 return DenseLDL(np.asfortranarray(core.toarray()))
             shift = sp.diags_array(self._shift(REGULARIZATION)[coordinates], format="csc")
             factor = _quasidefinite(sp.csc_array(core + shift))
@@ -253,11 +253,11 @@ class KKTFactorization:
         return self._sparse_factor(of_core)
 
     def _sparse_factor(self, of_core: Callable[[Any, Any], Factor]) -> Factor:
-        """Factorize a sparse K, or all but its singletons, by `of_core`, which takes a matrix and its coordinates."""
-        singletons = Singletons.of(self._scaled, self.n)
-        if singletons.count < _MANY_SINGLETONS * self.size:
+        """Factorize a sparse K, or all but its pivots, by `of_core`, which takes a matrix and its coordinates."""
+        pivots = Pivots.of(self._scaled, self.n)
+        if pivots.count < _MANY_PIVOTS * self.size:
             return of_core(self._scaled, np.arange(self.size))
-        return Eliminated(self._scaled, singletons, lambda core: of_core(core, singletons.core))
+        return Eliminated(self._scaled, pivots, lambda core: of_core(core, pivots.core))
 
     # ------------------------------------------------------------------ singular systems
 
@@ -367,9 +367,11 @@ def _assemble(P: Any, A1: Any, C: ArrayLike | None) -> Any:
     n, m = P.shape[0], A1.shape[0]
     size = n + m
     diagonal = np.zeros(m) if C is None else np.asarray(C, dtype=np.float64)
-    entries = _count(P) + 2 * _count(A1)
+    entries = count(P) + 2 * count(A1)
     by_hand = int((np.diff(A1.tocsr().indptr) == 1).sum()) if sp.issparse(A1) else 0
-    if size <= _DENSE_SIZE or (by_hand < _MANY_SINGLETONS * size and _prefers_dense(entries, size)):
+    curved = int(np.count_nonzero(diagonal))
+    by_hand = max(by_hand, curved if curved > n else 0)
+    if size <= _DENSE_SIZE or (by_hand < _MANY_PIVOTS * size and prefers_dense(entries, size)):
         K = np.zeros((size, size), order="F")
         K[:n, :n] = _to_dense(P)
         block = _to_dense(A1)
@@ -385,12 +387,14 @@ def _assemble(P: Any, A1: Any, C: ArrayLike | None) -> Any:
     return K
 
 
-def _prefers_dense(entries: int, size: int) -> bool:
+def prefers_dense(entries: float, size: int) -> bool:
+    """Whether a matrix with so many entries is factorized faster as a dense one."""
     share = next((share for largest, share in _DENSE_SHARES if size <= largest), 1.0)
     return size <= _DENSE_SIZE or entries > share * size * size
 
 
-def _count(M: Any) -> int:
+def count(M: Any) -> int:
+    """The number of nonzero entries."""
     return int(M.nnz) if sp.issparse(M) else int(np.count_nonzero(M))
 
 

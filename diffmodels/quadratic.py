@@ -21,7 +21,7 @@ from ..modelkit.rows import FloatArray
 from ..modelkit.sets import Nonnegatives, Zeros
 from .active_set import PolishedSolution, polish
 from .convex import ConvexDiff
-from .kkt import factorize
+from .linear_algebra import automatic
 from .standard_form import StandardForm
 
 __all__ = ["QuadraticDiff"]
@@ -40,4 +40,4 @@ class QuadraticDiff(ConvexDiff):
         zero_rows = equalities.rows.stop if equalities else 0
         standard = StandardForm(form.P, form.q, -form.F, form.g, zero_rows)
         basis = None if activity is None else (activity != 0).astype(np.int64)
-        return polish(standard, x, y, basis, self.linear_algebra or factorize)
+        return polish(standard, x, y, basis, self.linear_algebra or automatic)

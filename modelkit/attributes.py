@@ -614,7 +614,7 @@ class ModelConstructor(_Optimizer):
 
 @final
 class LinearAlgebraSolver(_Optimizer):
-    """How KKT systems are factorized: a callable like `diffmodels.kkt.factorize`, or None to choose by size."""
+    """How KKT systems are solved: `DirectKKT()`, `IterativeKKT()`, or None to choose by the estimated cost."""
 
     __slots__ = ()
 

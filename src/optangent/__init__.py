@@ -13,7 +13,15 @@
 from . import bridges, diffmodels, modelkit, solvers
 from .bridges import BridgeOptimizer
 from .bridges.explain import print_bridges
-from .diffmodels import ConicDiff, DifferentiationWarning, DiffOptimizer, QuadraticDiff, diff_optimizer
+from .diffmodels import (
+    ConicDiff,
+    DifferentiationWarning,
+    DiffOptimizer,
+    DirectKKT,
+    IterativeKKT,
+    QuadraticDiff,
+    diff_optimizer,
+)
 from .modelkit import attributes as _attributes
 from .modelkit import errors as _errors
 from .modelkit import functions as _functions
@@ -49,7 +57,9 @@ __all__ = [
     "ConstraintIndices",
     "DiffOptimizer",
     "DifferentiationWarning",
+    "DirectKKT",
     "IndexMap",
+    "IterativeKKT",
     "Model",
     "QuadraticDiff",
     "Residuals",

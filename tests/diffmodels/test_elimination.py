@@ -1,4 +1,4 @@
-"""Singletons eliminated by hand, and cones on plain variables turned until their rows are such."""
+"""Rows eliminated by hand, and cones on plain variables turned until their rows are such."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import optangent as ot
 from optangent.diffmodels.cone_columns import ConeColumns
 from optangent.diffmodels.conic_system import Conditions, Inverse, Iterate
-from optangent.diffmodels.elimination import Eliminated, Singletons
+from optangent.diffmodels.elimination import Eliminated, Pivots
 from optangent.diffmodels.factors import SparseLU
 from optangent.diffmodels.kkt import KKTFactorization
 
@@ -31,23 +31,23 @@ def system(seed: int, n: int = 60, general: int = 20) -> tuple[Any, Any, np.ndar
 
 @pytest.mark.parametrize("seed", range(3))
 def test_elimination_solves(seed: int) -> None:
-    """Singletons by hand and the core by LU give the solution, and all sound singletons are found."""
+    """Pivots by hand and the core by LU give the solution, and all sound pivots are found."""
     P, A, C = system(seed)
     n = P.shape[0]
     K = sp.csc_array(sp.block_array([[P, A.T], [A, sp.diags_array(-C)]]))
     K.eliminate_zeros()
     K.sort_indices()
-    singletons = Singletons.of(K, n)
-    assert len(singletons.fixing) == n // 4
-    assert len(singletons.curved) == np.sum(~np.isin(A[20 + n // 4 :].tocoo().coords[1], singletons.fixed))
+    pivots = Pivots.of(K, n)
+    assert len(pivots.fixing) == n // 4 and len(pivots.core) == K.shape[0] - pivots.count
+    assert len(pivots.curved) == n // 2
     B = np.random.default_rng(seed).standard_normal((K.shape[0], 3))
-    X = Eliminated(K, singletons, SparseLU).solve(B)
+    X = Eliminated(K, pivots, SparseLU).solve(B)
     np.testing.assert_allclose(K @ X, B, atol=1e-11)
 
 
 @pytest.mark.parametrize("columns", [1, 40])
-def test_factorization_with_many_singletons(columns: int) -> None:
-    """A sparse system with many singletons is solved to rounding, for few and for many right-hand sides."""
+def test_factorization_with_many_pivots(columns: int) -> None:
+    """A sparse system with many pivots is solved to rounding, for few and for many right-hand sides."""
     P, A, C = system(5, n=300, general=60)
     kkt = KKTFactorization(P, A, C)
     assert not kkt.is_dense
@@ -57,8 +57,22 @@ def test_factorization_with_many_singletons(columns: int) -> None:
     assert not (kkt.primal_nullity or kkt.dual_nullity)
 
 
+@pytest.mark.parametrize("density", [0.05, 1.0])
+def test_more_curved_rows_than_columns(density: float) -> None:
+    """All curved rows leave where they outnumber the columns; the core has the order of columns and other rows."""
+    rng = np.random.default_rng(7)
+    n, curved, flat = 50, 400, 10
+    rows = sp.random_array((curved + flat, n), density=density, rng=rng, data_sampler=rng.standard_normal)
+    A, C = sp.csr_array(rows), np.concatenate([rng.uniform(0.1, 2.0, curved), np.zeros(flat)])
+    kkt = KKTFactorization(sp.csc_array((n, n)), A, C)
+    assert isinstance(kkt._factor, Eliminated) and not kkt.is_dense
+    K = np.block([[np.zeros((n, n)), A.toarray().T], [A.toarray(), -np.diag(C)]])
+    B = rng.standard_normal((len(K), 3))
+    np.testing.assert_allclose(K @ kkt.solve(B), B, atol=1e-10)
+
+
 def test_two_rows_that_fix_one_variable_are_dependent() -> None:
-    """The second of two singletons on a column is seen as a dependent row, and x is right all the same."""
+    """The second of two pivots on a column is seen as a dependent row, and x is right all the same."""
     P, A, C = system(6, n=300, general=60)
     twice = sp.csr_array(sp.vstack([A, 3.0 * A[60:61]]))
     kkt = KKTFactorization(P, twice, np.concatenate([C, [0.0]]))

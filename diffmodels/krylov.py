@@ -1,0 +1,222 @@
+r"""The KKT system without a factorization, for systems too large for one.
+
+:math:`K = \begin{pmatrix} P & A_1^T \\ A_1 & -C \end{pmatrix}` is only applied to vectors. A regular K is solved by
+MINRES with the preconditioner :math:`\mathrm{diag}(D_1, D_2)`,
+
+.. math:: D_1 = \mathrm{diag}(P) + \mathrm{diag}(A_1^T A_1), \qquad
+          D_2 = C + \mathrm{diag}(A_1 D_1^{-1} A_1^T),
+
+restarted on the true residual until it is small; a singular one by LSMR, whose answer is the least of the
+least-squares solutions. Which of both is told by a random right-hand side b: the residual b - K z of a least-squares
+solution is the projection of b on the null space of K, and its two halves are the projections on the two factors of
+the null space (`null_space`).
+
+References
+----------
+C. C. Paige, M. A. Saunders, *Solution of sparse indefinite systems of linear equations*, SIAM J. Numerical Analysis
+12 (1975), 617-629.
+D. C.-L. Fong, M. A. Saunders, *LSMR: an iterative algorithm for sparse least-squares problems*, SIAM J. Scientific
+Computing 33 (2011), 2950-2971.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
+from numpy.typing import ArrayLike, NDArray
+
+from ..modelkit.errors import DifferentiationError
+
+__all__ = ["KrylovSystem", "RowOperator"]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_RESTARTS = 8
+# A restart that does not divide the residual by this is the last.
+_PROGRESS = 3.0
+# What remains of a random vector in a factor of the null space that is called nontrivial.
+_PRESENT = 1e-6
+_LEAST_SQUARES_TOLERANCE = 1e-14
+
+
+@final
+@dataclass(frozen=True)
+class RowOperator:
+    """Rows that are applied but not held.
+
+    Attributes
+    ----------
+    shape : (m, n)
+    apply, apply_transposed : on (n,) and (m,)
+    column_squares : (n,) squares of the lengths of the columns, or estimates
+    row_squares : from (n,) weights to the (m,) weighted squares of the rows, or estimates
+    """
+
+    shape: tuple[int, int]
+    apply: Callable[[Array], Array]
+    apply_transposed: Callable[[Array], Array]
+    column_squares: Array
+    row_squares: Callable[[Array], Array]
+
+    @classmethod
+    def of(cls, A: Any) -> RowOperator:
+        """A matrix as an operator."""
+        M = sp.csr_array(A)
+        squares = sp.csr_array(M.multiply(M))
+        columns = np.asarray(squares.sum(axis=0)).ravel()
+        return cls(M.shape, lambda x: M @ x, lambda y: M.T @ y, columns, lambda weights: squares @ weights)
+
+
+@final
+class KrylovSystem:
+    """What `kkt.KKTFactorization` is, by iterations.
+
+    Parameters
+    ----------
+    P : (n, n), symmetric positive semidefinite
+    A1 : (m, n), a matrix or a `RowOperator`
+    C : (m,), nonnegative; None for zero
+    tolerance : relative residual that a solution must reach
+    max_iterations : of each run of MINRES or LSMR; None for ten times the size of the system and a thousand
+
+    Attributes
+    ----------
+    residual : largest relative residual of the last `solve`, in Euclidean norms; in a singular system that of
+        the normal equations
+    """
+
+    is_dense = False
+    primal_null_basis = None
+
+    def __init__(
+        self, P: Any, A1: Any, C: ArrayLike | None = None, tolerance: float = 1e-8, max_iterations: int | None = None
+    ) -> None:
+        self._P = sp.csr_array(P)
+        self._A = A1 if isinstance(A1, RowOperator) else RowOperator.of(A1)
+        self.m, self.n = self._A.shape
+        self._C: Array = np.zeros(self.m) if C is None else np.asarray(C, np.float64)
+        self._tolerance = tolerance
+        self._iterations = max_iterations or 10 * self.size + 1000
+        self.residual = 0.0
+        self._K = spla.LinearOperator((self.size, self.size), self._apply, rmatvec=self._apply, dtype=np.float64)
+        first = self._P.diagonal() + self._A.column_squares
+        first = np.where(first > 0.0, first, 1.0)
+        second = self._C + self._A.row_squares(1.0 / first)
+        self._preconditioner = 1.0 / np.concatenate([first, np.where(second > 0.0, second, 1.0)])
+
+    @property
+    def size(self) -> int:
+        """The order n + m."""
+        return int(self.n + self.m)
+
+    def _apply(self, z: Array) -> Array:
+        x, y = z[: self.n].ravel(), z[self.n :].ravel()
+        return np.concatenate([self._P @ x + self._A.apply_transposed(y), self._A.apply(x) - self._C * y])
+
+    # ------------------------------------------------------------------ solving
+    def solve(self, R: ArrayLike) -> Array:
+        """``K^-1 R``, or the least-squares solution of least norm if K is singular.
+
+        Parameters
+        ----------
+        R : (N,) or (N, k), N = n + m
+
+        Raises
+        ------
+        DifferentiationError
+            If a residual stays above the tolerance.
+        """
+        right = np.asarray(R, np.float64)
+        columns = right.reshape(self.size, -1)
+        singular = self.primal_nullity or self.dual_nullity
+        solved = [self._least_squares(b) if singular else self._minres(b) for b in columns.T]
+        self.residual = max((residual for _, residual in solved), default=0.0)
+        if not self.residual <= self._tolerance:
+            raise DifferentiationError(
+                f"The iterative solution of the KKT system stopped at a relative residual of {self.residual:.1e}; "
+                f"{self._tolerance:.1e} is asked for. Raise max_iterations or the tolerance of IterativeKKT, or use "
+                "DirectKKT."
+            )
+        return np.stack([x for x, _ in solved], axis=1).reshape(right.shape) if solved else np.zeros(right.shape)
+
+    def _minres(self, b: Array) -> tuple[Array, float]:
+        """Solution and relative residual."""
+        size = float(np.linalg.norm(b))
+        x, r = np.zeros_like(b), b
+        if size == 0.0:
+            return x, 0.0
+        M = sp.diags_array(self._preconditioner)
+        best = 1.0
+        for _ in range(_RESTARTS):
+            step, _ = spla.minres(self._K, r, rtol=1e-12, maxiter=self._iterations, M=M)
+            trial = x + step
+            r_new = b - self._apply(trial)
+            residual = float(np.linalg.norm(r_new)) / size
+            if not residual < best:
+                break
+            progress, best, x, r = best / residual, residual, trial, r_new
+            if best <= 1e-3 * self._tolerance or progress < _PROGRESS:
+                break
+        return x, best
+
+    def _least_squares(self, b: Array, weights: Array | None = None) -> tuple[Array, float]:
+        """Solution of least norm, and what it leaves of the normal equations."""
+        K = self._K
+        if weights is not None:
+            D = sp.diags_array(weights)
+            K = spla.aslinearoperator(D) @ K @ spla.aslinearoperator(D)
+        tol = _LEAST_SQUARES_TOLERANCE
+        x, r = np.zeros_like(b), b
+        last = float(np.linalg.norm(K.rmatvec(b)))
+        first = max(last, float(np.finfo(float).tiny))
+        for _ in range(_RESTARTS):
+            if last <= tol * first:
+                break
+            trial = x + spla.lsmr(K, r, atol=tol, btol=tol, conlim=1e16, maxiter=self._iterations)[0]
+            r_new = b - K.matvec(trial)
+            normal = float(np.linalg.norm(K.rmatvec(r_new)))
+            if not normal < last:
+                break
+            progress, last, x, r = last / max(normal, 1e-300), normal, trial, r_new
+            if progress < _PROGRESS:
+                break
+        return x, last / first
+
+    # ------------------------------------------------------------------ what is singular
+    @cached_property
+    def _null_part(self) -> Array:
+        """The projection of a random vector on the null space of the preconditioned matrix; zero if that is {0}."""
+        b = np.random.default_rng(10).standard_normal(self.size)
+        if self._minres(b)[1] <= self._tolerance:
+            return np.zeros(self.size)
+        weights = np.sqrt(self._preconditioner)
+        z, _ = self._least_squares(b, weights)
+        null: Array = b - weights * self._apply(weights * z)
+        return null
+
+    @property
+    def primal_nullity(self) -> bool:
+        """Whether some u != 0 has P u = 0 and A1 u = 0: the solution x is not unique."""
+        return bool(self.undetermined_variables.any())
+
+    @property
+    def dual_nullity(self) -> bool:
+        """Whether some v != 0 has A1' v = 0, C v = 0: dependent rows, multipliers not unique."""
+        return bool(self.dependent_rows.any())
+
+    @property
+    def dependent_rows(self) -> Mask:
+        """Which rows of A1 (m,) take part in a dependence."""
+        return np.asarray(np.abs(self._null_part[self.n :]) > _PRESENT)
+
+    @property
+    def undetermined_variables(self) -> Mask:
+        """Which entries of x (n,) can move without changing optimality."""
+        return np.asarray(np.abs(self._null_part[: self.n]) > _PRESENT)

@@ -1,0 +1,91 @@
+"""How KKT systems are solved: by a factorization, or by iterations where one would cost too much.
+
+The values of the attribute `LinearAlgebraSolver`; with None, `choose` decides by an estimate of the cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .kkt import KKTFactorization, count, prefers_dense
+from .krylov import KrylovSystem
+
+Array = NDArray[np.float64]
+
+__all__ = ["DirectKKT", "IterativeKKT", "KKTSystem", "automatic", "choose"]
+
+_LARGEST_ENTRIES = 2.5e8
+"""Entries of a sparse matrix from which iterations are taken: 4 GB with its indices."""
+_LONGEST = 100.0
+"""Estimated seconds of a factorization from which iterations are taken."""
+_RATES = {True: 2e10, False: 1e9}
+"""Operations a second of dense and of sparse factorizations, measured on one core."""
+_FILLS_UP = 0.02
+"""Share of entries from which a sparse matrix is taken to fill up in its factorization."""
+
+KKTSystem: TypeAlias = KKTFactorization | KrylovSystem
+
+
+@final
+@dataclass(frozen=True)
+class DirectKKT:
+    """Factorize the KKT matrix, whatever it costs.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    >>> model.set(ot.LinearAlgebraSolver(), ot.DirectKKT())
+    """
+
+    takes_operators: ClassVar[bool] = False
+
+    def __call__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: Array | None = None) -> KKTFactorization:
+        """The factorization of ``[[P, A1'], [A1, -diag(C)]]``."""
+        return KKTFactorization(P, A1, C, scale)
+
+
+@final
+@dataclass(frozen=True)
+class IterativeKKT:
+    """Solve KKT systems by MINRES, or LSMR where they are singular, and never form their matrix.
+
+    Slower than a factorization where there is room for one: each direction is solved anew.
+
+    Parameters
+    ----------
+    tolerance : relative residual, in Euclidean norms, that each solution must reach; else `DifferentiationError`
+    max_iterations : of each run, or None for ten times the size of the system and a thousand
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    >>> model.set(ot.LinearAlgebraSolver(), ot.IterativeKKT(tolerance=1e-9))
+    """
+
+    tolerance: float = 1e-8
+    max_iterations: int | None = None
+    takes_operators: ClassVar[bool] = True
+
+    def __call__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: Array | None = None) -> KrylovSystem:
+        """The system ``[[P, A1'], [A1, -diag(C)]]``; the first guess of an equilibration is of no use here."""
+        return KrylovSystem(P, A1, C, self.tolerance, self.max_iterations)
+
+
+def choose(entries: float, size: int) -> DirectKKT | IterativeKKT:
+    """What to do with a matrix of a size and (estimated) number of entries.
+
+    A sparse factorization's cost is not known beforehand; it is estimated only where the matrix will fill up.
+    """
+    seconds = size**3 / 3.0 / _RATES[prefers_dense(entries, size)] if entries > _FILLS_UP * size**2 else 0.0
+    return IterativeKKT() if entries > _LARGEST_ENTRIES or seconds > _LONGEST else DirectKKT()
+
+
+def automatic(P: Any, A1: Any, C: ArrayLike | None = None, scale: Array | None = None) -> KKTSystem:
+    """The KKT system, factorized unless that costs too much."""
+    return choose(count(P) + 2 * count(A1), P.shape[0] + A1.shape[0])(P, A1, C, scale)
