@@ -1,4 +1,4 @@
-"""Why a constraint takes the bridges it takes, in words."""
+"""Why constraints and objective take the bridges they take, in words."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ __all__ = ["print_bridges"]
 
 def print_bridges(model: Any, file: TextIO | None = None) -> None:
     """Print how each kind of constraint in a model reaches its solver, and its diff model once there is one.
+
+    So does the objective, where it is not taken as it is.
 
     Parameters
     ----------
@@ -39,9 +41,8 @@ def print_bridges(model: Any, file: TextIO | None = None) -> None:
     kinds = model.store.kinds() if hasattr(model, "store") else []
     for layer in layers:
         print(f"{_name(layer)}:", file=out)
-        for kind in layer.store.kinds() or kinds:
-            for line in layer.path(kind):
-                print("  " + line, file=out)
+        for line in layer.explain() or [line for kind in kinds for line in layer.path(kind)]:
+            print("  " + line, file=out)
 
 
 def _bridge_layers(model: Any) -> list[BridgeOptimizer | None]:

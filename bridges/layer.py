@@ -15,15 +15,8 @@ from ..modelkit.errors import (
     NotOptimized,
     UnsupportedAttribute,
     UnsupportedModification,
-    UnsupportedObjective,
 )
-from ..modelkit.functions import (
-    Function,
-    ScalarAffineFunction,
-    ScalarQuadraticFunction,
-    VariableIndex,
-    VectorOfVariables,
-)
+from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind
 from ..modelkit.modifications import Modification
 from ..modelkit.protocol import AbstractModel
@@ -33,13 +26,12 @@ from ..modelkit.store import Store
 from . import catalogue  # noqa: F401  its import registers the bridges
 from .base import REGISTRY, Bridge
 from .changing import ConstraintChange, renamed
-from .leaf import Leaf, is_plain
+from .leaf import Leaf
 from .lifting import Lifter
 from .nodes import Bundle, of_rows
+from .objective import Objective
 
 __all__ = ["BridgeOptimizer"]
-
-_WIDER: tuple[type[Function], ...] = (VariableIndex, ScalarAffineFunction, ScalarQuadraticFunction)
 
 
 @final
@@ -62,6 +54,7 @@ class BridgeOptimizer(AbstractModel):
         self.store = Store()
         self._lifter = Lifter(inner, REGISTRY if bridges is None else bridges, self.store.base)
         self.graph = self._lifter.graph
+        self._objective = Objective(self._lifter, self.store)
         self._bundles: dict[Kind, tuple[list[int], list[Bundle]]] = {}
 
     # ------------------------------------------------------------------ building
@@ -145,8 +138,8 @@ class BridgeOptimizer(AbstractModel):
         return self._lifter.reaches((function_type, set_type))
 
     def supports_objective(self, function_type: type[Function]) -> bool:
-        """Whether the inner model takes the type or a wider one."""
-        return self._objective_type(function_type) is not None
+        """Whether the inner model takes the type, a wider one, or the row that stands for it."""
+        return self._objective.takes(function_type)
 
     def supports_constrained_variables(self, set_type: type[Set]) -> bool:
         """Whether variables in the set are better made at once."""
@@ -163,7 +156,7 @@ class BridgeOptimizer(AbstractModel):
         if not attribute.is_result:
             return self.store.get(attribute, index)
         if attribute.on == attr.On.MODEL:
-            return self.inner.get(attribute)
+            return self._get_model(attribute)
         if attribute.on == attr.On.VARIABLE:
             return self._get_variables(attribute, index)
         if not isinstance(index, (ConstraintIndex, ConstraintIndices)):
@@ -176,6 +169,13 @@ class BridgeOptimizer(AbstractModel):
         if isinstance(index, ConstraintIndices) or index.kind[1].is_vector or values.ndim > 1:
             return values
         return float(values[0])
+
+    def _get_model(self, attribute: attr.Attribute) -> Any:
+        if isinstance(attribute, attr.ObjectiveValue) and self._objective.is_row:
+            return self._objective.value()
+        if isinstance(attribute, attr.ReverseObjectiveFunction):
+            self._objective.check_direct(attribute)
+        return self.inner.get(attribute)
 
     def _get_variables(self, attribute: attr.Attribute, index: Any) -> Any:
         if isinstance(index, VariableIndex):
@@ -260,31 +260,18 @@ class BridgeOptimizer(AbstractModel):
     def _set_model(self, attribute: attr.Attribute, value: Any) -> None:
         if isinstance(attribute, attr.ObjectiveFunction):
             self.store.check_setting(attribute, value)
-            self._pass_objective(value)
+            self._objective.set(value)
             self.store.set(attribute, value)
         elif isinstance(attribute, attr.ForwardObjectiveFunction):
+            self._objective.check_direct(attribute)
             rows = value if isinstance(value, Rows) else value.rows
             self.inner.set(attribute, self._lifter.variables.rewrite(rows))
         else:
             if isinstance(attribute, (attr.ObjectiveSense, attr.Name)):
                 self.store.set(attribute, value)
             self.inner.set(attribute, value)
-
-    def _pass_objective(self, function: Any) -> None:
-        rows = self._lifter.variables.rewrite(function.rows)
-        given = type(function)
-        if given is VariableIndex and not is_plain(rows):
-            given = ScalarAffineFunction
-        function_type = self._objective_type(given)
-        if function_type is None:
-            raise UnsupportedObjective(f"{self._lifter.name} takes no {given.__name__} as objective.")
-        self.inner.set(attr.ObjectiveFunction(), function_type.from_rows(rows))
-
-    def _objective_type(self, function_type: type[Function]) -> type[Function] | None:
-        """The narrowest type at least as wide that the inner model takes."""
-        at = _WIDER.index(function_type) if function_type in _WIDER else len(_WIDER)
-        wider = _WIDER[at:] or (function_type,)
-        return next((t for t in wider if self.inner.supports_objective(t)), None)
+            if isinstance(attribute, attr.ObjectiveSense):
+                self._objective.sense_changed()
 
     def _set_variable(self, attribute: attr.Attribute, index: Any, value: Any) -> None:
         variables = self._lifter.variables
@@ -367,8 +354,8 @@ class BridgeOptimizer(AbstractModel):
         self.store.modify(target, changes)
         function = self.store.get(attr.ObjectiveFunction())
         below = [renamed(one, self._lifter.variables) for one in changes]
-        if None in below or self._objective_type(type(function)) is not type(function):
-            self._pass_objective(function)
+        if None in below or self._objective.taken_as(type(function)) is not type(function):
+            self._objective.set(function)
         else:
             self.inner.modify(target, [one for one in below if one is not None])
 
@@ -393,10 +380,12 @@ class BridgeOptimizer(AbstractModel):
         self.store.empty()
         self.inner.empty()
         self._lifter.forget()
+        self._objective.forget()
         self._bundles.clear()
 
     def optimize(self) -> None:
         """Solve below."""
+        self._objective.settle()
         self.inner.optimize()
 
     def copy_to(self, destination: AbstractModel) -> IndexMap:
@@ -408,5 +397,5 @@ class BridgeOptimizer(AbstractModel):
         return self._lifter.path(kind)
 
     def explain(self) -> list[str]:
-        """How each kind of constraint in the model reaches the inner one, a line a step."""
-        return [line for kind in self.store.kinds() for line in self.path(kind)]
+        """How objective and each kind of constraint in the model reach the inner one, a line a step."""
+        return [*self._objective.path(), *(line for kind in self.store.kinds() for line in self.path(kind))]

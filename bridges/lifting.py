@@ -120,7 +120,7 @@ class Lifter:
         child = Bundle.of(self._made([index], [VARIABLE_FLIPS[type(chosen)](m)]))
         constants, numbers = np.zeros((1, m)), np.zeros((1, 0))
         return rows, Bundle.of(
-            Node(flip, lift, kind, chosen, constants, numbers, (child,), _NO_ROWS, self._remove, self._start)
+            Node(flip, lift, kind, chosen, constants, numbers, (child,), _NO_ROWS, self.remove, self.start)
         )
 
     def _made(self, indices: Sequence[ConstraintIndex], sets: Sequence[Set]) -> Leaf:
@@ -216,7 +216,7 @@ class Lifter:
             )
             children.append(self.add(ConstraintBlock(t.kind[0], rows, sets)))
         made_of = (g, numbers, tuple(children), extra)
-        return Node(bridge, lift, block.kind, example, *made_of, self._remove, self._start)
+        return Node(bridge, lift, block.kind, example, *made_of, self.remove, self.start)
 
     def _lift(self, bridge: Bridge, function_type: type[Function], example: Set) -> Lift:
         """The lift of a group of sets, made once."""
@@ -243,10 +243,12 @@ class Lifter:
             return Rows.of_variables(np.concatenate([z.ids for z, _ in new]))
         return self.variables.add_free(k * lift.extra)
 
-    def _remove(self, ids: IntArray) -> None:
+    def remove(self, ids: IntArray) -> None:
+        """Delete inner variables."""
         self.inner.delete(list(VectorOfVariables.of_ids(ids)))
 
-    def _start(self, ids: IntArray, values: FloatArray) -> None:
+    def start(self, ids: IntArray, values: FloatArray) -> None:
+        """Start inner variables at values."""
         self.inner.set(attr.VariablePrimalStart(), VectorOfVariables.of_ids(ids), values)
 
     # ------------------------------------------------------------------ deleting

@@ -8,16 +8,16 @@ import numpy as np
 
 from . import attributes as attr
 from .block import ConstraintBlock
-from .functions import VectorOfVariables
+from .functions import VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, IndexMap, Kind
 from .protocol import AbstractModel
 from .rows import IntArray
-from .sets import SOS1, SOS2, Indicator
+from .sets import SOS1, SOS2, Indicator, Semicontinuous, Semiinteger
 
 __all__ = ["Mirror", "copy_words"]
 
-_LAST = (SOS1, SOS2, Indicator)
-"""Rewritten with the bounds of variables, which are carried over before."""
+_LAST = (SOS1, SOS2, Indicator, Semicontinuous, Semiinteger)
+"""Sets of functions that are rewritten with the bounds of variables, which are carried over before."""
 
 
 @final
@@ -76,7 +76,7 @@ class Mirror:
             self.index_map.add_constraints(index.kind, np.array([index.value]), np.array([copy.value]))
         self._variables = source.variable_count
         done = {(index.kind, source.number(index)) for index, _ in constrained}
-        for kind in sorted(source.kinds(), key=lambda kind: kind[1] in _LAST):
+        for kind in sorted(source.kinds(), key=lambda kind: kind[1] in _LAST and kind[0] is not VariableIndex):
             self._extend_kind(kind, {number for k, number in done if k == kind})
         self._total = source.constraint_count
 

@@ -185,6 +185,12 @@ def _size(values: FloatArray) -> float:
     return float(np.max(np.abs(values), initial=0.0))
 
 
+def _largest(matrix: Any) -> FloatArray:
+    """The largest size of an entry of each row."""
+    found: FloatArray = abs(matrix).max(axis=1).toarray().ravel() if matrix.nnz else np.zeros(matrix.shape[0])
+    return found
+
+
 def _relative(size: float, *scales: FloatArray | float) -> float:
     return size / (1.0 + max((_size(np.asarray(s)) for s in scales), default=0.0))
 
@@ -266,12 +272,11 @@ def _ray_residual(rows: _Rows, d: FloatArray) -> float:
     """Of a ray along which feasible points stay feasible and improve; ``nan`` with cones of curved functions."""
     form = rows.form
     Fd = form.F @ d
-    largest = abs(form.F).max(axis=1).toarray().ravel() if form.F.nnz else np.zeros(form.m)
-    sizes = largest * _size(d)
+    sizes = _largest(form.F) * _size(d)
     away = np.where(Fd < 0.0, np.where(rows.lower > -np.inf, -Fd, 0.0), np.where(rows.upper < np.inf, Fd, 0.0))
     errors = [
         _size(_ratio(away, sizes)),
-        float(_ratio(_size(form.P @ d), _size(abs(form.P) @ np.abs(d)))),
+        _size(_ratio(np.abs(form.P @ d), _largest(form.P) * _size(d))),
         rows.relative_cone_distance(Fd, sizes, 0.0, dual=False),
     ]
     if form.curvature is not None:

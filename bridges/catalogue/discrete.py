@@ -1,4 +1,4 @@
-"""Discrete sets of vectors, with binary variables and the bounds of the rows ("big M").
+"""Sets with gaps, with binary variables and the bounds of the rows ("big M").
 
 H. P. Williams, *Model Building in Mathematical Programming* (2013), chapter 9.
 """
@@ -7,24 +7,39 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ...modelkit.block import ConstraintBlock
 from ...modelkit.errors import NotAllowed
-from ...modelkit.functions import Function, VariableIndex, VectorQuadraticFunction
+from ...modelkit.functions import Function, VariableIndex
 from ...modelkit.indices import Kind
 from ...modelkit.rows import FloatArray, IntArray, Rows
-from ...modelkit.sets import SOS1, SOS2, Indicator, Nonnegatives, Set, ZeroOne, Zeros
-from ..base import Bridge, Lift, Matrix, Target, affine, identity
+from ...modelkit.sets import (
+    SOS1,
+    SOS2,
+    EqualTo,
+    GreaterThan,
+    Indicator,
+    Integer,
+    LessThan,
+    Nonnegatives,
+    Semicontinuous,
+    Semiinteger,
+    Set,
+    ZeroOne,
+    Zeros,
+)
+from ..base import Bridge, Lift, Matrix, Target, affine, grouped, identity
 from ..declare import entries
 
-__all__ = ["IndicatorToBinary", "SpecialOrderedToBinary"]
+__all__ = ["IndicatorToBinary", "SemiToBinary", "SpecialOrderedToBinary"]
 
 
 class _ToBinary(Bridge):
-    """What such bridges share: one lift a constraint, made from the bounds of its rows."""
+    """What such bridges share: lifts made from the set and the bounds of its rows."""
 
     cost = 10.0
     has_matrices = False
@@ -36,9 +51,13 @@ class _ToBinary(Bridge):
     def rewrite(self, function_type: type[Function], S: Any, lower: FloatArray, upper: FloatArray) -> Lift:
         """The lift of a constraint whose rows have these bounds."""
 
+    def asks(self, S: Any) -> bool:
+        """Whether the bounds of the rows matter; infinite ones are given where they do not."""
+        return True
+
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
         """Rows, and binary variables."""
-        if set_type not in self.sources or function_type is VectorQuadraticFunction:
+        if set_type not in self.sources or function_type.degree == 2:
             return None
         return [*((affine(function_type), s) for s in self.into), (VariableIndex, ZeroOne)]
 
@@ -53,15 +72,15 @@ class _ToBinary(Bridge):
     def lifts(
         self, block: ConstraintBlock, bounds: Callable[[Rows], tuple[FloatArray, FloatArray]]
     ) -> Sequence[tuple[IntArray, Lift]]:
-        """One by one."""
-        lower, upper = bounds(block.rows)
-        starts = block.starts
-        found = []
-        for i in range(block.count):
-            rows = slice(int(starts[i]), int(starts[i + 1]))
-            lift = self.rewrite(block.function_type, block.sets.set(i), lower[rows], upper[rows])
-            found.append((np.array([i]), lift))
-        return found
+        """By set and bounds."""
+        sets = [block.sets.set(i) for i in range(block.count)]
+        asking = np.flatnonzero(np.repeat([self.asks(S) for S in sets], block.sets.dims))
+        lower, upper = np.full(block.rows.m, -np.inf), np.full(block.rows.m, np.inf)
+        if len(asking):
+            lower[asking], upper[asking] = bounds(block.rows.take(asking))
+        boxes = [(lower[a:b], upper[a:b]) for a, b in pairwise(block.starts)]
+        same = grouped([(S, low.tobytes(), high.tobytes()) for S, (low, high) in zip(sets, boxes, strict=True)])
+        return [(items, self.rewrite(block.function_type, sets[items[0]], *boxes[items[0]])) for items in same]
 
 
 def _binaries(count: int, m: int) -> Target:
@@ -75,13 +94,57 @@ def _rows(function_type: type[Function], A: Matrix, B: Matrix, c0: FloatArray) -
     return Target((affine(function_type), Nonnegatives), np.array([p]), A, shapes=((p,),), B=B, c0=c0)
 
 
-def _check_finite(S: Set, values: FloatArray, side: str) -> None:
+def _check_finite(S: Set, values: FloatArray, side: str, instead: str = "") -> None:
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         raise NotAllowed(
             f"{S!r} is solved with binary variables and the bounds of its rows, but row {row} has no finite {side} "
-            "bound: bound the variables in it."
+            f"bound: {instead}bound the variables in it."
         )
+
+
+class SemiToBinary(_ToBinary):
+    """``f in Semicontinuous(l, u)  <=>  l z <= f <= u z``, z binary; in Semiinteger ``f == w`` as well, w whole.
+
+    Where 0 is apart from the interval, an infinite side takes the bound of the row; elsewhere it asks for nothing.
+    """
+
+    cost = 2.0  # below that of a slack variable in the set, which HiGHS takes with small nonnegative bounds only
+    sources = (Semicontinuous, Semiinteger)
+    into = (GreaterThan, LessThan)
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """Rows and binary variables, and whole ones of `Semiinteger`."""
+        reached = super().reach(function_type, set_type)
+        if reached is None or set_type is Semicontinuous:
+            return reached
+        return [*reached, (affine(function_type), EqualTo), (VariableIndex, Integer)]
+
+    def asks(self, S: Semicontinuous | Semiinteger) -> bool:
+        """Of an infinite side apart from 0."""
+        return bool(np.isinf(S.numbers).any()) and not S.lower <= 0.0 <= S.upper
+
+    def rewrite(
+        self, function_type: type[Function], S: Semicontinuous | Semiinteger, lower: FloatArray, upper: FloatArray
+    ) -> Lift:
+        """A = 1 in the rows, B = -l, -u in the column of z and -1 in that of w."""
+        whole, row = isinstance(S, Semiinteger), affine(function_type)
+
+        def target(kind: Kind, A: Matrix, column: int, factor: float) -> Target:
+            return Target(kind, np.ones(1, np.int64), A, B=entries((1, 1 + whole), (0, column, factor)))
+
+        itself, none = identity(1), entries((1, 1))
+        targets = [target((VariableIndex, ZeroOne), none, 0, 1.0)]
+        if whole:
+            targets += [target((VariableIndex, Integer), none, 1, 1.0), target((row, EqualTo), itself, 1, -1.0)]
+        sides = ((GreaterThan, S.lower, lower, "lower"), (LessThan, S.upper, upper, "upper"))
+        for side, bound, reached, name in sides:
+            if np.isinf(bound) and self.asks(S):
+                _check_finite(S, reached, name, "give the set one, or ")
+                bound = float(reached[0])
+            if np.isfinite(bound):
+                targets.append(target((row, side), itself, 0, -bound))
+        return Lift(tuple(targets), 1 + whole)
 
 
 class SpecialOrderedToBinary(_ToBinary):

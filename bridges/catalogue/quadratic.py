@@ -66,7 +66,7 @@ def square_root(Q: Matrix) -> Matrix:
     single = order[ends[alone] - 1]
     diagonal = Q.diagonal()[single]
     if (diagonal < 0.0).any():
-        _refuse(sp.csr_array(Q[[single[np.argmin(diagonal)]]][:, [single[np.argmin(diagonal)]]]))
+        _refuse(Q)
     single, diagonal = single[diagonal > 0.0], diagonal[diagonal > 0.0]
     k = np.arange(len(single))
     found = [sp.csr_array((np.sqrt(diagonal), (k, single)), shape=(len(single), n))]
@@ -74,7 +74,7 @@ def square_root(Q: Matrix) -> Matrix:
         mine = np.sort(order[end - size : end])
         part = sp.csc_array(Q[mine][:, mine])
         if not is_positive_semidefinite(part):
-            _refuse(part)
+            _refuse(Q)
         U = sp.coo_array(_sparse_root(part) if size > _LARGE else _dense_root(part.toarray()))
         found.append(sp.csr_array((U.data, (U.row, mine[U.col])), shape=(U.shape[0], n)))
     return sp.csr_array(sp.vstack(found))
@@ -107,12 +107,13 @@ def _sparse_root(Q: Any) -> Any:
     return _dense_root(Q.toarray())
 
 
-def _refuse(part: Any) -> NoReturn:
+def _refuse(Q: Any) -> NoReturn:
     words, hint = "a negative eigenvalue", ""
-    if part.shape[0] <= _LARGEST_SPECTRUM:
-        values = np.linalg.eigvalsh(part.toarray())
+    if Q.shape[0] <= _LARGEST_SPECTRUM:
+        values = np.linalg.eigvalsh(Q.toarray())
         words = f"the eigenvalue {values[0]:.3g}"
-        if np.sum(values < -1e-8 * np.abs(values).max()) == 1 and len(values) > 1:
+        small = 1e-8 * np.abs(values).max()
+        if np.sum(values < -small) == 1 and values[-1] > small:  # as of norm(x)^2 - t^2 and norm(x)^2 - 2 t u
             hint = " If it says t >= norm(x) or 2 t u >= norm(x)^2, write it in SecondOrderCone or its rotated form."
     raise UnsupportedConstraint(
         f"A quadratic constraint that is not convex cannot be solved here: the matrix Q of its quadratic part "

@@ -78,6 +78,9 @@ class Recorder(Store):
         assert block.kind in self.native or made, f"{block.kind} is not native"
         return super().add_block(block)
 
+    def optimize(self) -> None:
+        """Nothing to do: results are preset."""
+
     def modify(self, target: Any, change: Any) -> None:
         """Count the changes in place."""
         self.changes += 1

@@ -6,13 +6,15 @@ from its bounds or, unless it is a box, from its `violation` (test_cones.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import isabstract
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 import optangent as ot
+from optangent.bridges import BridgeOptimizer
 from optangent.bridges.base import REGISTRY, Bridge
 from optangent.modelkit import sets as all_sets
 from optangent.modelkit.block import ConstraintBlock, SetBlock
@@ -20,6 +22,8 @@ from optangent.modelkit.functions import Function, VectorOfVariables
 from optangent.modelkit.indices import Kind, describe_kind
 from optangent.modelkit.rows import FloatArray, IntArray, Rows
 from optangent.modelkit.sets import ScalarSet, Set, VectorSet
+
+from .mocks import Recorder
 
 INF = np.inf
 FUNCTIONS: tuple[type[Function], ...] = (
@@ -37,6 +41,8 @@ SETS = [
 ]
 SCALAR_DISCRETE = (ot.Integer, ot.ZeroOne, ot.Semicontinuous, ot.Semiinteger)
 DISCRETE = (*SCALAR_DISCRETE, ot.SOS1, ot.SOS2, ot.Indicator)
+BOX = (-3.0, 4.0)
+"""Bounds of the rows, for bridges whose matrices are made from them."""
 
 
 def is_box(s: type[Set]) -> bool:
@@ -51,6 +57,11 @@ def _numbers(kind: type[Set]) -> list[list[Set]]:
 def _sizes(kind: type[Set]) -> list[list[Set]]:
     sizes = ([1], [4], [2, 2, 2], [4, 1, 4, 0, 1])
     return [[kind(d) for d in dims] for dims in sizes]  # type: ignore[call-arg]
+
+
+def _gaps(kind: type[Set]) -> list[list[Set]]:
+    boxes = [(1.0, 2.0)], [(1.0, 2.0), (2.0, 4.0), (1.0, 2.0)], [(-2.0, -0.5), (-INF, -1.0), (1.0, INF), (-2.0, INF)]
+    return [[kind(*box) for box in block] for block in boxes]  # type: ignore[call-arg]
 
 
 def _shapes(kind: type[Set], *blocks: list[Any]) -> list[list[Set]]:
@@ -74,8 +85,8 @@ EXAMPLES: dict[type[Set], list[list[Set]]] = {
     ot.Interval: [*([s] for s in _INTERVALS), [*_INTERVALS, ot.Interval(0.0, 3.0), ot.Interval(2.0, 2.0)]],
     ot.Integer: [[ot.Integer()], [ot.Integer()] * 3],
     ot.ZeroOne: [[ot.ZeroOne()], [ot.ZeroOne()] * 3],
-    ot.Semicontinuous: [[ot.Semicontinuous(1.0, 2.0)], [ot.Semicontinuous(1.0, 2.0), ot.Semicontinuous(2.0, 4.0)]],
-    ot.Semiinteger: [[ot.Semiinteger(1.0, 2.0)], [ot.Semiinteger(1.0, 2.0), ot.Semiinteger(2.0, 4.0)]],
+    ot.Semicontinuous: _gaps(ot.Semicontinuous),
+    ot.Semiinteger: _gaps(ot.Semiinteger),
     ot.Nonnegatives: _sizes(ot.Nonnegatives),
     ot.Nonpositives: _sizes(ot.Nonpositives),
     ot.Zeros: _sizes(ot.Zeros),
@@ -129,6 +140,14 @@ EXAMPLES: dict[type[Set], list[list[Set]]] = {
 }
 
 
+Bounds: TypeAlias = Callable[[Rows], tuple[FloatArray, FloatArray]]
+
+
+def in_box(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    """The same bounds for all rows."""
+    return np.full(rows.m, BOX[0]), np.full(rows.m, BOX[1])
+
+
 @dataclass(frozen=True)
 class Subject:
     """One bridge, one kind of constraint, one block of sets."""
@@ -153,8 +172,18 @@ class Subject:
         """The sets, stacked."""
         return SetBlock.of(self.sets)
 
-    def lifts(self) -> list[tuple[Any, IntArray]]:
-        """(lift, items) of each group."""
+    @property
+    def asks_for_bounds(self) -> bool:
+        """Whether the matrices are made from more than the set."""
+        return not self.bridge.has_matrices
+
+    def lifts(self, block: ConstraintBlock | None = None, bounds: Bounds = in_box) -> list[tuple[Any, IntArray]]:
+        """(lift, items) of each group; of these functions with these bounds, if the bridge asks."""
+        if self.asks_for_bounds:
+            m = int(self.block.dims.sum())
+            found = self.bridge.lifts(block or ConstraintBlock(self.kind[0], Rows(np.zeros(m)), self.block), bounds)
+            assert found is not None
+            return [(lift, items) for items, lift in found]
         return [
             (self.bridge.lift(self.kind[0], example).weighted(example), items)
             for items in self.bridge.groups(self.block)
@@ -163,18 +192,32 @@ class Subject:
 
     @property
     def is_boxed(self) -> bool:
-        """Whether all sets are products of intervals, or scalar discrete ones."""
-        return all(is_box(s) or s in SCALAR_DISCRETE for _, s in (self.kind, *self.reached))
+        """Whether all sets are products of intervals, or discrete ones; the targets scalar ones."""
+        source, reached = self.kind[1], [s for _, s in self.reached]
+        return (is_box(source) or source in DISCRETE) and all(is_box(s) or s in SCALAR_DISCRETE for s in reached)
 
 
+BRIDGES = [bridge for bridge in REGISTRY if type(bridge).stand_in is Bridge.stand_in]
+"""All that have matrices; the exception is tested in test_quadratic.py."""
 SUBJECTS = [
     Subject(bridge, (f, s), tuple(example), number)
-    for bridge in REGISTRY
+    for bridge in BRIDGES
     for f in FUNCTIONS
     for s in EXAMPLES
-    if bridge.has_matrices and f.is_vector == s.is_vector and bridge.reach(f, s) is not None
+    if f.is_vector == s.is_vector and bridge.reach(f, s) is not None
     for number, example in enumerate(EXAMPLES[s])
 ]
+
+
+def model_for(subject: Subject) -> tuple[Recorder, BridgeOptimizer, VectorOfVariables]:
+    """A recorder of what the bridge leads to, the bridge before it, and 20 variables, bounded below if it asks."""
+    box = (ot.VariableIndex, ot.Interval)
+    inner = Recorder([*subject.reached, *([box] if subject.asks_for_bounds else [])])
+    layer = BridgeOptimizer(inner, [subject.bridge])
+    v = layer.add_variables(20)
+    if subject.asks_for_bounds:
+        inner.add_constraints(list(layer.inner_variables(v)), ot.Interval(*BOX))
+    return inner, layer, v
 
 
 def random_block(kind: Kind, sets: tuple[Set, ...], v: VectorOfVariables, rng: np.random.Generator) -> ConstraintBlock:
@@ -204,7 +247,7 @@ def random_rows(m: int, v: VectorOfVariables, rng: np.random.Generator, degree: 
 
 # ---------------------------------------------------------------------- what sets and duals are
 def contains(kind: type[Set], numbers: FloatArray, point: FloatArray) -> bool:
-    """Whether a point of stacked rows is in sets of a type with these numbers."""
+    """Whether a point of stacked rows is in boxes, or in scalar sets with gaps, of a type with these numbers."""
     box = kind.bounds(numbers)
     if box is not None:
         return bool(((box[0] <= point) & (point <= box[1])).all())

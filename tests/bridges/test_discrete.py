@@ -1,4 +1,4 @@
-"""SOS1, SOS2 and Indicator with binary variables: against enumeration, and refused in words without bounds."""
+"""Sets with gaps, with binary variables: against enumeration, and refused in words without bounds."""
 
 from __future__ import annotations
 
@@ -15,11 +15,17 @@ OPTIMAL = ot.TerminationStatusCode.OPTIMAL
 LOWER, UPPER = np.array([-1.0, -2.0, 0.0, -1.5]), np.array([2.0, 1.0, 3.0, 0.0])
 
 
-def solver() -> Any:
+def solver(make: Any = ot.solvers.HiGHS) -> Any:
     """HiGHS, quiet, with bridges, behind a cache."""
-    model = ot.Model(ot.solvers.HiGHS)
+    model = ot.Model(make)
     model.set(ot.Silent(), True)
     return model
+
+
+class WithoutGaps(ot.solvers.HiGHS):  # type: ignore[misc]
+    """HiGHS, had it no semicontinuous variables."""
+
+    kinds = tuple(k for k in ot.solvers.HiGHS.kinds if k[1] not in (ot.Semicontinuous, ot.Semiinteger))
 
 
 def bounded(model: Any) -> Any:
@@ -77,6 +83,115 @@ def test_indicators(activate_on: bool, inside: Any) -> None:
         assert model.objective_value() == pytest.approx(min(active, free), abs=1e-5)  # HiGHS keeps rows to 1e-6
 
 
+BOXES = [(2.0, 5.0), (-5.0, -2.0), (-1.5, 3.5), (0.0, 2.5), (1.5, np.inf), (-np.inf, -1.5), (-np.inf, np.inf)]
+TARGETS = (-7.25, -3.5, -2.0, -1.25, -0.5, 0.0, 0.75, 1.25, 2.0, 3.75, 8.0)
+
+
+def check_nearest(model: Any, f: Any, chosen: Any) -> None:
+    """The least distance of the function from each target is that of the set."""
+    t = model.add_variable()
+    far = [model.add_constraint(1.0 * t - sign * f, ot.GreaterThan(0.0)) for sign in (1.0, -1.0)]
+    model.minimize(t)
+    for target in TARGETS:
+        for row, sign in zip(far, (1.0, -1.0), strict=True):
+            model.set(ot.ConstraintSet(), row, ot.GreaterThan(-sign * target))
+        model.optimize()
+        assert model.get(ot.TerminationStatus()) == OPTIMAL
+        assert model.objective_value() == pytest.approx(chosen.violation(target), abs=1e-5)
+        value = f.rows.evaluate(lambda ids: np.array([model.value(ot.VariableIndex(int(i))) for i in ids]))[0]
+        assert chosen.violation(value) < 1e-5  # HiGHS keeps rows to 1e-6
+
+
+@pytest.mark.parametrize("kind", [ot.Semicontinuous, ot.Semiinteger])
+@pytest.mark.parametrize("box", BOXES, ids=str)
+def test_nearest_points_of_sets_with_gaps(kind: Any, box: tuple[float, float]) -> None:
+    """Of both signs, with 0 inside or apart, infinite with bounded variables; HiGHS takes the functions bridged."""
+    model = solver()
+    x, y = model.add_variables(2)
+    for one in (x, y):
+        model.add_constraint(one, ot.Interval(-5.0, 5.0))
+    f = 2.0 * x - y + 0.5
+    model.add_constraint(f, kind(*box))
+    check_nearest(model, f, kind(*box))
+
+
+@pytest.mark.parametrize("kind", [ot.Semicontinuous, ot.Semiinteger])
+@pytest.mark.parametrize("box", BOXES[:4], ids=str)
+def test_plain_variables_in_sets_with_gaps(kind: Any, box: tuple[float, float]) -> None:
+    """For a solver without such variables, also where the variable is whole already."""
+    model = solver(WithoutGaps)
+    x = model.add_variable()
+    model.add_constraint(x, kind(*box))
+    if kind is ot.Semiinteger:
+        model.add_constraint(x, ot.Integer())
+    check_nearest(model, 1.0 * x, kind(*box))
+
+
+def test_equal_sets_with_gaps_share_a_lift() -> None:
+    """Many variables in one set are one piece, where the bounds of the rows do not matter."""
+    layer = BridgeOptimizer(WithoutGaps())
+    v = layer.add_variables(6)
+    layer.add_constraints(list(v), [ot.Semicontinuous(1.0, 2.0), ot.Semicontinuous(2.0, 3.0)] * 3)
+    (_, (bundle,)), *_ = layer._bundles.values()
+    assert [len(piece.dims) for piece in bundle.pieces] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "side"), [(ot.Semicontinuous(1.0, np.inf), "upper"), (ot.Semiinteger(-np.inf, -2.0), "lower")]
+)
+def test_an_infinite_side_needs_a_bound(chosen: Any, side: str) -> None:
+    """One sentence says which, and both ways out of it; the model goes on with either."""
+    for way in ("set", "variables"):
+        model = solver()
+        x = model.add_variable()
+        c = model.add_constraint(3.0 * x, chosen)
+        model.add_constraint(1.0 * x, ot.Interval(-4.0, 4.0))  # a row, not a bound
+        model.minimize(x if side == "lower" else -1.0 * x)
+        with pytest.raises(ot.NotAllowed, match=rf"row 0 has no finite {side} bound: give the set one, or bound"):
+            model.optimize()
+        if way == "set":
+            model.set(ot.ConstraintSet(), c, type(chosen)(max(chosen.lower, -12.0), min(chosen.upper, 12.0)))
+        else:
+            model.add_constraint(x, ot.Interval(-4.0, 4.0))
+        model.optimize()
+        assert model.objective_value() == pytest.approx(-4.0)
+
+
+@pytest.mark.parametrize("kind", [ot.Semicontinuous, ot.Semiinteger])
+def test_an_infinite_side_without_a_gap_needs_no_bound(kind: Any) -> None:
+    """Where 0 is not apart, the set is no more than its finite side."""
+    model = solver()
+    x, y = model.add_variables(2)
+    model.add_constraint(2.0 * x, kind(-2.5, np.inf))
+    model.add_constraint(2.0 * y, kind(-np.inf, 0.0))
+    model.minimize(x - y)
+    model.optimize()
+    assert model.value(x) == pytest.approx(-1.25 if kind is ot.Semicontinuous else -1.0)
+    assert model.value(y) == pytest.approx(0.0)
+
+
+def test_a_changed_set_with_gaps_rebuilds_the_model() -> None:
+    """Its numbers stand in the matrix: a layer refuses, a model answers with the new ones; a bound moves likewise."""
+    model = solver()
+    x = model.add_variable()
+    bound = model.add_constraint(x, ot.Interval(-10.0, 10.0))
+    c = model.add_constraint(1.0 * x, ot.Semicontinuous(2.0, np.inf))
+    model.maximize(x)
+    model.optimize()
+    assert model.value(x) == pytest.approx(10.0)
+    model.set(ot.ConstraintSet(), bound, ot.Interval(-10.0, 20.0))
+    model.optimize()
+    assert model.value(x) == pytest.approx(20.0)
+    model.set(ot.ConstraintSet(), c, ot.Semicontinuous(-7.0, -3.0))
+    model.optimize()
+    assert model.value(x) == pytest.approx(0.0)
+    layer = BridgeOptimizer(ot.solvers.HiGHS())
+    w = layer.add_variable()
+    c = layer.add_constraint(1.0 * w, ot.Semicontinuous(2.0, 3.0))
+    with pytest.raises(ot.UnsupportedModification, match="another way"):
+        layer.set(ot.ConstraintSet(), c, ot.Semicontinuous(2.0, 4.0))
+
+
 def test_small_sets_are_always_kept() -> None:
     """One entry of SOS1, two of SOS2: no bounds are needed."""
     model = solver()
@@ -87,6 +202,18 @@ def test_small_sets_are_always_kept() -> None:
     model.minimize(v.sum())
     model.optimize()
     assert model.objective_value() == 0.0
+
+
+def test_bounds_of_semicontinuous_functions_may_come_late() -> None:
+    """After the set that relies on them, also from a semicontinuous variable."""
+    model = solver()
+    x, y = model.add_variables(2)
+    model.add_constraint(x + y, ot.Semicontinuous(1.0, np.inf))
+    model.add_constraint(x, ot.Semicontinuous(2.0, 3.0))
+    model.add_constraint(y, ot.LessThan(0.5))
+    model.maximize(x + y)
+    model.optimize()
+    assert model.objective_value() == pytest.approx(3.5)
 
 
 @pytest.mark.parametrize("order", ["before", "after"])

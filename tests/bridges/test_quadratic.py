@@ -54,6 +54,7 @@ def test_square_root_of_a_large_sparse_matrix(definite: bool) -> None:
         ([[-2.0]], "eigenvalue -2"),
         ([[1.0, 3.0], [3.0, 1.0]], "eigenvalue -2.*SecondOrderCone"),
         ([[0.0, 1.0], [1.0, 0.0]], "eigenvalue -1.*SecondOrderCone"),
+        (np.diag([1.0, 1.0, -3.0]), "eigenvalue -3.*SecondOrderCone"),
         (-np.eye(3) + 0.1, "not convex.*eigenvalue -1"),
     ],
 )
@@ -61,6 +62,50 @@ def test_what_is_not_convex_is_refused_in_words(Q: Any, words: str) -> None:
     """The message names the eigenvalue, and second-order cones in disguise."""
     with pytest.raises(ot.UnsupportedConstraint, match=words):
         square_root(sp.csr_array(np.array(Q)))
+
+
+@pytest.mark.parametrize("Q", [[[-2.0]], np.diag([1.0, -1.0, -2.0]), -np.ones((2, 2))])
+def test_only_what_may_be_a_cone_gets_the_hint(Q: Any) -> None:
+    """That is one negative eigenvalue beside positive ones."""
+    with pytest.raises(ot.UnsupportedConstraint) as caught:
+        square_root(sp.csr_array(np.array(Q)))
+    assert "SecondOrderCone" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [ot.solvers.Clarabel, ot.diff_optimizer(ot.solvers.Clarabel)], ids=["solver", "diff"])
+@pytest.mark.parametrize("bounds", ["bounds", "rows"])
+@pytest.mark.parametrize("greater", [False, True])
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_cone_in_disguise_is_refused(make: Any, bounds: str, greater: bool, rotated: bool) -> None:
+    """``x'x <= t t`` and ``x'x <= 2 t u`` with t, u >= 0: the message tells why and what to write instead.
+
+    The model is as it was, and solves once it is written so; before and after a first solution.
+    """
+    model = ot.Model(make)
+    v, (t, u) = model.add_variables(2), model.add_variables(2)
+    for one in (t, u):
+        if bounds == "bounds":
+            model.add_constraint(one, ot.GreaterThan(0.0))
+        else:
+            model.add_constraint(1.0 * one >= 0.0)
+    model.add_constraint(v >= np.array([3.0, 4.0]))
+    model.minimize(t + u)
+    f = v @ v - (2.0 * t * u if rotated else t * t)
+    for _ in range(2):
+        bad = model.add_constraint(-f, ot.GreaterThan(0.0)) if greater else model.add_constraint(f, ot.LessThan(0.0))
+        counts = model.get(ot.NumberOfVariables()), model.get(ot.ListOfConstraintTypesPresent())
+        words = r"not convex cannot be solved here: .* has the eigenvalue -2\. .*write it in SecondOrderCone or its rot"
+        with pytest.raises(ot.UnsupportedConstraint, match=words):
+            model.optimize()
+        assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMIZE_NOT_CALLED
+        assert counts == (model.get(ot.NumberOfVariables()), model.get(ot.ListOfConstraintTypesPresent()))
+        model.delete(bad)
+        head = [1.0 * t, 1.0 * u] if rotated else [1.0 * t]
+        cone = ot.RotatedSecondOrderCone(4) if rotated else ot.SecondOrderCone(3)
+        good = model.add_constraint(ot.vectorize([*head, 1.0 * v[0], 1.0 * v[1]]), cone)
+        model.optimize()
+        assert model.objective_value() == pytest.approx(50.0**0.5 if rotated else 5.0, abs=1e-6)
+        model.delete(good)
 
 
 def test_the_refused_row_leaves_no_trace() -> None:
@@ -126,6 +171,38 @@ def test_duals_travel_and_derivatives_do_not() -> None:
     ):
         with pytest.raises(ot.UnsupportedAttribute, match="diff models take"):
             attempt()
+
+
+@pytest.mark.parametrize("side", [ot.LessThan, ot.GreaterThan])
+def test_points_and_duals_before_and_after(side: Any) -> None:
+    """100 points are feasible before exactly if after; normals of the cone come up as multiples of the gradient."""
+    rng = np.random.default_rng(7)
+    sign = 1.0 if side is ot.LessThan else -1.0
+    below = Recorder([(VAF, ot.RotatedSecondOrderCone)])
+    layer = BridgeOptimizer(below)
+    v = layer.add_variables(5)
+    M, a = rng.standard_normal((3, 5)), rng.standard_normal(5)
+    Q = M.T @ M
+    c = layer.add_constraint(sign * (0.5 * (v @ (Q @ v)) + a @ v + 0.5), side(sign * 2.0))
+    (cone,) = below.get(ot.ListOfConstraintIndices(*(VAF, ot.RotatedSecondOrderCone)))
+    rows, chosen = below.get(ot.ConstraintFunction(), cone).rows, below.get(ot.ConstraintSet(), cone)
+    J = rows.matrix(lambda ids: ids - below.base, 5).toarray()
+    seen = set()
+    for _ in range(100):
+        x = 1.2 * rng.standard_normal(5)
+        before = 0.5 * x @ Q @ x + a @ x + 0.5 <= 2.0
+        assert (chosen.violation(J @ x + rows.constant) <= 1e-12) == before
+        seen.add(bool(before))
+        # on the ray through a point of the boundary: ½ s² x'Qx + s a'x = 1.5
+        s = np.roots([0.5 * x @ Q @ x, a @ x, -1.5]).max()
+        value = J @ (s * x) + rows.constant
+        normal = np.concatenate([[value[1], value[0]], -value[2:]]) * rng.uniform(0.5, 2.0)
+        assert chosen.dual_violation(normal) <= 1e-12
+        below._preset[ot.ConstraintDual(), cone] = normal
+        y = layer.get(ot.ConstraintDual(), c)
+        assert sign * y < 0.0
+        np.testing.assert_allclose(J.T @ normal, y * sign * (Q @ (s * x) + a), rtol=1e-10, atol=1e-12)
+    assert seen == {True, False}
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

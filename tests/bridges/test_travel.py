@@ -25,6 +25,7 @@ from .subjects import (
     SUBJECTS,
     Subject,
     is_box,
+    model_for,
     random_block,
     random_dual,
     random_rows,
@@ -152,19 +153,16 @@ def check_start(layer: BridgeOptimizer, kind: Kind, indices: ConstraintIndices, 
     np.testing.assert_allclose(layer.get(ot.ConstraintDual(), indices), start, atol=1e-12)
 
 
-def fill(layer: BridgeOptimizer, kind: Kind, sets: Sequence[Set]) -> tuple[VectorOfVariables, ConstraintIndices]:
-    """Variables, and a random block of the constraints."""
-    rng = np.random.default_rng(7)
-    v = layer.add_variables(20)
-    block = random_block(kind, tuple(sets), v, rng)
-    return v, layer.add_block(block)
+def fill(layer: BridgeOptimizer, v: VectorOfVariables, kind: Kind, sets: Sequence[Set]) -> ConstraintIndices:
+    """A random block of the constraints."""
+    return layer.add_block(random_block(kind, tuple(sets), v, np.random.default_rng(7)))
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 def test_one_bridge(subject: Subject) -> None:
     """The identities hold through one bridge, for the block at once, for a part of it, and one by one."""
-    layer = BridgeOptimizer(Recorder(subject.reached), [subject.bridge])
-    v, indices = fill(layer, subject.kind, subject.sets)
+    _, layer, v = model_for(subject)
+    indices = fill(layer, v, subject.kind, subject.sets)
     check_travel(layer, v, subject.kind, indices)
     check_travel(layer, v, subject.kind, indices[::-2])
     check_travel(layer, v, subject.kind, indices[-1])
@@ -200,7 +198,8 @@ def test_chains_of_bridges(profile: str, kind: Kind) -> None:
             layer = BridgeOptimizer(Recorder(native, **options))
             if layers == 2:
                 layer = BridgeOptimizer(layer)
-            v, indices = fill(layer, kind, example)
+            v = layer.add_variables(20)
+            indices = fill(layer, v, kind, example)
             check_travel(layer, v, kind, indices)
             check_travel(layer, v, kind, indices[0])
             check_start(layer, kind, indices, example)
