@@ -128,7 +128,8 @@ class LoadedModel:
                 given = set_type.build((1,), numbers[bad][:1])
                 raise InvalidData(
                     f"HiGHS takes a {set_type.__name__} only with 0 <= lower <= upper <= {_SEMI_LIMIT:g}, "
-                    f"got {given!r}; scale the variable, or write the function 1.0 * x, which becomes rows with a binary variable."
+                    f"got {given!r}; scale the variable, or write the function 1.0 * x, which becomes rows with a "
+                    "binary variable."
                 )
         if set_type in (GreaterThan, EqualTo, Interval, *_SEMI):
             self._box[0, columns] = numbers[:, 0]
