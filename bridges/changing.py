@@ -26,6 +26,7 @@ from ..modelkit.modifications import (
 )
 from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.store import Store
+from .inserted import Inserted
 from .leaf import Leaf
 from .nodes import Bundle
 from .variables import VariableMap
@@ -40,16 +41,23 @@ class ConstraintChange:
     Parameters
     ----------
     store : with the constraint as written
-    variables : of the layer
+    variables, inserted : of the layer
     index : of the constraint
     bundle, item : where it is
     """
 
     def __init__(
-        self, store: Store, variables: VariableMap, index: ConstraintIndex, bundle: Bundle, item: IntArray
+        self,
+        store: Store,
+        variables: VariableMap,
+        inserted: Inserted,
+        index: ConstraintIndex,
+        bundle: Bundle,
+        item: IntArray,
     ) -> None:
         self._store = store
         self._variables = variables
+        self._inserted = inserted
         self._index = index
         self._bundle = bundle
         self._item = item
@@ -66,7 +74,7 @@ class ConstraintChange:
         if isinstance(piece, Leaf):
             piece.inner.set(attr.ConstraintSet(), piece.index(item), value)
         else:
-            self._pass_numbers(self._block.constants[self._rows], value.numbers.ravel())
+            self._pass_numbers(self._constants(), value.numbers.ravel())
         self._store.apply_setting(attr.ConstraintSet(), pairs)
 
     def change_function(self, value: Any) -> None:
@@ -80,15 +88,16 @@ class ConstraintChange:
     def modify(self, changes: Sequence[Modification]) -> None:
         """Other coefficients or constants."""
         self._store.check_modification(self._index, changes)
+        by_itself = not self._inserted.has_products(self._block.rows(self._number))
         for one in changes:
-            if isinstance(one, (ScalarConstantChange, VectorConstantChange)):
+            if by_itself and isinstance(one, (ScalarConstantChange, VectorConstantChange)):
                 constants = np.array(one.new_constant, np.float64, ndmin=1)
                 self._pass_numbers(constants, self._block.all_numbers[self._rows].ravel())
-            elif isinstance(one, ScalarCoefficientChange) and self._variables.inner_id(one.variable) >= 0:
+            elif by_itself and isinstance(one, ScalarCoefficientChange) and self._variables.inner_id(one.variable) >= 0:
                 self._pass_column(one.variable, [(0, one.new_coefficient)])
-            elif isinstance(one, MultirowChange) and self._variables.inner_id(one.variable) >= 0:
+            elif by_itself and isinstance(one, MultirowChange) and self._variables.inner_id(one.variable) >= 0:
                 self._pass_column(one.variable, one.new_coefficients)
-            else:  # of a bridged variable, or quadratic
+            else:  # of a bridged variable, quadratic, or beside products of parameters
                 before = self._block.rows(self._number)
                 self._store.modify(self._index, one)
                 after = self._block.rows(self._number)
@@ -97,8 +106,18 @@ class ConstraintChange:
                     self._pass_function(after)
             self._store.modify(self._index, one)
 
+    def pass_again(self) -> None:
+        """The same function at other values of the parameters in it."""
+        self._pass_function(self._block.rows(self._number))
+
+    def _constants(self) -> FloatArray:
+        """The constants of the function below."""
+        if self._index.kind[0].degree < 2:
+            return self._block.constants[self._rows]
+        return self._inserted.rows(self._block.rows(self._number)).constant
+
     def _pass_numbers(self, constants: FloatArray, numbers: FloatArray) -> None:
-        before = self._block.constants[self._rows].copy(), self._block.all_numbers[self._rows].ravel().copy()
+        before = self._constants().copy(), self._block.all_numbers[self._rows].ravel().copy()
         try:
             self._bundle.change_numbers(self._item, self._dims, constants.copy(), numbers.copy())
         except NotAllowed:
@@ -107,7 +126,7 @@ class ConstraintChange:
             raise
 
     def _pass_function(self, rows: Rows) -> None:
-        self._bundle.change_function(self._item, self._dims, self._variables.rewrite(rows))
+        self._bundle.change_function(self._item, self._dims, self._inserted.rows(rows))
 
     def _pass_column(self, variable: VariableIndex, pairs: Sequence[tuple[int, float]]) -> None:
         before = self._block.rows(self._number)

@@ -82,7 +82,8 @@ class BridgeGraph:
             self._cost[kind] = math.inf
             new.append(kind)
             self._edges[kind] = []
-            for bridge in self._bridges:
+            # No bridge rewrites polynomials: with the parameters in them inserted they are quadratic, or refused.
+            for bridge in self._bridges if kind[0].degree < 3 else ():
                 reached = bridge.reach(*kind)
                 if reached is not None:
                     self._edges[kind].append((bridge, tuple(reached)))

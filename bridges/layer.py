@@ -19,6 +19,7 @@ from ..modelkit.errors import (
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind
 from ..modelkit.modifications import Modification
+from ..modelkit.parameters import PARAMETERS
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray, Rows, segments
 from ..modelkit.sets import Set, VectorSet
@@ -26,6 +27,7 @@ from ..modelkit.store import Store
 from . import catalogue  # noqa: F401  its import registers the bridges
 from .base import REGISTRY, Bridge
 from .changing import ConstraintChange, renamed
+from .inserted import Inserted
 from .leaf import Leaf
 from .lifting import Lifter
 from .nodes import Bundle, of_rows
@@ -54,7 +56,8 @@ class BridgeOptimizer(AbstractModel):
         self.store = Store()
         self._lifter = Lifter(inner, REGISTRY if bridges is None else bridges, self.store.base)
         self.graph = self._lifter.graph
-        self._objective = Objective(self._lifter, self.store)
+        self._inserted = Inserted(self.store, self._lifter)
+        self._objective = Objective(self._lifter, self.store, self._inserted)
         self._bundles: dict[Kind, tuple[list[int], list[Bundle]]] = {}
 
     # ------------------------------------------------------------------ building
@@ -77,13 +80,12 @@ class BridgeOptimizer(AbstractModel):
 
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
         """Add many constraints of one kind."""
-        if not self.supports_constraint(*block.kind):
-            raise self._lifter.refusal(block.kind)
         indices = self.store.add_block(block)
+        if block.kind == PARAMETERS:
+            self._inserted.parameters_changed()
         first = self.store.block(block.kind).total - block.count
-        rows = self._lifter.variables.rewrite(block.rows)
         try:
-            bundle = self._lifter.add(ConstraintBlock(block.function_type, rows, block.sets))
+            bundle = self._lifter.add_all(self._inserted.blocks(block))
         except Exception:  # whatever it is goes on; the layer must not keep what the inner model does not have
             self.store.delete(indices)
             raise
@@ -265,7 +267,7 @@ class BridgeOptimizer(AbstractModel):
         elif isinstance(attribute, attr.ForwardObjectiveFunction):
             self._objective.check_direct(attribute)
             rows = value if isinstance(value, Rows) else value.rows
-            self.inner.set(attribute, self._lifter.variables.rewrite(rows))
+            self.inner.set(attribute, self._inserted.rows(rows))
         else:
             if isinstance(attribute, (attr.ObjectiveSense, attr.Name)):
                 self.store.set(attribute, value)
@@ -316,7 +318,7 @@ class BridgeOptimizer(AbstractModel):
             return
         if attribute.way is Way.FUNCTION_TANGENT:
             rows = value if isinstance(value, Rows) else value.rows
-            payload: Any = self._lifter.variables.rewrite(rows)
+            payload: Any = self._inserted.rows(rows)
         elif isinstance(value, Set):
             payload = np.concatenate([np.zeros((value.dimension, 1)), value.numbers], axis=1)
         else:
@@ -336,12 +338,14 @@ class BridgeOptimizer(AbstractModel):
     def _change(self, index: ConstraintIndex) -> ConstraintChange:
         bundle, item = self._locate_one(index)
         self._lifter.bounds.check_free(bundle.leaves(item))
-        return ConstraintChange(self.store, self._lifter.variables, index, bundle, item)
+        return ConstraintChange(self.store, self._lifter.variables, self._inserted, index, bundle, item)
 
     def _replace(self, attribute: attr.Attribute, index: Any, value: Any) -> None:
         """Give a constraint another set or function."""
         change = self._change(index)
         change.change_set(value) if isinstance(attribute, attr.ConstraintSet) else change.change_function(value)
+        if index.kind == PARAMETERS:
+            self._inserted.parameters_changed(np.array([index.value]))
 
     def modify(
         self, target: ConstraintIndex | attr.ObjectiveFunction, change: Modification | Sequence[Modification]
@@ -354,7 +358,8 @@ class BridgeOptimizer(AbstractModel):
         self.store.modify(target, changes)
         function = self.store.get(attr.ObjectiveFunction())
         below = [renamed(one, self._lifter.variables) for one in changes]
-        if None in below or self._objective.taken_as(type(function)) is not type(function):
+        as_it_is = self._objective.taken_as(type(function)) is type(function) and None not in below
+        if not as_it_is or self._inserted.has_products(function.rows):
             self._objective.set(function)
         else:
             self.inner.modify(target, [one for one in below if one is not None])
@@ -381,10 +386,21 @@ class BridgeOptimizer(AbstractModel):
         self.inner.empty()
         self._lifter.forget()
         self._objective.forget()
+        self._inserted.forget()
         self._bundles.clear()
+
+    def refresh(self) -> None:
+        """Give functions with products of parameters that moved their new coefficients below."""
+        constraints, objective = self._inserted.take_moved()
+        for index in constraints:
+            self._change(index).pass_again()
+        if objective:
+            self._objective.set(self.store.get(attr.ObjectiveFunction()))
+        self.inner.refresh()
 
     def optimize(self) -> None:
         """Solve below."""
+        self.refresh()
         self._objective.settle()
         self.inner.optimize()
 

@@ -154,6 +154,14 @@ class Lifter:
             pieces.append((self._node(bridge, lift, part), items))
         return Bundle(pieces, block.count)
 
+    def add_all(self, parts: Sequence[tuple[IntArray, ConstraintBlock]]) -> Bundle:
+        """Add groups of constraints, (items, constraints) each, as one bundle."""
+        if len(parts) == 1:
+            return self.add(parts[0][1])
+        bundles = [(items, self.add(part)) for items, part in parts]
+        pieces = [(piece, items[b.items(i)]) for items, b in bundles for i, piece in enumerate(b.pieces)]
+        return Bundle(pieces, sum(len(items) for items, _ in parts))
+
     def _add_native(self, block: ConstraintBlock) -> Bundle:
         sides = UPPER_OR_LOWER.get(block.sets.type, 0)
         if block.function_type is not VariableIndex or not sides:

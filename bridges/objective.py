@@ -25,6 +25,7 @@ from ..modelkit.functions import (
 from ..modelkit.rows import IntArray, Rows
 from ..modelkit.sets import GreaterThan, LessThan
 from ..modelkit.store import Store
+from .inserted import Inserted
 from .leaf import is_plain
 from .lifting import Lifter
 from .nodes import Bundle
@@ -52,10 +53,12 @@ class Objective:
     ----------
     lifter : of the layer
     store : the model as written
+    inserted : how functions look below
     """
 
-    def __init__(self, lifter: Lifter, store: Store) -> None:
+    def __init__(self, lifter: Lifter, store: Store, inserted: Inserted) -> None:
         self._lifter = lifter
+        self._inserted = inserted
         self._inner = lifter.inner
         self._store = store
         self.forget()
@@ -88,8 +91,7 @@ class Objective:
     # ------------------------------------------------------------------ changes
     def set(self, function: Function) -> None:
         """Another function."""
-        rows = self._lifter.variables.rewrite(function.rows)
-        given = type(function)
+        given, rows = self._inserted.objective(function)
         if given is VariableIndex and not is_plain(rows):
             given = ScalarAffineFunction
         if not self.takes(given):
@@ -118,7 +120,7 @@ class Objective:
         """Make the row if one is due, and start t where x is started."""
         if not self.is_row:
             return
-        f = self._lifter.variables.rewrite(self._store.get(attr.ObjectiveFunction()).rows)
+        f = self._inserted.rows(self._store.get(attr.ObjectiveFunction()).rows)
         if self._row is None:
             self._row = self._made(f)
             self._due = False

@@ -26,8 +26,8 @@ _MOSTLY_FULL = 0.3
 """Share of entries in rotated rows of large cones from which UᵀA is held as an ndarray."""
 _NEGLIGIBLE = 1e-13
 """Slopes up to this are zero."""
-ROUNDING = 1e-14
-"""Entries up to this, relative to the terms that they are sums of, are rounding errors."""
+ROUNDING = 1e-12
+"""Entries up to this, relative to the length of their column in the cone, are rounding errors."""
 
 
 @final
@@ -65,9 +65,21 @@ class ConeRows:
                     rows = starts[items][:, None] + np.arange(d)
                 self.groups.append(_Group(cone, rows))
 
-    def rotation(self, v: FloatArray) -> Rotation:
-        """The axes and slopes of the projection at v."""
-        return Rotation(self.m, [(g.rows, g.cone.spectrum_dual(v[g.rows])) for g in self.groups])
+    def project_dual(self, v: FloatArray) -> FloatArray:
+        """Π_K*(v)."""
+        y = v.copy()
+        for group in self.groups:
+            y[group.rows] = group.cone.project_dual(v[group.rows])
+        return y
+
+    def rotation(self, v: FloatArray, units: FloatArray) -> Rotation:
+        """The axes and slopes of the projection at v, given what counts as one in each row.
+
+        A cone is at a kink where v is within rounding of one, next to v itself or to the least unit of its rows.
+        """
+        scales = [units[g.rows].min(axis=1) for g in self.groups]
+        found = [g.cone.spectrum_dual(v[g.rows], scale=s) for g, s in zip(self.groups, scales, strict=True)]
+        return Rotation(self.m, [(g.rows, spectrum) for g, spectrum in zip(self.groups, found, strict=True)])
 
 
 @final
@@ -90,6 +102,11 @@ class Rotation:
             self.kink[rows] = spectrum.kink.any(axis=1)[:, None]
         self.active: NDArray[np.bool_] = self.delta > _NEGLIGIBLE
         self._small = self._block_diagonal()
+        cone = np.concatenate([np.zeros(0, np.int64), *(np.repeat(np.arange(len(r)), r.shape[1]) for r, _ in spectra)])
+        first = np.cumsum([0, *(len(r) for r, _ in spectra)])
+        cone += np.repeat(first[:-1], [r.size for r, _ in spectra])
+        row = np.concatenate([np.zeros(0, np.int64), *(r.ravel() for r, _ in spectra)])
+        self._same_cone = sp.csr_array(sp.coo_array((np.ones(len(row)), (row, cone)), shape=(m, int(first[-1]))))
 
     def _block_diagonal(self) -> sp.csr_array:
         """Uᵀ of the small cones as a sparse matrix; the rows of large ones are empty."""
@@ -113,10 +130,12 @@ class Rotation:
     def rotated(self, A: sp.csr_array) -> Any:
         """UᵀA: sparse, or an ndarray where large cones fill much of it.
 
-        What cancels is zero, for a row of rounding errors would be scaled up to count as a row.
+        What cancels is zero, and so is what a nearly unit vector of U adds: a row of rounding errors would be scaled up
+        to count as a row.
         """
         product = self._small @ A
-        small = sp.csr_array(product.multiply(abs(product) > ROUNDING * (abs(self._small) @ abs(A))))
+        within = self._same_cone @ (self._same_cone.T @ A.multiply(A))
+        small = sp.csr_array(product.multiply(product.multiply(product) > ROUNDING**2 * within))
         blocks = []
         for rows, spectrum in self._each_large():
             used = used_columns(A, rows)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, final
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
@@ -20,11 +21,16 @@ from ..modelkit.rows import FloatArray
 from .conic_system import Conditions, Inverse, Iterate
 from .factors import refine as refined
 from .kkt import ACCEPTED_RESIDUAL
+from .linear_algebra import automatic
 
 __all__ = ["ConicPoint", "refine"]
 
 _TARGET = 1e-13
 _ROUNDS = 15
+# Distance from the cones, relative to the multipliers, up to which a solver's duals are taken as they are; and the most
+# projections that bring others there.
+_INSIDE = 1e-6
+_PROJECTIONS = 50
 # A step with an old factorization that does not divide the residual by this calls for a new one.
 _FAST = 30.0
 
@@ -110,6 +116,7 @@ def refine(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = Non
         Never with larger residuals than the given point's.
     """
     conditions = Conditions(form)
+    y = _into_cones(conditions, x, y, solve_with or automatic)
     at = Iterate(conditions, x, y - conditions.rows(x))
     given = at.residual
     inverse = Inverse(at, solve_with)
@@ -124,6 +131,30 @@ def refine(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = Non
             inverse = Inverse(at if better is None else better, solve_with)
         at = better or at
     return ConicPoint(at, inverse, given, solve_with)
+
+
+def _into_cones(conditions: Conditions, x: FloatArray, y: FloatArray, solve_with: Any) -> FloatArray:
+    """Multipliers in their cones, where those given are not: duals of a bridge's targets are only guesses.
+
+    By projections in turn on the cones and on ``Aᵀy = -(Px + c)`` (J. von Neumann 1933; H. H. Bauschke, J. M. Borwein,
+    *On projection algorithms for solving convex feasibility problems*, SIAM Review 38 (1996), 367-426).
+    """
+    project = conditions.cones.project_dual
+    inside = project(y)
+    size = 1.0 + float(np.abs(y).max(initial=0.0))
+    if float(np.abs(inside - y).max(initial=0.0)) <= _INSIDE * size:
+        return y
+    form, At = conditions.form, sp.csr_array(conditions.A(x).T)
+    gradient = form.P @ x + form.q
+    balance = solve_with(sp.eye_array(form.m, format="csc"), At)
+    right = np.zeros(form.m + form.n)
+    for _ in range(_PROJECTIONS):
+        right[form.m :] = -(gradient + At @ inside)
+        y = inside + balance.solve(right)[: form.m]
+        inside = project(y)
+        if float(np.abs(inside - y).max(initial=0.0)) <= _INSIDE * size:
+            break
+    return inside
 
 
 def _step(at: Iterate, inverse: Inverse) -> Iterate | None:

@@ -34,6 +34,8 @@ from .linear_algebra import KKTSystem, choose
 
 __all__ = ["Conditions", "Inverse", "Iterate"]
 
+_LEAST_UNIT = 1e-4
+
 
 @final
 class Conditions:
@@ -59,6 +61,24 @@ class Conditions:
         """``-h'(x)``."""
         form = self.form
         return self._linear if form.curvature is None else sp.csr_array(self._linear - form.curvature.jacobian(x))
+
+    def units(self, x: FloatArray, A: sp.csr_array) -> FloatArray:
+        """What counts as one in each row, (m,): for its slack and for its multiplier, whichever is less.
+
+        A slack is measured by the terms that it is the sum of, a multiplier by what it adds to the gradient next to the
+        terms there; neither by less than a small part of the largest in the model.
+        """
+        form = self.form
+        size = abs(A)
+        slack = _floored(size @ np.abs(x) + np.abs(form.g))
+        gradient = _floored(np.abs(form.P @ x) + np.abs(form.q))
+        multiplier = np.full(form.m, np.inf)
+        filled = np.flatnonzero(np.diff(size.indptr))
+        if len(filled):
+            with np.errstate(divide="ignore"):
+                ratio = gradient[size.indices] / size.data
+            multiplier[filled] = np.minimum.reduceat(ratio, size.indptr[filled])
+        return np.asarray(np.minimum(slack, multiplier))
 
     def P(self, y: FloatArray) -> sp.csc_array:
         """Hessian of the Lagrangian."""
@@ -87,10 +107,10 @@ class Iterate:
         self._conditions = conditions
         form = conditions.form
         self.x, self.v = x, v
-        self.rotation = conditions.cones.rotation(v)
+        self.A = conditions.A(x)
+        self.rotation = conditions.cones.rotation(v, conditions.units(x, self.A))
         self.y = y = self.rotation.derivative(v)
         self.s = s = y - v
-        self.A = conditions.A(x)
         Px, Aty, h = form.P @ x, self.A.T @ y, conditions.rows(x)
         self.r1, self.r2 = Px + Aty + form.q, s - h
         self.residual = max(_ratio(self.r1, Px, Aty, form.q), _ratio(self.r2, h, s, form.g))
@@ -117,6 +137,11 @@ class Iterate:
     def moved(self, dx: FloatArray, dv: FloatArray) -> Iterate:
         """The iterate beside this one."""
         return Iterate(self._conditions, self.x + dx, self.v + dv)
+
+
+def _floored(sizes: FloatArray) -> FloatArray:
+    largest = float(sizes.max(initial=0.0))
+    return np.asarray(np.maximum(sizes, _LEAST_UNIT * largest if largest > 0.0 else 1.0))
 
 
 def _ratio(residual: FloatArray, *terms: FloatArray) -> float:

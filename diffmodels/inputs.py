@@ -11,6 +11,7 @@ from ..modelkit import attributes as attr
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ..modelkit.parameters import PARAMETERS, Parameters
 from ..modelkit.rows import FloatArray, Rows
 from ..modelkit.sets import Parameter
 from ..modelkit.store import Store
@@ -69,6 +70,14 @@ class Inputs:
         for indices, values in self._by_kind(found):
             shift = np.array(values, np.float64)
             yield indices, np.stack([np.zeros_like(shift), shift], axis=1)
+
+    def parameter_moves(self, parameters: Parameters) -> FloatArray:
+        """How each parameter moves, (p,): by its value's tangent and its constraint's."""
+        moves = np.zeros(len(parameters.ids))
+        for indices, numbers in self.set_tangents():
+            if indices.kind == PARAMETERS:
+                moves[parameters.places(indices.values)] += numbers[:, 1]
+        return moves
 
     def primal_seeds(self) -> tuple[VectorOfVariables, FloatArray]:
         """Variables and their seeds."""
@@ -164,8 +173,10 @@ class Inputs:
             m = self._store.get(attr.ConstraintSet(), index).dimension
             if rows.m != m or (isinstance(value, Function) and value.is_vector != vector):
                 raise DimensionMismatch(f"{index!r} has {m} rows; got a tangent of {rows.m} rows.")
-            if rows.degree == 2 and index.kind[0].degree < 2:
-                raise InvalidData(f"{index!r} has an affine function; got a quadratic tangent.")
+            if rows.degree > max(index.kind[0].degree, 1):
+                words = ("", "an affine", "a quadratic", "a polynomial")
+                given, own = words[rows.degree], words[max(index.kind[0].degree, 1)]
+                raise InvalidData(f"{index!r} has {own} function; got {given} tangent.")
         elif rows.m != 1:
             raise DimensionMismatch(f"An objective has one row; got a tangent of {rows.m} rows.")
         return rows.canonical()

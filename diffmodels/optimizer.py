@@ -7,6 +7,8 @@ and what comes out travels back up.
 
 from __future__ import annotations
 
+import functools
+import operator
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +27,12 @@ from ..modelkit.errors import (
     OptangentError,
     Unsupported,
 )
-from ..modelkit.functions import VectorOfVariables
+from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
-from ..modelkit.indices import ConstraintIndex, describe_kind
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
 from ..modelkit.layer import Layer
+from ..modelkit.parameters import PARAMETERS, kinds_inserted
+from ..modelkit.products import Products
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray
 from .base import DiffModel
@@ -124,13 +128,19 @@ class DiffOptimizer(Layer):
         self._stack: BridgeOptimizer | None = None
         self._mirror: Mirror | None = None
         self._seconds = float("nan")
+        self._products_found: Products | None = None
         self._forget_outputs()
 
     def _forget_outputs(self) -> None:
         """Tangents or seeds changed, or others were pushed."""
         self._outputs: set[str] = set()
+        self._forget_pulled()
+
+    def _forget_pulled(self) -> None:
+        """Gradients of an earlier reverse differentiation."""
         self._pulled: dict[Any, tuple[list[FloatArray], dict[int, int]]] = {}
         self._right: FloatArray | None = None
+        self._gradient: FloatArray | None = None
 
     # ------------------------------------------------------------------ the model: a change drops the derivative
     # (additions are not intercepted: they show in `Mirror.complete`)
@@ -213,9 +223,9 @@ class DiffOptimizer(Layer):
         stack, index_map = self._stack, self._mirror.index_map
         kind = type(attribute)
         if kind is attr.ReverseParameterValue:
-            if isinstance(index, VectorOfVariables):
-                return np.array([self._output(attribute, p, mode) for p in index])
-            return self._output(attr.ReverseConstraintSet(), parameter_constraint(self.cache.store, index), mode).value
+            ids = index.ids if isinstance(index, VectorOfVariables) else np.array([index.value])
+            found = self._parameter_gradient(ids)
+            return found if isinstance(index, VectorOfVariables) else float(found[0])
         if kind is attr.ReverseObjectiveFunction:
             seed, sign = stack.get(attribute)
             return GradientOfObjective(self._right_factor(), self.cache.store.variable_ids(), seed, sign)
@@ -250,6 +260,32 @@ class DiffOptimizer(Layer):
         parts, position = self._pulled[place]
         return parts[position[store.number(index)]]
 
+    def _parameter_gradient(self, ids: IntArray) -> FloatArray:
+        """Gradient with respect to parameters: where they stand alone, and in products."""
+        assert self._stack is not None
+        parameters = self._products().parameters
+        places = parameters.places(ids)
+        if (places < 0).any():  # raises
+            parameter_constraint(self.cache.store, VariableIndex(int(ids[places < 0][0])))
+        if self._gradient is None:
+            indices = ConstraintIndices(PARAMETERS, parameters.ids)
+            gradient = self._stack.get(attr.ReverseConstraintSet(), self._index_map(indices))[:, 1].copy()
+            for pieces in self._products().pieces:
+                if pieces.indices is None:
+                    seed, sign = self._stack.get(attr.ReverseObjectiveFunction())
+                    left = np.array([[-sign, sign * seed]])
+                else:
+                    left = self._stack.get(attr.ReverseConstraintFunction(), self._index_map(pieces.indices))
+                gradient += pieces.gradient(left, self._right_factor(), len(gradient))
+            self._gradient = gradient
+        return self._gradient[places]
+
+    def _products(self) -> Products:
+        """The products with parameters in the model at its solution."""
+        if self._products_found is None:
+            self._products_found = Products(self.cache.store)
+        return self._products_found
+
     def _right_factor(self) -> Callable[[IntArray], FloatArray]:
         """From identifiers of variables to (w, x), the adjoint and the solution: the right factor of all gradients."""
         if self._right is None:
@@ -282,10 +318,19 @@ class DiffOptimizer(Layer):
         model = _diff_model(stack)
         model.empty_inputs()
         index_map = self._index_map
-        tangent = self._inputs.get(attr.ForwardObjectiveFunction(), None)
-        if tangent is not None:
-            stack.set(attr.ForwardObjectiveFunction(), tangent.renamed(index_map.ids))
-        for indices, rows in self._inputs.function_tangents():
+        tangents = [self._inputs.get(attr.ForwardObjectiveFunction(), None)]
+        functions = list(self._inputs.function_tangents())
+        moves = self._inputs.parameter_moves(self._products().parameters)
+        for pieces in self._products().pieces if moves.any() else ():
+            if pieces.indices is None:
+                tangents.append(pieces.tangents(moves))
+            else:
+                functions.append((pieces.indices, pieces.tangents(moves)))
+        tangents = [rows for rows in tangents if rows is not None]
+        if tangents:
+            total = functools.reduce(operator.add, tangents)
+            stack.set(attr.ForwardObjectiveFunction(), total.renamed(index_map.ids))
+        for indices, rows in functions:
             stack.set(attr.ForwardConstraintFunction(), index_map(indices), rows.renamed(index_map.ids))
         for indices, numbers in self._inputs.set_tangents():
             stack.set(attr.ForwardConstraintSet(), index_map(indices), numbers)
@@ -381,7 +426,7 @@ class DiffOptimizer(Layer):
         self._seconds = time.perf_counter() - start
         self._outputs.add(mode)
         if mode == "reverse":
-            self._pulled, self._right = {}, None
+            self._forget_pulled()
         assert self._stack is not None
         if not self._warned:
             self._warned = True
@@ -455,7 +500,7 @@ class DiffOptimizer(Layer):
         for make in [chosen] if chosen is not None else DIFF_MODELS:
             model = make()
             stack = BridgeOptimizer(model)
-            lacking = [k for k in store.kinds() if not stack.supports_constraint(*k)]
+            lacking = [k for k in kinds_inserted(store) if not stack.supports_constraint(*k)]
             if lacking:
                 reasons += [f"{model.name} takes no {describe_kind(k)} ({stack.graph.missing(k)})" for k in lacking]
                 continue

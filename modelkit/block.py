@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .functions import Function
 from .indices import Kind
+from .monomials import Monomials
 from .rows import FloatArray, IntArray, Rows, segments
 from .sets import Set
 
@@ -159,6 +160,7 @@ class Block:
         self._starts = Growable(np.int64)  # of vector constraints; a scalar one starts at its own number
         self._shapes: list[tuple[float, ...]] = []
         self._terms = {name: Growable(dtype) for name, dtype in (*_TERMS, *_QUADRATIC_TERMS)}
+        self._higher: Monomials | None = None
         self._tail = 0
         self._dead: set[int] = set()
         self._count = 0
@@ -212,6 +214,11 @@ class Block:
         if len(rows.qrow):
             for name, _ in _QUADRATIC_TERMS:
                 self._terms[name].extend(getattr(rows, name)[qorder] + (offset if name == "qrow" else 0))
+        if rows.higher is not None:
+            self._add_higher(rows.higher.moved(np.arange(rows.m) + offset))
+
+    def _add_higher(self, terms: Monomials) -> None:
+        self._higher = terms if self._higher is None else Monomials.stack([self._higher, terms])
 
     def _settle(self) -> None:
         """Move the newly written scalar constraints into the arrays."""
@@ -289,7 +296,7 @@ class Block:
         """The rows of all constraints, deleted ones included (shares memory)."""
         self._settle()
         self._merge_tail()
-        return Rows(self._constant.view, **{name: g.view for name, g in self._terms.items()})
+        return Rows(self._constant.view, **{name: g.view for name, g in self._terms.items()}, higher=self._higher)
 
     @property
     def all_numbers(self) -> FloatArray:
@@ -333,7 +340,14 @@ class Block:
             at = self._spans(start, stop, key)
             for name, _ in names:
                 terms[name] = self._terms[name].view[at] - (start if name == key else 0)
+        if self._higher is not None and (mine := self._in_rows(start, stop)).any():
+            terms["higher"] = self._higher.take(mine).moved(np.arange(stop) - start)
         return Rows(self._constant.view[start:stop].copy(), **terms)
+
+    def _in_rows(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Which terms of higher degree lie in rows start:stop."""
+        assert self._higher is not None
+        return (self._higher.row >= start) & (self._higher.row < stop)
 
     def shape(self, number: int) -> tuple[float, ...]:
         """The shape of one constraint's set."""
@@ -374,9 +388,17 @@ class Block:
                 kept = self._terms[name].view[keep]
                 new = getattr(rows, name) + (start if name == key else 0)
                 self._terms[name].replace(np.concatenate([kept, new]))
+        if self._higher is not None:
+            self._keep_higher(~self._in_rows(start, stop))
+        if rows.higher is not None:
+            self._add_higher(rows.higher.moved(np.arange(rows.m) + start))
         self._constant.view[start:stop] = rows.constant
         self._tail = max(len(self._terms["row"]), len(self._terms["qrow"]))
         self._merge_tail()
+
+    def _keep_higher(self, keep: Any) -> None:
+        assert self._higher is not None
+        self._higher = self._higher.take(keep) if keep.any() else None
 
     def set_coefficient(self, number: int, local_row: int, variable: int, value: float) -> None:
         """Give one affine coefficient another value (terms of the variable become one)."""
@@ -418,6 +440,9 @@ class Block:
                 for name, _ in names:
                     self._terms[name].replace(self._terms[name].view[keep])
 
+        if self._higher is not None:
+            self._keep_higher(~np.isin(self._higher.factors, ids).any(axis=1))
+
     def shrink(self, number: int, local_rows: IntArray) -> None:
         """Take rows out of one vector constraint whose set may have any dimension."""
         self._settle()
@@ -434,3 +459,4 @@ class Block:
         self._constant.replace(taken.constant)
         for name in self._terms:
             self._terms[name].replace(getattr(taken, name))
+        self._higher = taken.higher

@@ -28,13 +28,16 @@ from .errors import (
     NotAllowed,
     NotOptimized,
     OptangentError,
+    UnsupportedObjective,
 )
 from .functions import Function, VariableIndex, VectorOfVariables
-from .indices import ConstraintIndex, ConstraintIndices, IndexMap
+from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind
 from .modifications import Modification
+from .parameters import PARAMETERS, Parameters, kinds_inserted
+from .products import Products
 from .protocol import AbstractModel, check_fit
 from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
-from .rows import IntArray
+from .rows import FloatArray, IntArray, Rows
 from .sets import ScalarSet, Set
 from .settings import check_target
 from .store import Store
@@ -87,6 +90,7 @@ class CachingOptimizer(AbstractModel):
         self.mode = mode
         self._mirror: Mirror | None = None
         self._residuals: Residuals | None = None
+        self._reduced_costs: tuple[Parameters, FloatArray] | None = None
         self._asked = False  # whether `optimize` was called since the model was last changed
         self._solved = False  # and gave an answer that solving again would not change
         if optimizers:
@@ -138,7 +142,7 @@ class CachingOptimizer(AbstractModel):
         if self.optimizer is None:
             raise NotOptimized("There is no optimizer to attach; give one to reset_optimizer first.")
         self._detach()
-        for kind in self.store.kinds():
+        for kind in kinds_inserted(self.store):
             if not self.optimizer.supports_constraint(*kind):
                 raise self._candidates.refusal(kind, self.optimizer)
         self._mirror = Mirror(self.store, self.optimizer)
@@ -151,6 +155,7 @@ class CachingOptimizer(AbstractModel):
         """The model changed: what was solved is no longer its solution."""
         self._asked = self._solved = False
         self._residuals = None
+        self._reduced_costs = None
 
     @property
     def _has_results(self) -> bool:
@@ -189,8 +194,10 @@ class CachingOptimizer(AbstractModel):
         kind = (type(function), type(set))
         if kind not in self._candidates.known:
             check_fit(function, set)
-            self._candidates.require(kind)
+            self._require(kind, function.rows)
         index = self.store.add_constraint(function, set)
+        if kind == PARAMETERS:
+            self._parameters_changed()
         if self.mode is _MANUAL:
             self._extend_at_once([index])
         return index
@@ -212,10 +219,28 @@ class CachingOptimizer(AbstractModel):
             return VariableIndex(self.store.add_variable_in(kind, numbers))
         return self.add_constrained_variable(set_type(*numbers))[0]
 
+    def _require(self, kind: Kind, rows: Rows) -> None:
+        """Raise unless an optimizer takes the kind, or what it becomes when parameters are inserted."""
+        if kind[0].degree < 2 or self._candidates.takes(kind):
+            self._candidates.require(kind)
+            return
+        parameters = Parameters(self.store)
+        self.store.check_variables(rows)
+        parameters.check_degree(parameters.insert(rows))
+        self._candidates.require((parameters.type_of(kind[0], rows), kind[1]))
+
+    def _parameters_changed(self) -> None:
+        """A variable became a parameter, or is one no more: what its products become is decided anew."""
+        if self._mirror is not None and any(kind[0].degree >= 2 for kind in self.store.kinds()):
+            self._detach()
+
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
         """Add many constraints of one kind."""
-        self._candidates.require(block.kind)
+        if block.kind not in self._candidates.known:
+            self._require(block.kind, block.rows)
         indices = self.store.add_block(block)
+        if block.kind == PARAMETERS:
+            self._parameters_changed()
         if self.mode is _MANUAL:
             self._extend_at_once(indices)
         return indices
@@ -271,6 +296,9 @@ class CachingOptimizer(AbstractModel):
         items = items_of(index)
         check_deletion(self.store, items)
         mirror = self._mirror
+        if any(isinstance(one, ConstraintIndex) and one.kind == PARAMETERS for one in items):
+            self._parameters_changed()
+            mirror = self._mirror
         if mirror is not None and any(mirror.holds(one) for one in items):
             self._pass_on(lambda optimizer, mirror: optimizer.delete([mirror.index_map(i) for i in items]))
             self._touched()
@@ -290,7 +318,9 @@ class CachingOptimizer(AbstractModel):
             self._candidates.set_option(attribute, pairs[0][1])
             self._touched()
         elif isinstance(attribute, attr.ObjectiveFunction):
-            self._candidates.require_objective(type(pairs[0][1]))
+            objective, parameters = pairs[0][1], Parameters(self.store)
+            parameters.check_degree(parameters.insert(objective.rows), UnsupportedObjective)
+            self._candidates.require_objective(parameters.type_of(type(objective), objective.rows))
         if isinstance(attribute, (*DATA, *STARTS)):
 
             def pass_on(optimizer: AbstractModel, mirror: Mirror) -> None:
@@ -352,7 +382,19 @@ class CachingOptimizer(AbstractModel):
             constants = self.get(attr.PrimalStatus()) != attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
             return self.store.evaluate(index, self.values, constants)
         value = optimizer.get(attribute, mirror.index_map(index))
+        if isinstance(attribute, attr.ConstraintDual) and index.kind == PARAMETERS:
+            value = value + self._of_products(index)
         return float(value) if isinstance(value, np.floating) else value
+
+    def _of_products(self, index: ConstraintIndex | ConstraintIndices) -> Any:
+        """What products with parameters add to the duals of the parameters' constraints."""
+        if self._reduced_costs is None:
+            products = Products(self.store)
+            self._reduced_costs = products.parameters, products.reduced_costs(self, self.store)
+        parameters, costs = self._reduced_costs
+        if isinstance(index, ConstraintIndex):
+            return costs[parameters.places(np.array([index.value]))][0]
+        return costs[parameters.places(index.values)]
 
     def residuals(self) -> Residuals:
         """Primal and dual residuals and gap of the result, recomputed from the model as written."""
@@ -385,7 +427,7 @@ class CachingOptimizer(AbstractModel):
             return
         if not self._candidates:
             raise NotOptimized("There is no optimizer; give a solver to the model, e.g. ot.Model(ot.solvers.HiGHS).")
-        able = self._candidates.able(self.store.kinds())
+        able = self._candidates.able(kinds_inserted(self.store))
         for optimizer, following in zip(able, [*able[1:], None], strict=True):
             if optimizer is not self.optimizer:
                 self._detach()
@@ -400,7 +442,7 @@ class CachingOptimizer(AbstractModel):
     def _try(self, *, last: bool) -> str | None:
         """Solve with the present optimizer; why it failed, or None. The last one's word stands in any case."""
         try:
-            self._pass_on(lambda *_: None)
+            self._pass_on(lambda optimizer, _: optimizer.refresh())
             if self._mirror is None:
                 self._attach_by_itself()
             assert self.optimizer is not None

@@ -55,6 +55,7 @@ def check_rows(rows: Rows) -> None:
         (rows.coef, rows.row, "coefficient"),
         (rows.qcoef, rows.qrow, "quadratic coefficient"),
         (rows.constant, np.arange(rows.m), "constant"),
+        *([] if rows.higher is None else [(rows.higher.coef, rows.higher.row, "coefficient")]),
     ):
         if len(values) and not np.isfinite(values).all():
             at = int(np.flatnonzero(~np.isfinite(values))[0])

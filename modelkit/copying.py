@@ -10,6 +10,7 @@ from . import attributes as attr
 from .block import ConstraintBlock
 from .functions import VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, IndexMap, Kind
+from .parameters import PARAMETERS
 from .protocol import AbstractModel
 from .rows import IntArray
 from .sets import SOS1, SOS2, Indicator, Semicontinuous, Semiinteger
@@ -76,7 +77,7 @@ class Mirror:
             self.index_map.add_constraints(index.kind, np.array([index.value]), np.array([copy.value]))
         self._variables = source.variable_count
         done = {(index.kind, source.number(index)) for index, _ in constrained}
-        for kind in sorted(source.kinds(), key=lambda kind: kind[1] in _LAST and kind[0] is not VariableIndex):
+        for kind in sorted(source.kinds(), key=_turn):
             self._extend_kind(kind, {number for k, number in done if k == kind})
         self._total = source.constraint_count
 
@@ -124,6 +125,11 @@ class Mirror:
         if source.objective_block is not None:
             function = source.get(attr.ObjectiveFunction())
             self.destination.set(attr.ObjectiveFunction(), self.index_map(function))
+
+
+def _turn(kind: Kind) -> int:
+    """Parameters come first, as they are inserted in functions."""
+    return 0 if kind == PARAMETERS else 2 if kind[1] in _LAST and kind[0] is not VariableIndex else 1
 
 
 def copy_words(source: Any, destination: AbstractModel, index_map: IndexMap) -> None:

@@ -16,6 +16,7 @@ from . import attributes as attr
 from .block import SetBlock
 from .errors import NotOptimized
 from .indices import ConstraintIndex, ConstraintIndices, Kind
+from .parameters import Parameters
 from .rows import FloatArray, IntArray, Rows, segments
 
 __all__ = ["Curvature", "MatrixForm", "objective_matrices"]
@@ -73,6 +74,7 @@ class MatrixForm:
     ----------
     store : Store
     kinds : order of the kinds; each that is present makes one part
+    parameters : whose values are inserted in products, if given
 
     Attributes
     ----------
@@ -84,8 +86,9 @@ class MatrixForm:
     curvature : quadratic terms of the rows, or None
     """
 
-    def __init__(self, store: Any, kinds: Sequence[Kind]) -> None:
+    def __init__(self, store: Any, kinds: Sequence[Kind], parameters: Parameters | None = None) -> None:
         self._store = store
+        self._insert = (lambda rows: rows) if parameters is None else parameters.insert
         self.ids: IntArray = store.variable_ids()
         self.n = len(self.ids)
         self._column = np.full(store.variable_count, -1, np.int64)
@@ -101,7 +104,7 @@ class MatrixForm:
             block, numbers = store.block(kind).snapshot()
             stop = offset + block.rows.m
             self.parts[kind] = Part(kind, slice(offset, stop), block.sets, numbers, block.starts + offset)
-            blocks.append(block.rows)
+            blocks.append(self._insert(block.rows))
             offset = stop
         rows = Rows.stack(blocks)
         self.m = rows.m
@@ -122,7 +125,7 @@ class MatrixForm:
         store = self._store
         self.sign = -1.0 if store.get(attr.ObjectiveSense()) == attr.ObjectiveSenseCode.MAX_SENSE else 1.0
         block = store.objective_block
-        rows = Rows(np.zeros(1)) if block is None else block.all_rows()
+        rows = Rows(np.zeros(1)) if block is None else self._insert(block.all_rows())
         self.P, self.q, self.r = objective_matrices(rows.scaled(np.array([self.sign])), self.columns, self.n)
 
     def read_numbers(self) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 from . import attributes as attr
 from .block import ConstraintBlock, SetBlock
 from .errors import DimensionMismatch, InvalidData
-from .functions import Function, ScalarAffineFunction, ScalarQuadraticFunction, VariableIndex, VectorOfVariables
+from .functions import (
+    Function,
+    ScalarAffineFunction,
+    ScalarPolynomialFunction,
+    ScalarQuadraticFunction,
+    VariableIndex,
+    VectorOfVariables,
+)
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap
 from .modifications import Modification
 from .rows import Rows
@@ -116,6 +123,10 @@ class AbstractModel(ABC):
         """Whether `add_constrained_variables` of the set type is native (not variables, then a constraint)."""
         return False
 
+    def refresh(self) -> None:
+        """Bring the data below up to date before solving, where changes are gathered."""
+        return
+
     @abstractmethod
     def optimize(self) -> None:
         """Solve the model."""
@@ -159,7 +170,8 @@ def _dealt_out(function: Function, sets: Any) -> ConstraintBlock:
         raise DimensionMismatch(f"The sets have {int(block.dims.sum())} rows together, the function has {m}.")
     kind: type[Function] = type(function)
     if not block.type.is_vector:
-        kind = (VariableIndex, ScalarAffineFunction, ScalarQuadraticFunction)[function.degree]
+        scalar = (VariableIndex, ScalarAffineFunction, ScalarQuadraticFunction, ScalarPolynomialFunction)
+        kind = scalar[function.degree]
     return ConstraintBlock(kind, function.rows, block)
 
 

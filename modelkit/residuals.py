@@ -24,6 +24,7 @@ from . import attributes as attr
 from .errors import NotOptimized
 from .indices import Kind
 from .matrix_form import MatrixForm, Part
+from .parameters import PARAMETERS, Parameters
 from .rows import FloatArray, IntArray, segments
 from .sets import SOS1, SOS2, Indicator, Integer, Semicontinuous, Semiinteger, VectorSet, ZeroOne
 from .sets.cone import NativeCone
@@ -91,7 +92,9 @@ class _Rows:
     """
 
     def __init__(self, model: Any) -> None:
-        self.form = form = MatrixForm(model.store, [k for k in model.store.kinds() if not _has_gaps(k)])
+        self._parameters = Parameters(model.store)
+        kinds = [k for k in model.store.kinds() if not _has_gaps(k)]
+        self.form = form = MatrixForm(model.store, kinds, self._parameters)
         self.boxes = np.zeros(form.m, bool)
         self.lower, self.upper = np.full(form.m, -np.inf), np.full(form.m, np.inf)
         self.weights = np.ones(form.m)
@@ -128,11 +131,19 @@ class _Rows:
         bound = np.where(self.boxes, np.where(y > 0, self.lower, self.upper), -self.form.g)
         return np.where(np.isfinite(bound), self.weights * y * np.where(np.isfinite(bound), bound, 0.0), 0.0)
 
-    def duals(self, model: Any) -> FloatArray:
-        """The duals of the present result, (m,)."""
+    def duals(self, model: Any, gradient: FloatArray | None = None) -> FloatArray:
+        """The duals of the present result, (m,), given the objective's gradient (none, of a certificate).
+
+        Parameters are data: the duals of their constraints are what makes up for the others.
+        """
         y = np.zeros(self.form.m)
         for kind, part in self.form.parts.items():
-            y[part.rows] = model.get(attr.ConstraintDual(), model.store.indices(kind, part.numbers))
+            if kind != PARAMETERS:
+                y[part.rows] = model.get(attr.ConstraintDual(), model.store.indices(kind, part.numbers))
+        if self._parameters:
+            columns = self.form.columns(self._parameters.ids)
+            lacking = -(self.form.F.T @ (self.weights * y))[columns]
+            y[self.form.parts[PARAMETERS].rows] = lacking if gradient is None else lacking + gradient[columns]
         return y
 
 
@@ -226,11 +237,11 @@ def _point_residuals(model: Any, rows: _Rows, x: FloatArray) -> Residuals:
     has_duals = model.optimizer.get(attr.DualStatus()) == attr.ResultStatusCode.FEASIBLE_POINT
     if not has_duals or with_gaps:
         return Residuals(primal, np.nan, np.nan)
-    y = rows.duals(model)
+    Px = form.P @ x
+    y = rows.duals(model, Px + form.q)
     if not np.isfinite(y).all():
         return Residuals(primal, np.inf, np.inf)
     Wy = rows.weights * y
-    Px = form.P @ x
     Jty = form.F.T @ Wy
     if form.curvature is not None:
         Jty = Jty + form.curvature.jacobian(x).T @ Wy
@@ -294,10 +305,11 @@ def dual_objective(model: Any) -> float:
     form = rows.form
     if form.curvature is not None or any(_has_gaps(k) or not _is_box(k) for k in model.store.kinds()):
         raise NotOptimized("The dual objective is computed for linear constraints with bounds only.")
-    value = float(rows.dual_terms(rows.duals(model)).sum())
-    if model.optimizer.get(attr.DualStatus()) != PROOF:
-        x = model.values(form.ids)
-        value += form.r - 0.5 * float(x @ (form.P @ x))
+    if model.optimizer.get(attr.DualStatus()) == PROOF:
+        return form.sign * float(rows.dual_terms(rows.duals(model)).sum())
+    x = model.values(form.ids)
+    Px = form.P @ x
+    value = float(rows.dual_terms(rows.duals(model, Px + form.q)).sum()) + form.r - 0.5 * float(x @ Px)
     return form.sign * value
 
 

@@ -1,20 +1,21 @@
-"""Rows: a block of polynomial rows of degree at most two, in coordinate arrays.
+"""Rows: a block of polynomial rows, in coordinate arrays.
 
-This is the one array representation behind every vector function, every block of constraints, every tangent
-and every map a bridge applies. Variables are named by their identifiers (int64), see `VariableIndex`.
+Affine and quadratic terms have arrays of their own; the few terms of higher degree, products with parameters mostly,
+are `Monomials`. This is the one array representation behind every vector function, every block of constraints, every
+tangent and every map a bridge applies. Variables are named by their identifiers (int64), see `VariableIndex`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .errors import InvalidData
+from .monomials import Monomials
 
 __all__ = ["FloatArray", "IntArray", "Rows", "segments"]
 
@@ -38,7 +39,7 @@ def segments(starts: IntArray, counts: IntArray) -> IntArray:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """m rows ``constant[r] + sum coef * x[var] + sum qcoef * x[qvar1] * x[qvar2]`` over the terms of row r.
+    """m rows ``constant[r] + sum coef * x[var] + sum qcoef * x[qvar1] * x[qvar2] + ...`` over the terms of row r.
 
     Terms may come in any order and repeat; repeated terms add. A quadratic coefficient is that of the
     written-out polynomial, so ``x[i] * x[j]`` stands once, whichever way round.
@@ -48,6 +49,7 @@ class Rows:
     constant : array of shape (m,)
     row, var, coef : arrays of shape (number of affine terms,)
     qrow, qvar1, qvar2, qcoef : arrays of shape (number of quadratic terms,)
+    higher : terms of degree three and more, or None
     """
 
     constant: FloatArray
@@ -58,6 +60,35 @@ class Rows:
     qvar1: IntArray = field(default_factory=lambda: _NO_INDEX)
     qvar2: IntArray = field(default_factory=lambda: _NO_INDEX)
     qcoef: FloatArray = field(default_factory=lambda: _NO_FLOAT)
+    higher: Monomials | None = None
+
+    @staticmethod
+    def of_terms(constant: FloatArray, terms: Monomials) -> Rows:
+        """Constants and terms of any degree, sorted into their arrays."""
+        terms = terms.packed()
+        degrees = terms.degrees
+        lowest, first, second = (np.flatnonzero(degrees == d) for d in range(3))
+        rest = np.flatnonzero(degrees > 2)
+        constant = constant + _sums(terms.row[lowest], terms.coef[lowest], len(constant))
+        one = terms.factors[first, 0] if len(first) else _NO_INDEX
+        pair = terms.factors[second, :2].T if len(second) else (_NO_INDEX, _NO_INDEX)
+        return Rows(
+            constant,
+            terms.row[first],
+            one,
+            terms.coef[first],
+            terms.row[second],
+            pair[0],
+            pair[1],
+            terms.coef[second],
+            terms.take(rest) if len(rest) else None,
+        )
+
+    def terms(self) -> Monomials:
+        """All terms but the constants."""
+        affine = Monomials(self.row, self.var[:, None], self.coef)
+        quadratic = Monomials(self.qrow, np.stack([self.qvar1, self.qvar2], axis=1), self.qcoef)
+        return Monomials.stack([affine, quadratic, *([self.higher] if self.higher is not None else [])])
 
     @staticmethod
     def of_variables(ids: IntArray) -> Rows:
@@ -83,6 +114,7 @@ class Rows:
             join([p.qvar1 for p in parts]),
             join([p.qvar2 for p in parts]),
             join([p.qcoef for p in parts]),
+            _stacked([p.higher.moved(np.arange(p.m) + o) for p, o in zip(parts, offsets, strict=True) if p.higher]),
         )
 
     @property
@@ -92,15 +124,21 @@ class Rows:
 
     @property
     def degree(self) -> int:
-        """2 with quadratic terms, else 1 with affine terms, else 0."""
+        """3 with terms of degree three or more, else 2 with quadratic terms, else 1 with affine terms, else 0."""
+        if self.higher is not None:
+            return 3
         return 2 if len(self.qrow) else 1 if len(self.row) else 0
 
     def is_finite(self) -> bool:
         """Whether every coefficient and constant is a finite number."""
-        return bool(np.isfinite(self.coef).all() and np.isfinite(self.constant).all() and np.isfinite(self.qcoef).all())
+        coefs = [self.constant, self.coef, self.qcoef, *([self.higher.coef] if self.higher is not None else [])]
+        return all(bool(np.isfinite(c).all()) for c in coefs)
 
     def variables(self) -> IntArray:
         """The identifiers that occur, each once, sorted."""
+        if self.higher is not None:
+            found = np.unique(np.concatenate([self.var, self.qvar1, self.qvar2, self.higher.factors.ravel()]))
+            return found[found >= 0]
         if len(self.qrow):
             return np.unique(np.concatenate([self.var, self.qvar1, self.qvar2]))
         return np.unique(self.var)
@@ -117,6 +155,7 @@ class Rows:
             join([self.qvar1, other.qvar1]),
             join([self.qvar2, other.qvar2]),
             join([self.qcoef, other.qcoef]),
+            _stacked([part.higher for part in (self, other) if part.higher is not None]),
         )
 
     def shifted(self, constants: FloatArray) -> Rows:
@@ -125,7 +164,7 @@ class Rows:
 
     def with_constants(self, constants: FloatArray) -> Rows:
         """The same terms with other constants."""
-        return Rows(constants, self.row, self.var, self.coef, self.qrow, self.qvar1, self.qvar2, self.qcoef)
+        return replace(self, constant=constants)
 
     def scaled(self, factors: FloatArray) -> Rows:
         """Each row times its own factor (shape (m,))."""
@@ -138,6 +177,7 @@ class Rows:
             self.qvar1,
             self.qvar2,
             factors[self.qrow] * self.qcoef,
+            None if self.higher is None else self.higher.weighted(factors),
         )
 
     def divided(self, divisors: FloatArray) -> Rows:
@@ -151,6 +191,7 @@ class Rows:
             self.qvar1,
             self.qvar2,
             self.qcoef / divisors[self.qrow],
+            None if self.higher is None else self.higher.weighted(1.0 / divisors),
         )
 
     def _scaled_support(self, factors: FloatArray) -> Rows:
@@ -169,7 +210,7 @@ class Rows:
 
     def renamed(self, rename: Callable[[IntArray], IntArray]) -> Rows:
         """The same rows in other variables, one for one."""
-        if not len(self.qrow):
+        if self.degree < 2:
             return Rows(self.constant, self.row, rename(self.var), self.coef)
         return Rows(
             self.constant,
@@ -180,6 +221,7 @@ class Rows:
             rename(self.qvar1),
             rename(self.qvar2),
             self.qcoef,
+            None if self.higher is None else self.higher.renamed(rename),
         )
 
     def moved(self, rows: IntArray, m: int) -> Rows:
@@ -193,6 +235,7 @@ class Rows:
             self.qvar1,
             self.qvar2,
             self.qcoef,
+            None if self.higher is None else self.higher.moved(rows),
         )
 
     def take(self, rows: IntArray) -> Rows:
@@ -226,23 +269,19 @@ class Rows:
         constant = (A @ self.constant.reshape(copies, q).T).T.ravel()
         Ac = A.tocsc()
         row, (var,), coef = _expand(Ac, self.row, (self.var,), self.coef)
-        if not len(self.qrow):
+        if self.degree < 2:
             return Rows(constant, row, var, coef)
         qrow, (qvar1, qvar2), qcoef = _expand(Ac, self.qrow, (self.qvar1, self.qvar2), self.qcoef)
-        return Rows(constant, row, var, coef, qrow, qvar1, qvar2, qcoef)
+        higher = None
+        if self.higher is not None:
+            hrow, (term,), hcoef = _expand(Ac, self.higher.row, (np.arange(len(self.higher)),), self.higher.coef)
+            higher = Monomials(hrow, self.higher.factors[term], hcoef) if len(hrow) else None
+        return Rows(constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher)
 
     def times(self, other: Rows) -> Rows:
-        """Row by row products; the factors together of degree at most two.
-
-        Raises
-        ------
-        InvalidData
-            If a product has degree three or more.
-        """
-        if (len(self.qrow) and other.degree) or (len(other.qrow) and self.degree):
-            raise InvalidData(
-                "A product of functions would have degree above two; introduce a variable for one factor."
-            )
+        """Row by row products."""
+        if self.degree + other.degree > 2:
+            return self._times_any(other)
         affine = self._scaled_support(other.constant) + other._scaled_support(self.constant)
         affine = affine.with_constants(self.constant * other.constant)
         order = np.argsort(other.row, kind="stable")
@@ -257,6 +296,13 @@ class Rows:
             qvar2=other.var[partner],
             qcoef=self.coef[term] * other.coef[partner],
         )
+
+    def _times_any(self, other: Rows) -> Rows:
+        """The same of any degrees."""
+        mine, others = self.terms(), other.terms()
+        parts = [mine.weighted(other.constant), others.weighted(self.constant), mine.times(others, self.m)]
+        terms = Monomials.stack(parts)
+        return Rows.of_terms(self.constant * other.constant, terms.take(terms.coef != 0.0))
 
     def substituted(self, T: sp.csr_array, t: FloatArray, columns: IntArray, ids: IntArray) -> Rows:
         """The rows after ``x = T z + t``, with x in the order of `columns` positions and z named by `ids`.
@@ -305,11 +351,12 @@ class Rows:
     def canonical(self) -> Rows:
         """Terms sorted by row and variable, repeats added up, zeros dropped, qvar1 <= qvar2."""
         row, (var,), coef = _merge(self.row, (self.var,), self.coef)
-        if not len(self.qrow):
+        if self.degree < 2:
             return Rows(self.constant, row, var, coef)
         low, high = np.minimum(self.qvar1, self.qvar2), np.maximum(self.qvar1, self.qvar2)
         qrow, (qvar1, qvar2), qcoef = _merge(self.qrow, (low, high), self.qcoef)
-        return Rows(self.constant, row, var, coef, qrow, qvar1, qvar2, qcoef)
+        higher = None if self.higher is None else self.higher.canonical()
+        return Rows(self.constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher or None)
 
     # ------------------------------------------------------------------ reading
     def evaluate(self, value: Callable[[IntArray], FloatArray], *, constants: bool = True) -> FloatArray:
@@ -317,6 +364,8 @@ class Rows:
         out = _sums(self.row, self.coef * value(self.var), self.m)
         if len(self.qrow):
             out += _sums(self.qrow, self.qcoef * value(self.qvar1) * value(self.qvar2), self.m)
+        if self.higher is not None:
+            out += _sums(self.higher.row, self.higher.values(value), self.m)
         return out + self.constant if constants else out
 
     def matrix(self, column: Callable[[IntArray], IntArray], n: int) -> sp.csr_array:
@@ -331,6 +380,10 @@ class Rows:
         """The written-out quadratic coefficients at triples (row, variable, variable)."""
         mine = (self.qrow, np.minimum(self.qvar1, self.qvar2), np.maximum(self.qvar1, self.qvar2))
         return _lookup(mine, self.qcoef, (rows, np.minimum(first, second), np.maximum(first, second)))
+
+
+def _stacked(parts: Sequence[Monomials]) -> Monomials | None:
+    return Monomials.stack(parts) if parts else None
 
 
 def _sums(at: IntArray, values: FloatArray, count: int) -> FloatArray:

@@ -136,6 +136,8 @@ class Store(AbstractModel):
         """Raise `InvalidIndex` unless all variables in the rows are of this store."""
         for ids in (rows.var, rows.qvar1, rows.qvar2):
             self.check_ids(ids)
+        if rows.higher is not None:
+            self.check_ids(rows.higher.factors[rows.higher.factors >= 0])
 
     # ------------------------------------------------------------------ constraints
     def add_constraint(self, function: Any, set: Any) -> ConstraintIndex:
@@ -144,7 +146,7 @@ class Store(AbstractModel):
         block = self._blocks.get(kind)
         if block is None or not block.by_hand:
             check_fit(function, set)
-            if kind[1].is_vector or kind[0].degree == 2:
+            if kind[1].is_vector or kind[0].degree >= 2:
                 return super().add_constraint(function, set)
             block = self._block(kind)
         # the hot path: one row written by hand

@@ -229,7 +229,7 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
         ot.DimensionMismatch,
         r"\(2,\)",
     ),
-    "degree three": (lambda k: k.m.minimize(k.x * k.x * k.x), ot.InvalidData, "degree above two"),
+    "degree three": (lambda k: k.m.minimize(k.x * k.x * k.x), ot.UnsupportedObjective, "degree 3 in the variables"),
     # indices
     "deleted variable in a row": (lambda k: k.m.add_constraint(k.gone + k.x <= 1), ot.InvalidIndex, "gone|deleted"),
     "deleted variable in the objective": (lambda k: k.m.minimize(k.gone + k.x), ot.InvalidIndex, "deleted"),

@@ -57,7 +57,7 @@ class _ToBinary(Bridge):
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
         """Rows, and binary variables."""
-        if set_type not in self.sources or function_type.degree == 2:
+        if set_type not in self.sources or function_type.degree >= 2:
             return None
         return [*((affine(function_type), s) for s in self.into), (VariableIndex, ZeroOne)]
 

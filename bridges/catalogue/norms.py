@@ -62,8 +62,10 @@ class NormOneToLinear(ConeBridge):
         return [Part([Nonnegatives(2 * n + 1)], A, B if n else None)]
 
     def extra_start(self, example: Any, values: FloatArray) -> FloatArray:
-        """The absolute values."""
-        return np.abs(values[:, 1:])
+        """The absolute values, and an equal part of what t has left: strictly inside where t is."""
+        size = np.abs(values[:, 1:])
+        left = np.maximum(values[:, :1] - size.sum(axis=1, keepdims=True), 0.0)
+        return np.asarray(size + left / (1 + size.shape[1]))
 
 
 class NormToPowers(ConeBridge):

@@ -1,6 +1,7 @@
 """Functions of the variables of a model, and their arithmetic."""
 
 from .base import Comparison, Function
+from .polynomial import ScalarPolynomialFunction, VectorPolynomialFunction
 from .scalar import ScalarAffineFunction, ScalarFunction, ScalarQuadraticFunction, VariableIndex
 from .vector import (
     VariableVector,
@@ -16,12 +17,14 @@ __all__ = [
     "Function",
     "ScalarAffineFunction",
     "ScalarFunction",
+    "ScalarPolynomialFunction",
     "ScalarQuadraticFunction",
     "VariableIndex",
     "VariableVector",
     "VectorAffineFunction",
     "VectorFunction",
     "VectorOfVariables",
+    "VectorPolynomialFunction",
     "VectorQuadraticFunction",
     "vectorize",
 ]

@@ -20,6 +20,7 @@ __all__ = [
     "VectorAffineFunction",
     "VectorFunction",
     "VectorOfVariables",
+    "VectorPolynomial",
     "VectorQuadraticFunction",
     "vectorize",
 ]
@@ -181,7 +182,7 @@ class VectorOfVariables(VectorFunction, canonical=True):
 VariableVector = VectorOfVariables
 
 
-class _VectorPolynomial(VectorFunction):
+class VectorPolynomial(VectorFunction):
     """A vector function that simply holds its rows."""
 
     __slots__ = ("_rows",)
@@ -211,7 +212,7 @@ class _VectorPolynomial(VectorFunction):
 
 
 @final
-class VectorAffineFunction(_VectorPolynomial, canonical=True):
+class VectorAffineFunction(VectorPolynomial, canonical=True):
     """``A v + b``.
 
     Parameters
@@ -244,7 +245,7 @@ class VectorAffineFunction(_VectorPolynomial, canonical=True):
 
 
 @final
-class VectorQuadraticFunction(_VectorPolynomial, canonical=True):
+class VectorQuadraticFunction(VectorPolynomial, canonical=True):
     """Rows of degree two, made by arithmetic: ``v * w``, or `vectorize` of quadratic functions.
 
     Examples

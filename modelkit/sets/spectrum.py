@@ -60,9 +60,12 @@ class Spectrum(ABC):
         """The spectrum of I - D, with the same U."""
         return replace(self, delta=1.0 - self.delta)
 
-    def take(self, items: ArrayLike) -> Self:
+    def take(self, items: Any) -> Self:
         """The spectra of some of the k cones."""
-        return type(self)(**{field.name: getattr(self, field.name)[items] for field in fields(self)})
+        mine = {field.name: getattr(self, field.name) for field in fields(self)}
+        return type(self)(
+            **{name: value[items] if isinstance(value, np.ndarray) else value for name, value in mine.items()}
+        )
 
     @abstractmethod
     def _to_axes(self, values: FloatArray) -> FloatArray:

@@ -53,7 +53,7 @@ def test_native_cones(solver: Any) -> None:
 def test_case(solver: Any, case: ConicCase) -> None:
     """The solver reaches the known answer with the documented signs, and its residuals are small."""
     skip_unless_taken(solver, case.types)
-    model = ot.BridgeOptimizer(solver())
+    model = ot.BridgeOptimizer(solver(**case.options.get(solver.name, {})))
     v, indices = case.build(model)
     model.optimize()
     status = model.get(ot.TerminationStatus())

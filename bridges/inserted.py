@@ -1,0 +1,108 @@
+"""Functions on their way down: parameters inserted in their products, outer variables replaced by inner ones."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from ..modelkit.block import ConstraintBlock
+from ..modelkit.functions import Function
+from ..modelkit.indices import ConstraintIndex
+from ..modelkit.parameters import Parameters, inserted_blocks
+from ..modelkit.rows import IntArray, Rows
+from ..modelkit.store import Store
+from .lifting import Lifter
+
+__all__ = ["Inserted"]
+
+
+@final
+class Inserted:
+    """How the functions of a bridge layer look below, at the present values of the parameters.
+
+    Parameters
+    ----------
+    store : the model as written
+    lifter : of the layer
+    """
+
+    def __init__(self, store: Store, lifter: Lifter) -> None:
+        self._store = store
+        self._lifter = lifter
+        self.forget()
+
+    def forget(self) -> None:
+        """The model was emptied."""
+        self._parameters: Parameters | None = None
+        self._moved: set[int] = set()
+
+    def _present(self) -> Parameters:
+        """The parameters, read anew only when there are other ones."""
+        if self._parameters is None:
+            self._parameters = Parameters(self._store)
+        return self._parameters
+
+    def parameters_changed(self, ids: IntArray | None = None) -> None:
+        """Variables became parameters, or parameters (with these identifiers) got other values."""
+        self._parameters = None
+        if ids is not None:
+            self._moved.update(ids.tolist())
+
+    # ------------------------------------------------------------------ on the way down
+    def rows(self, rows: Rows) -> Rows:
+        """Rows in outer variables, in inner variables; with products inserted."""
+        if rows.degree > 1:
+            self._read_new_variables()
+            parameters = self._present()
+            rows = parameters.check_degree(parameters.insert(rows))
+        return self._lifter.variables.rewrite(rows)
+
+    def objective(self, function: Function) -> tuple[type[Function], Rows]:
+        """Type and rows of an objective below."""
+        rows = self.rows(function.rows)
+        if function.degree < 2:
+            return type(function), rows
+        return self._present().type_of(type(function), function.rows), rows
+
+    def blocks(self, block: ConstraintBlock) -> list[tuple[IntArray, ConstraintBlock]]:
+        """(items, constraints on inner variables) of the groups that a block of constraints becomes."""
+        if block.function_type.degree < 2:
+            rows = self._lifter.variables.rewrite(block.rows)
+            return [(np.arange(block.count), ConstraintBlock(block.function_type, rows, block.sets))]
+        self._read_new_variables()
+        return [
+            (items, ConstraintBlock(part.function_type, self._lifter.variables.rewrite(part.rows), part.sets))
+            for items, part in inserted_blocks(self._present(), block)
+        ]
+
+    def _read_new_variables(self) -> None:
+        if self._parameters is not None and not self._parameters.knows(self._store.variable_count):
+            self._parameters = None
+
+    def has_products(self, rows: Rows) -> bool:
+        """Whether a parameter multiplies in the rows."""
+        return rows.degree > 1 and bool(len(self._present().products(rows)))
+
+    # ------------------------------------------------------------------ what moved parameters change
+    def take_moved(self) -> tuple[list[ConstraintIndex], bool]:
+        """The constraints with products of parameters that got other values since, and whether the objective has."""
+        if not self._moved:
+            return [], False
+        moved = np.array(sorted(self._moved), np.int64)
+        self._moved.clear()
+        parameters = self._present()
+        found: list[ConstraintIndex] = []
+        for kind in self._store.kinds():
+            if kind[0].degree < 2:
+                continue
+            block, numbers = self._store.block(kind).snapshot()
+            products = parameters.products(block.rows)
+            touched = np.unique(products.row[np.isin(products.factors, moved).any(axis=1)])
+            items = np.unique(np.searchsorted(block.starts, touched, side="right") - 1)
+            found += list(self._store.indices(kind, numbers[items]))
+        objective = self._store.objective_block
+        if objective is None:
+            return found, False
+        products = parameters.products(objective.all_rows())
+        return found, bool(np.isin(products.factors, moved).any())

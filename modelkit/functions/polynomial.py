@@ -1,0 +1,79 @@
+"""Functions of degree three and more: products with parameters, which leave at most quadratic ones in the variables."""
+
+from __future__ import annotations
+
+from typing import Any, Self, final
+
+import numpy as np
+
+from ..monomials import Monomials
+from ..rows import Rows
+from .base import build
+from .scalar import ScalarFunction, VariableIndex
+from .vector import VectorPolynomial
+
+__all__ = ["ScalarPolynomialFunction", "VectorPolynomialFunction"]
+
+
+@final
+class ScalarPolynomialFunction(ScalarFunction, canonical=True):
+    """A polynomial of degree three or more, made by arithmetic: ``p * q * x``, ``v @ (P @ v)`` with parameters P.
+
+    A model takes it where what remains is at most quadratic once the parameters in it have their values.
+
+    Examples
+    --------
+    >>> x, p = VariableIndex(0), VariableIndex(1)
+    >>> f = 2 * p * x * x - x
+    >>> f.coefficient(p, x, x), f.coefficient(x)
+    (2.0, -1.0)
+    """
+
+    __slots__ = ("_rows",)
+    degree = 3
+    _rows: Rows
+
+    @property
+    def rows(self) -> Rows:
+        """One row."""
+        return self._rows
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """The function of one row."""
+        f = object.__new__(cls)
+        f._rows = rows
+        return f
+
+    @property
+    def constant(self) -> float:
+        """The constant."""
+        return float(self._rows.constant[0])
+
+    def without_constant(self) -> Self:
+        """The same function with constant zero."""
+        return type(self).from_rows(self._rows.with_constants(np.zeros(1)))
+
+    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None, *others: VariableIndex) -> float:
+        """The coefficient of ``x``, or of the product of several variables, in the written-out polynomial."""
+        if y is None or not others:
+            return super().coefficient(x, y)
+        wanted = np.sort([v.value for v in (x, y, *others)])
+        terms = (self._rows.higher or Monomials(*_NOTHING)).packed().canonical()
+        same = terms.degrees == len(wanted)
+        here = np.sort(terms.factors[same][:, : len(wanted)], axis=1) if same.any() else np.zeros((0, len(wanted)))
+        return float(terms.coef[same][(here == wanted).all(axis=1)].sum())
+
+
+_NOTHING: tuple[Any, ...] = (np.zeros(0, np.int64), np.zeros((0, 3), np.int64), np.zeros(0))
+
+
+@final
+class VectorPolynomialFunction(VectorPolynomial, canonical=True):
+    """Rows of which one is of degree three or more; see `ScalarPolynomialFunction`."""
+
+    __slots__ = ()
+    degree = 3
+
+    def __iter__(self) -> Any:
+        return (build(self._rows.take(np.array([r])), vector=False) for r in range(self._rows.m))

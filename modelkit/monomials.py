@@ -1,0 +1,107 @@
+"""Terms of degree three and more: what `Rows` holds beside constants, affine and quadratic terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Monomials"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_NONE = -1
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Monomials:
+    """Terms ``coef * product of x[factors]``, each of one row.
+
+    Parameters
+    ----------
+    row : array of shape (T,)
+    factors : array of shape (T, D)
+        Identifiers of variables, repeated for powers; -1 fills up shorter terms.
+    coef : array of shape (T,)
+    """
+
+    row: IntArray
+    factors: IntArray
+    coef: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @staticmethod
+    def stack(parts: Sequence[Monomials]) -> Monomials:
+        """The terms of all parts."""
+        width = max(p.factors.shape[1] for p in parts)
+        padded = [np.pad(p.factors, ((0, 0), (0, width - p.factors.shape[1])), constant_values=_NONE) for p in parts]
+        join = np.concatenate
+        return Monomials(join([p.row for p in parts]), join(padded), join([p.coef for p in parts]))
+
+    def take(self, terms: Any) -> Monomials:
+        """Some of the terms."""
+        return Monomials(self.row[terms], self.factors[terms], self.coef[terms])
+
+    def moved(self, rows: IntArray) -> Monomials:
+        """The terms of row r become terms of row ``rows[r]``."""
+        return Monomials(rows[self.row], self.factors, self.coef)
+
+    def weighted(self, row_factors: FloatArray) -> Monomials:
+        """Each term times the factor of its row."""
+        return Monomials(self.row, self.factors, self.coef * row_factors[self.row])
+
+    def renamed(self, rename: Callable[[IntArray], IntArray]) -> Monomials:
+        """The same terms in other variables."""
+        factors = self.factors.copy()
+        there = factors != _NONE
+        factors[there] = rename(factors[there])
+        return Monomials(self.row, factors, self.coef)
+
+    def values(self, value: Callable[[IntArray], FloatArray]) -> FloatArray:
+        """The values of the terms at ``x[id] = value(id)``, shape (T,)."""
+        there = self.factors != _NONE
+        numbers = np.ones(self.factors.shape)
+        numbers[there] = value(self.factors[there])
+        out: FloatArray = self.coef * numbers.prod(axis=1)
+        return out
+
+    @property
+    def degrees(self) -> IntArray:
+        """The number of factors of each term."""
+        degrees: IntArray = (self.factors != _NONE).sum(axis=1)
+        return degrees
+
+    def canonical(self) -> Monomials:
+        """Factors sorted, equal terms added up, zeros dropped; terms in order of row."""
+        factors = np.sort(self.factors, axis=1)[:, ::-1]
+        keys = np.concatenate([self.row[:, None], factors], axis=1)
+        distinct, place = np.unique(keys, axis=0, return_inverse=True)
+        total = np.bincount(place.ravel(), self.coef, len(distinct)).astype(np.float64, copy=False)
+        keep = total != 0.0
+        return Monomials(distinct[keep, 0], distinct[keep, 1:], total[keep])
+
+    def times(self, other: Monomials, m: int) -> Monomials:
+        """All products of a term here and a term there in the same of m rows."""
+        order = np.argsort(other.row, kind="stable")
+        counts = np.bincount(other.row, minlength=m)
+        starts = np.cumsum(counts) - counts
+        each = counts[self.row]
+        term = np.repeat(np.arange(len(self)), each)
+        within = np.arange(len(term)) - np.repeat(np.cumsum(each) - each, each)
+        partner = order[starts[self.row[term]] + within]
+        factors = np.concatenate([self.factors[term], other.factors[partner]], axis=1)
+        return Monomials(self.row[term], factors, self.coef[term] * other.coef[partner])
+
+    def packed(self) -> Monomials:
+        """The same with the fillers last and no more of them than needed."""
+        order = np.argsort(self.factors == _NONE, axis=1, kind="stable")
+        factors = np.take_along_axis(self.factors, order, axis=1)
+        width = int(self.degrees.max(initial=0))
+        return Monomials(self.row, factors[:, :width], self.coef)

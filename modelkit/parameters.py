@@ -1,0 +1,171 @@
+"""Parameters: variables that are data. Products with them are inserted before a solver sees a function.
+
+A parameter is a variable in `Parameter(value)`. Where it stands alone, ``x - p >= 0``, it goes to the solver as a
+variable held at its value; where it multiplies, ``p * x >= 1``, the product is a term of lower degree with the
+parameter's present value in its coefficient. So what a solver and a diff model must take is decided by the degree
+in the other variables.
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from .block import ConstraintBlock
+from .errors import Unsupported, UnsupportedConstraint
+from .functions import (
+    Function,
+    ScalarAffineFunction,
+    ScalarPolynomialFunction,
+    ScalarQuadraticFunction,
+    VariableIndex,
+    VectorAffineFunction,
+    VectorPolynomialFunction,
+    VectorQuadraticFunction,
+)
+from .functions.printing import local_name
+from .indices import Kind
+from .monomials import Monomials
+from .rows import FloatArray, IntArray, Rows
+from .sets import Parameter
+
+__all__ = ["PARAMETERS", "Parameters", "inserted_blocks", "kinds_inserted"]
+
+PARAMETERS: Kind = (VariableIndex, Parameter)
+"""The kind of constraint that makes variables parameters."""
+_BY_DEGREE: dict[bool, tuple[type[Function], ...]] = {
+    False: (ScalarAffineFunction, ScalarAffineFunction, ScalarQuadraticFunction, ScalarPolynomialFunction),
+    True: (VectorAffineFunction, VectorAffineFunction, VectorQuadraticFunction, VectorPolynomialFunction),
+}
+
+
+@final
+class Parameters:
+    """The parameters of a store, with their present values.
+
+    Parameters
+    ----------
+    store : the model
+
+    Attributes
+    ----------
+    ids : identifiers of the parameters, (p,); values : (p,)
+    """
+
+    def __init__(self, store: Any) -> None:
+        self._base = store.base
+        self.ids: IntArray = np.zeros(0, np.int64)
+        self.values: FloatArray = np.zeros(0)
+        if PARAMETERS in store.kinds():
+            block, _ = store.block(PARAMETERS).snapshot()
+            self.ids, self.values = block.rows.var, block.sets.numbers[:, 0]
+        self._place = np.full(store.variable_count, -1, np.int64)
+        self._place[self.ids - self._base] = np.arange(len(self.ids))
+
+    def __bool__(self) -> bool:
+        return bool(len(self.ids))
+
+    def knows(self, variable_count: int) -> bool:
+        """Whether no variables were made since."""
+        return len(self._place) == variable_count
+
+    def places(self, ids: IntArray) -> IntArray:
+        """The numbers of variables among the parameters, -1 for what is none (and for -1)."""
+        places: IntArray = np.where(ids < 0, -1, self._place[np.where(ids < 0, 0, ids - self._base)])
+        return places
+
+    def products(self, rows: Rows) -> Monomials:
+        """The terms of degree two and more with a parameter among their factors."""
+        if rows.degree < 2 or not self:
+            return _NO_TERMS
+        terms = rows.terms()
+        terms = terms.take(terms.degrees > 1)
+        return terms.take((self.places(terms.factors) >= 0).any(axis=1))
+
+    def insert(self, rows: Rows) -> Rows:
+        """The rows with the parameters' values in their products; parameters that stand alone stay."""
+        if rows.degree < 2 or not self:
+            return rows
+        terms = rows.terms()
+        place = self.places(terms.factors)
+        inserted = (place >= 0) & (terms.degrees > 1)[:, None]
+        numbers = np.where(inserted, self.values[np.where(inserted, place, 0)], 1.0).prod(axis=1)
+        factors = np.where(inserted, -1, terms.factors)
+        return Rows.of_terms(rows.constant, Monomials(terms.row, factors, terms.coef * numbers))
+
+    def degrees(self, rows: Rows) -> IntArray:
+        """The degree of each row in the variables that are not multiplied as parameters, (m,)."""
+        terms = rows.terms()
+        alone = terms.degrees == 1
+        others = np.where(alone, 1, ((terms.factors >= 0) & (self.places(terms.factors) < 0)).sum(axis=1))
+        degrees = np.zeros(rows.m, np.int64)
+        np.maximum.at(degrees, terms.row, others)
+        return degrees
+
+    # ------------------------------------------------------------------ what functions become
+    def lowered(self, block: ConstraintBlock) -> list[tuple[IntArray, type[Function]]]:
+        """(items, type of function after insertion) of the constraints of a block."""
+        function_type = block.function_type
+        if function_type.degree < 2 or not (self or function_type.degree > 2):
+            return [(np.arange(block.count), function_type)]
+        constraint = np.repeat(np.arange(block.count), block.sets.dims)
+        degrees = np.zeros(block.count, np.int64)
+        np.maximum.at(degrees, constraint, self.degrees(block.rows))
+        has_products = np.zeros(block.count, bool)
+        has_products[constraint[self.products(block.rows).row]] = True
+        # what has no products keeps its type, even if its quadratic terms are no more than zeros
+        now = np.where(has_products, np.maximum(degrees, 1), np.maximum(degrees, function_type.degree))
+        types = _BY_DEGREE[function_type.is_vector]
+        return [(np.flatnonzero(now == d), types[min(int(d), 3)]) for d in np.unique(now)]
+
+    def type_of(self, function_type: type[Function], rows: Rows) -> type[Function]:
+        """The type of a function after insertion."""
+        if function_type.degree < 2 or (function_type.degree == 2 and not len(self.products(rows))):
+            return function_type
+        return _BY_DEGREE[function_type.is_vector][min(max(int(self.degrees(rows).max(initial=1)), 1), 3)]
+
+    def check_degree(self, rows: Rows, error: type[Unsupported] = UnsupportedConstraint) -> Rows:
+        """The rows, which are the inserted ones, or a refusal that names the term of too high a degree."""
+        if rows.higher is not None:
+            factors = rows.higher.packed().factors[0]
+            term = "*".join(local_name(int(i)) for i in factors if i >= 0)
+            raise error(
+                f"The term {term} is of degree {int((factors >= 0).sum())} in the variables after the parameters have "
+                "got their values, and solvers here take at most quadratic ones: introduce a variable for a product, "
+                "or make a factor a parameter."
+            )
+        return rows
+
+
+_NO_TERMS = Monomials(np.zeros(0, np.int64), np.zeros((0, 1), np.int64), np.zeros(0))
+
+
+def kinds_inserted(store: Any) -> list[Kind]:
+    """The kinds of constraint that a store has for those below, the parameters inserted."""
+    kinds = store.kinds()
+    if all(kind[0].degree < 2 for kind in kinds):
+        return list(kinds)
+    parameters = Parameters(store)
+    found: dict[Kind, None] = {}
+    for kind in kinds:
+        if kind[0].degree < 2:
+            found[kind] = None
+            continue
+        block, _ = store.block(kind).snapshot()
+        for _, function_type in parameters.lowered(block):
+            found[function_type, kind[1]] = None
+    return list(found)
+
+
+def inserted_blocks(parameters: Parameters, block: ConstraintBlock) -> list[tuple[IntArray, ConstraintBlock]]:
+    """(items, constraints as those below take them) of a block."""
+    if block.function_type.degree < 2:
+        return [(np.arange(block.count), block)]
+    rows = parameters.check_degree(parameters.insert(block.rows))
+    whole = ConstraintBlock(block.function_type, rows, block.sets)
+    found = []
+    for items, function_type in parameters.lowered(block):
+        part = whole if len(items) == block.count else whole.take(items)
+        found.append((items, ConstraintBlock(function_type, part.rows, part.sets)))
+    return found

@@ -1,0 +1,204 @@
+"""Where the duals of a conic program are not unique, and what is known to go wrong.
+
+Dependent rows with curvature: perturb the costs of a program whose optimal duals form a face. The solution then moves
+as the curvature of the Lagrangian says, ``dx = -H⁻¹ dc`` on the directions that stay in the cones to first order. H
+is linear in the dual, and the true one is the largest over the face (A. Shapiro, *First and second order analysis of
+nonlinear semidefinite programs*, Mathematical Programming 77 (1997), 301-320). So DEPENDENT_ROWS is exact for the
+costs where all duals have the same curvature, as linear rows have, and not otherwise.
+
+The test marked `defect` states what is true, by the construction of the program, and fails so far.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optangent as ot
+
+from .accurate import solved
+from .oracle import Program, Rows
+from .smooth_points import Subject, exact_directions, weights
+from .test_every_cone import SPLIT, STATUS, check_adjoint, differentiated
+
+SOLVERS = pytest.mark.parametrize("solver", [ot.solvers.SCS, ot.solvers.Clarabel], ids=lambda s: s.name)
+
+
+def defect(reason: str, raises: Any = AssertionError) -> pytest.MarkDecorator:
+    """A fact about the library as it is; the mark goes when the defect does."""
+    return pytest.mark.xfail(reason=reason, raises=raises, strict=True)
+
+
+def matrix(model: ot.Model, rows: list[list[Any]], zero: Any) -> ot.ConstraintIndex:
+    """Rows of functions and numbers as a semidefinite matrix."""
+    n = len(rows)
+    entries = [rows[i][j] + zero for j in range(n) for i in range(j + 1)]
+    return model.add_constraint(ot.vectorize(entries), ot.PositiveSemidefiniteConeTriangle(n))
+
+
+def two_parabolas(model: ot.Model, v: Any, first: float, second: float) -> Callable[[], float]:
+    """Constrain x >= (first y)² and x >= (second y)² in one matrix; returns the curvature in y at the dual found."""
+    x, y, o = 1.0 * v[0], 1.0 * v[1], 0.0 * v[0]
+    rows = [[x, o, first * y, o], [o, x, o, second * y], [first * y, o, 1.0, o], [o, second * y, o, 1.0]]
+    c = matrix(model, rows, o)
+
+    def curvature() -> float:
+        dual = model.inner.polished(c)
+        return float(2.0 * (first**2 * dual[0] + second**2 * dual[2]))
+
+    return curvature
+
+
+def two_cones(model: ot.Model, v: Any, first: float, second: float) -> Callable[[], float]:
+    """The same by two rotated cones, 2 · x · ½ >= (a y)²."""
+    half, cone = 0.0 * v[0] + 0.5, ot.RotatedSecondOrderCone(3)
+    made = [(a, model.add_constraint(ot.vectorize([1.0 * v[0], half, a * v[1]]), cone)) for a in (first, second)]
+    return lambda: float(sum(2.0 * a**2 * model.inner.polished(c)[0] for a, c in made))
+
+
+def response(solver: Any, build: Any, first: float, second: float) -> tuple[float, float]:
+    """Minimize x + q y: dy/dq at q = 0 as returned, and -1 over the curvature at the dual found."""
+    model = ot.Model(ot.diff_optimizer(solver))
+    v = model.add_variables(2)
+    curvature = build(model, v, first, second)
+    model.minimize(1.0 * v[0])
+    model.optimize()
+    model.set(ot.ForwardObjectiveFunction(), 1.0 * v[1])
+    with pytest.warns(ot.DifferentiationWarning, match="DEPENDENT_ROWS"):
+        model.forward_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is STATUS.DEPENDENT_ROWS
+    dx, dy = model.get(ot.ForwardVariablePrimal(), v)
+    assert dx == pytest.approx(0.0, abs=1e-8)
+    return dy, -1.0 / curvature()
+
+
+@pytest.mark.parametrize(
+    ("build", "solver"),
+    [
+        (two_parabolas, ot.solvers.SCS),
+        (two_parabolas, ot.solvers.Clarabel),
+        (two_cones, ot.solvers.SCS),
+        (two_cones, ot.solvers.Clarabel),
+    ],
+)
+def test_dependent_rows_that_curve_alike(build: Any, solver: Any) -> None:
+    """With x >= y² twice the duals are a segment, all of one curvature: y = -q / 2 and dy/dq = -1/2 exactly."""
+    ours, at_dual = response(solver, build, 1.0, 1.0)
+    assert ours == pytest.approx(-0.5, abs=1e-8)
+    assert at_dual == pytest.approx(-0.5, abs=1e-8)
+
+
+@SOLVERS
+def test_dependent_rows_that_curve_otherwise(solver: Any) -> None:
+    """With x >= y² and x >= 4 y² it is y = -q / 8; returned is what the dual found would give, as the status says."""
+    ours, at_dual = response(solver, two_cones, 1.0, 2.0)
+    assert ours == pytest.approx(at_dual, abs=1e-8)
+    assert abs(ours - -0.125) > 0.01
+
+
+@SOLVERS
+def test_dependent_rows_at_a_vertex(solver: Any) -> None:
+    """[[x, y], [y, x]] >= 0 is x >= |y|: the solution stays at the origin for small moves of the costs, dx = 0."""
+    model = ot.Model(ot.diff_optimizer(solver))
+    v = model.add_variables(2)
+    matrix(model, [[1.0 * v[0], 1.0 * v[1]], [1.0 * v[1], 1.0 * v[0]]], 0.0 * v[0])
+    model.minimize(1.0 * v[0])
+    model.optimize()
+    model.set(ot.ForwardObjectiveFunction(), v[0] + v[1])
+    with pytest.warns(ot.DifferentiationWarning, match="DEPENDENT_ROWS"):
+        model.forward_differentiate()
+    np.testing.assert_allclose(model.get(ot.ForwardVariablePrimal(), v), 0.0, atol=1e-8)
+
+
+# ---------------------------------------------------------------------- what went wrong once
+@SOLVERS
+def test_rows_of_rounding_errors(solver: Any) -> None:
+    """Min x + 0.3 z + q y, x + z >= y², x - z >= 4 y² in one matrix: y = -q / 4.1."""
+    model = ot.Model(ot.diff_optimizer(solver))
+    v = model.add_variables(3)
+    x, y, z = (1.0 * one for one in v)
+    o = 0.0 * v[0]
+    rows = [[x + z, o, y, o], [o, x - z, o, 2.0 * y], [y, o, 1.0, o], [o, 2.0 * y, o, 1.0]]
+    matrix(model, rows, o)
+    model.minimize(x + 0.3 * z)
+    model.optimize()
+    model.set(ot.ForwardObjectiveFunction(), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ot.DifferentiationWarning)
+        model.forward_differentiate()
+    np.testing.assert_allclose(model.get(ot.ForwardVariablePrimal(), v), [0.0, -1.0 / 4.1, 0.0], atol=1e-8)
+
+
+@SOLVERS
+@pytest.mark.parametrize(("cone", "s"), [(ot.Nonnegatives(2), [0.0, 1.0]), (ot.SecondOrderCone(3), [0.0, 0.0, 0.0])])
+def test_weakly_active_rows_of_conic_programs(cone: Any, s: list[float], solver: Any) -> None:
+    """Rows at zero with a multiplier of zero are a kink."""
+    rng = np.random.default_rng(3)
+    x, F = rng.standard_normal(6), rng.standard_normal((len(s), 6))
+    rows = Rows(type(cone), F, np.array(s) - F @ x, np.zeros((len(s), 0)), shape=cone.shape)
+    p = Program("min", np.eye(6), -x, 0.0, (rows,), x, (np.zeros(len(s)),))
+    model, v, _ = solved(p, solver)
+    model.set(ot.ForwardObjectiveFunction(), 1.0 * v[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ot.DifferentiationWarning)
+        model.forward_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is STATUS.WEAKLY_ACTIVE
+
+
+@pytest.mark.parametrize("cone", [ot.NormOneCone(3), ot.NormCone(1.0, 3)], ids=repr)
+def test_a_norm_that_is_not_active(cone: Any) -> None:
+    """Min ½|x - a|², |x|₁ <= 10 has x = a and dx = da, also in the entries that are zero."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.SCS))
+    model.set(ot.ModelConstructor(), ot.ConicDiff)
+    v = model.add_variables(2)
+    model.add_constraint(ot.vectorize([0.0 * v[0] + 10.0, 1.0 * v[0], 1.0 * v[1]]), cone)
+    model.minimize(0.5 * (v @ v) - v[0])
+    model.optimize()
+    model.set(ot.ForwardObjectiveFunction(), -1.0 * v[0] - v[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ot.DifferentiationWarning)
+        model.forward_differentiate()
+    np.testing.assert_allclose(model.get(ot.ForwardVariablePrimal(), v), [1.0, 1.0], atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        Subject(ot.ScaledPositiveSemidefiniteConeTriangle(12), "boundary, rank 5"),
+        Subject(ot.SecondOrderCone(65), "boundary"),
+        Subject(ot.RotatedSecondOrderCone(70), "boundary"),
+    ],
+    ids=str,
+)
+def test_large_cones(subject: Subject) -> None:
+    """From 65 rows on cones are not rotated by a sparse matrix; the way there and back is the same."""
+    check_adjoint(differentiated(subject, "min", count=1))
+
+
+@pytest.mark.parametrize(
+    "cone", [ot.RootDetConeTriangle(3), ot.DualGeometricMeanCone(2), ot.NormSpectralCone(2, 3)], ids=repr
+)
+def test_duals_of_targets_start_in_their_cones(cone: Any) -> None:
+    """An accurate solution on a smooth boundary can be differentiated, whatever its data."""
+    for seed in range(20):
+        model, v, _ = solved(Subject(cone, "boundary").program(seed, "min"))
+        model.set(ot.ForwardObjectiveFunction(), 1.0 * v[0])
+        model.forward_differentiate()
+        assert model.get(ot.DifferentiationStatus()) is STATUS.EXACT
+
+
+@defect(
+    "the targets' multipliers are not unique at the apex: DEPENDENT_ROWS, WEAKLY_ACTIVE, or no derivative at all",
+    (AssertionError, ot.DifferentiationError),
+)
+@pytest.mark.parametrize("cone", SPLIT, ids=repr)
+def test_the_apex_is_smooth(cone: Any) -> None:
+    """With a multiplier inside the dual cone the constraint is an equality, as for the cones of test_every_cone.py."""
+    at = differentiated(Subject(cone, "apex"), "min", count=1)
+    dx, dy = exact_directions(at.p, at.d, (True, True), (weights(cone), np.ones(2)))
+    expected = np.concatenate([dx, *dy])
+    assert np.abs(at.ours - expected).max() <= 1e-9 * (1.0 + np.abs(expected).max())

@@ -1,0 +1,153 @@
+"""Derivatives through every convex cone of the library, with or without a projection of its own.
+
+The programs are built backwards from known pairs (smooth_points.py), so that the solution map is smooth there. Where
+the status nevertheless is not EXACT, a bridge is why, and `KNOWN` says which; the numbers are right all the same.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optangent as ot
+
+from ..bridges.subjects import DISCRETE, SETS, is_box
+from .accurate import exact, polished, solved
+from .oracle import Array, Program, pairing, set_tangents, tangents
+from .smooth_points import CONES, Subject, exact_directions, pairs, weights
+
+STATUS = ot.DifferentiationStatusCode
+STEP = 1e-5
+SQUARES = (ot.PositiveSemidefiniteConeSquare, ot.LogDetConeSquare, ot.RootDetConeSquare)
+SPLIT = [
+    *(ot.NormInfinityCone(4), ot.NormCone(1.5, 4), ot.NormCone(3.0, 4), ot.NormCone(np.inf, 4)),
+    *(ot.NormSpectralCone(2, 3), ot.NormSpectralCone(3, 2), ot.GeometricMeanCone(4)),
+    ot.DualGeometricMeanCone(3),
+    *(ot.LogDetConeTriangle(2), ot.LogDetConeSquare(2), ot.RootDetConeTriangle(2), ot.RootDetConeSquare(2)),
+]
+"""At the apex of these the multipliers of a bridge's targets are not unique: see test_cone_kinks.py."""
+FREE = (STATUS.NONUNIQUE, STATUS.WEAKLY_ACTIVE)
+KNOWN: dict[tuple[type[ot.Set], str], tuple[STATUS, ...]] = {
+    # HermitianToReal says all twice: of the rows that hold a null space of 2k dimensions only k² are independent
+    (ot.HermitianPositiveSemidefiniteConeTriangle, "boundary"): (STATUS.DEPENDENT_ROWS,),
+    (ot.HermitianPositiveSemidefiniteConeTriangle, "apex"): (STATUS.DEPENDENT_ROWS,),
+    # DualEntropyToDualExponentials has u in all its cones: at u = 0 that is the same row many times
+    (ot.DualRelativeEntropyCone, "apex"): (STATUS.DEPENDENT_ROWS,),
+    # the extra variables of these bridges are free between bounds where the constraint is not active
+    **{
+        (kind, "interior"): FREE
+        for kind in (
+            *(ot.NormOneCone, ot.NormCone, ot.NormNuclearCone, ot.GeometricMeanCone, ot.DualGeometricMeanCone),
+            *(ot.RelativeEntropyCone, ot.LogDetConeTriangle, ot.LogDetConeSquare),
+            *(ot.RootDetConeTriangle, ot.RootDetConeSquare),
+        )
+    },
+}
+
+
+def statuses(subject: Subject) -> tuple[STATUS, ...]:
+    """What may be reported: EXACT, but for what is known."""
+    cone, where = subject.cone, subject.point.split(",")[0]
+    without_extra = cone in (ot.NormCone(2.0, 4), ot.NormCone(np.inf, 4), ot.GeometricMeanCone(2))
+    return (STATUS.EXACT,) if without_extra else KNOWN.get((type(cone), where), (STATUS.EXACT,))
+
+
+SUBJECTS = [Subject(cone, point) for cone in CONES for point in pairs(cone, 0)]
+BOUNDARY = [s for s in SUBJECTS if s.point.startswith("boundary")]
+BOUNDARY += [Subject(s.cone, s.point, alike=True) for s in BOUNDARY if isinstance(s.cone, SQUARES)]
+ELSEWHERE = [Subject(s.cone, s.point, alike=isinstance(s.cone, SQUARES)) for s in SUBJECTS if s.point == "interior"]
+ELSEWHERE += [s for s in SUBJECTS if s.point == "apex" and s.cone not in SPLIT]
+SENSES = pytest.mark.parametrize("sense", ["min", "max"])
+
+
+@dataclass(frozen=True)
+class Differentiated:
+    """A program with a direction, solved and differentiated forward."""
+
+    p: Program
+    d: Program
+    model: ot.Model
+    v: Any
+    indices: Any
+    dx: Array
+    dy: list[Array]
+    df: float
+
+    @property
+    def ours(self) -> Array:
+        """Dx, then dy."""
+        return np.concatenate([self.dx, *self.dy])
+
+
+def differentiated(subject: Subject, sense: str, count: int) -> Differentiated:
+    """The solver's answer is the pair, exactly so after polishing, and the status is what it may be, with a warning."""
+    p = subject.program(1, sense, count)
+    d = subject.direction(p, 101)
+    model, v, indices = solved(p)
+    np.testing.assert_allclose(model.value(v), p.x, atol=1e-6)
+    for index, y in zip(indices, p.y, strict=True):
+        np.testing.assert_allclose(model.dual(index), y, atol=1e-6)
+    set_tangents(model, v, indices, p, d)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.forward_differentiate()
+    status = model.get(ot.DifferentiationStatus())
+    assert status in statuses(subject)
+    assert [w.category for w in caught] == [ot.DifferentiationWarning] * (status is not STATUS.EXACT)
+    np.testing.assert_allclose(polished(model, v, indices), np.concatenate([p.x, *p.y]), atol=1e-9)
+    return Differentiated(p, d, model, v, indices, *tangents(model, v, indices))
+
+
+def check_adjoint(at: Differentiated) -> None:
+    """<J u, v> = <u, Jᵀ v> over all data and all results, to 1e-9."""
+    rng = np.random.default_rng(7)
+    xbar, fbar = rng.standard_normal(len(at.dx)), float(rng.standard_normal())
+    seeds = [rng.standard_normal(len(y)) for y in at.dy]
+    at.model.set(ot.ReverseVariablePrimal(), at.v, xbar)
+    at.model.set(ot.ReverseObjectiveValue(), fbar)
+    for index, seed in zip(at.indices, seeds, strict=True):
+        at.model.set(ot.ReverseConstraintDual(), index, seed)
+    at.model.reverse_differentiate()
+    pushed = xbar @ at.dx + fbar * at.df + sum(s @ t for s, t in zip(seeds, at.dy, strict=True))
+    assert pushed == pytest.approx(pairing(at.model, at.v, at.indices, at.p, at.d), rel=1e-9, abs=1e-9)
+
+
+def test_every_convex_cone_is_here() -> None:
+    """None is left out."""
+    assert {type(c) for c in CONES} == {s for s in SETS if not is_box(s) and s.is_vector and s not in DISCRETE}
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+def test_the_pairs_are_complementary(subject: Subject) -> None:
+    """A pair has s in K, y in K* and ⟨s, y⟩ = 0 in the inner product of K to 1e-13, and is not zero."""
+    for seed in range(3):
+        s, y = pairs(subject.cone, seed)[subject.point]
+        assert max(subject.cone.violation(s), subject.cone.dual_violation(y)) <= 1e-13
+        assert abs(np.sum(weights(subject.cone) * s * y)) <= 1e-13
+        assert np.any(s + y)
+
+
+@SENSES
+@pytest.mark.parametrize("subject", BOUNDARY, ids=str)
+def test_on_the_boundary(subject: Subject, sense: str) -> None:
+    """Tangents are central differences of exact solutions to 1e-7, all data moving at once; the adjoint identity."""
+    at = differentiated(subject, sense, count=2)
+    difference = (exact(at.p.moved(STEP, at.d)) - exact(at.p.moved(-STEP, at.d))) / (2.0 * STEP)
+    assert np.abs(at.ours - difference).max() <= 1e-7 * (1.0 + np.abs(difference).max())
+    check_adjoint(at)
+
+
+@SENSES
+@pytest.mark.parametrize("subject", ELSEWHERE, ids=str)
+def test_inside_and_at_the_apex(subject: Subject, sense: str) -> None:
+    """Inside it does nothing, at the apex it is an equality: tangents as computed to 1e-9; the adjoint identity."""
+    at = differentiated(subject, sense, count=1)
+    held = (subject.point == "apex", True)
+    dx, dy = exact_directions(at.p, at.d, held, (weights(subject.cone), np.ones(2)))
+    expected = np.concatenate([dx, *dy])
+    assert np.abs(at.ours - expected).max() <= 1e-9 * (1.0 + np.abs(expected).max())
+    check_adjoint(at)
