@@ -19,7 +19,8 @@ from ..modelkit.errors import (
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind
 from ..modelkit.modifications import Modification
-from ..modelkit.parameters import PARAMETERS
+from ..modelkit.parameters import PARAMETERS, Parameters
+from ..modelkit.products import Products
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray, Rows, segments
 from ..modelkit.sets import Set, VectorSet
@@ -59,6 +60,7 @@ class BridgeOptimizer(AbstractModel):
         self._inserted = Inserted(self.store, self._lifter)
         self._objective = Objective(self._lifter, self.store, self._inserted)
         self._bundles: dict[Kind, tuple[list[int], list[Bundle]]] = {}
+        self._reduced_costs: tuple[Parameters, FloatArray] | None = None  # at the result, once asked for
 
     # ------------------------------------------------------------------ building
     def add_variables(self, count: int) -> VectorOfVariables:
@@ -168,6 +170,8 @@ class BridgeOptimizer(AbstractModel):
         if attribute.way is None:
             return self._get_native(attribute, index)
         values = self._pull(attribute, index)
+        if index.kind == PARAMETERS and isinstance(attribute, attr.ConstraintDual):
+            values = values + self._of_products(index)
         if isinstance(index, ConstraintIndices) or index.kind[1].is_vector or values.ndim > 1:
             return values
         return float(values[0])
@@ -178,6 +182,14 @@ class BridgeOptimizer(AbstractModel):
         if isinstance(attribute, attr.ReverseObjectiveFunction):
             self._objective.check_direct(attribute)
         return self.inner.get(attribute)
+
+    def _of_products(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
+        """What products with parameters add to the duals of the parameters' constraints."""
+        if self._reduced_costs is None:
+            products = Products(self.store)
+            self._reduced_costs = products.parameters, products.reduced_costs(self)
+        parameters, costs = self._reduced_costs
+        return costs[parameters.places(np.array([index.value]) if isinstance(index, ConstraintIndex) else index.values)]
 
     def _get_variables(self, attribute: attr.Attribute, index: Any) -> Any:
         if isinstance(index, VariableIndex):
@@ -401,6 +413,7 @@ class BridgeOptimizer(AbstractModel):
     def optimize(self) -> None:
         """Solve below."""
         self.refresh()
+        self._reduced_costs = None
         self._objective.settle()
         self.inner.optimize()
 

@@ -34,10 +34,9 @@ from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind
 from .modifications import Modification
 from .parameters import PARAMETERS, Parameters, kinds_inserted
-from .products import Products
 from .protocol import AbstractModel, check_fit
 from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
-from .rows import FloatArray, IntArray, Rows
+from .rows import IntArray, Rows
 from .sets import ScalarSet, Set
 from .settings import check_target
 from .store import Store
@@ -90,7 +89,6 @@ class CachingOptimizer(AbstractModel):
         self.mode = mode
         self._mirror: Mirror | None = None
         self._residuals: Residuals | None = None
-        self._reduced_costs: tuple[Parameters, FloatArray] | None = None
         self._asked = False  # whether `optimize` was called since the model was last changed
         self._solved = False  # and gave an answer that solving again would not change
         if optimizers:
@@ -155,7 +153,6 @@ class CachingOptimizer(AbstractModel):
         """The model changed: what was solved is no longer its solution."""
         self._asked = self._solved = False
         self._residuals = None
-        self._reduced_costs = None
 
     @property
     def _has_results(self) -> bool:
@@ -382,19 +379,7 @@ class CachingOptimizer(AbstractModel):
             constants = self.get(attr.PrimalStatus()) != attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
             return self.store.evaluate(index, self.values, constants)
         value = optimizer.get(attribute, mirror.index_map(index))
-        if isinstance(attribute, attr.ConstraintDual) and index.kind == PARAMETERS:
-            value = value + self._of_products(index)
         return float(value) if isinstance(value, np.floating) else value
-
-    def _of_products(self, index: ConstraintIndex | ConstraintIndices) -> Any:
-        """What products with parameters add to the duals of the parameters' constraints."""
-        if self._reduced_costs is None:
-            products = Products(self.store)
-            self._reduced_costs = products.parameters, products.reduced_costs(self, self.store)
-        parameters, costs = self._reduced_costs
-        if isinstance(index, ConstraintIndex):
-            return costs[parameters.places(np.array([index.value]))][0]
-        return costs[parameters.places(index.values)]
 
     def residuals(self) -> Residuals:
         """Primal and dual residuals and gap of the result, recomputed from the model as written."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from . import attributes as attr
@@ -16,11 +17,12 @@ from .caching import CachingOptimizer
 from .checks import check_numbers
 from .errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
 from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
+from .functions.matrices import MatrixFunction, plain_index
 from .functions.printing import latex_name, local_name, to_latex, to_text
 from .indices import ConstraintIndex, ConstraintIndices, describe_kind
 from .layer import Layer
 from .numeric import real_array, real_number
-from .protocol import AbstractModel, block_of
+from .protocol import AbstractModel
 from .remaking import recipe, remade_model
 from .rows import FloatArray
 from .sets import EqualTo, GreaterThan, Integer, Interval, LessThan, Parameter, ScalarSet, Set, ZeroOne
@@ -205,30 +207,61 @@ class Model(Layer):
             self.set(attr.VariableName(), p, name)
         return p
 
-    def add_parameters(self, values: ArrayLike, name: str = "") -> VectorOfVariables:
-        """Add a vector of parameters.
+    def add_parameters(self, values: Any, name: str = "") -> Any:
+        """Add a vector or a matrix of parameters.
 
         Parameters
         ----------
-        values : array_like of shape (n,)
+        values : array_like of shape (n,) or (m, n), or a sparse array
+            Of a sparse array the stored entries are parameters, row by row, and the others zero.
+        name : str
+            Of the whole; entries are called ``name[k]``, ``name[i,j]``.
+
+        Returns
+        -------
+        VectorOfVariables or MatrixFunction
+            Which multiply: ``q @ v``, ``G @ v``, ``v @ (P @ v)``.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> v = model.add_variables(2, lower=0.0)
+        >>> G, h = model.add_parameters(np.eye(2)), model.add_parameters([1.0, 2.0])
+        >>> c = model.add_constraint(G @ v >= h)
+        >>> model.minimize(v.sum())
+        >>> model.optimize()
+        >>> model.value(v)
+        array([1., 2.])
         """
-        array = real_array(values, "A parameter")
-        if array.ndim != 1:
-            raise DimensionMismatch(f"add_parameters takes a vector of values, got an array of shape {array.shape}.")
-        for value in array.tolist():
-            _checked_parameter(value)
+        table = sp.csr_array(values) if sp.issparse(values) else None
+        if table is not None:
+            table.sum_duplicates()
+        array = real_array(values if table is None else table.data, "A parameter")
+        if array.ndim not in (1, 2):
+            raise DimensionMismatch(f"add_parameters takes a vector or a matrix, got an array of shape {array.shape}.")
+        if not np.isfinite(array).all():
+            raise InvalidData(f"A parameter has a finite value, got {array[~np.isfinite(array)][0]!r}.")
         _check_name(name)
         self.cache.require(VariableIndex, Parameter)
-        v = self.inner.add_variables(len(array))
-        if len(array):
-            self.inner.add_block(block_of(list(v), [Parameter(value) for value in array.tolist()]))
+        v = self.inner.add_variables(array.size)
+        if array.size:
+            sets = SetBlock.scalar(Parameter, array.reshape(-1, 1))
+            self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
+        if table is not None:
+            coordinates = sp.coo_array(table).coords
+            row, column = (c.astype(np.int64) for c in coordinates)
+            made: Any = MatrixFunction(v, row, column, table.shape)
+        else:
+            made = v if array.ndim == 1 else MatrixFunction.dense(v, array.shape)
         if name:
-            for k, p in enumerate(v):
-                self.set(attr.VariableName(), p, f"{name}[{k}]")
-        return v
+            marks = [f"{i},{j}" for i, j in zip(*made.places, strict=True)] if made is not v else range(array.size)
+            for p, mark in zip(v, marks, strict=True):
+                self.set(attr.VariableName(), p, f"{name}[{mark}]")
+        return made
 
-    def set_parameter_value(self, p: VariableIndex | VectorOfVariables, value: Any) -> None:
-        """Give a parameter, or a vector of them, other values.
+    def set_parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction, value: Any) -> None:
+        """Give a parameter, or a vector or matrix of them, other values.
 
         Examples
         --------
@@ -239,16 +272,34 @@ class Model(Layer):
         >>> model.parameter_value(p)
         3.0
         """
-        parameters = [p] if isinstance(p, VariableIndex) else list(p)
+        if isinstance(p, MatrixFunction):
+            value = _in_places(value, p)
+        parameters = [p] if isinstance(p, VariableIndex) else list(plain_index(p))
         values = _spread(value, len(parameters), "value")
         indices = [self._parameter(one) for one in parameters]
         self.set(attr.ConstraintSet(), indices, [_checked_parameter(new) for new in values.tolist()])
 
-    def parameter_value(self, p: VariableIndex | VectorOfVariables) -> Any:
-        """The present value of a parameter, or the array of values of a vector of them."""
+    def parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction) -> Any:
+        """The present value of a parameter, or the array of values of a vector or matrix of them."""
         if isinstance(p, VariableIndex):
             return float(self.get(attr.ConstraintSet(), self._parameter(p)).value)
-        return np.array([self.parameter_value(one) for one in p])
+        values = np.array([self.parameter_value(one) for one in plain_index(p)])
+        return values.reshape(p.ids.shape)
+
+    # ------------------------------------------------------------------ attributes of matrices of variables
+    def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
+        """Value of an attribute; of a matrix of variables in its shape."""
+        if isinstance(index, MatrixFunction):
+            return np.reshape(super().get(attribute, plain_index(index)), index.ids.shape)
+        return super().get(attribute, index)
+
+    def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
+        """Set an attribute; of a matrix of variables from an array of its shape, or one number for all."""
+        if len(index_and_value) == 2 and isinstance(index_and_value[0], MatrixFunction):
+            index, value = index_and_value
+            super().set(attribute, plain_index(index), value if np.ndim(value) == 0 else _in_places(value, index))
+            return
+        super().set(attribute, *index_and_value)
 
     def _parameter(self, p: VariableIndex) -> ConstraintIndex:
         """The constraint that makes a variable a parameter."""
@@ -482,6 +533,18 @@ def _spread(value: ArrayLike, count: int, what: str) -> FloatArray:
     if array.ndim > 1 or (array.ndim == 1 and len(array) != count):
         raise DimensionMismatch(f"{what} of {count} variables is a number or {count} numbers, got shape {array.shape}.")
     return np.broadcast_to(array, (count,)).copy()
+
+
+def _in_places(value: Any, p: MatrixFunction) -> Any:
+    """One number, or those of an array of the matrix's shape at the places of its entries, (T,)."""
+    if sp.issparse(value):
+        value = np.asarray(sp.csr_array(value).toarray())
+    array = real_array(value, "A value")
+    if array.ndim == 2 and array.shape == p.shape:
+        return array[p.places]
+    if array.shape not in ((), p.ids.shape):
+        raise DimensionMismatch(f"Values of {p!r} have shape {p.shape}, got an array of shape {array.shape}.")
+    return np.ravel(array) if array.ndim else array
 
 
 def _checked_parameter(value: float) -> Parameter:

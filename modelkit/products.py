@@ -14,6 +14,7 @@ from typing import Any, final
 import numpy as np
 
 from . import attributes as attr
+from .functions import VectorOfVariables
 from .indices import ConstraintIndices, Kind
 from .monomials import Monomials
 from .parameters import Parameters
@@ -114,21 +115,24 @@ class Products:
             if pieces is not None:
                 yield pieces
 
-    def reduced_costs(self, model: Any, store: Any) -> FloatArray:
-        """What the products add to the duals of the parameters' constraints, (p,), at a model's result.
+    def reduced_costs(self, model: Any) -> FloatArray:
+        """What the products add to the duals of the parameters' constraints, (p,), at the result of a model.
 
-        ``sign df0/dp - sum of W y df/dp``, by which the gradient of the Lagrangian in p is zero.
+        ``sign df0/dp - sum of W y df/dp``, by which the gradient of the Lagrangian in p is zero; of a certificate of
+        infeasibility without the objective.
         """
+        store = model.store
         total = np.zeros(len(self.parameters.ids))
+        proof = model.get(attr.DualStatus()) == attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
         for pieces in self.pieces:
-            if pieces.indices is None:
-                if model.optimizer.get(attr.DualStatus()) == attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE:
-                    continue
-                sign = -1.0 if store.sense is attr.ObjectiveSenseCode.MAX_SENSE else 1.0
-                weights = np.array([sign])
-            else:
+            if pieces.indices is not None:
                 weights = -self._weights(store, pieces.indices.kind) * model.get(attr.ConstraintDual(), pieces.indices)
-            total += pieces.slopes(weights, model.values, len(total))
+            elif proof:
+                continue
+            else:
+                weights = np.array([-1.0 if store.sense is attr.ObjectiveSenseCode.MAX_SENSE else 1.0])
+            values = _values_of(model)
+            total += pieces.slopes(weights, values, len(total))
         return total
 
     @staticmethod
@@ -139,3 +143,8 @@ class Products:
         if all(s.weights is None for s in sets):
             return np.ones(block.rows.m)
         return np.concatenate([np.ones(s.dimension) if s.weights is None else s.weights for s in sets])
+
+
+def _values_of(model: Any) -> Callable[[IntArray], FloatArray]:
+    """Values of variables by identifier at the result of a model."""
+    return lambda ids: np.asarray(model.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)))

@@ -1,6 +1,7 @@
 """Functions of the variables of a model, and their arithmetic."""
 
 from .base import Comparison, Function
+from .matrices import MatrixFunction
 from .polynomial import ScalarPolynomialFunction, VectorPolynomialFunction
 from .scalar import ScalarAffineFunction, ScalarFunction, ScalarQuadraticFunction, VariableIndex
 from .vector import (
@@ -15,6 +16,7 @@ from .vector import (
 __all__ = [
     "Comparison",
     "Function",
+    "MatrixFunction",
     "ScalarAffineFunction",
     "ScalarFunction",
     "ScalarPolynomialFunction",

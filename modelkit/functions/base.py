@@ -22,9 +22,16 @@ from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, S
 if TYPE_CHECKING:
     from .vector import VectorOfVariables
 
-__all__ = ["Comparison", "Function", "build", "coerce"]
+__all__ = ["Comparison", "Function", "MatrixLike", "build", "coerce"]
 
 _CLASSES: dict[tuple[bool, int], type[Function]] = {}
+
+
+class MatrixLike:
+    """What stands beside a vector in a matrix product, and is no array of numbers."""
+
+    __slots__ = ()
+    __array_ufunc__ = None
 
 
 class Function(ABC):
@@ -223,6 +230,8 @@ def _broadcast(f: Rows, g: Rows) -> tuple[Rows, Rows]:
 
 
 def _sum(f: Function, other: Any, sign: float) -> Any:
+    if isinstance(other, MatrixLike):
+        return NotImplemented
     rows, vector, degree = coerce(other)
     if sign < 0:
         rows = rows.scaled(np.full(rows.m, sign))
@@ -231,6 +240,8 @@ def _sum(f: Function, other: Any, sign: float) -> Any:
 
 
 def _product(f: Function, other: Any) -> Any:
+    if isinstance(other, MatrixLike):
+        return NotImplemented
     rows, vector, degree = coerce(other)
     mine, rows = _broadcast(f.rows, rows)
     vector = vector or f.is_vector

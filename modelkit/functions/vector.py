@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_matrix
 from ..rows import FloatArray, IntArray, Rows
-from .base import Function, build, coerce
+from .base import Function, MatrixLike, build, coerce
 from .scalar import VariableIndex
 
 __all__ = [
@@ -62,6 +62,8 @@ class VectorFunction(Function):
 
     # ------------------------------------------------------------------ products with matrices
     def __matmul__(self, other: Any) -> Any:
+        if isinstance(other, MatrixLike):
+            return NotImplemented
         if isinstance(other, Function):
             if len(self) != other.output_dimension:
                 raise DimensionMismatch(f"Dot product of {len(self)} and {other.output_dimension} rows.")

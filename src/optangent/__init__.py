@@ -21,6 +21,7 @@ from .diffmodels import (
     IterativeKKT,
     QuadraticDiff,
     diff_optimizer,
+    layers,
 )
 from .modelkit import attributes as _attributes
 from .modelkit import errors as _errors
@@ -68,6 +69,7 @@ __all__ = [
     "bridges",
     "diff_optimizer",
     "diffmodels",
+    "layers",
     "modelkit",
     "print_bridges",
     "solvers",

@@ -182,8 +182,8 @@ def test_refused_parameters(model: ot.Model, bad: Any) -> None:
         model.add_parameter(bad)
     with pytest.raises(ot.InvalidData):
         model.add_parameters([1.0, bad])
-    with pytest.raises(ot.DimensionMismatch, match="a vector of values"):
-        model.add_parameters(np.zeros((2, 2)))
+    with pytest.raises(ot.DimensionMismatch, match="a vector or a matrix"):
+        model.add_parameters(np.zeros((2, 2, 2)))
     assert model.is_empty()
 
 
