@@ -3,12 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# What `make test` installs of PyTorch; its layers need 2.4 or newer. From PyPI it is on Linux a CUDA build of several
+# GB, on other systems a CPU build. A CPU build will do: make test TORCH="torch --index-url URL" with the URL of the CPU
+# builds on pytorch.org. `make test TORCH=` does without, and the tests of the layer say that they are skipped.
+TORCH ?= torch==2.13.0
+
 .PHONY: help demo test lint format bench clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo     the sensitivity of a classifier to its data, with a figure"
-	@echo "make test     all tests"
+	@echo "make test     all tests (TORCH= leaves out PyTorch)"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   rewrite the sources in the common layout"
 	@echo "make bench    the benchmarks (WORKLOADS=... DATA=..., see benchmarks/README.md)"
@@ -17,7 +22,7 @@ help:
 demo: $(VENV)/.has-tutorials
 	$(BIN)/python tutorials/svm_sensitivity.py
 
-test: $(VENV)/.has-test
+test: $(VENV)/.has-torch $(VENV)/.has-test
 	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.has-test $(VENV)/.has-lint
@@ -42,6 +47,11 @@ clean:
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+
+# Before everything else that might ask for some newer PyTorch.
+$(VENV)/.has-torch: Makefile | $(BIN)/python
+	test -z "$(TORCH)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@touch $@
 
 # .has-NAME: the package, editable, with its extra NAME. Only a change of pyproject.toml outdates it.
 .PRECIOUS: $(VENV)/.has-%

@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 
 from ..modelkit.block import ConstraintBlock
+from ..modelkit.errors import UnsupportedModification
 from ..modelkit.functions import Function
 from ..modelkit.indices import ConstraintIndex
 from ..modelkit.parameters import Parameters, inserted_blocks
@@ -79,6 +80,20 @@ class Inserted:
     def _read_new_variables(self) -> None:
         if self._parameters is not None and not self._parameters.knows(self._store.variable_count):
             self._parameters = None
+
+    def check_no_products(self, ids: IntArray) -> None:
+        """Raise if one of these variables, to become parameters or to be such no more, multiplies in a function."""
+        store = self._store
+        blocks = [store.block(kind).snapshot()[0].rows for kind in store.kinds() if kind[0].degree > 1]
+        if store.objective_block is not None:
+            blocks.append(store.objective_block.all_rows())
+        for rows in blocks if len(ids) else []:
+            terms = rows.terms()
+            if np.isin(terms.factors[terms.degrees > 1], ids).any():
+                raise UnsupportedModification(
+                    "A variable that multiplies in a function becomes a parameter or a variable again only as the "
+                    "model is built anew."
+                )
 
     def has_products(self, rows: Rows) -> bool:
         """Whether a parameter multiplies in the rows."""

@@ -19,8 +19,7 @@ from ..modelkit.errors import (
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind
 from ..modelkit.modifications import Modification
-from ..modelkit.parameters import PARAMETERS, Parameters
-from ..modelkit.products import Products
+from ..modelkit.parameters import PARAMETERS
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray, Rows, segments
 from ..modelkit.sets import Set, VectorSet
@@ -33,6 +32,7 @@ from .leaf import Leaf
 from .lifting import Lifter
 from .nodes import Bundle, of_rows
 from .objective import Objective
+from .products import ProductTravel
 
 __all__ = ["BridgeOptimizer"]
 
@@ -60,7 +60,7 @@ class BridgeOptimizer(AbstractModel):
         self._inserted = Inserted(self.store, self._lifter)
         self._objective = Objective(self._lifter, self.store, self._inserted)
         self._bundles: dict[Kind, tuple[list[int], list[Bundle]]] = {}
-        self._reduced_costs: tuple[Parameters, FloatArray] | None = None  # at the result, once asked for
+        self._products = ProductTravel(self)
 
     # ------------------------------------------------------------------ building
     def add_variables(self, count: int) -> VectorOfVariables:
@@ -82,6 +82,8 @@ class BridgeOptimizer(AbstractModel):
 
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
         """Add many constraints of one kind."""
+        if block.kind == PARAMETERS:
+            self._inserted.check_no_products(block.rows.var)
         indices = self.store.add_block(block)
         if block.kind == PARAMETERS:
             self._inserted.parameters_changed()
@@ -100,7 +102,7 @@ class BridgeOptimizer(AbstractModel):
         bundles.append(bundle)
 
     # ------------------------------------------------------------------ finding
-    def _locate(self, index: ConstraintIndex | ConstraintIndices) -> list[tuple[Bundle, IntArray, IntArray]]:
+    def located(self, index: ConstraintIndex | ConstraintIndices) -> list[tuple[Bundle, IntArray, IntArray]]:
         """(bundle, its items, positions among the given constraints)."""
         if isinstance(index, ConstraintIndex):
             numbers = np.array([self.store.number(index)])
@@ -170,8 +172,8 @@ class BridgeOptimizer(AbstractModel):
         if attribute.way is None:
             return self._get_native(attribute, index)
         values = self._pull(attribute, index)
-        if index.kind == PARAMETERS and isinstance(attribute, attr.ConstraintDual):
-            values = values + self._of_products(index)
+        if index.kind == PARAMETERS:
+            values = self._products.up(attribute, index, values)
         if isinstance(index, ConstraintIndices) or index.kind[1].is_vector or values.ndim > 1:
             return values
         return float(values[0])
@@ -182,14 +184,6 @@ class BridgeOptimizer(AbstractModel):
         if isinstance(attribute, attr.ReverseObjectiveFunction):
             self._objective.check_direct(attribute)
         return self.inner.get(attribute)
-
-    def _of_products(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
-        """What products with parameters add to the duals of the parameters' constraints."""
-        if self._reduced_costs is None:
-            products = Products(self.store)
-            self._reduced_costs = products.parameters, products.reduced_costs(self)
-        parameters, costs = self._reduced_costs
-        return costs[parameters.places(np.array([index.value]) if isinstance(index, ConstraintIndex) else index.values)]
 
     def _get_variables(self, attribute: attr.Attribute, index: Any) -> Any:
         if isinstance(index, VariableIndex):
@@ -212,7 +206,7 @@ class BridgeOptimizer(AbstractModel):
 
     def _pull(self, attribute: attr.Attribute, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         """Bring values of constraints up, rows one below the other."""
-        found = self._locate(index)
+        found = self.located(index)
         dims, starts = self._dims(index)
         out: FloatArray | None = None
         for bundle, items, chosen in found:
@@ -279,6 +273,7 @@ class BridgeOptimizer(AbstractModel):
         elif isinstance(attribute, attr.ForwardObjectiveFunction):
             self._objective.check_direct(attribute)
             rows = value if isinstance(value, Rows) else value.rows
+            self._products.record(None, rows)
             self.inner.set(attribute, self._inserted.rows(rows))
         else:
             if isinstance(attribute, (attr.ObjectiveSense, attr.Name)):
@@ -316,12 +311,12 @@ class BridgeOptimizer(AbstractModel):
             indices = self.store.get(attr.ListOfConstraintIndices(*kind))
             at = self.store.evaluate(indices, lambda i: values[order][np.searchsorted(ids[order], i)])
             dims, starts = self._dims(indices)
-            for bundle, items, chosen in self._locate(indices):
+            for bundle, items, chosen in self.located(indices):
                 bundle.start_extra(items, np.asarray(at)[segments(starts[chosen], dims[chosen])])
 
     def _push(self, attribute: attr.Attribute, index: ConstraintIndex | ConstraintIndices, value: Any) -> None:
         """Send a tangent, seed or start down its way."""
-        found = self._locate(index)
+        found = self.located(index)
         if isinstance(attribute, attr.ConstraintDualStart) and isinstance(index, ConstraintIndex):
             self.store.set(attribute, index, value)
         if value is None:
@@ -330,11 +325,19 @@ class BridgeOptimizer(AbstractModel):
             return
         if attribute.way is Way.FUNCTION_TANGENT:
             rows = value if isinstance(value, Rows) else value.rows
+            self._products.record(index, rows)
             payload: Any = self._inserted.rows(rows)
         elif isinstance(value, Set):
             payload = np.concatenate([np.zeros((value.dimension, 1)), value.numbers], axis=1)
         else:
             payload = np.array(value, np.float64, ndmin=1)
+        self.send(attribute, index, payload)
+        if index.kind == PARAMETERS:
+            self._products.down(attribute, index, rows if attribute.way is Way.FUNCTION_TANGENT else payload)
+
+    def send(self, attribute: attr.Attribute, index: ConstraintIndex | ConstraintIndices, payload: Any) -> None:
+        """Send down what is in inner variables already: `Rows`, or an array with one row for each of the rows."""
+        found = self.located(index)
         dims, starts = self._dims(index)
         for bundle, items, chosen in found:
             part = payload
@@ -385,11 +388,14 @@ class BridgeOptimizer(AbstractModel):
             if not isinstance(one, ConstraintIndex):
                 raise UnsupportedModification("Variables are not deleted through bridges; copy the model anew.")
             kinds.setdefault(one.kind, []).append(one.value)
+        self._inserted.check_no_products(np.array(kinds.get(PARAMETERS, []), np.int64))
         for kind, values in kinds.items():
             indices = ConstraintIndices(kind, np.unique(np.array(values, np.int64)))
-            for bundle, below, _ in self._locate(indices):
+            for bundle, below, _ in self.located(indices):
                 self._lifter.delete(bundle, below)
             self.store.delete(indices)
+        if PARAMETERS in kinds:
+            self._inserted.parameters_changed()
 
     # ------------------------------------------------------------------ the whole
     def empty(self) -> None:
@@ -399,6 +405,8 @@ class BridgeOptimizer(AbstractModel):
         self._lifter.forget()
         self._objective.forget()
         self._inserted.forget()
+        self._products.forget()
+        self._products.empty_inputs()
         self._bundles.clear()
 
     def refresh(self) -> None:
@@ -413,9 +421,14 @@ class BridgeOptimizer(AbstractModel):
     def optimize(self) -> None:
         """Solve below."""
         self.refresh()
-        self._reduced_costs = None
+        self._products.forget()
         self._objective.settle()
         self.inner.optimize()
+
+    def empty_inputs(self) -> None:
+        """Forget tangents and seeds, here and in the diff model below."""
+        self._products.empty_inputs()
+        self.inner.empty_inputs()
 
     def copy_to(self, destination: AbstractModel) -> IndexMap:
         """Build the outer model in another one."""

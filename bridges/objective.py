@@ -22,6 +22,7 @@ from ..modelkit.functions import (
     VariableIndex,
     VectorOfVariables,
 )
+from ..modelkit.parameters import of_ray
 from ..modelkit.rows import IntArray, Rows
 from ..modelkit.sets import GreaterThan, LessThan
 from ..modelkit.store import Store
@@ -159,7 +160,8 @@ class Objective:
         """The objective at the present result, which t equals to the solver's tolerance; of a ray, its linear part."""
         rows: Rows = self._store.get(attr.ObjectiveFunction()).rows
         if self._inner.get(attr.PrimalStatus()) == attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE:
-            rows = Rows(np.zeros(1), rows.row, rows.var, rows.coef)
+            rows = of_ray(self._store, rows)
+            rows = Rows(rows.constant, rows.row, rows.var, rows.coef)
         primal = attr.VariablePrimal()
         return float(rows.evaluate(lambda ids: self._lifter.variables.pull(primal, ids))[0])
 

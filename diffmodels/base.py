@@ -97,7 +97,8 @@ class DiffModel(Layer):
         if kind in (attr.VariablePrimalStart, attr.ConstraintDualStart, attr.ConstraintActivityStart):
             self.receive(attribute, index[0], value)
         elif kind is attr.ForwardObjectiveFunction:
-            self.objective_tangent = value if isinstance(value, Rows) else value.rows
+            rows = value if isinstance(value, Rows) else value.rows
+            self.objective_tangent = rows if self.objective_tangent is None else self.objective_tangent + rows
         elif kind is attr.ForwardConstraintFunction:
             self.function_tangents.append((index[0], value))
         elif kind is attr.ForwardConstraintSet:
@@ -116,6 +117,8 @@ class DiffModel(Layer):
         """Data or results."""
         if isinstance(attribute, attr.SolverName):
             return self.name
+        if isinstance(attribute, (attr.PrimalStatus, attr.DualStatus)):  # it is given nothing else
+            return attr.ResultStatusCode.FEASIBLE_POINT
         if attribute.is_result:
             return self.result(attribute, index)
         return self.store.get(attribute, index)

@@ -92,16 +92,28 @@ class ConvexDiff(DiffModel):
             hints = self._starts.get(attr.ConstraintActivityStart, [])
             for indices, value in hints:
                 activity[form.rows_of(indices)] = value
-            point = self.polish(form, x, y, activity if hints else None)
-            residual = point.refinement.after
-            if not (residual <= ACCURATE or (self.allow_inaccurate and np.isfinite(residual))):
-                raise DifferentiationError(
-                    "The solution is not accurate enough to differentiate: its relative residuals are "
-                    f"{residual:.1e} and could not be refined below {ACCURATE:g}. Solve to tighter tolerances, scale "
-                    "the data, use another solver, or set AllowInaccurateSolution() to True."
-                )
-            self._solved = form, point
+            self._solved = form, self.exact(form, x, y, activity if hints else None)
         return self._solved
+
+    def exact(
+        self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None = None
+    ) -> SolutionPoint:
+        """The exact solution near (x, y) with its factorization.
+
+        Raises
+        ------
+        DifferentiationError
+            If the solution cannot be made accurate.
+        """
+        point = self.polish(form, x, y, activity)
+        residual = point.refinement.after
+        if not (residual <= ACCURATE or (self.allow_inaccurate and np.isfinite(residual))):
+            raise DifferentiationError(
+                f"The solution is not accurate enough to differentiate: its relative residuals are {residual:.1e} and "
+                f"could not be refined below {ACCURATE:g}. Solve to tighter tolerances, scale the data, use another "
+                "solver, or set AllowInaccurateSolution() to True."
+            )
+        return point
 
     # ------------------------------------------------------------------ forward
     def _right_hand_sides(self) -> RightHandSides:

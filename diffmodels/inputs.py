@@ -11,7 +11,7 @@ from ..modelkit import attributes as attr
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.parameters import PARAMETERS, Parameters
+from ..modelkit.parameters import Parameters
 from ..modelkit.rows import FloatArray, Rows
 from ..modelkit.sets import Parameter
 from ..modelkit.store import Store
@@ -70,14 +70,6 @@ class Inputs:
         for indices, values in self._by_kind(found):
             shift = np.array(values, np.float64)
             yield indices, np.stack([np.zeros_like(shift), shift], axis=1)
-
-    def parameter_moves(self, parameters: Parameters) -> FloatArray:
-        """How each parameter moves, (p,): by its value's tangent and its constraint's."""
-        moves = np.zeros(len(parameters.ids))
-        for indices, numbers in self.set_tangents():
-            if indices.kind == PARAMETERS:
-                moves[parameters.places(indices.values)] += numbers[:, 1]
-        return moves
 
     def primal_seeds(self) -> tuple[VectorOfVariables, FloatArray]:
         """Variables and their seeds."""
@@ -173,10 +165,19 @@ class Inputs:
             m = self._store.get(attr.ConstraintSet(), index).dimension
             if rows.m != m or (isinstance(value, Function) and value.is_vector != vector):
                 raise DimensionMismatch(f"{index!r} has {m} rows; got a tangent of {rows.m} rows.")
-            if rows.degree > max(index.kind[0].degree, 1):
-                words = ("", "an affine", "a quadratic", "a polynomial")
-                given, own = words[rows.degree], words[max(index.kind[0].degree, 1)]
-                raise InvalidData(f"{index!r} has {own} function; got {given} tangent.")
+            self._check_degree(rows, f"{index!r}", max(index.kind[0].degree, 1))
         elif rows.m != 1:
             raise DimensionMismatch(f"An objective has one row; got a tangent of {rows.m} rows.")
+        else:
+            self._check_degree(rows, "The objective", 2)
         return rows.canonical()
+
+    def _check_degree(self, rows: Rows, name: str, most: int) -> None:
+        """Refuse a tangent of higher degree than the function, parameters in products counted as numbers."""
+        if rows.degree <= most and rows.degree < 3:
+            return
+        degree, most = Parameters(self._store).insert(rows).degree, min(most, 2)
+        if degree > most:
+            words = ("a constant", "an affine", "a quadratic", "a cubic or higher")
+            wanted, given = words[most], words[degree]
+            raise InvalidData(f"{name} takes as tangent {wanted} function of the variables; got {given} one.")

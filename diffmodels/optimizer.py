@@ -7,8 +7,6 @@ and what comes out travels back up.
 
 from __future__ import annotations
 
-import functools
-import operator
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +29,7 @@ from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
 from ..modelkit.layer import Layer
-from ..modelkit.parameters import PARAMETERS, kinds_inserted
+from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.products import Products
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray
@@ -128,7 +126,6 @@ class DiffOptimizer(Layer):
         self._stack: BridgeOptimizer | None = None
         self._mirror: Mirror | None = None
         self._seconds = float("nan")
-        self._products_found: Products | None = None
         self._forget_outputs()
 
     def _forget_outputs(self) -> None:
@@ -140,7 +137,7 @@ class DiffOptimizer(Layer):
         """Gradients of an earlier reverse differentiation."""
         self._pulled: dict[Any, tuple[list[FloatArray], dict[int, int]]] = {}
         self._right: FloatArray | None = None
-        self._gradient: FloatArray | None = None
+        self._gradient: tuple[Parameters, FloatArray] | None = None
 
     # ------------------------------------------------------------------ the model: a change drops the derivative
     # (additions are not intercepted: they show in `Mirror.complete`)
@@ -261,30 +258,17 @@ class DiffOptimizer(Layer):
         return parts[position[store.number(index)]]
 
     def _parameter_gradient(self, ids: IntArray) -> FloatArray:
-        """Gradient with respect to parameters: where they stand alone, and in products."""
+        """Gradient with respect to the values of parameters; of all of them at once, as one is asked for."""
         assert self._stack is not None
-        parameters = self._products().parameters
+        if self._gradient is None:
+            parameters = Parameters(self.cache.store)
+            indices = self._index_map(ConstraintIndices(PARAMETERS, parameters.ids))
+            self._gradient = parameters, self._stack.get(attr.ReverseConstraintSet(), indices)[:, 1]
+        parameters, gradient = self._gradient
         places = parameters.places(ids)
         if (places < 0).any():  # raises
             parameter_constraint(self.cache.store, VariableIndex(int(ids[places < 0][0])))
-        if self._gradient is None:
-            indices = ConstraintIndices(PARAMETERS, parameters.ids)
-            gradient = self._stack.get(attr.ReverseConstraintSet(), self._index_map(indices))[:, 1].copy()
-            for pieces in self._products().pieces:
-                if pieces.indices is None:
-                    seed, sign = self._stack.get(attr.ReverseObjectiveFunction())
-                    left = np.array([[-sign, sign * seed]])
-                else:
-                    left = self._stack.get(attr.ReverseConstraintFunction(), self._index_map(pieces.indices))
-                gradient += pieces.gradient(left, self._right_factor(), len(gradient))
-            self._gradient = gradient
-        return self._gradient[places]
-
-    def _products(self) -> Products:
-        """The products with parameters in the model at its solution."""
-        if self._products_found is None:
-            self._products_found = Products(self.cache.store)
-        return self._products_found
+        return gradient[places]
 
     def _right_factor(self) -> Callable[[IntArray], FloatArray]:
         """From identifiers of variables to (w, x), the adjoint and the solution: the right factor of all gradients."""
@@ -316,21 +300,12 @@ class DiffOptimizer(Layer):
         stack = self._begin()
         start = time.perf_counter()
         model = _diff_model(stack)
-        model.empty_inputs()
+        stack.empty_inputs()
         index_map = self._index_map
-        tangents = [self._inputs.get(attr.ForwardObjectiveFunction(), None)]
-        functions = list(self._inputs.function_tangents())
-        moves = self._inputs.parameter_moves(self._products().parameters)
-        for pieces in self._products().pieces if moves.any() else ():
-            if pieces.indices is None:
-                tangents.append(pieces.tangents(moves))
-            else:
-                functions.append((pieces.indices, pieces.tangents(moves)))
-        tangents = [rows for rows in tangents if rows is not None]
-        if tangents:
-            total = functools.reduce(operator.add, tangents)
-            stack.set(attr.ForwardObjectiveFunction(), total.renamed(index_map.ids))
-        for indices, rows in functions:
+        objective = self._inputs.get(attr.ForwardObjectiveFunction(), None)
+        if objective is not None:
+            stack.set(attr.ForwardObjectiveFunction(), objective.renamed(index_map.ids))
+        for indices, rows in self._inputs.function_tangents():
             stack.set(attr.ForwardConstraintFunction(), index_map(indices), rows.renamed(index_map.ids))
         for indices, numbers in self._inputs.set_tangents():
             stack.set(attr.ForwardConstraintSet(), index_map(indices), numbers)
@@ -348,7 +323,7 @@ class DiffOptimizer(Layer):
         stack = self._begin()
         start = time.perf_counter()
         model = _diff_model(stack)
-        model.empty_inputs()
+        stack.empty_inputs()
         index_map = self._index_map
         variables, values = self._inputs.primal_seeds()
         if len(variables):
@@ -388,7 +363,7 @@ class DiffOptimizer(Layer):
         stack = self._begin()
         start = time.perf_counter()
         model = _diff_model(stack)
-        model.empty_inputs()
+        stack.empty_inputs()
         index_map = self._index_map
         objective, blocks, sets = stack_directions(directions, self.cache.store)
         if objective is not None:
@@ -398,7 +373,7 @@ class DiffOptimizer(Layer):
         for indices, shift in sets:
             stack.set(attr.ForwardConstraintSet(), index_map(indices), shift)
         derivatives: FloatArray = model.directional(stack.inner_variables(index_map(outputs)).ids)
-        model.empty_inputs()
+        stack.empty_inputs()
         self._finish("", start)
         return derivatives
 
@@ -524,6 +499,9 @@ class DiffOptimizer(Layer):
         for kind in store.kinds():
             indices = store.get(attr.ListOfConstraintIndices(*kind))
             dual = self.cache.get(attr.ConstraintDual(), indices)
+            if kind == PARAMETERS:  # the diff model holds products at present values: its duals are less what they add
+                products = Products(store)
+                dual = dual - products.reduced_costs(self.cache)[products.parameters.places(indices.values)]
             stack.set(attr.ConstraintDualStart(), index_map(indices), dual)
             try:
                 activity = self.cache.get(attr.ConstraintActivity(), indices)

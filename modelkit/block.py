@@ -62,6 +62,12 @@ class SetBlock:
         """Number of sets."""
         return len(self.dims)
 
+    def take(self, items: IntArray) -> SetBlock:
+        """Some of the sets."""
+        dims, starts = self.dims[items], np.cumsum(self.dims) - self.dims
+        shapes = None if self.shapes is None else tuple(self.shapes[i] for i in items.tolist())
+        return SetBlock(self.type, dims, self.numbers[segments(starts[items], dims)], shapes)
+
     def set(self, item: int) -> Set:
         """One of the sets."""
         stop = int(self.dims[: item + 1].sum())
@@ -95,12 +101,8 @@ class ConstraintBlock:
 
     def take(self, items: IntArray) -> ConstraintBlock:
         """Some of the constraints."""
-        dims = self.sets.dims[items]
-        rows = segments(self.starts[:-1][items], dims)
-        shapes = self.sets.shapes
-        chosen = None if shapes is None else tuple(shapes[i] for i in items.tolist())
-        sets = SetBlock(self.sets.type, dims, self.sets.numbers[rows], chosen)
-        return ConstraintBlock(self.function_type, self.rows.take(rows), sets)
+        rows = segments(self.starts[:-1][items], self.sets.dims[items])
+        return ConstraintBlock(self.function_type, self.rows.take(rows), self.sets.take(items))
 
 
 @final

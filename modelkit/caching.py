@@ -33,7 +33,7 @@ from .errors import (
 from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind
 from .modifications import Modification
-from .parameters import PARAMETERS, Parameters, kinds_inserted
+from .parameters import Parameters, kinds_inserted
 from .protocol import AbstractModel, check_fit
 from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
 from .rows import IntArray, Rows
@@ -193,8 +193,6 @@ class CachingOptimizer(AbstractModel):
             check_fit(function, set)
             self._require(kind, function.rows)
         index = self.store.add_constraint(function, set)
-        if kind == PARAMETERS:
-            self._parameters_changed()
         if self.mode is _MANUAL:
             self._extend_at_once([index])
         return index
@@ -226,18 +224,11 @@ class CachingOptimizer(AbstractModel):
         parameters.check_degree(parameters.insert(rows))
         self._candidates.require((parameters.type_of(kind[0], rows), kind[1]))
 
-    def _parameters_changed(self) -> None:
-        """A variable became a parameter, or is one no more: what its products become is decided anew."""
-        if self._mirror is not None and any(kind[0].degree >= 2 for kind in self.store.kinds()):
-            self._detach()
-
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
         """Add many constraints of one kind."""
         if block.kind not in self._candidates.known:
             self._require(block.kind, block.rows)
         indices = self.store.add_block(block)
-        if block.kind == PARAMETERS:
-            self._parameters_changed()
         if self.mode is _MANUAL:
             self._extend_at_once(indices)
         return indices
@@ -293,9 +284,6 @@ class CachingOptimizer(AbstractModel):
         items = items_of(index)
         check_deletion(self.store, items)
         mirror = self._mirror
-        if any(isinstance(one, ConstraintIndex) and one.kind == PARAMETERS for one in items):
-            self._parameters_changed()
-            mirror = self._mirror
         if mirror is not None and any(mirror.holds(one) for one in items):
             self._pass_on(lambda optimizer, mirror: optimizer.delete([mirror.index_map(i) for i in items]))
             self._touched()

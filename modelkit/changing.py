@@ -12,7 +12,6 @@ from .errors import DimensionMismatch, InvalidData, InvalidIndex, UnsupportedMod
 from .functions import (
     Function,
     ScalarAffineFunction,
-    ScalarQuadraticFunction,
     VariableIndex,
     VectorOfVariables,
 )
@@ -76,7 +75,7 @@ def _check_change(store: Any, change: Modification, function_type: type[Function
         values = change.new_coefficient
     else:
         assert isinstance(change, ScalarQuadraticCoefficientChange)
-        if function_type is not ScalarQuadraticFunction:
+        if function_type.degree < 2:
             raise UnsupportedModification(
                 f"A {function_type.__name__} has no quadratic coefficients; set the whole function instead."
             )

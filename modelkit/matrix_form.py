@@ -5,6 +5,7 @@ minimize ``½ xᵀPx + qᵀx + r`` subject to ``F x + g in S``, rows stacked kin
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -88,7 +89,7 @@ class MatrixForm:
 
     def __init__(self, store: Any, kinds: Sequence[Kind], parameters: Parameters | None = None) -> None:
         self._store = store
-        self._insert = (lambda rows: rows) if parameters is None else parameters.insert
+        self._parameters = parameters
         self.ids: IntArray = store.variable_ids()
         self.n = len(self.ids)
         self._column = np.full(store.variable_count, -1, np.int64)
@@ -104,7 +105,7 @@ class MatrixForm:
             block, numbers = store.block(kind).snapshot()
             stop = offset + block.rows.m
             self.parts[kind] = Part(kind, slice(offset, stop), block.sets, numbers, block.starts + offset)
-            blocks.append(self._insert(block.rows))
+            blocks.append(self._inserted(block.rows))
             offset = stop
         rows = Rows.stack(blocks)
         self.m = rows.m
@@ -114,6 +115,33 @@ class MatrixForm:
         if len(rows.qrow):
             first, second = self.columns(rows.qvar1), self.columns(rows.qvar2)
             self.curvature = Curvature((self.m, self.n), rows.qrow, first, second, rows.qcoef)
+
+    def _inserted(self, rows: Rows) -> Rows:
+        return rows if self._parameters is None else self._parameters.insert(rows)
+
+    def part(self, rows: IntArray, columns: IntArray) -> MatrixForm:
+        """The form of some rows, those of whole constraints, and some columns, both in order."""
+        form = copy.copy(self)
+        form.n, form.m, form.ids = len(columns), len(rows), self.ids[columns]
+        form._column = np.full(len(self._column), -1, np.int64)
+        form._column[form.ids - self._store.base] = np.arange(form.n)
+        form.P, form.q = sp.csc_array(self.P[columns][:, columns]), self.q[columns]
+        form.F, form.g = sp.csr_array(self.F[rows][:, columns]), self.g[rows]
+        form.parts, offset = {}, 0
+        for kind, part in self.parts.items():
+            items = np.flatnonzero(np.isin(part.starts[:-1], rows))
+            if len(items):
+                sets = part.sets.take(items)
+                starts = offset + np.concatenate([[0], np.cumsum(sets.dims)]).astype(np.int64)
+                form.parts[kind] = Part(kind, slice(offset, int(starts[-1])), sets, part.numbers[items], starts)
+                offset = int(starts[-1])
+        return form
+
+    def with_numbers(self, P: sp.csc_array, q: FloatArray, r: float, F: sp.csr_array, g: FloatArray) -> MatrixForm:
+        """The form with other numbers."""
+        form = copy.copy(self)
+        form.P, form.q, form.r, form.F, form.g = P, q, r, F, g
+        return form
 
     def columns(self, ids: IntArray) -> IntArray:
         """Columns of variables."""
@@ -125,7 +153,7 @@ class MatrixForm:
         store = self._store
         self.sign = -1.0 if store.get(attr.ObjectiveSense()) == attr.ObjectiveSenseCode.MAX_SENSE else 1.0
         block = store.objective_block
-        rows = Rows(np.zeros(1)) if block is None else self._insert(block.all_rows())
+        rows = Rows(np.zeros(1)) if block is None else self._inserted(block.all_rows())
         self.P, self.q, self.r = objective_matrices(rows.scaled(np.array([self.sign])), self.columns, self.n)
 
     def read_numbers(self) -> None:

@@ -22,6 +22,7 @@ from .functions.printing import latex_name, local_name, to_latex, to_text
 from .indices import ConstraintIndex, ConstraintIndices, describe_kind
 from .layer import Layer
 from .numeric import real_array, real_number
+from .parameters import of_ray
 from .protocol import AbstractModel
 from .remaking import recipe, remade_model
 from .rows import FloatArray
@@ -382,9 +383,8 @@ class Model(Layer):
         if isinstance(what, Function):
             self.store.check_variables(what.rows)
             is_ray = self.get(attr.PrimalStatus()) is attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
-            values = what.rows.evaluate(
-                lambda ids: self.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)), constants=not is_ray
-            )
+            rows = of_ray(self.store, what.rows) if is_ray else what.rows
+            values = rows.evaluate(lambda ids: self.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)))
             return values if what.is_vector else float(values[0])
         if isinstance(what, (ConstraintIndex, ConstraintIndices)):
             return self.get(attr.ConstraintPrimal(), what)

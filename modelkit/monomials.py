@@ -15,6 +15,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _NONE = -1
+_NO_IDS: IntArray = np.zeros(0, np.int64)
+_NO_NUMBERS: FloatArray = np.zeros(0)
 
 
 @final
@@ -71,6 +73,25 @@ class Monomials:
         numbers[there] = value(self.factors[there])
         out: FloatArray = self.coef * numbers.prod(axis=1)
         return out
+
+    def gradient(self, weights: FloatArray, value: Callable[[IntArray], FloatArray]) -> tuple[IntArray, FloatArray]:
+        """The gradient of ``sum of weights[row] * terms`` at a point, as (variables, numbers to be added up)."""
+        there = self.factors != _NONE
+        numbers = np.ones(self.factors.shape)
+        numbers[there] = value(self.factors[there])
+        ids, values = [], []
+        for column in range(self.factors.shape[1]):
+            mine = there[:, column]
+            others = np.delete(numbers[mine], column, axis=1).prod(axis=1)
+            ids.append(self.factors[mine, column])
+            values.append(weights[self.row[mine]] * self.coef[mine] * others)
+        return np.concatenate([_NO_IDS, *ids]), np.concatenate([_NO_NUMBERS, *values])
+
+    def coefficient(self, row: int, ids: Sequence[int]) -> float:
+        """The coefficient of a product of variables, in any order, in one row."""
+        terms = self.take((self.row == row) & (self.degrees == len(ids)))
+        factors = np.sort(terms.factors, axis=1)[:, terms.factors.shape[1] - len(ids) :]
+        return float(terms.coef[(factors == np.sort(ids)).all(axis=1)].sum())
 
     @property
     def degrees(self) -> IntArray:

@@ -12,8 +12,9 @@ from typing import Any, final
 
 import numpy as np
 
+from . import attributes as attr
 from .block import ConstraintBlock
-from .errors import Unsupported, UnsupportedConstraint
+from .errors import Unsupported, UnsupportedConstraint, UnsupportedObjective
 from .functions import (
     Function,
     ScalarAffineFunction,
@@ -30,7 +31,7 @@ from .monomials import Monomials
 from .rows import FloatArray, IntArray, Rows
 from .sets import Parameter
 
-__all__ = ["PARAMETERS", "Parameters", "inserted_blocks", "kinds_inserted"]
+__all__ = ["PARAMETERS", "Parameters", "inserted_blocks", "kinds_inserted", "of_ray"]
 
 PARAMETERS: Kind = (VariableIndex, Parameter)
 """The kind of constraint that makes variables parameters."""
@@ -55,6 +56,7 @@ class Parameters:
 
     def __init__(self, store: Any) -> None:
         self._base = store.base
+        self._names = store.values_of(attr.VariableName())
         self.ids: IntArray = np.zeros(0, np.int64)
         self.values: FloatArray = np.zeros(0)
         if PARAMETERS in store.kinds():
@@ -88,11 +90,16 @@ class Parameters:
         if rows.degree < 2 or not self:
             return rows
         terms = rows.terms()
+        return Rows.of_terms(rows.constant, self.filled(terms, terms.degrees > 1))
+
+    def filled(self, terms: Monomials, which: Any = True) -> Monomials:
+        """Terms of lower degree, with the parameters' values for the parameters in all of them, or in some (a mask)."""
+        if not self:
+            return terms
         place = self.places(terms.factors)
-        inserted = (place >= 0) & (terms.degrees > 1)[:, None]
-        numbers = np.where(inserted, self.values[np.where(inserted, place, 0)], 1.0).prod(axis=1)
-        factors = np.where(inserted, -1, terms.factors)
-        return Rows.of_terms(rows.constant, Monomials(terms.row, factors, terms.coef * numbers))
+        mine = (place >= 0) & np.reshape(which, (-1, 1))
+        numbers = np.where(mine, self.values[place], 1.0).prod(axis=1)
+        return Monomials(terms.row, np.where(mine, -1, terms.factors), terms.coef * numbers)
 
     def degrees(self, rows: Rows) -> IntArray:
         """The degree of each row in the variables that are not multiplied as parameters, (m,)."""
@@ -129,7 +136,7 @@ class Parameters:
         """The rows, which are the inserted ones, or a refusal that names the term of too high a degree."""
         if rows.higher is not None:
             factors = rows.higher.packed().factors[0]
-            term = "*".join(local_name(int(i)) for i in factors if i >= 0)
+            term = "*".join(self._names.get(VariableIndex(int(i)), "") or local_name(int(i)) for i in factors if i >= 0)
             raise error(
                 f"The term {term} is of degree {int((factors >= 0).sum())} in the variables after the parameters have "
                 "got their values, and solvers here take at most quadratic ones: introduce a variable for a product, "
@@ -142,8 +149,17 @@ _NO_TERMS = Monomials(np.zeros(0, np.int64), np.zeros((0, 1), np.int64), np.zero
 
 
 def kinds_inserted(store: Any) -> list[Kind]:
-    """The kinds of constraint that a store has for those below, the parameters inserted."""
-    kinds = store.kinds()
+    """The kinds of constraint that a store has for those below, the parameters inserted.
+
+    Raises
+    ------
+    UnsupportedConstraint, UnsupportedObjective
+        If a term is of too high a degree, as it may be once a parameter has become a variable.
+    """
+    kinds, objective = store.kinds(), store.objective_block
+    if objective is not None and objective.function_type.degree > 2:
+        parameters = Parameters(store)
+        parameters.check_degree(parameters.insert(objective.all_rows()), UnsupportedObjective)
     if all(kind[0].degree < 2 for kind in kinds):
         return list(kinds)
     parameters = Parameters(store)
@@ -153,6 +169,8 @@ def kinds_inserted(store: Any) -> list[Kind]:
             found[kind] = None
             continue
         block, _ = store.block(kind).snapshot()
+        if kind[0].degree > 2:
+            parameters.check_degree(parameters.insert(block.rows))
         for _, function_type in parameters.lowered(block):
             found[function_type, kind[1]] = None
     return list(found)
@@ -169,3 +187,9 @@ def inserted_blocks(parameters: Parameters, block: ConstraintBlock) -> list[tupl
         part = whole if len(items) == block.count else whole.take(items)
         found.append((items, ConstraintBlock(function_type, part.rows, part.sets)))
     return found
+
+
+def of_ray(store: Any, rows: Rows) -> Rows:
+    """What of some rows a ray moves: products at the parameters' values, as those do not move, and no constants."""
+    rows = Parameters(store).insert(rows)
+    return rows.with_constants(np.zeros(rows.m))

@@ -1,8 +1,7 @@
 """Derivatives of functions with respect to the parameters that multiply in them.
 
-A term ``c p q x`` moves by ``c (dp q + p dq) x``: for each parameter in it, a coefficient of what remains in the
-variables. These pieces are expanded once for a model at the present values; tangents, gradients and reduced costs are
-sums over them.
+A term ``c p q x`` moves by ``c (dp q + p dq) x``: for each parameter in it, by a product of what remains. These pieces
+are found once for a model; tangents, gradients and reduced costs are sums over them.
 """
 
 from __future__ import annotations
@@ -15,25 +14,25 @@ import numpy as np
 
 from . import attributes as attr
 from .functions import VectorOfVariables
-from .indices import ConstraintIndices, Kind
+from .indices import ConstraintIndices
 from .monomials import Monomials
 from .parameters import Parameters
 from .rows import FloatArray, IntArray, Rows
 
-__all__ = ["Pieces", "Products"]
+__all__ = ["Pieces", "Products", "inner_product"]
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """The products in some functions, a piece for each parameter in each: ``d row / d parameter = coef * rest``.
+    """The products in some functions, a piece for each parameter in each: ``d row / d parameter = rest``.
 
     Attributes
     ----------
     indices : the constraints, or None for the objective
     m : number of rows of the functions, one below the other
     place : (T,) numbers of the parameters
-    rest : T terms in variables, with the coefficients at the present values
+    rest : T terms, in variables and in what other parameters there are
     """
 
     indices: ConstraintIndices | None
@@ -49,27 +48,34 @@ class Pieces:
             return None
         terms = terms.packed()
         place = parameters.places(terms.factors)
-        is_parameter = place >= 0
-        numbers = np.where(is_parameter, parameters.values[np.where(is_parameter, place, 0)], 1.0)
-        variables = np.where(is_parameter, -1, terms.factors)
         parts, places = [], []
         for column in range(terms.factors.shape[1]):
-            mine = np.flatnonzero(is_parameter[:, column])
-            others = np.delete(numbers[mine], column, axis=1).prod(axis=1)
-            parts.append(Monomials(terms.row[mine], variables[mine], terms.coef[mine] * others))
+            mine = np.flatnonzero(place[:, column] >= 0)
+            others = terms.factors[mine]
+            others[:, column] = -1
+            parts.append(Monomials(terms.row[mine], others, terms.coef[mine]))
             places.append(place[mine, column])
         return Pieces(indices, rows.m, np.concatenate(places), Monomials.stack(parts).packed())
 
-    def tangents(self, moves: FloatArray) -> Rows:
-        """How the functions move with the parameters (p,), as rows."""
-        terms = Monomials(self.rest.row, self.rest.factors, self.rest.coef * moves[self.place])
-        return Rows.of_terms(np.zeros(self.m), terms.take(terms.coef != 0.0))
+    def tangents(self, moves: FloatArray, parameters: Parameters) -> Rows:
+        """How the functions move with the parameters, in variables alone: m rows for each direction.
+
+        Parameters
+        ----------
+        moves : (p,) or (p, K)
+        """
+        moves = moves.reshape(len(moves), -1)
+        rest = parameters.filled(self.rest)
+        term, direction = np.nonzero(moves[self.place])
+        coef = rest.coef[term] * moves[self.place[term], direction]
+        terms = Monomials(rest.row[term] + direction * self.m, rest.factors[term], coef)
+        return Rows.of_terms(np.zeros(self.m * moves.shape[1]), terms.take(terms.coef != 0.0))
 
     def gradient(self, left: FloatArray, right: Callable[[IntArray], FloatArray], count: int) -> FloatArray:
         """Gradient with respect to the parameters, (count,), from the factors of the gradients of coefficients.
 
         With left (m, 2) the rows (y, w_y) and right the (w, x) of variables, the gradient of the coefficient of a
-        product of variables is ``y d(product)/dx·w + w_y product`` (see `functions.lazy`).
+        product is ``y d(product)/dx·w + w_y product`` (see `functions.lazy`).
         """
         factors = self.rest.factors
         there = factors >= 0
@@ -118,33 +124,40 @@ class Products:
     def reduced_costs(self, model: Any) -> FloatArray:
         """What the products add to the duals of the parameters' constraints, (p,), at the result of a model.
 
-        ``sign df0/dp - sum of W y df/dp``, by which the gradient of the Lagrangian in p is zero; of a certificate of
-        infeasibility without the objective.
+        ``sign df0/dp - sum of W y df/dp``, by which the gradient of the Lagrangian in p is zero. A certificate of
+        infeasibility is one of the constraints at the parameters' values, so products add nothing to it.
         """
-        store = model.store
         total = np.zeros(len(self.parameters.ids))
-        proof = model.get(attr.DualStatus()) == attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
+        if not self.pieces or model.get(attr.DualStatus()) == attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE:
+            return total
+        value = self.values(model)
         for pieces in self.pieces:
-            if pieces.indices is not None:
-                weights = -self._weights(store, pieces.indices.kind) * model.get(attr.ConstraintDual(), pieces.indices)
-            elif proof:
-                continue
-            else:
-                weights = np.array([-1.0 if store.sense is attr.ObjectiveSenseCode.MAX_SENSE else 1.0])
-            values = _values_of(model)
-            total += pieces.slopes(weights, values, len(total))
+            total += pieces.slopes(self.multipliers(model, pieces), value, len(total))
         return total
 
-    @staticmethod
-    def _weights(store: Any, kind: Kind) -> FloatArray:
-        """Of the inner products of the sets of a kind, one below the other."""
-        block, _ = store.block(kind).snapshot()
-        sets = [block.sets.set(i) for i in range(block.sets.count)] if kind[1].is_vector else []
-        if all(s.weights is None for s in sets):
-            return np.ones(block.rows.m)
-        return np.concatenate([np.ones(s.dimension) if s.weights is None else s.weights for s in sets])
+    def multipliers(self, model: Any, pieces: Pieces) -> FloatArray:
+        """By which the functions of some pieces stand in the Lagrangian, (m,): the sense's sign, or ``-W y``."""
+        if pieces.indices is None:
+            return np.array([-1.0 if model.store.sense is attr.ObjectiveSenseCode.MAX_SENSE else 1.0])
+        duals: FloatArray = model.get(attr.ConstraintDual(), pieces.indices)
+        return -inner_product(model.store, pieces.indices) * duals
+
+    def values(self, model: Any) -> Callable[[IntArray], FloatArray]:
+        """Values by identifier at the result of a model, those of parameters as they were set."""
+
+        def value(ids: IntArray) -> FloatArray:
+            place = self.parameters.places(ids)
+            found = np.asarray(model.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)))
+            return np.where(place < 0, found, self.parameters.values[place])
+
+        return value
 
 
-def _values_of(model: Any) -> Callable[[IntArray], FloatArray]:
-    """Values of variables by identifier at the result of a model."""
-    return lambda ids: np.asarray(model.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)))
+def inner_product(store: Any, indices: ConstraintIndices) -> FloatArray:
+    """The weights of the inner products of the sets of some constraints of one kind, one below the other."""
+    numbers = store.numbers(indices)
+    block = store.block(indices.kind)
+    sets = [block.set(number) for number in numbers.tolist()] if indices.kind[1].is_vector else []
+    if all(s.weights is None for s in sets):
+        return np.ones(len(block.rows_of(numbers)))
+    return np.concatenate([np.ones(s.dimension) if s.weights is None else s.weights for s in sets])

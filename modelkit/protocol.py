@@ -123,6 +123,9 @@ class AbstractModel(ABC):
         """Whether `add_constrained_variables` of the set type is native (not variables, then a constraint)."""
         return False
 
+    def empty_inputs(self) -> None:  # noqa: B027  a hook: most models keep none
+        """Forget tangents and seeds."""
+
     def refresh(self) -> None:
         """Bring the data below up to date before solving, where changes are gathered."""
         return

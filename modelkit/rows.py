@@ -300,9 +300,13 @@ class Rows:
     def _times_any(self, other: Rows) -> Rows:
         """The same of any degrees."""
         mine, others = self.terms(), other.terms()
-        parts = [mine.weighted(other.constant), others.weighted(self.constant), mine.times(others, self.m)]
-        terms = Monomials.stack(parts)
-        return Rows.of_terms(self.constant * other.constant, terms.take(terms.coef != 0.0))
+        # products keep their zeros, so that the degree does not depend on a number
+        parts = [
+            mine.take(other.constant[mine.row] != 0.0).weighted(other.constant),
+            others.take(self.constant[others.row] != 0.0).weighted(self.constant),
+            mine.times(others, self.m),
+        ]
+        return Rows.of_terms(self.constant * other.constant, Monomials.stack(parts))
 
     def substituted(self, T: sp.csr_array, t: FloatArray, columns: IntArray, ids: IntArray) -> Rows:
         """The rows after ``x = T z + t``, with x in the order of `columns` positions and z named by `ids`.

@@ -20,6 +20,7 @@ from .errors import InvalidIndex, NotOptimized
 from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, Index, IndexMap, Kind
 from .modifications import Modification
+from .parameters import of_ray
 from .protocol import AbstractModel, check_fit
 from .rows import FloatArray, IntArray, Rows
 from .sets import ScalarSet, Set
@@ -412,16 +413,20 @@ class Store(AbstractModel):
     def evaluate(
         self, index: Any, value: Callable[[IntArray], FloatArray], constants: bool = True
     ) -> float | FloatArray:
-        """Value of the functions of one constraint, or of many (rows stacked), where ``x[id] = value(id)``."""
+        """Value of the functions of one constraint, or of many (rows stacked), where ``x[id] = value(id)``.
+
+        Without constants for a ray, along which the parameters in products keep their values.
+        """
         if isinstance(index, ConstraintIndex):
-            number = self.number(index)
-            out = self._blocks[index.kind].rows(number).evaluate(value, constants=constants)
+            rows = self._blocks[index.kind].rows(self.number(index))
+            out = (rows if constants else of_ray(self, rows)).evaluate(value)
             return out if index.kind[1].is_vector else float(out[0])
         numbers = self.numbers(index)
         if not len(numbers):
             return np.zeros(0)
         block = self._blocks[index.kind]
-        return block.all_rows().take(block.rows_of(numbers)).evaluate(value, constants=constants)
+        rows = block.all_rows().take(block.rows_of(numbers))
+        return (rows if constants else of_ray(self, rows)).evaluate(value)
 
     def copy_to(self, destination: AbstractModel) -> IndexMap:
         """Empty the destination and build this model there, names included where it takes them."""

@@ -14,10 +14,11 @@ from .clarabel import Clarabel
 from .highs import HiGHS
 from .matrix_solver import MatrixSolver
 from .osqp import OSQP
+from .piqp import PIQP
 from .result import Result
 from .scs import SCS
 
-__all__ = ["OSQP", "SCS", "Clarabel", "HiGHS", "MatrixSolver", "Option", "Result", "Solver"]
+__all__ = ["OSQP", "PIQP", "SCS", "Clarabel", "HiGHS", "MatrixSolver", "Option", "Result", "Solver"]
 
 GROUP = "optangent.solvers"
 

@@ -16,6 +16,7 @@ from ..modelkit.errors import InvalidData
 from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.rows import IntArray
 from ..modelkit.sets import (
     ExponentialCone,
     Nonnegatives,
@@ -127,11 +128,16 @@ class Clarabel(MatrixSolver):
         cones: list[Any] = []
         for kind, part in form.parts.items():
             cones += CONES[kind[1]](library, part.sets)
-        settings = self._settings(DEFAULTS | self.effective_options())
+        self._kept = cones, self._settings(DEFAULTS | self.effective_options())
         self._P, self._A = upper_triangle(form.P), canonical(-form.F)
-        self._scale = row_scale(self._A, group_starts(form))
-        self._A = self._scaled(self._A)
-        self._solver = library.DefaultSolver(self._P, form.q, self._A, self._scale * form.g, cones, settings)
+        self._groups = group_starts(form)
+        self._places: tuple[IntArray, IntArray] | None = None
+        self._scale = row_scale(self._A, self._groups)
+        self._make(form, self._scaled(self._A))
+
+    def _make(self, form: MatrixForm, A: Any) -> None:
+        library, (cones, settings) = load_library("clarabel"), self._kept
+        self._solver = library.DefaultSolver(self._P, form.q, A, self._scale * form.g, cones, settings)
 
     def _scaled(self, A: Any) -> Any:
         A.data *= self._scale[A.indices]
@@ -159,6 +165,20 @@ class Clarabel(MatrixSolver):
             given["b"] = self._scale * form.g
         self._solver.update(**given)
         return True
+
+    def reload(self, form: MatrixForm) -> None:
+        """The same with the library's own scaling made for the new numbers, which an update would not do."""
+        if self._places is None:
+            P, F = form.P.copy(), form.F.copy()
+            P.data, F.data = np.arange(1.0, P.nnz + 1.0), np.arange(1.0, F.nnz + 1.0)
+            P, A = upper_triangle(P), canonical(F)
+            if P.nnz != self._P.nnz or A.nnz != self._A.nnz:  # a canonical form joined or dropped entries
+                return self.load(form)
+            self._places = P.data.astype(np.int64) - 1, A.data.astype(np.int64) - 1
+        of_P, of_A = self._places
+        self._P.data, self._A.data = form.P.data[of_P], -form.F.data[of_A]
+        self._scale = row_scale(self._A, self._groups)
+        self._make(form, self._scaled(self._A))
 
     # ------------------------------------------------------------------ run, out
     def run(self, form: MatrixForm) -> Result:

@@ -82,7 +82,7 @@ def _status_names() -> dict[int, str]:
     return {int(status): name for name, status in load_library("highspy").HighsModelStatus.__members__.items()}
 
 
-_GAVE_UP = "kNotset"
+_GAVE_UP = ("kNotset", "kSolveError")
 
 
 @final
@@ -226,8 +226,9 @@ class HiGHS(Solver):
             handle.resetGlobalScheduler(True)
             handle.run()
         raw = _status_names()[int(handle.getModelStatus())]
-        if raw == _GAVE_UP and model.P is not None and "qp_regularization_value" not in self.options:
-            # the QP method gives up on some singular Hessians; the library's own bit of regularization may carry it
+        if raw in _GAVE_UP and model.P is not None and "qp_regularization_value" not in self.options:
+            # the QP method gives up on some singular Hessians, as of variables in nothing; the library's own bit of
+            # regularization may carry it
             handle.setOptionValue("qp_regularization_value", 1e-7)
             handle.run()
             handle.setOptionValue("qp_regularization_value", DEFAULTS["qp_regularization_value"])

@@ -37,6 +37,10 @@ class MatrixSolver(Solver):
         """Change the loaded model in place to be `form`; if False, it is loaded anew."""
         return False
 
+    def reload(self, form: MatrixForm) -> None:
+        """Load a form with the patterns of the one that is loaded, such that nothing is left of that one's numbers."""
+        self.load(form)
+
     @abstractmethod
     def run(self, form: MatrixForm) -> Result:
         """Solve what is loaded."""

@@ -3,7 +3,7 @@
 A gradient with respect to m rows of n coefficients is ``left rightᵀ`` with two columns each; entries are read
 without forming the product, so a gradient costs O(m + n), not O(m n). With left = (y, w_y) and right = (w, x), the
 coefficient of x_i has the gradient ``y w_i + w_y x_i``, that of ``x_i x_j`` has
-``y (w_i x_j + x_i w_j) + w_y x_i x_j``.
+``y (w_i x_j + x_i w_j) + w_y x_i x_j``, and longer products follow the same rule.
 """
 
 from __future__ import annotations
@@ -49,10 +49,9 @@ class GradientOfRow(ScalarFunction):
         """Gradient with respect to the constant."""
         return float(self._left[1])
 
-    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None) -> float:
-        """Gradient with respect to the coefficient of x, or of ``x * y``."""
-        second = None if y is None else VectorOfVariables([y])
-        return float(self.coefficients(VectorOfVariables([x]), second)[0])
+    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None, *others: VariableIndex) -> float:
+        """Gradient with respect to the coefficient of x, of ``x * y`` or of a longer product."""
+        return _of_product(self._left, self._right, x, y, *others)
 
     def coefficients(self, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
         """Gradients with respect to the coefficients of v, or of the pairs ``v[i] * w[i]``."""
@@ -160,10 +159,9 @@ class GradientOfObjective(ScalarFunction):
         """Gradient with respect to the constant."""
         return self._sign * self._seed
 
-    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None) -> float:
-        """Gradient with respect to the coefficient of x, or of ``x * y``."""
-        v = VectorOfVariables([x])
-        return float(self.coefficients(v, None if y is None else VectorOfVariables([y]))[0])
+    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None, *others: VariableIndex) -> float:
+        """Gradient with respect to the coefficient of x, of ``x * y`` or of a longer product."""
+        return _of_product(self._sign * np.array([-1.0, self._seed]), self._right, x, y, *others)
 
     def coefficients(self, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
         """Gradients with respect to the coefficients of v, or of the pairs ``v[i] * w[i]``."""
@@ -193,6 +191,13 @@ class GradientOfObjective(ScalarFunction):
     def without_constant(self) -> ScalarQuadraticFunction:
         """The same as an ordinary function with constant zero."""
         return ScalarQuadraticFunction.from_rows(self.rows).without_constant()
+
+
+def _of_product(left: FloatArray, right: Lookup, *factors: VariableIndex | None) -> float:
+    """``y d(product)·w + w_y product`` from left (y, w_y) and right (w, x)."""
+    w, x = right(np.array([v.value for v in factors if v is not None], np.int64)).T
+    moved = sum(w[i] * np.delete(x, i).prod() for i in range(len(x)))
+    return float(left @ np.array([moved, x.prod()]))
 
 
 def _of_pairs(left: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:

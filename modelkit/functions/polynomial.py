@@ -6,10 +6,9 @@ from typing import Any, Self, final
 
 import numpy as np
 
-from ..monomials import Monomials
 from ..rows import Rows
 from .base import build
-from .scalar import ScalarFunction, VariableIndex
+from .scalar import ScalarFunction
 from .vector import VectorPolynomial
 
 __all__ = ["ScalarPolynomialFunction", "VectorPolynomialFunction"]
@@ -23,6 +22,7 @@ class ScalarPolynomialFunction(ScalarFunction, canonical=True):
 
     Examples
     --------
+    >>> from optangent import VariableIndex
     >>> x, p = VariableIndex(0), VariableIndex(1)
     >>> f = 2 * p * x * x - x
     >>> f.coefficient(p, x, x), f.coefficient(x)
@@ -53,19 +53,6 @@ class ScalarPolynomialFunction(ScalarFunction, canonical=True):
     def without_constant(self) -> Self:
         """The same function with constant zero."""
         return type(self).from_rows(self._rows.with_constants(np.zeros(1)))
-
-    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None, *others: VariableIndex) -> float:
-        """The coefficient of ``x``, or of the product of several variables, in the written-out polynomial."""
-        if y is None or not others:
-            return super().coefficient(x, y)
-        wanted = np.sort([v.value for v in (x, y, *others)])
-        terms = (self._rows.higher or Monomials(*_NOTHING)).packed().canonical()
-        same = terms.degrees == len(wanted)
-        here = np.sort(terms.factors[same][:, : len(wanted)], axis=1) if same.any() else np.zeros((0, len(wanted)))
-        return float(terms.coef[same][(here == wanted).all(axis=1)].sum())
-
-
-_NOTHING: tuple[Any, ...] = (np.zeros(0, np.int64), np.zeros((0, 3), np.int64), np.zeros(0))
 
 
 @final

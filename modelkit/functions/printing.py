@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -62,7 +63,7 @@ def to_text(f: Function, name: Namer = local_name) -> str:
     2 x[0]*x[1] - x[0] + 1
     """
     rows = f.rows
-    lines = [_row(rows, r, name, "*", " ", "²") for r in range(min(rows.m, _MOST_ROWS))]
+    lines = [_row(rows, r, name, "*", " ", _superscript) for r in range(min(rows.m, _MOST_ROWS))]
     if not f.is_vector:
         return lines[0]
     if rows.m > _MOST_ROWS:
@@ -73,7 +74,10 @@ def to_text(f: Function, name: Namer = local_name) -> str:
 def to_latex(f: Function, name: Namer = _latex_local) -> str:
     """The function in LaTeX (without dollar signs)."""
     rows = f.rows
-    lines = [_row(rows, r, name, r" \, ", r" \, ", "^2") for r in range(min(rows.m, _MOST_ROWS))]
+    lines = [
+        _row(rows, r, name, r" \, ", r" \, ", lambda n: f"^{{{n}}}" if n > 9 else f"^{n}")
+        for r in range(min(rows.m, _MOST_ROWS))
+    ]
     if not f.is_vector:
         return lines[0]
     if rows.m > _MOST_ROWS:
@@ -81,12 +85,21 @@ def to_latex(f: Function, name: Namer = _latex_local) -> str:
     return r"\begin{bmatrix} " + r" \\ ".join(lines) + r" \end{bmatrix}"
 
 
-def _row(rows: Rows, r: int, name: Namer, times: str, space: str, square: str) -> str:
-    """One row: quadratic terms, affine terms, constant."""
+def _superscript(n: int) -> str:
+    return str(n).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def _row(rows: Rows, r: int, name: Namer, times: str, space: str, power: Callable[[int], str]) -> str:
+    """One row: terms of the highest degree first, the constant last."""
     terms: list[tuple[float, str]] = []
+    if rows.higher is not None:
+        for k in np.flatnonzero(rows.higher.row == r):
+            powers = Counter(i for i in rows.higher.factors[k].tolist() if i >= 0)
+            product = times.join(name(i) + (power(n) if n > 1 else "") for i, n in powers.items())
+            terms.append((float(rows.higher.coef[k]), product))
     for k in np.flatnonzero(rows.qrow == r):
         a, b = int(rows.qvar1[k]), int(rows.qvar2[k])
-        terms.append((float(rows.qcoef[k]), name(a) + square if a == b else name(a) + times + name(b)))
+        terms.append((float(rows.qcoef[k]), name(a) + power(2) if a == b else name(a) + times + name(b)))
     terms += [(float(rows.coef[k]), name(int(rows.var[k]))) for k in np.flatnonzero(rows.row == r)]
     hidden = len(terms) - _MOST_TERMS
     terms = terms[:_MOST_TERMS]

@@ -44,8 +44,11 @@ class ScalarFunction(Function):
     def without_constant(self) -> ScalarFunction:
         """The same function with constant zero."""
 
-    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None) -> float:
-        """The coefficient of ``x``, or of ``x * y`` in the written-out polynomial (both orders together)."""
+    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None, *others: VariableIndex) -> float:
+        """The coefficient of ``x``, of ``x * y`` or of a longer product, in any order, when all is written out."""
+        if y is not None and others:
+            higher = self.rows.higher
+            return 0.0 if higher is None else higher.coefficient(0, [v.value for v in (x, y, *others)])
         zero = np.zeros(1, np.int64)
         first = np.array([x.value])
         if y is None:

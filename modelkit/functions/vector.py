@@ -49,9 +49,9 @@ class VectorFunction(Function):
         """The constant of each row, shape (m,)."""
         return self.rows.constant.copy()
 
-    def coefficient(self, row: int, x: VariableIndex, y: VariableIndex | None = None) -> float:
-        """The coefficient of ``x``, or of ``x * y`` in the written-out polynomial, in one row."""
-        return float(self[row].coefficient(x, y))
+    def coefficient(self, row: int, x: VariableIndex, y: VariableIndex | None = None, *others: VariableIndex) -> float:
+        """The coefficient of ``x``, or of ``x * y`` or a longer product in the written-out polynomial, in one row."""
+        return float(self[row].coefficient(x, y, *others))
 
     def coefficients(self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
         """Coefficients at the pairs ``(rows[i], v[i])``, or at the triples with ``v[i] * w[i]``."""

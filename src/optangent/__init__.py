@@ -23,6 +23,8 @@ from .diffmodels import (
     diff_optimizer,
     layers,
 )
+from .diffmodels.layers import cvxpy_model as _cvxpy_model
+from .diffmodels.layers.cvxpy_model import CvxpyModel, from_cvxpy
 from .modelkit import attributes as _attributes
 from .modelkit import errors as _errors
 from .modelkit import functions as _functions
@@ -45,6 +47,7 @@ from .modelkit.sets import *  # noqa: F403
 from .modelkit.store import Store
 
 Model.front = BridgeOptimizer
+_cvxpy_model.DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]
 
 __version__ = "0.1.0"
 
@@ -56,6 +59,7 @@ __all__ = [
     "ConicDiff",
     "ConstraintIndex",
     "ConstraintIndices",
+    "CvxpyModel",
     "DiffOptimizer",
     "DifferentiationWarning",
     "DirectKKT",
@@ -69,6 +73,7 @@ __all__ = [
     "bridges",
     "diff_optimizer",
     "diffmodels",
+    "from_cvxpy",
     "layers",
     "modelkit",
     "print_bridges",

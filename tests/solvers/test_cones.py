@@ -14,7 +14,7 @@ from optangent.modelkit.sets import VectorSet
 from .cases import MAX, MIN, S
 from .conic_cases import CONIC, SQRT2, ConicCase
 
-SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel")]
+SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel", "PIQP")]
 CONES: list[Any] = [
     *(ot.Zeros(3), ot.Nonnegatives(4), ot.SecondOrderCone(5), ot.ScaledPositiveSemidefiniteConeTriangle(4)),
     *(ot.ExponentialCone(), ot.DualExponentialCone(), ot.PowerCone(0.3), ot.DualPowerCone(0.3)),
@@ -25,6 +25,7 @@ EXPECTED_SKIPS = {
     "OSQP": SMOOTH,
     "SCS": set[str](),
     "Clarabel": {"DualExponentialCone", "DualPowerCone"},
+    "PIQP": SMOOTH,
 }
 """Cones that a solver lacks; a case is run all the same where bridges make up for it."""
 NONE, POINT = ot.ResultStatusCode.NO_SOLUTION, ot.ResultStatusCode.FEASIBLE_POINT
@@ -151,7 +152,7 @@ def random_case(cone: Any, seed: int, sense: ot.ObjectiveSenseCode, linear: bool
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("linear", [True, False], ids=["linear", "quadratic"])
 @pytest.mark.parametrize("cone", CONES, ids=repr)
-@pytest.mark.parametrize("solver", SOLVERS[2:], ids=lambda s: s.name)
+@pytest.mark.parametrize("solver", SOLVERS[2:4], ids=lambda s: s.name)
 def test_random(solver: Any, cone: Any, linear: bool, seed: int) -> None:
     """Random problems built backwards from a primal-dual pair give the pair back, both senses, each cone."""
     skip_unless_taken(solver, {type(cone)})
@@ -163,7 +164,7 @@ def test_random(solver: Any, cone: Any, linear: bool, seed: int) -> None:
     check_optimal(case, model, v, indices)
 
 
-@pytest.mark.parametrize("solver", SOLVERS[2:], ids=lambda s: s.name)
+@pytest.mark.parametrize("solver", SOLVERS[2:4], ids=lambda s: s.name)
 def test_recorded_order_of_triangles(solver: Any) -> None:
     """A positive semidefinite matrix of side 4 with all entries different comes back as it is, primal and dual."""
     rng = np.random.default_rng(8)
@@ -181,7 +182,7 @@ def test_recorded_order_of_triangles(solver: Any) -> None:
         np.testing.assert_allclose(model.get(ot.ConstraintDual(), c), 0 * given if inside else -given, atol=1e-5)
 
 
-@pytest.mark.parametrize("solver", SOLVERS[2:], ids=lambda s: s.name)
+@pytest.mark.parametrize("solver", SOLVERS[2:4], ids=lambda s: s.name)
 def test_small_dense_semidefinite_programs(solver: Any) -> None:
     """In inequality form, a status is honest: OPTIMAL with small residuals, or not OPTIMAL."""
     solved = 0

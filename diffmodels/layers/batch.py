@@ -1,0 +1,308 @@
+"""A program on many values of its parameters at once, in NumPy: what the layers of all frameworks have in common.
+
+A `Batch` holds the program and the user's choices; each call of a layer makes a `Call`, which holds the solved items
+for as long as derivatives may be asked for. Both speak of a flat batch: (B, p) parameters in, (B, o) outputs out.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+
+from ...modelkit.attributes import DifferentiationStatusCode, TerminationStatusCode
+from ...modelkit.errors import InvalidData
+from ...modelkit.rows import FloatArray, IntArray
+from ..optimizer import DifferentiationWarning
+from .executors import Shipment, Workers
+from .failures import Refused, UnsolvedItems, check_policy, outputs_of
+from .program import Program
+from .variants import variant
+from .work import Found, Mode, differentiate_items, solve_items
+
+__all__ = ["Batch", "Call"]
+
+_NOT_YET = DifferentiationStatusCode.NOT_DIFFERENTIATED
+_CHUNKS = 4  # for each worker, so that those with easy items help the others
+
+
+@final
+class Batch:
+    """A program and how its batches are solved.
+
+    Parameters
+    ----------
+    program : Program
+    on_failure : "raise", "nan" or "zero_gradient"
+    executor : where items are solved, see `Workers`; None for here, one after the other
+    retry : programs with other solvers, tried in this order where the first one fails
+    warm_start : False, "position" (of True the same), or "order"
+
+    Attributes
+    ----------
+    sizes : (p, o), numbers in all parameters and in all outputs
+    status : list of TerminationStatusCode, an item of the last call each
+    reasons : list of str, why there is no solution or derivative, "" where there is
+    differentiation_status : list of DifferentiationStatusCode, what the derivatives are that were asked for
+    """
+
+    def __init__(
+        self,
+        program: Any,
+        on_failure: str = "raise",
+        executor: Any = None,
+        retry: Sequence[Any] = (),
+        warm_start: bool | str = False,
+    ) -> None:
+        check_policy(on_failure)
+        if warm_start not in (False, True, "position", "order"):
+            raise InvalidData(f"warm_start is False, True, 'position' or 'order', got {warm_start!r}.")
+        self.programs = (program, *retry)
+        self.on_failure = on_failure
+        self.workers = None if executor is None else Workers(executor)
+        self.warm_start = warm_start
+        self.sizes = sum(map(math.prod, program.parameter_shapes)), sum(map(math.prod, program.output_shapes))
+        self.status: list[TerminationStatusCode] = []
+        self.reasons: list[str] = []
+        self.differentiation_status: list[DifferentiationStatusCode] = []
+        self._warned = False
+        self._forget()
+
+    @classmethod
+    def of(
+        cls,
+        model: Any,
+        parameters: Sequence[Any],
+        outputs: Sequence[Any],
+        *,
+        on_failure: str = "raise",
+        executor: Any = None,
+        retry: Sequence[Any] | None = None,
+        warm_start: bool | str = False,
+    ) -> Batch:
+        """The batch of a model, as the layers take it.
+
+        Here `retry` names solvers, and the executor may be "auto": threads, or processes if one of the solvers says
+        ``releases_gil = False``. Where many solve at a time, each solver gets one thread.
+        """
+        if isinstance(executor, str) and executor == "auto":
+            solvers = [getattr(one, "inner", one) for one in model.cache.candidates]
+            executor = "threads" if all(getattr(one, "releases_gil", True) for one in solvers) else "processes"
+        threads = None if executor is None else 1
+        first = model if threads is None else variant(model, threads=threads)
+        others = [Program(variant(model, solver, threads), parameters, outputs) for solver in retry or ()]
+        return cls(Program(first, parameters, outputs), on_failure, executor, others, warm_start)
+
+    def _forget(self) -> None:
+        self._shipment: Shipment | None = None
+        self._last: list[Any] = []  # where the next training call starts
+        self._seen: list[Any] = []  # where the next pass of an evaluation starts
+        self._at = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_shipment": None, "_last": [], "_seen": [], "_at": 0}
+
+    @property
+    def program(self) -> Any:
+        """The program."""
+        return self.programs[0]
+
+    def begin_pass(self) -> None:
+        """The next call is the first of a pass over the data."""
+        self._at = 0
+
+    def run(self, function: Any, tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """``[function(programs, *task) for task in tasks]`` by the workers."""
+        if self.workers is None or len(tasks) < 2:
+            return [function(self.programs, *task) for task in tasks]
+        if self._shipment is None:
+            self._shipment = Shipment(self.programs)
+        return self._shipment.map(self.workers, function, tasks)
+
+    def pieces(self, count: int) -> list[slice]:
+        """How so many items are dealt to the workers."""
+        wanted = 1 if self.workers is None else min(count, _CHUNKS * self.workers.count)
+        ends = [count * k // wanted for k in range(wanted + 1)] if count else []
+        return [slice(a, b) for a, b in itertools.pairwise(ends)]
+
+    def warn(self, statuses: Sequence[DifferentiationStatusCode]) -> None:
+        """Say once that some derivatives are not derivatives in the ordinary sense."""
+        if self._warned:
+            return
+        for place, status in enumerate(statuses):
+            if status not in (_NOT_YET, DifferentiationStatusCode.EXACT):
+                self._warned = True
+                warnings.warn(
+                    f"The solution of item {place} is not differentiable in the ordinary sense, {status.name}: "
+                    f"{status.value}. The layer's differentiation_status tells it of every item; this warning comes "
+                    "once for each layer.",
+                    DifferentiationWarning,
+                    stacklevel=2,
+                )
+                return
+
+    # ------------------------------------------------------------------ where to start
+    def starts(self, count: int, training: bool) -> list[Any] | None:
+        """An item, or None, to start each of so many items from."""
+        if not self.warm_start or not (training or self.warm_start == "order"):
+            return None
+        known = self._last if training else self._seen[self._at :]
+        starts = known[:count]
+        return starts + [None] * (count - len(starts)) if starts else None
+
+    def remember(self, items: Sequence[Any], training: bool) -> None:
+        """Keep the items to start from; a copy of an item leaves its factorization behind."""
+        if not self.warm_start or not (training or self.warm_start == "order"):
+            return
+        place = 0 if training else self._at
+        known = self._last if training else self._seen
+        known += [None] * (place + len(items) - len(known))
+        for k, item in enumerate(items, place):
+            if not item.reason:
+                known[k] = copy.copy(item)
+        if not training:
+            self._at += len(items)
+
+
+@final
+class Call:
+    """One call of a layer: its items, and what is known of them.
+
+    Parameters
+    ----------
+    batch : Batch
+    training : whether the layer is in training
+    """
+
+    def __init__(self, batch: Batch, training: bool = True) -> None:
+        self.batch = batch
+        self.training = training
+        self.items: list[Any] = []
+        self.reasons: list[str] = []
+        self.differentiation_status: list[DifferentiationStatusCode] = []
+
+    def solve(self, thetas: FloatArray) -> FloatArray:
+        """Solve all items.
+
+        Parameters
+        ----------
+        thetas : (B, p)
+
+        Returns
+        -------
+        (B, o) array
+
+        Raises
+        ------
+        UnsolvedItems
+            If some have no solution and the batch's policy is "raise".
+        """
+        batch = self.batch
+        warm = batch.starts(len(thetas), self.training)
+        finite = np.isfinite(thetas)
+        if not finite.all():  # NaN reaches no solver: some call it optimal
+            good = np.flatnonzero(finite.all(axis=1))
+            self.items = self._solved(thetas[good], warm and [warm[k] for k in good])
+            self._put_refused(thetas)
+        else:
+            self.items = self._solved(thetas, warm)
+        batch.remember(self.items, self.training)
+        batch.status = [item.status for item in self.items]
+        batch.reasons = self.reasons = [item.reason for item in self.items]
+        batch.differentiation_status = self.differentiation_status = [_NOT_YET] * len(self.items)
+        self._some_unsolved = any(self.reasons)
+        if self._some_unsolved and batch.on_failure == "raise":
+            self._raise("solution", [k for k, why in enumerate(self.reasons) if why])
+        outputs = [outputs_of(item, batch.on_failure) for item in self.items]
+        return np.array(outputs).reshape(len(outputs), batch.sizes[1])
+
+    def _solved(self, thetas: FloatArray, warm: list[Any] | None) -> list[Any]:
+        tasks = [(thetas[piece], warm and warm[piece]) for piece in self.batch.pieces(len(thetas))]
+        return [item for items in self.batch.run(solve_items, tasks) for item in items]
+
+    def _put_refused(self, thetas: FloatArray) -> None:
+        """Put, in their places, items that say which number is not finite."""
+        shapes = self.batch.program.parameter_shapes
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        for k in np.flatnonzero(~np.isfinite(thetas).all(axis=1)):
+            at = int(np.argmin(np.isfinite(thetas[k])))
+            number = int(np.searchsorted(ends, at, side="right"))
+            shape = shapes[number]
+            entry = np.unravel_index(at - (ends[number] - math.prod(shape)), shape)
+            where = f" at {tuple(map(int, entry))}" if shape else ""
+            nothing = np.full(self.batch.sizes[1], np.nan)
+            self.items.insert(k, Refused(f"parameter {number} is {thetas[k, at]}{where}", nothing))
+
+    def _raise(self, lacking: str, places: list[int]) -> None:
+        statuses = [self.items[k].status for k in places]
+        raise UnsolvedItems(lacking, len(self.items), places, statuses, [self.reasons[k] for k in places])
+
+    def vjp(self, places: IntArray, cotangents: FloatArray) -> FloatArray:
+        """Pull cotangents of outputs back to the parameters.
+
+        Parameters
+        ----------
+        places : (K,) items; one may come many times, and is factorized once
+        cotangents : (K, o)
+
+        Returns
+        -------
+        (K, p) array, zero for items without a solution
+
+        Raises
+        ------
+        UnsolvedItems
+            If some have no derivatives and the batch's policy is "raise".
+        """
+        return self._derivatives("vjp", places, cotangents, self.batch.sizes[0])
+
+    def jvp(self, places: IntArray, tangents: FloatArray) -> FloatArray:
+        """Push (K, p) tangents of the parameters to the outputs, (K, o); otherwise as `vjp`."""
+        return self._derivatives("jvp", places, tangents, self.batch.sizes[1])
+
+    def _derivatives(self, mode: Mode, places: IntArray, vectors: FloatArray, size: int) -> FloatArray:
+        out = np.zeros((len(places), size))
+        rows = np.flatnonzero(vectors.any(axis=1))
+        if self._some_unsolved:
+            rows = rows[[not self.items[k].reason for k in places[rows]]]
+        if not np.isfinite(vectors).all():
+            # of an infinite loss: the user sees it, and the other items are not concerned
+            finite = np.isfinite(vectors[rows]).all(axis=1)
+            out[rows[~finite]] = np.nan
+            rows = rows[finite]
+        failed = []
+        for row, (derivative, status) in zip(rows, self._found(mode, places[rows], vectors[rows]), strict=True):
+            place = int(places[row])
+            if status is not None:
+                self.differentiation_status[place] = status
+            if isinstance(derivative, str):
+                self.reasons[place] = derivative
+                failed.append(place)
+            else:
+                out[row] = derivative
+        if failed and self.batch.on_failure == "raise":
+            self._raise("derivative", sorted(set(failed)))
+        self.batch.warn(self.differentiation_status)
+        return out
+
+    def _found(self, mode: Mode, places: IntArray, vectors: FloatArray) -> list[Found]:
+        if self.batch.workers is None:
+            return differentiate_items(self.batch.programs, mode, self.items, places.tolist(), vectors)
+        order = np.argsort(places, kind="stable")  # an item goes to one worker, with all its vectors
+        chosen, counts = np.unique(places, return_counts=True)
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        tasks: list[tuple[Any, ...]] = []
+        for piece in self.batch.pieces(len(chosen)):
+            again = np.repeat(np.arange(piece.stop - piece.start), counts[piece])
+            rows = order[ends[piece.start] : ends[piece.stop]]
+            tasks.append((mode, [self.items[k] for k in chosen[piece]], again.tolist(), vectors[rows]))
+        found: list[Found] = [("", None)] * len(places)
+        answers = (answer for some in self.batch.run(differentiate_items, tasks) for answer in some)
+        for row, answer in zip(order, answers, strict=True):
+            found[row] = answer
+        return found

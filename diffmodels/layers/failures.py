@@ -1,0 +1,107 @@
+"""What becomes of the items of a batch that have no solution.
+
+========================  =================================================  ==========
+on_failure                outputs of such an item                            gradients
+========================  =================================================  ==========
+``"raise"``               none: `UnsolvedItems` names all of them
+``"nan"``                 NaN, so that a loss which uses them shows it       zero
+``"zero_gradient"``       the point at which the solver stopped, entry by    zero
+                          entry; 0 where there is none, so that a loss
+                          stays finite
+========================  =================================================  ==========
+
+The other items are not touched in any way: they are, bit for bit, what single calls give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from ...modelkit.attributes import TerminationStatusCode
+from ...modelkit.errors import InvalidData, NotOptimized
+from ...modelkit.rows import FloatArray
+
+__all__ = ["Refused", "UnsolvedItems", "check_policy", "outputs_of", "worth_another_try"]
+
+POLICIES = ("raise", "nan", "zero_gradient")
+_NAMED = 5
+_PROVED = (
+    TerminationStatusCode.INFEASIBLE,
+    TerminationStatusCode.DUAL_INFEASIBLE,
+    TerminationStatusCode.INVALID_MODEL,
+)
+
+
+class UnsolvedItems(NotOptimized):
+    """Some items of a batch have no solution, or no derivatives.
+
+    Attributes
+    ----------
+    indices : list of int
+        Their places in the batch, counted through all its dimensions.
+    statuses : list of TerminationStatusCode
+    reasons : list of str
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> error = UnsolvedItems("solution", 3, [1], [ot.TerminationStatusCode.INFEASIBLE], ["no feasible point"])
+    >>> print(str(error).partition(". ")[0])
+    1 of 3 items has no solution: item 1 (no feasible point)
+    """
+
+    def __init__(
+        self,
+        lacking: str,
+        count: int,
+        indices: Sequence[int],
+        statuses: Sequence[TerminationStatusCode],
+        reasons: Sequence[str],
+    ) -> None:
+        self.indices, self.statuses, self.reasons = list(indices), list(statuses), list(reasons)
+        self._made_of = lacking, count, indices, statuses, reasons
+        named = [f"item {i} ({why.rstrip('.')})" for i, why in zip(indices[:_NAMED], reasons, strict=False)]
+        others = len(indices) - len(named)
+        super().__init__(
+            f"{len(indices)} of {count} items {'has' if len(indices) == 1 else 'have'} no {lacking}: "
+            f"{', '.join(named)}{f' and {others} others' if others else ''}. "
+            "A layer with on_failure='nan' or 'zero_gradient' goes on with the rest."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._made_of
+
+
+@final
+@dataclass(eq=False)
+class Refused:
+    """Stands for the `Item` of parameters that no solver gets to see."""
+
+    reason: str
+    outputs: FloatArray
+    status: TerminationStatusCode = TerminationStatusCode.INVALID_MODEL
+
+
+def check_policy(on_failure: str) -> None:
+    """Raise unless it is the name of a policy."""
+    if on_failure not in POLICIES:
+        raise InvalidData(f"on_failure is one of {', '.join(map(repr, POLICIES))}, got {on_failure!r}.")
+
+
+def outputs_of(item: Any, on_failure: str) -> FloatArray:
+    """(o,) what the batch shows of an item: its outputs, or what the policy puts there."""
+    outputs: FloatArray = item.outputs
+    if not item.reason:
+        return outputs
+    if on_failure == "zero_gradient":
+        return np.where(np.isfinite(outputs), outputs, 0.0)
+    return np.full_like(outputs, np.nan)
+
+
+def worth_another_try(item: Any) -> bool:
+    """Whether another solver might do better: not where there is a solution, or a checked proof that there is none."""
+    return bool(item.reason) and item.status not in _PROVED

@@ -1,0 +1,63 @@
+"""Whether a solver's answer to a matrix form is one: primal, dual and gap, in a few array operations."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from ...modelkit import attributes as attr
+from ...modelkit.matrix_form import MatrixForm
+from ...modelkit.residuals import OPTIMAL_RESIDUAL
+from ...modelkit.rows import FloatArray
+from ...modelkit.sets import Nonnegatives, Zeros
+from ..cone_rows import ConeRows
+
+__all__ = ["FormResiduals"]
+
+
+@final
+class FormResiduals:
+    """The residuals of answers to forms of one structure.
+
+    Parameters
+    ----------
+    form : any of them
+    """
+
+    def __init__(self, form: MatrixForm) -> None:
+        plain = all(kind[1] in (Zeros, Nonnegatives) for kind in form.parts)
+        self._cones = None if plain else ConeRows(form)
+        self._is_zero = np.zeros(form.m, bool)
+        for kind, part in form.parts.items():
+            self._is_zero[part.rows] = kind[1] is Zeros
+
+    def largest(self, P: Any, q: FloatArray, F: Any, g: FloatArray, x: FloatArray, y: FloatArray) -> float:
+        """The largest relative residual: of the rows, of the gradient, of the multipliers, and the gap."""
+        Fx, Px, Fty = F @ x, P @ x, y @ F
+        s = Fx + g
+        inside, dual = self._project(s, y)
+        xPx, qx, gy = float(x @ Px), float(q @ x), float(g @ y)
+        return max(
+            _size(s - inside) / (1.0 + max(_size(Fx), _size(g))),
+            _size(y - dual) / (1.0 + _size(y)),
+            _size(Px + q - Fty) / (1.0 + max(_size(Px), _size(q), _size(Fty))),
+            abs(xPx + qx + gy) / (1.0 + max(abs(xPx), abs(qx), abs(gy))),
+        )
+
+    def _project(self, s: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The nearest points of the cones and of the dual cones."""
+        if self._cones is None:
+            return np.where(self._is_zero, 0.0, np.maximum(s, 0.0)), np.where(self._is_zero, y, np.maximum(y, 0.0))
+        return s + self._cones.project_dual(-s), self._cones.project_dual(y)
+
+    def checked(self, P: Any, q: FloatArray, F: Any, g: FloatArray, x: Any, y: Any) -> attr.TerminationStatusCode:
+        """OPTIMAL, or what an answer called so is instead; P and F may be arrays or sparse."""
+        codes = attr.TerminationStatusCode
+        if x is None or y is None or not (np.isfinite(x).all() and np.isfinite(y).all()):
+            return codes.OTHER_ERROR
+        return codes.OPTIMAL if self.largest(P, q, F, g, x, y) <= OPTIMAL_RESIDUAL else codes.ALMOST_OPTIMAL
+
+
+def _size(values: FloatArray) -> float:
+    return max(float(values.max()), -float(values.min())) if values.size else 0.0

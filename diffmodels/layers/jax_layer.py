@@ -1,0 +1,398 @@
+"""A model as a function of JAX, with derivatives in both modes, under all of JAX's transformations.
+
+What JAX traces is one primitive, a call of the host in one of three modes:
+
+==========  ===============================  ==========================
+mode        takes                            gives
+==========  ===============================  ==========================
+``solve``   parameters                       outputs, codes of statuses
+``jvp``     parameters, their tangents       tangents of outputs
+``vjp``     parameters, outputs' cotangents  cotangents of parameters
+==========  ===============================  ==========================
+
+The derivative of the first is the second, linear in the tangents, and the other two are each other's transposes. A
+dimension that `jax.vmap` maps over becomes one more dimension of the batch in front, so that there is one call of the
+host however often one maps.
+
+The modes share nothing but the parameters: as JAX wants it, all are pure functions of them, which may be called in any
+order, many times or never. What keeps an item from being solved again for its derivative is the host's memory of
+items, by the bytes of their parameters. What it has forgotten is solved again.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...modelkit.attributes import TerminationStatusCode
+from ...modelkit.errors import DifferentiationError, InvalidData
+from ...modelkit.rows import FloatArray, IntArray
+from .arrays import Shape, batch_shape, pack, unpack
+from .batch import Batch, Call
+from .failures import Refused, outputs_of
+from .work import Mode
+
+__all__ = ["layer_class"]
+
+_CODES = tuple(TerminationStatusCode)
+_CODE_OF = {status: code for code, status in enumerate(_CODES)}
+
+_TWICE = (
+    "A solution has first derivatives only. Of the second ones those exist that see it as a linear map of tangents "
+    "or cotangents; here one with respect to the layer's inputs was asked for. Wrap them in jax.lax.stop_gradient, "
+    "or take differences of first derivatives."
+)
+
+
+@functools.cache
+def layer_class() -> type[Any]:
+    """The class `JaxLayer`."""
+    import jax.numpy as jnp
+
+    call_host = _primitive()
+
+    class JaxLayer:
+        """The solution of a model as a differentiable function of its parameters.
+
+        Called with one array for each parameter, it returns a tuple with one array for each output. An array has
+        its parameter's shape, with the dimensions of a batch in front; these broadcast, so that an array without
+        them is shared by the batch and gets the sum of its gradients. `jax.vmap` does the same.
+
+        Parameters
+        ----------
+        model : Model
+            With a ``diff_optimizer``. The layer is of the model as it is now.
+        parameters : list
+            Parameters of the model, as `add_parameter` or `add_parameters` returned them.
+        outputs : list
+            Variables (their values), constraints (their duals), ``(ot.ConstraintPrimal(), c)`` (the values of a
+            constraint's function), ``ot.ObjectiveValue()``.
+        on_failure : {"nan", "zero_gradient"}
+            What becomes of items without a solution, and of those that contain NaN, which no solver gets to see.
+            "nan" makes their outputs NaN, "zero_gradient" keeps the entries of the point at which the solver
+            stopped, with 0 where there are none; with both their gradients are zero and the other items as if solved
+            alone. `with_status` and `status` tell which they are. A compiled function cannot raise.
+        executor : optional
+            Where the items of a batch are solved, as for `TorchLayer`: one after the other (None), in "threads",
+            "processes", "auto", or by an executor of yours.
+        retry : list, optional
+            Solvers, as `diff_optimizer` takes them, tried in this order on items that the model's own solver gives
+            up on. A proof that there is no solution is not tried again.
+        keep : int
+            How many solved items are remembered, with their factorizations; those of the last call always are. Set
+            it to what lies between the first forward and the last backward step, such as the length of a
+            `jax.lax.scan`: an item that has been forgotten is solved once more for its derivative.
+
+        Attributes
+        ----------
+        codes : tuple of TerminationStatusCode
+            What the integers of `with_status` mean: ``codes[1]`` is OPTIMAL. They are MathOptInterface's.
+        status : list of TerminationStatusCode
+            For each item of the last call that was carried out, counted through all dimensions of the batch; one for
+            a single item. A compiled function is carried out when its result is ready, and not at all if nobody
+            needs it; inside of one use `with_status`.
+        reasons : list of str
+            Why an item has no solution, or no derivative; "" where all is well.
+
+        Notes
+        -----
+        Computations are in float64. Outputs have the floating type to which the inputs promote (without
+        ``jax_enable_x64`` that is float32), and gradients that of their input.
+
+        `jax.jit`, `vmap`, `grad`, `jvp`, `vjp`, `jacfwd`, `jacrev`, `linearize`, `checkpoint`, `lax.scan` and their
+        compositions work; second derivatives with respect to the inputs raise a `DifferentiationError`.
+
+        Examples
+        --------
+        >>> import jax, jax.numpy as jnp
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> x = model.add_variable()
+        >>> least = model.add_parameter(0.0)
+        >>> c = model.add_constraint(x - least >= 0)
+        >>> model.minimize(2 * x)
+        >>> layer = ot.layers.JaxLayer(model, parameters=[least], outputs=[x, c])
+        >>> x_value, c_dual = layer(jnp.array([3.0, 5.0]))
+        >>> x_value.tolist(), c_dual.tolist()
+        ([3.0, 5.0], [2.0, 2.0])
+        >>> jax.jit(jax.grad(lambda p: layer(p)[0] ** 2))(3.0).item()
+        6.0
+        """
+
+        codes = _CODES
+
+        def __init__(
+            self,
+            model: Any,
+            parameters: Sequence[Any],
+            outputs: Sequence[Any],
+            *,
+            on_failure: str = "nan",
+            executor: Any = None,
+            retry: Sequence[Any] | None = None,
+            keep: int = 128,
+        ) -> None:
+            if on_failure == "raise":
+                raise InvalidData(
+                    "A compiled function of JAX cannot raise. Use on_failure='nan' and look at layer.status, or at "
+                    "the codes of layer.with_status(...) where that is compiled too."
+                )
+            if keep < 0:
+                raise InvalidData(f"keep is a number of items, got {keep}.")
+            batch = Batch.of(model, parameters, outputs, on_failure=on_failure, executor=executor, retry=retry)
+            self._host = _Host(batch, keep)
+
+        def __call__(self, *parameters: Any) -> tuple[Any, ...]:
+            """The outputs at the parameters, in the order in which they were asked for."""
+            return self.with_status(*parameters)[0]
+
+        def with_status(self, *parameters: Any) -> tuple[tuple[Any, ...], Any]:
+            """The outputs at the parameters, and for each item of the batch its status, as a place in `codes`."""
+            arrays = [jnp.asarray(p) for p in parameters]
+            wanted = self._host.parameter_shapes
+            batch = batch_shape([a.shape for a in arrays], wanted)
+            if any(jnp.iscomplexobj(a) for a in arrays):
+                raise InvalidData("A layer takes real numbers, got a complex array.")
+            floats = [a for a in arrays if jnp.issubdtype(a.dtype, jnp.floating)]
+            dtype = jnp.result_type(*floats or [float])
+            # as many dimensions for all, but no copies: a shared array is one item's
+            fronts = [(1,) * (len(batch) + len(shape) - a.ndim) for a, shape in zip(arrays, wanted, strict=True)]
+            arrays = [a.astype(dtype).reshape(front + a.shape) for a, front in zip(arrays, fronts, strict=True)]
+            *outputs, codes = call_host.bind(*arrays, host=self._host, mode="solve", batch=batch, dtype=dtype)
+            return tuple(outputs), codes
+
+        @property
+        def status(self) -> list[TerminationStatusCode]:
+            return [call.items[place].status for call, place in self._host.last]
+
+        @property
+        def reasons(self) -> list[str]:
+            return [call.reasons[place] for call, place in self._host.last]
+
+        def __repr__(self) -> str:
+            return f"JaxLayer(parameters={list(self._host.parameter_shapes)}, outputs={list(self._host.output_shapes)})"
+
+    JaxLayer.__module__, JaxLayer.__qualname__ = __package__, "JaxLayer"
+    return JaxLayer
+
+
+# ---------------------------------------------------------------------- what JAX traces
+@functools.cache
+def _primitive() -> Any:
+    """The primitive ``call_host[host, mode, batch, dtype](*parameters, *vectors)``.
+
+    All arrays are of the type `dtype`. The vectors, and the results, have exactly the dimensions `batch` in front,
+    parameters as many, which may be 1 where all the batch shares them.
+    """
+    import jax
+    import jax.numpy as jnp
+    from jax.extend.core import Primitive
+    from jax.interpreters import ad, batching, mlir
+
+    call_host = Primitive("optangent_call_host")
+    call_host.multiple_results = True
+
+    def abstract_eval(*_: Any, host: _Host, mode: str, batch: Shape, dtype: Any) -> list[Any]:
+        results = [jax.core.ShapedArray(batch + shape, dtype) for shape in host.result_shapes(mode)]
+        return [*results, jax.core.ShapedArray(batch, np.dtype("int32"))] if mode == "solve" else results
+
+    def run_now(*arrays: Any, host: _Host, **static: Any) -> list[Any]:
+        return [jnp.asarray(a) for a in host(*map(np.asarray, arrays), **static)]
+
+    def lower(ctx: Any, *operands: Any, host: _Host, **static: Any) -> Any:
+        # Not through jax.pure_callback, which wraps the arrays in JAX's own: to read those one waits for a thread of
+        # the pool in which the callback itself runs, for ever if it is the last one (jax issue 24255).
+        def callback(*arrays: Any) -> tuple[Any, ...]:
+            return tuple(host(*arrays, **static))
+
+        results, *_ = mlir.emit_python_callback(
+            ctx, callback, None, list(operands), ctx.avals_in, ctx.avals_out, has_side_effect=False
+        )
+        return results
+
+    def jvp(primals: Any, tangents: Any, *, host: _Host, mode: str, batch: Shape, **static: Any) -> Any:
+        static |= dict(host=host, batch=batch)
+        results = call_host.bind(*primals, mode=mode, **static)
+        shapes = host.parameter_shapes
+        parameters = primals[: len(shapes)]
+        if mode == "solve":
+            given = zip(tangents, shapes, strict=True)
+            vectors = [jnp.broadcast_to(ad.instantiate_zeros(t), batch + shape) for t, shape in given]
+            found = call_host.bind(*parameters, *vectors, mode="jvp", **static)
+            return results, [*found, ad.Zero(jax.core.ShapedArray(batch, jax.dtypes.float0))]
+        if any(type(t) is not ad.Zero for t in tangents[: len(shapes)]):
+            raise DifferentiationError(_TWICE)
+        vectors = [ad.instantiate_zeros(t) for t in tangents[len(shapes) :]]
+        return results, call_host.bind(*parameters, *vectors, mode=mode, **static)
+
+    def transpose(cotangents: Any, *operands: Any, host: _Host, mode: Mode, **static: Any) -> Any:
+        count = len(host.parameter_shapes)
+        other = "vjp" if mode == "jvp" else "jvp"
+        vectors = map(ad.instantiate_zeros, cotangents)
+        found = call_host.bind(*operands[:count], *vectors, host=host, mode=other, **static)
+        unknown = map(ad.is_undefined_primal, operands[count:])
+        return [*[None] * count, *(f if wanted else None for f, wanted in zip(found, unknown, strict=True))]
+
+    def vmap(operands: Any, dims: Any, *, host: _Host, batch: Shape, **static: Any) -> Any:
+        size = next(a.shape[dim] for a, dim in zip(operands, dims, strict=True) if dim is not None)
+        arrays = [
+            jnp.expand_dims(a, 0) if dim is None else jnp.moveaxis(a, dim, 0)
+            for a, dim in zip(operands, dims, strict=True)
+        ]
+        count = len(host.parameter_shapes)
+        vectors = [jnp.broadcast_to(a, (size, *a.shape[1:])) for a in arrays[count:]]
+        results = call_host.bind(*arrays[:count], *vectors, host=host, batch=(size, *batch), **static)
+        return results, [0] * len(results)
+
+    call_host.def_abstract_eval(abstract_eval)
+    call_host.def_impl(run_now)
+    mlir.register_lowering(call_host, lower)
+    ad.primitive_jvps[call_host] = jvp
+    ad.primitive_transposes[call_host] = transpose
+    batching.primitive_batchers[call_host] = vmap
+    return call_host
+
+
+# ---------------------------------------------------------------------- the host, which knows nothing of JAX
+@final
+@dataclass(eq=False)
+class _Lost:
+    """Stands for a `Call` that could not be made, such as when a worker process died."""
+
+    items: list[Refused]
+    sizes: dict[str, int]
+    reasons: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reasons = [item.reason for item in self.items]
+
+    def vjp(self, places: IntArray, cotangents: FloatArray) -> FloatArray:
+        return np.zeros((len(places), self.sizes["vjp"]))
+
+    def jvp(self, places: IntArray, tangents: FloatArray) -> FloatArray:
+        return np.zeros((len(places), self.sizes["jvp"]))
+
+
+_Place = tuple[Any, int]  # a call, and which of its items
+
+
+@final
+class _Host:
+    """Solves, remembers and differentiates items; never raises.
+
+    Calls come from any thread of JAX's, several at a time, in any order.
+
+    Parameters
+    ----------
+    batch : Batch
+    keep : how many items are remembered; those of the last call always are
+
+    Attributes
+    ----------
+    last : the items of the last call that solved
+    """
+
+    def __init__(self, batch: Batch, keep: int) -> None:
+        self.batch = batch
+        self.keep = keep
+        self.parameter_shapes: tuple[Shape, ...] = batch.program.parameter_shapes
+        self.output_shapes: tuple[Shape, ...] = batch.program.output_shapes
+        self.last: list[_Place] = []
+        self._places: dict[bytes, _Place] = {}
+        self._calls: OrderedDict[Any, list[bytes]] = OrderedDict()  # with their keys; used longest ago first
+        self._lock = threading.Lock()
+
+    def result_shapes(self, mode: str) -> tuple[Shape, ...]:
+        """One for each result, without the batch."""
+        return self.parameter_shapes if mode == "vjp" else self.output_shapes
+
+    def __call__(self, *arrays: Any, mode: Literal["solve", "jvp", "vjp"], batch: Shape, dtype: Any) -> list[Any]:
+        """The host's side of the primitive, from NumPy arrays to NumPy arrays."""
+        count = len(self.parameter_shapes)
+        parameters, vectors = arrays[:count], arrays[count:]
+        fronts = {a.shape[: len(batch)] for a in parameters}
+        front = batch if fronts == {batch} else np.broadcast_shapes((1,) * len(batch), *fronts)
+        thetas = pack(parameters, self.parameter_shapes, front)
+        with self._lock:
+            places = self._look_up(thetas)
+            if front != batch:
+                places = [places[k] for k in np.broadcast_to(np.arange(len(thetas)).reshape(front), batch).flat]
+            if mode == "solve":
+                self.last = places
+                flat, codes = self._outputs(places), [self._codes(places).reshape(batch)]
+            else:
+                sides = self.parameter_shapes if mode == "jvp" else self.output_shapes
+                flat, codes = self._derivatives(mode, places, pack(vectors, sides, batch)), []
+        return [*(a.astype(dtype) for a in unpack(flat, self.result_shapes(mode), batch)), *codes]
+
+    # ------------------------------------------------------------------ items
+    def _look_up(self, thetas: FloatArray) -> list[_Place]:
+        """Where the item of each row is; items not remembered are solved."""
+        keys = [theta.tobytes() for theta in thetas]
+        missing = {key: k for k, key in enumerate(keys) if key not in self._places}
+        if missing:
+            fresh = self._solved(thetas[list(missing.values())])
+            self._calls[fresh] = list(missing)
+            self._places |= {key: (fresh, place) for place, key in enumerate(missing)}
+        places = [self._places[key] for key in keys]
+        used = dict.fromkeys(call for call, _ in places)
+        for call in used:
+            self._calls.move_to_end(call)
+            if isinstance(call, _Lost):  # next time it may go well
+                self._forget(call)
+        while len(self._places) > self.keep and len(self._calls) > len(used):
+            self._forget(next(iter(self._calls)))
+        return places
+
+    def _forget(self, call: Any) -> None:
+        for key in self._calls.pop(call):
+            del self._places[key]
+
+    def _solved(self, thetas: FloatArray) -> Any:
+        call = Call(self.batch)
+        try:
+            call.solve(thetas)
+        except Exception as error:
+            nothing = np.full(self._sizes["jvp"], np.nan)
+            refused = Refused(_told(error), nothing, TerminationStatusCode.OTHER_ERROR)
+            return _Lost([refused] * len(thetas), self._sizes)
+        return call
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return dict(zip(("vjp", "jvp"), self.batch.sizes, strict=True))
+
+    # ------------------------------------------------------------------ results
+    def _outputs(self, places: list[_Place]) -> FloatArray:
+        rows = [outputs_of(call.items[place], self.batch.on_failure) for call, place in places]
+        return np.array(rows, np.float64).reshape(len(rows), self._sizes["jvp"])
+
+    def _codes(self, places: list[_Place]) -> NDArray[np.int32]:
+        return np.array([_CODE_OF[call.items[place].status] for call, place in places], np.int32)
+
+    def _derivatives(self, mode: Mode, places: list[_Place], vectors: FloatArray) -> FloatArray:
+        out = np.zeros((len(places), self._sizes[mode]))
+        rows_of: dict[Any, list[int]] = {}
+        for row, (call, _) in enumerate(places):
+            rows_of.setdefault(call, []).append(row)
+        for call, rows in rows_of.items():
+            at = np.array([places[row][1] for row in rows])
+            mine = vectors if len(rows) == len(places) else vectors[rows]
+            try:
+                out[rows] = getattr(call, mode)(at, mine)
+            except Exception as error:
+                out[rows] = np.nan  # zero would say that nothing depends on anything
+                for place in set(at.tolist()):
+                    call.reasons[place] = _told(error)
+        return out
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

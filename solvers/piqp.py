@@ -1,0 +1,141 @@
+"""PIQP: a proximal interior-point method for convex quadratic programs, fast on small and on sparse ones.
+
+R. Schwan, Y. Jiang, D. Kuhn, C. N. Jones, *PIQP: a proximal interior-point quadratic programming solver*, 62nd IEEE
+Conference on Decision and Control (2023), 1088-1093.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from ..modelkit import attributes as attr
+from ..modelkit.errors import InvalidData
+from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VectorAffineFunction
+from ..modelkit.indices import Kind
+from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.sets import Nonnegatives, Zeros
+from .base import Option, load_library
+from .interrupts import run_noting_interrupts
+from .matrices import canonical, row_scale
+from .matrix_solver import MatrixSolver
+from .result import Result, ResultStatus, Status, constant_result
+
+__all__ = ["PIQP"]
+
+NO, POINT, UNKNOWN = ResultStatus.NO_SOLUTION, ResultStatus.FEASIBLE_POINT, ResultStatus.UNKNOWN_RESULT_STATUS
+STATUS = {  # status, primal and dual result; PIQP gives no certificates
+    "PIQP_SOLVED": (Status.OPTIMAL, POINT),
+    "PIQP_PRIMAL_INFEASIBLE": (Status.INFEASIBLE, NO),
+    "PIQP_DUAL_INFEASIBLE": (Status.DUAL_INFEASIBLE, NO),
+    "PIQP_MAX_ITER_REACHED": (Status.ITERATION_LIMIT, UNKNOWN),
+    "PIQP_NUMERICS": (Status.NUMERICAL_ERROR, UNKNOWN),
+    "PIQP_INVALID_SETTINGS": (Status.INVALID_OPTION, NO),
+    "PIQP_UNSOLVED": (Status.OTHER_ERROR, NO),
+}
+DEFAULTS = {
+    "eps_abs": 1e-10,
+    "eps_rel": 1e-11,
+    "check_duality_gap": True,
+    "eps_duality_gap_abs": 1e-12,  # a weakly active multiplier is off by the square root of the gap
+    "eps_duality_gap_rel": 1e-12,
+}
+_DENSE_ORDER, _DENSE_SHARE = 400, 0.2
+"""A form of at most this many columns and rows, and at least this share of entries, goes to the dense method."""
+
+
+@final
+class PIQP(MatrixSolver):
+    """min ½ xᵀPx + qᵀx  s.t.  Ax = b,  Gx <= h.
+
+    The rows F x + g of the kinds below, in that order, give A = -F, b = g in zero cones, and G = -F, h = g in
+    nonnegative ones. PIQP's y and z have Px + q + Aᵀy + Gᵀz = 0, z >= 0: they are the duals of DESIGN section 5 as they
+    are. Infeasible and unbounded models end without a certificate.
+
+    Parameters
+    ----------
+    **options
+        Settings of PIQP, such as ``eps_abs=1e-8`` or ``max_iter=100``.
+    """
+
+    name = "PIQP"
+    kinds: ClassVar[tuple[Kind, ...]] = ((VectorAffineFunction, Zeros), (VectorAffineFunction, Nonnegatives))
+    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
+    standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
+        attr.Silent: Option("verbose", lambda silent: not silent),
+        attr.NumberOfThreads: Option("num_threads", int),
+    }
+
+    def __init__(self, **options: Any) -> None:
+        self._solver: Any = None
+        super().__init__(**options)
+
+    # ------------------------------------------------------------------ options
+    def option_names(self) -> Sequence[str]:
+        """All option names that the library knows."""
+        return [name for name in dir(load_library("piqp").DenseSolver().settings) if not name.startswith("_")]
+
+    def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
+        if isinstance(attribute, attr.RawOptimizerAttribute):
+            self._set_options(load_library("piqp").DenseSolver(), {attribute.name: value})
+        self._restructured()
+
+    @staticmethod
+    def _set_options(solver: Any, options: dict[str, Any]) -> None:
+        for name, value in options.items():
+            try:
+                setattr(solver.settings, name, value)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise InvalidData(f"PIQP refuses {value!r} for its option {name!r}: {error}") from None
+
+    # ------------------------------------------------------------------ in
+    def solve_without_library(self, form: MatrixForm) -> Result | None:
+        """PIQP takes no model without variables."""
+        return None if form.n else constant_result(form)
+
+    def load(self, form: MatrixForm) -> None:
+        """Hand over P, q, A, b, G and h, dense or sparse."""
+        library = load_library("piqp")
+        size, entries = form.n + form.m, form.P.nnz + form.F.nnz
+        self._is_dense = size <= _DENSE_ORDER and entries >= _DENSE_SHARE * form.n * size
+        self._solver = library.DenseSolver() if self._is_dense else library.SparseSolver()
+        self._set_options(self._solver, DEFAULTS | self.effective_options())
+        self._solver.setup(**self._data(form))
+
+    def _data(self, form: MatrixForm) -> dict[str, Any]:
+        part = form.parts.get(self.kinds[0])
+        zeros = part.rows.stop if part else 0
+        A = canonical(-form.F)
+        self._scale = row_scale(A)
+        A.data *= self._scale[A.indices]
+        g = self._scale * form.g
+        if self._is_dense:
+            P, rows = np.asfortranarray(form.P.toarray()), A.toarray()
+            above, below = np.asfortranarray(rows[:zeros]), np.asfortranarray(rows[zeros:])
+        else:
+            P = canonical(form.P)
+            above, below = canonical(A[:zeros]), canonical(A[zeros:])
+        return {"P": P, "c": form.q, "A": above, "b": g[:zeros], "G": below, "h_u": g[zeros:]}
+
+    # ------------------------------------------------------------------ run, out
+    def run(self, form: MatrixForm) -> Result:
+        """Solve what is loaded."""
+        run_noting_interrupts(self._solver.solve, [])
+        answer = self._solver.result
+        raw = answer.info.status.name
+        status, point = STATUS.get(raw, (Status.OTHER_ERROR, NO))
+        x, dual = np.array(answer.x), self._scale * np.concatenate([answer.y, answer.z_u])
+        if not (np.isfinite(x).all() and np.isfinite(dual).all()):
+            point = NO
+        return Result(
+            status,
+            raw,
+            point,
+            point,
+            None if point == NO else x,
+            None if point == NO else dual,
+            seconds=answer.info.run_time,
+            iterations={"barrier": answer.info.iter},
+        )
