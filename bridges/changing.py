@@ -106,10 +106,6 @@ class ConstraintChange:
                     self._pass_function(after)
             self._store.modify(self._index, one)
 
-    def pass_again(self) -> None:
-        """The same function at other values of the parameters in it."""
-        self._pass_function(self._block.rows(self._number))
-
     def _constants(self) -> FloatArray:
         """The constants of the function below."""
         if self._index.kind[0].degree < 2:
@@ -126,7 +122,7 @@ class ConstraintChange:
             raise
 
     def _pass_function(self, rows: Rows) -> None:
-        self._bundle.change_function(self._item, self._dims, self._inserted.rows(rows))
+        self._bundle.change_function(self._item, self._inserted.rows(rows))
 
     def _pass_column(self, variable: VariableIndex, pairs: Sequence[tuple[int, float]]) -> None:
         before = self._block.rows(self._number)

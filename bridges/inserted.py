@@ -9,7 +9,7 @@ import numpy as np
 from ..modelkit.block import ConstraintBlock
 from ..modelkit.errors import UnsupportedModification
 from ..modelkit.functions import Function
-from ..modelkit.indices import ConstraintIndex
+from ..modelkit.indices import ConstraintIndices
 from ..modelkit.parameters import Parameters, inserted_blocks
 from ..modelkit.rows import IntArray, Rows
 from ..modelkit.store import Store
@@ -100,24 +100,33 @@ class Inserted:
         return rows.degree > 1 and bool(len(self._present().products(rows)))
 
     # ------------------------------------------------------------------ what moved parameters change
-    def take_moved(self) -> tuple[list[ConstraintIndex], bool]:
-        """The constraints with products of parameters that got other values since, and whether the objective has."""
+    def moved(self) -> tuple[list[tuple[ConstraintIndices, Rows]], bool]:
+        """Constraints with products of parameters that got other values since `passed_on`, and whether the objective.
+
+        Constraints of one kind come together, with their functions as they are below now.
+        """
         if not self._moved:
             return [], False
         moved = np.array(sorted(self._moved), np.int64)
-        self._moved.clear()
+        self._read_new_variables()
         parameters = self._present()
-        found: list[ConstraintIndex] = []
+        found: list[tuple[ConstraintIndices, Rows]] = []
         for kind in self._store.kinds():
             if kind[0].degree < 2:
                 continue
             block, numbers = self._store.block(kind).snapshot()
             products = parameters.products(block.rows)
             touched = np.unique(products.row[np.isin(products.factors, moved).any(axis=1)])
+            if not len(touched):
+                continue
             items = np.unique(np.searchsorted(block.starts, touched, side="right") - 1)
-            found += list(self._store.indices(kind, numbers[items]))
+            found.append((self._store.indices(kind, numbers[items]), self.rows(block.take(items).rows)))
         objective = self._store.objective_block
         if objective is None:
             return found, False
         products = parameters.products(objective.all_rows())
         return found, bool(np.isin(products.factors, moved).any())
+
+    def passed_on(self) -> None:
+        """All that moved is below."""
+        self._moved.clear()

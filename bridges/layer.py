@@ -411,11 +411,15 @@ class BridgeOptimizer(AbstractModel):
 
     def refresh(self) -> None:
         """Give functions with products of parameters that moved their new coefficients below."""
-        constraints, objective = self._inserted.take_moved()
-        for index in constraints:
-            self._change(index).pass_again()
+        constraints, objective = self._inserted.moved()
+        for indices, rows in constraints:
+            dims, starts = self._dims(indices)
+            for bundle, items, chosen in self.located(indices):
+                self._lifter.bounds.check_free(bundle.leaves(items))
+                bundle.change_function(items, rows.take(segments(starts[chosen], dims[chosen])))
         if objective:
             self._objective.set(self.store.get(attr.ObjectiveFunction()))
+        self._inserted.passed_on()
         self.inner.refresh()
 
     def optimize(self) -> None:
@@ -424,6 +428,10 @@ class BridgeOptimizer(AbstractModel):
         self._products.forget()
         self._objective.settle()
         self.inner.optimize()
+
+    def pushed(self) -> None:
+        """The diff model below has pushed the tangents to the solution."""
+        self._products.pushed()
 
     def empty_inputs(self) -> None:
         """Forget tangents and seeds, here and in the diff model below."""

@@ -59,8 +59,8 @@ class Piece(Protocol):
     def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
         """New constants and numbers for one constraint."""
 
-    def change_function(self, item: int, rows: Rows) -> None:
-        """Another function for one constraint."""
+    def change_function(self, items: IntArray, rows: Rows) -> None:
+        """Other functions for some constraints, one below the other."""
 
     def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
         """New coefficients of one variable in some rows of one constraint."""
@@ -116,12 +116,11 @@ class Leaf:
             new = set_type.build(shape, numbers.reshape(self.dims[item], len(set_type.fields)))
             self.inner.set(attr.ConstraintSet(), index, new)
 
-    def change_function(self, item: int, rows: Rows) -> None:
-        """Another function for one constraint."""
-        index = self.index(item)
-        if not index.kind[0].degree and not is_plain(rows):
+    def change_function(self, items: IntArray, rows: Rows) -> None:
+        """Other functions for some constraints, one below the other."""
+        if not self.indices.kind[0].degree and not is_plain(rows):
             raise UnsupportedModification("The function became another than plain variables below.")
-        self.inner.set(attr.ConstraintFunction(), index, index.kind[0].from_rows(rows))
+        self.inner.set_functions(self.at(items), rows)
 
     def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
         """New coefficients of one variable in some rows of one constraint; `column` has all rows."""

@@ -194,21 +194,20 @@ class Node:
         if self.bridge.looks_at_functions:
             raise UnsupportedModification(f"{self.bridge!r} chooses its rows by the function: build the model anew.")
 
-    def change_function(self, item: int, rows: Rows) -> None:
-        """Another function for one constraint."""
+    def change_function(self, items: IntArray, rows: Rows) -> None:
+        """Other functions for some constraints, one below the other."""
         self._check_changeable()
-        self.constants[item] = rows.constant
-        mine = segments(np.array([item * self.lift.extra]), np.array([self.lift.extra]))
-        extra = self.extra.take(mine) if self.lift.extra else None
-        for target, child, below in self._below(np.array([item])):
+        k, e = len(items), self.lift.extra
+        g = rows.constant.reshape(k, self.m)
+        self.constants[items] = g
+        extra = self.extra.take((items[:, None] * e + np.arange(e)).ravel()) if e else None
+        for target, child, below in self._below(items):
             if not target.A.nnz:
                 continue
-            mapped = target.mapped(rows)
-            constants = target.constants(rows.constant[None, :], self.numbers[item][None, :])[0]
-            mapped = mapped.with_constants(constants)
+            mapped = target.mapped(rows, k).with_constants(target.constants(g, self.numbers[items]).ravel())
             if extra is not None and target.B is not None:
-                mapped = mapped + extra.mapped(target.B)
-            child.change_function(below, target.dims, mapped)
+                mapped = mapped + extra.mapped(target.B, k)
+            child.change_function(below, mapped)
 
     def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
         """New coefficients of one variable in some rows of one constraint."""
@@ -343,10 +342,10 @@ class Bundle:
         for piece, item, rows in self._each(items, dims):
             piece.change_numbers(item, constants[rows], numbers[rows.start * q : rows.stop * q])
 
-    def change_function(self, items: IntArray, dims: IntArray, rows: Rows) -> None:
-        """Other functions for some constraints."""
-        for piece, item, mine in self._each(items, dims):
-            piece.change_function(item, rows.take(np.arange(mine.start, mine.stop)))
+    def change_function(self, items: IntArray, rows: Rows) -> None:
+        """Other functions for some constraints, one below the other."""
+        for piece, below, at in self._split(items):
+            piece.change_function(below, rows if at is None else rows.take(at))
 
     def change_column(self, items: IntArray, dims: IntArray, variable: Any, rows: IntArray, column: FloatArray) -> None:
         """New coefficients of one variable in some rows of some constraints."""

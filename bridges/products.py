@@ -42,12 +42,14 @@ class ProductTravel:
     def __init__(self, layer: Any) -> None:
         self._layer = layer
         self._tangents: list[Pieces] = []
+        self._moved: FloatArray | None = None  # how dG/dp moved along the tangents that were pushed last
         self.forget()
 
     def forget(self) -> None:
         """The model changed, or is about to be solved."""
         self._found: Products | None = None
         self._costs: FloatArray | None = None
+        self._moved = None
 
     def empty_inputs(self) -> None:
         """Tangents were taken back."""
@@ -94,6 +96,8 @@ class ProductTravel:
         every = np.zeros((len(products.parameters.ids), *moves.shape[1:]))
         every[place] = moves
         for pieces in products.pieces:
+            if not every[pieces.place].any():
+                continue
             rows = pieces.tangents(every, products.parameters)
             if pieces.indices is None:
                 layer.set(attr.ForwardObjectiveFunction(), rows)
@@ -123,12 +127,13 @@ class ProductTravel:
         every[place] = seeds
         value = products.values(layer)
         for pieces in products.pieces:
-            terms = pieces.tangents(every, products.parameters).terms()
-            ids, slopes = terms.gradient(products.multipliers(layer, pieces), value)
+            if not every[pieces.place].any():
+                continue
+            rows = pieces.tangents(every, products.parameters)
+            ids, slopes = rows.terms().gradient(products.multipliers(layer, pieces), value)
             if len(ids):
                 layer.set(attr.ReverseVariablePrimal(), VectorOfVariables.of_ids(ids), slopes)
             if pieces.indices is not None:
-                rows = pieces.tangents(every, products.parameters)
                 weights = inner_product(layer.store, pieces.indices)
                 layer.set(attr.ReverseConstraintDual(), pieces.indices, -weights * rows.evaluate(value))
 
@@ -138,8 +143,8 @@ class ProductTravel:
     ) -> FloatArray:
         """Values of parameters' constraints, from those below."""
         kind = type(attribute)
-        if kind is attr.ForwardConstraintDual and (self._tangents or self._products.pieces):
-            return values + self._dual_tangents()[self._places(index)]
+        if kind is attr.ForwardConstraintDual:
+            return values if self._moved is None else values + self._moved[self._places(index)]
         if not self._products.pieces:
             return values
         if kind is attr.ConstraintDual:
@@ -150,6 +155,10 @@ class ProductTravel:
             place = self._places(index)
             return values + np.stack([self.costs[place], -self._gradient()[place]], axis=1)
         return values
+
+    def pushed(self) -> None:
+        """The tangents were pushed to the solution below: derivatives of duals are known."""
+        self._moved = self._dual_tangents() if self._tangents or self._products.pieces else None
 
     @property
     def costs(self) -> FloatArray:

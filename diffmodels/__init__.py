@@ -1,6 +1,7 @@
 """Differentiation: the KKT engine, the diff models and the meta-solver."""
 
 from .conic import ConicDiff
+from .gradcheck import gradcheck
 from .linear_algebra import DirectKKT, IterativeKKT
 from .optimizer import DifferentiationWarning, DiffOptimizer, diff_optimizer
 from .quadratic import QuadraticDiff
@@ -13,4 +14,5 @@ __all__ = [
     "IterativeKKT",
     "QuadraticDiff",
     "diff_optimizer",
+    "gradcheck",
 ]

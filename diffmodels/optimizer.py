@@ -111,13 +111,17 @@ class DiffOptimizer(Layer):
     Parameters
     ----------
     solvers : solvers in the order in which they are tried
+
+    Attributes
+    ----------
+    settings : values of the attributes that are its own, which a copy of the model takes along
     """
 
     def __init__(self, solvers: Sequence[AbstractModel]) -> None:
         self.cache = CachingOptimizer(*(BridgeOptimizer(solver) for solver in solvers))
         super().__init__(self.cache)
         self._inputs = Inputs(self.cache.store)
-        self._settings = dict(_SETTINGS)
+        self.settings = dict(_SETTINGS)
         self._warned = False
         self._drop()
 
@@ -168,7 +172,7 @@ class DiffOptimizer(Layer):
     # ------------------------------------------------------------------ attributes
     def supports(self, attribute: attr.Attribute) -> bool:
         """Whether the attribute can be set."""
-        return type(attribute) in Inputs.TYPES or type(attribute) in self._settings or self.cache.supports(attribute)
+        return type(attribute) in Inputs.TYPES or type(attribute) in self.settings or self.cache.supports(attribute)
 
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
         """Set data, an option, a tangent or a seed."""
@@ -176,8 +180,8 @@ class DiffOptimizer(Layer):
         if kind in Inputs.TYPES:
             self._forget_outputs()
             self._inputs.set(attribute, *index_and_value)
-        elif kind in self._settings:
-            self._settings[kind] = index_and_value[-1]
+        elif kind in self.settings:
+            self.settings[kind] = index_and_value[-1]
             self._drop()
         else:
             self._drop()
@@ -186,8 +190,8 @@ class DiffOptimizer(Layer):
     def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
         """Data, results and derivatives."""
         kind = type(attribute)
-        if kind in self._settings:
-            return self._settings[kind]
+        if kind in self.settings:
+            return self.settings[kind]
         if kind in Inputs.TYPES:
             return self._inputs.get(attribute, index)
         if kind in _FORWARD_OUTPUTS:
@@ -310,6 +314,7 @@ class DiffOptimizer(Layer):
         for indices, numbers in self._inputs.set_tangents():
             stack.set(attr.ForwardConstraintSet(), index_map(indices), numbers)
         model.forward()
+        stack.pushed()
         self._finish("forward", start)
 
     def reverse_differentiate(self) -> None:
@@ -470,7 +475,7 @@ class DiffOptimizer(Layer):
 
     def _build(self) -> BridgeOptimizer:
         store = self.cache.store
-        chosen = self._settings[attr.ModelConstructor]
+        chosen = self.settings[attr.ModelConstructor]
         reasons = []
         for make in [chosen] if chosen is not None else DIFF_MODELS:
             model = make()
@@ -479,8 +484,8 @@ class DiffOptimizer(Layer):
             if lacking:
                 reasons += [f"{model.name} takes no {describe_kind(k)} ({stack.graph.missing(k)})" for k in lacking]
                 continue
-            model.linear_algebra = self._settings[attr.LinearAlgebraSolver]
-            model.allow_inaccurate = self._settings[attr.AllowInaccurateSolution]
+            model.linear_algebra = self.settings[attr.LinearAlgebraSolver]
+            model.allow_inaccurate = self.settings[attr.AllowInaccurateSolution]
             try:
                 self._mirror = Mirror(store, stack)
             except Unsupported as error:

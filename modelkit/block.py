@@ -379,22 +379,22 @@ class Block:
         start, stop = self.row_range(number)
         self._constant.view[start:stop] = constants
 
-    def set_rows(self, number: int, rows: Rows) -> None:
-        """Give one constraint another function of the same dimension."""
+    def set_rows(self, numbers: int | IntArray, rows: Rows) -> None:
+        """Give one constraint, or several, other functions of the same dimensions, one below the other."""
         self._settle()
-        start, stop = self.row_range(number)
+        at = self.rows_of(np.atleast_1d(numbers))
+        gone = np.zeros(len(self._constant), bool)
+        gone[at] = True
         for key, names in (("row", _TERMS), ("qrow", _QUADRATIC_TERMS)):
-            keep = np.ones(len(self._terms[key]), bool)
-            keep[self._spans(start, stop, key)] = False
+            keep = ~gone[self._terms[key].view]
             for name, _ in names:
-                kept = self._terms[name].view[keep]
-                new = getattr(rows, name) + (start if name == key else 0)
-                self._terms[name].replace(np.concatenate([kept, new]))
+                kept, new = self._terms[name].view[keep], getattr(rows, name)
+                self._terms[name].replace(np.concatenate([kept, at[new] if name == key else new]))
         if self._higher is not None:
-            self._keep_higher(~self._in_rows(start, stop))
+            self._keep_higher(~gone[self._higher.row])
         if rows.higher is not None:
-            self._add_higher(rows.higher.moved(np.arange(rows.m) + start))
-        self._constant.view[start:stop] = rows.constant
+            self._add_higher(rows.higher.moved(at))
+        self._constant.view[at] = rows.constant
         self._tail = max(len(self._terms["row"]), len(self._terms["qrow"]))
         self._merge_tail()
 

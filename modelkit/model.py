@@ -85,7 +85,7 @@ class Model(Layer):
     def __reduce__(self) -> Any:
         """Pickle and deepcopy keep the model, its options and its indices, and drop results and solver handles."""
         cache = self.cache
-        layer = None if self.inner is cache else type(self.inner)
+        layer = None if self.inner is cache else (type(self.inner), getattr(self.inner, "settings", {}))
         made = [recipe(one) for one in cache.candidates]
         return remade_model, (type(self), layer, made, cache.mode, self.store)
 

@@ -42,10 +42,16 @@ class Monomials:
     @staticmethod
     def stack(parts: Sequence[Monomials]) -> Monomials:
         """The terms of all parts."""
-        width = max(p.factors.shape[1] for p in parts)
-        padded = [np.pad(p.factors, ((0, 0), (0, width - p.factors.shape[1])), constant_values=_NONE) for p in parts]
+        if len(parts) == 1:
+            return parts[0]
         join = np.concatenate
-        return Monomials(join([p.row for p in parts]), join(padded), join([p.coef for p in parts]))
+        row, coef = join([p.row for p in parts]), join([p.coef for p in parts])
+        factors, first = np.full((len(row), max(p.factors.shape[1] for p in parts)), _NONE, np.int64), 0
+        for p in parts:
+            count, width = p.factors.shape
+            factors[first : first + count, :width] = p.factors
+            first += count
+        return Monomials(row, factors, coef)
 
     def take(self, terms: Any) -> Monomials:
         """Some of the terms."""

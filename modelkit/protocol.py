@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from . import attributes as attr
 from .block import ConstraintBlock, SetBlock
 from .errors import DimensionMismatch, InvalidData
@@ -77,6 +79,15 @@ class AbstractModel(ABC):
         self, target: ConstraintIndex | attr.ObjectiveFunction, change: Modification | Sequence[Modification]
     ) -> None:
         """Change coefficients or constants of a constraint or of the objective."""
+
+    def set_functions(self, indices: ConstraintIndices, rows: Rows) -> None:
+        """Give many constraints of one kind other functions, whose rows stand one below the other."""
+        first = 0
+        for index in indices:
+            stop = first + self.get(attr.ConstraintSet(), index).dimension
+            function = index.kind[0].from_rows(rows.take(np.arange(first, stop)))
+            self.set(attr.ConstraintFunction(), index, function)
+            first = stop
 
     @abstractmethod
     def delete(self, index: Any) -> None:

@@ -43,7 +43,11 @@ def remade(made: Recipe) -> Any:
 
 
 def remade_model(
-    model_type: Any, layer: Callable[..., Any] | None, made: list[Recipe], mode: CachingOptimizerMode, store: Store
+    model_type: Any,
+    layer: tuple[Callable[..., Any], dict[Any, Any]] | None,
+    made: list[Recipe],
+    mode: CachingOptimizerMode,
+    store: Store,
 ) -> Any:
     """A `Model` that holds what `store` holds, in front of new optimizers; see `Model.__reduce__`."""
     model = model_type.__new__(model_type)
@@ -52,7 +56,9 @@ def remade_model(
         inner: Any = CachingOptimizer(*fresh, mode=mode)
         cache = inner
     else:
-        inner = layer([one.inner for one in fresh])  # a layer makes its own bridges
+        make, settings = layer
+        inner = make([one.inner for one in fresh])  # a layer makes its own bridges
+        getattr(inner, "settings", {}).update(settings)
         cache = inner.cache
         cache.mode = mode
     model.stand_before(inner)

@@ -86,9 +86,12 @@ class Rows:
 
     def terms(self) -> Monomials:
         """All terms but the constants."""
-        affine = Monomials(self.row, self.var[:, None], self.coef)
-        quadratic = Monomials(self.qrow, np.stack([self.qvar1, self.qvar2], axis=1), self.qcoef)
-        return Monomials.stack([affine, quadratic, *([self.higher] if self.higher is not None else [])])
+        parts = [Monomials(self.row, self.var[:, None], self.coef)]
+        if len(self.qrow):
+            parts.append(Monomials(self.qrow, np.stack([self.qvar1, self.qvar2], axis=1), self.qcoef))
+        if self.higher is not None:
+            parts.append(self.higher)
+        return Monomials.stack(parts)
 
     @staticmethod
     def of_variables(ids: IntArray) -> Rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -127,11 +127,16 @@ def _function(store: Store, attribute: attr.Attribute, index: ConstraintIndex, f
             "another kind of constraint. Delete it and add the new one."
         )
     if index.kind[0] is VariableIndex:
-        raise UnsupportedModification("The variable of a bound cannot be exchanged; delete the bound, add another.")
+        refuse_another_variable()
     rows = function.rows
     store.check_variables(rows)
     check_rows(rows)
     return function
+
+
+def refuse_another_variable() -> NoReturn:
+    """A bound is named by its variable."""
+    raise UnsupportedModification("The variable of a bound cannot be exchanged; delete the bound, add another.")
 
 
 def _set(store: Store, attribute: attr.Attribute, index: ConstraintIndex, new: Any) -> Any:

@@ -16,9 +16,9 @@ from .bounds import PlainConstraints
 from .changing import check_changes, make_change
 from .checks import check_numbers, check_rows, describe
 from .copying import Mirror, copy_words
-from .errors import InvalidIndex, NotOptimized
+from .errors import DimensionMismatch, InvalidIndex, NotOptimized
 from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
-from .indices import ConstraintIndex, ConstraintIndices, Index, IndexMap, Kind
+from .indices import ConstraintIndex, ConstraintIndices, Index, IndexMap, Kind, describe_kind
 from .modifications import Modification
 from .parameters import of_ray
 from .protocol import AbstractModel, check_fit
@@ -324,6 +324,20 @@ class Store(AbstractModel):
             number, block = 0, self._objective or self.replace_objective(ScalarAffineFunction())
         for one in changes:
             make_change(block, number, one)
+
+    def set_functions(self, indices: ConstraintIndices, rows: Rows) -> None:
+        """Give many constraints of one kind other functions, whose rows stand one below the other."""
+        numbers, kind = self.numbers(indices), indices.kind
+        if not len(numbers):
+            return
+        if kind[0] is VariableIndex:
+            settings.refuse_another_variable()
+        block = self._blocks[kind]
+        if rows.m != len(block.rows_of(numbers)) or rows.degree > max(kind[0].degree, 1):
+            raise DimensionMismatch(f"{len(numbers)} {describe_kind(kind)} cannot take these {rows.m} rows.")
+        self.check_variables(rows)
+        check_rows(rows)
+        block.set_rows(numbers, rows)
 
     def check_modification(self, target: ConstraintIndex | attr.ObjectiveFunction, changes: Any) -> None:
         """Raise unless `modify` would accept the changes."""

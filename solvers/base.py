@@ -35,7 +35,7 @@ from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from ..modelkit.modifications import Modification, ScalarConstantChange, VectorConstantChange
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray
+from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import Set
 from ..modelkit.store import Store
 from .result import FINAL, STATUSES, Result
@@ -140,6 +140,11 @@ class Solver(AbstractModel):
         """
         self._restructured()
 
+    def _functions_changed(self, indices: ConstraintIndices) -> None:
+        """Functions of many constraints were replaced in the store."""
+        for index in indices:
+            self._changed(Change.COEFFICIENTS, index)
+
     def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
         """A changed option is a change: load anew (a wrapper may know better)."""
         self._restructured()
@@ -177,6 +182,12 @@ class Solver(AbstractModel):
             self._changed(Change.NUMBERS, target, changes)
         else:
             self._changed(Change.COEFFICIENTS, target, changes)
+
+    def set_functions(self, indices: ConstraintIndices, rows: Rows) -> None:
+        """Give many constraints of one kind other functions, whose rows stand one below the other."""
+        self.store.set_functions(indices, rows)
+        self._result = None
+        self._functions_changed(indices)
 
     def delete(self, index: Any) -> None:
         """Delete variables or constraints."""

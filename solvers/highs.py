@@ -183,6 +183,14 @@ class HiGHS(Solver):
         except InvalidData:
             self._model = None  # the next solve loads anew, and says what HiGHS does not like
 
+    def _functions_changed(self, indices: ConstraintIndices) -> None:
+        if self._model is None:
+            return
+        try:
+            self._model.change_functions(indices)
+        except InvalidData:
+            self._model = None
+
     def _load(self) -> LoadedModel:
         """The model as HiGHS has it, up to date."""
         handle, model = self._open(), self._model

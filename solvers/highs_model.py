@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from ..modelkit import attributes as attr
 from ..modelkit.errors import InvalidData, UnsupportedObjective
 from ..modelkit.functions import VariableIndex
-from ..modelkit.indices import ConstraintIndex, Kind
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.matrix_form import objective_matrices
 from ..modelkit.modifications import Modification, ScalarCoefficientChange
 from ..modelkit.rows import FloatArray, IntArray, Rows
@@ -173,6 +173,26 @@ class LoadedModel:
         lower = -np.inf if kind[1] is LessThan else numbers[0]
         upper = np.inf if kind[1] is GreaterThan else numbers[-1]
         handle.changeRowBounds(row, lower - constant, upper - constant)
+
+    def change_functions(self, indices: ConstraintIndices) -> None:
+        """Write the functions of many affine constraints, which the store has already."""
+        kind, numbers = indices.kind, self.store.numbers(indices)
+        numbers = numbers[numbers < self._seen.get(kind, 0)]  # others are not passed on yet
+        if self.grown:
+            self.append()
+        block, handle = self.store.block(kind), self.handle
+        rows = block.all_rows().take(numbers).canonical()
+        at, columns = self._row[kind][numbers], self.columns(rows.var)
+        new = dict(zip(zip(at[rows.row].tolist(), columns.tolist(), strict=True), rows.coef.tolist(), strict=True))
+        for row in at.tolist():
+            _, old, _ = handle.getRowEntries(row)
+            for column in np.asarray(old).tolist():
+                new.setdefault((row, column), 0.0)
+        for (row, column), value in new.items():
+            _check(handle.changeCoeff(row, column, value), "coefficient")
+        lower, upper = np.array(kind[1].bounds(block.all_numbers[numbers])) - rows.constant
+        for row, low, high in zip(at.tolist(), lower.tolist(), upper.tolist(), strict=True):
+            handle.changeRowBounds(row, low, high)
 
     def _new_coefficients(self, index: ConstraintIndex, row: int, changes: Sequence[Modification]) -> dict[int, float]:
         """Column -> new coefficient; of the whole row when its function was replaced."""

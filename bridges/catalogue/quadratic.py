@@ -220,7 +220,7 @@ class QuadraticPiece:
         below[:2] = 1.0, self.sign * (numbers[0] - constants[0])
         self.child.change_numbers(np.array([item]), dim, below, np.zeros(0))
 
-    def change_function(self, item: int, rows: Rows) -> None:
+    def change_function(self, items: IntArray, rows: Rows) -> None:
         """Needs another factorization."""
         raise UnsupportedModification(
             "A quadratic function behind a second-order cone changes only with a rebuilt model."
@@ -228,7 +228,7 @@ class QuadraticPiece:
 
     def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
         """Needs a rebuilt model."""
-        self.change_function(item, Rows(column))
+        self.change_function(np.array([item]), Rows(column))
 
     def leaves(self, items: IntArray) -> Iterator[tuple[Leaf, IntArray]]:
         """The native constraints that stand for some constraints."""

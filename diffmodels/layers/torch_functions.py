@@ -23,7 +23,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ...modelkit.errors import DifferentiationError, InvalidData
-from ...modelkit.rows import IntArray
+from ...modelkit.rows import FloatArray, IntArray
 from .arrays import batch_shape, pack, unpack
 from .batch import Batch, Call
 from .work import Mode
@@ -44,22 +44,49 @@ class TorchCall:
 
         self.call = Call(batch, training)
         self.shapes = batch.program.parameter_shapes, batch.program.output_shapes
-        types = {t.dtype for t in tensors}
-        if any(dtype.is_complex for dtype in types):
-            raise InvalidData("A layer takes real numbers, got a complex tensor.")
-        floats = [dtype for dtype in types if dtype.is_floating_point]
-        self.dtype = functools.reduce(torch.promote_types, floats) if floats else torch.get_default_dtype()
-        devices = {t.device for t in tensors}
-        if len(devices) > 1:
-            devices.discard(torch.device("cpu"))
-        if len(devices) > 1:
-            raise InvalidData(f"The inputs are on several devices: {', '.join(map(str, devices))}.")
-        self.device = devices.pop() if devices else torch.device("cpu")
+        self.dtype, self.device = torch.float64, torch.device("cpu")
+        if not all(t.dtype is torch.float64 and t.is_cpu for t in tensors):
+            self.dtype, self.device = _common_type(tensors), _common_device(tensors)
+        self.plain = self.dtype is torch.float64 and self.device.type == "cpu"
+
+    def tensor(self, array: FloatArray) -> Any:
+        """An output."""
+        import torch
+
+        tensor = torch.from_numpy(array)
+        return tensor if self.plain else tensor.to(device=self.device, dtype=self.dtype)
+
+
+def _common_type(tensors: Sequence[Any]) -> Any:
+    """To what the floating types promote; integers do not count."""
+    import torch
+
+    types = {t.dtype for t in tensors}
+    if any(dtype.is_complex for dtype in types):
+        raise InvalidData("A layer takes real numbers, got a complex tensor.")
+    floats = [dtype for dtype in types if dtype.is_floating_point]
+    return functools.reduce(torch.promote_types, floats) if floats else torch.get_default_dtype()
+
+
+def _common_device(tensors: Sequence[Any]) -> Any:
+    """The device of the tensors; those on the host go along."""
+    import torch
+
+    devices = {t.device for t in tensors} - {torch.device("cpu")}
+    if len(devices) > 1:
+        raise InvalidData(f"The inputs are on several devices: {', '.join(sorted(map(str, devices)))}.")
+    return devices.pop() if devices else torch.device("cpu")
 
 
 def _array(tensor: Any) -> Any:
     """The tensor in float64, on the host."""
-    return None if tensor is None else tensor.detach().cpu().double().numpy(force=True)
+    import torch
+
+    if tensor is None:
+        return None
+    if tensor.dtype is torch.float64:
+        return tensor.numpy(force=True)
+    return tensor.detach().cpu().double().numpy(force=True)
 
 
 def _in_front(tensor: Any, dim: int | None, rank: int, own: int) -> Any:
@@ -73,12 +100,12 @@ def _in_front(tensor: Any, dim: int | None, rank: int, own: int) -> Any:
 
 def _sum_to(tensor: Any, like: Any) -> Any:
     """The adjoint of broadcasting `like` to the tensor's shape and converting it."""
+    if tensor.shape == like.shape:
+        return tensor.to(like)
     front = tensor.ndim - like.ndim
     dims = [*range(front), *(front + k for k, n in enumerate(like.shape) if n == 1 and tensor.shape[front + k] != 1)]
-    if dims:
-        tensor = tensor.sum(dims, keepdim=True)
-        tensor = tensor.reshape(tensor.shape[front:])
-    return tensor.to(device=like.device, dtype=like.dtype)
+    tensor = tensor.sum(dims, keepdim=True)
+    return tensor.reshape(tensor.shape[front:]).to(like)
 
 
 def make_solve() -> Any:
@@ -92,7 +119,7 @@ def make_solve() -> Any:
         arrays = [_array(p) for p in parameters]
         batch = batch_shape([a.shape for a in arrays], wanted)
         flat = this.call.solve(pack(arrays, wanted, batch))
-        outputs = [torch.from_numpy(a).to(device=this.device, dtype=this.dtype) for a in unpack(flat, given, batch)]
+        outputs = [this.tensor(array) for array in unpack(flat, given, batch)]
         return outputs, np.arange(len(flat)).reshape(batch)
 
     def backward(this: Any, places: Any, parameters: Sequence[Any], needed: Any, cotangents: Sequence[Any]) -> Any:
@@ -163,6 +190,8 @@ def make_solve() -> Any:
 
     def solve(this: Any, parameters: Sequence[Any]) -> tuple[Any, ...]:
         if transformed():
+            # said here, where the shapes are those that the user sees
+            batch_shape([tuple(p.shape) for p in parameters], this.shapes[0])
             return tuple(Solve.apply(this, *parameters)[:-1])
         return tuple(QuickSolve.apply(this, *parameters))
 

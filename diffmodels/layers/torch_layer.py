@@ -9,7 +9,6 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from .arrays import batch_shape
 from .batch import Batch
 from .torch_functions import TorchCall, make_solve
 
@@ -123,7 +122,6 @@ def layer_class() -> type[Any]:
         def forward(self, *parameters: Any) -> tuple[Any, ...]:
             """The outputs at the parameters, in the order in which they were asked for."""
             tensors = [p if isinstance(p, torch.Tensor) else torch.as_tensor(p) for p in parameters]
-            batch_shape([tuple(t.shape) for t in tensors], self._batch.program.parameter_shapes)
             outputs: tuple[Any, ...] = solve(TorchCall(self._batch, self.training, tensors), tensors)
             return outputs
 

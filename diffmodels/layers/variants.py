@@ -10,15 +10,6 @@ from ...modelkit.errors import InvalidData
 
 __all__ = ["variant"]
 
-_SETTINGS = (
-    attr.ModelConstructor(),
-    attr.LinearAlgebraSolver(),
-    attr.AllowInaccurateSolution(),
-    attr.AllowObjectiveAndSolutionInput(),
-)
-"""Those of the meta-solver; the others are in the store, which a copy takes along."""
-
-
 def variant(model: Any, solver: Any = None, threads: int | None = None) -> Any:
     """A copy of a model, with the same indices.
 
@@ -50,9 +41,6 @@ def variant(model: Any, solver: Any = None, threads: int | None = None) -> Any:
             "Options go into a lambda: retry=[lambda: ot.solvers.SCS(...)]."
         )
     other = copy.deepcopy(model)
-    for attribute in _SETTINGS:
-        if other.supports(attribute):
-            other.set(attribute, model.get(attribute))
     if solver is not None:
         other.cache.reset_optimizer(type(model).front(solver()))
     if threads is not None and other.supports(attr.NumberOfThreads()) and other.get(attr.NumberOfThreads()) is None:

@@ -21,6 +21,7 @@ from .diffmodels import (
     IterativeKKT,
     QuadraticDiff,
     diff_optimizer,
+    gradcheck,
     layers,
 )
 from .diffmodels.layers import cvxpy_model as _cvxpy_model
@@ -73,6 +74,7 @@ __all__ = [
     "bridges",
     "diff_optimizer",
     "diffmodels",
+    "gradcheck",
     "from_cvxpy",
     "layers",
     "modelkit",

@@ -324,3 +324,67 @@ def test_mixed_integer_models_take_products() -> None:
         assert model.value(x) == pytest.approx(expected, abs=1e-9)
     with pytest.raises(ot.NotOptimized):
         model.dual(reduced_cost(p))
+
+
+# ---------------------------------------------------------------------- many functions at once
+MODELS: dict[str, Any] = {
+    "store": ot.Store,
+    "cache": ot.CachingOptimizer,
+    "solver": ot.solvers.HiGHS,
+    "layer": lambda: ot.BridgeOptimizer(ot.solvers.Clarabel()),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_functions_of_many_constraints_are_set_at_once(name: str) -> None:
+    """Some of a kind get other functions, in any order; the others keep theirs; what does not fit is refused."""
+    model = MODELS[name]()
+    v = model.add_variables(3)
+    c = [model.add_constraint(float(k + 1) * v[k] + v[0], ot.LessThan(9.0)) for k in range(3)]
+    some = ot.ConstraintIndices(c[0].kind, np.array([c[2].value, c[0].value]))
+    model.set_functions(some, ot.vectorize([7.0 * v[1] - 1.0, 1.0 * v[2]]).rows)
+    found = [str(model.get(ot.ConstraintFunction(), i)) for i in c]
+    assert found == ["x[2]", "2 x[1] + x[0]", "7 x[1] - 1"]
+    model.set_functions(ot.ConstraintIndices(c[0].kind, np.zeros(0, np.int64)), ot.vectorize([]).rows)
+    if name == "store":
+        rows = ot.vectorize([v[0] * v[0], 1.0 * v[1]]).rows
+        for wrong in (rows, ot.vectorize([1.0 * v[0]]).rows):
+            with pytest.raises(ot.DimensionMismatch, match="cannot take"):
+                model.set_functions(some, wrong)
+        bound = model.add_constraint(v[0], ot.GreaterThan(0.0))
+        with pytest.raises(ot.UnsupportedModification, match="bound"):
+            model.set_functions(ot.ConstraintIndices(bound.kind, np.array([bound.value])), v[1].rows)
+
+
+def test_functions_set_at_once_reach_a_solver_that_has_them() -> None:
+    """HiGHS gets new and vanishing coefficients and constants of rows that it has loaded, and of later ones."""
+    solver = ot.solvers.HiGHS()
+    v = solver.add_variables(3)
+    c = [solver.add_constraint(1.0 * v[k], ot.GreaterThan(1.0)) for k in range(3)]
+    solver.set(ot.ObjectiveFunction(), v.sum())
+    solver.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MIN_SENSE)
+    solver.optimize()
+    late = solver.add_constraint(1.0 * v[0] + v[1], ot.GreaterThan(0.0))
+    indices = ot.ConstraintIndices(c[0].kind, np.array([c[0].value, c[1].value, late.value]))
+    solver.set_functions(indices, ot.vectorize([2.0 * v[0] - v[1], v[1] - 3.0, v[0] - 0.5 * v[2] - 2.0]).rows)
+    solver.optimize()
+    np.testing.assert_allclose(solver.get(ot.VariablePrimal(), v), [2.5, 4.0, 1.0], atol=1e-9)
+
+
+def test_a_move_that_was_refused_is_not_forgotten() -> None:
+    """In manual mode a change that bridges cannot make is refused at every solve until all is filled anew."""
+    cache = ot.CachingOptimizer(ot.BridgeOptimizer(ot.solvers.Clarabel()), mode=ot.CachingOptimizerMode.MANUAL)
+    x, p = cache.add_variables(2)
+    cache.add_constraint(p, ot.Parameter(1.0))
+    cache.add_constraint(p * x * x, ot.LessThan(4.0))
+    cache.set(ot.ObjectiveFunction(), 1.0 * x)
+    cache.attach_optimizer()
+    cache.optimize()
+    assert cache.get(ot.VariablePrimal(), x) == pytest.approx(-2.0, abs=1e-6)
+    cache.set(ot.ConstraintSet(), reduced_cost(p), ot.Parameter(4.0))
+    for _ in range(2):
+        with pytest.raises(ot.UnsupportedModification, match="rebuilt model"):
+            cache.optimize()
+    cache.attach_optimizer()
+    cache.optimize()
+    assert cache.get(ot.VariablePrimal(), x) == pytest.approx(-1.0, abs=1e-6)

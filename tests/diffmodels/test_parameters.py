@@ -1,13 +1,8 @@
-"""Derivatives in parameters wherever they stand, mixed with every other tangent and seed.
-
-Two judges: central differences of the polished solution (accurate to about 1e-9), and the adjoint identity.
-"""
+"""Derivatives in parameters wherever they stand, mixed with every other tangent and seed."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,140 +11,13 @@ import pytest
 import optangent as ot
 
 from ..parametric import CASES, Built, reduced_cost
+from .moves import STEP, Direction, check, constraints, forward, outputs, pairing, reverse
 
 Array = np.ndarray
 
-STEP = 1e-5
 TOLERANCE = {False: 1e-6, True: 1e-5}
 """Of differences, relative to one plus the derivative: without and with curved cones."""
-EXACT = ot.DifferentiationStatusCode.EXACT
 BOTH = [(name, sense) for name in CASES for sense in ("min", "max")]
-
-
-# ---------------------------------------------------------------------- the model and how it moves
-@dataclass
-class Direction:
-    """How the data of a model move; what is not named stays."""
-
-    parameters: dict[Any, float] = field(default_factory=dict)
-    functions: dict[Any, Any] = field(default_factory=dict)
-    sets: dict[Any, ot.Set] = field(default_factory=dict)
-    objective: Any = None
-
-    def tell(self, model: ot.Model) -> None:
-        """Set the tangents."""
-        model.empty_input_sensitivities()
-        for p, value in self.parameters.items():
-            model.set(ot.ForwardParameterValue(), p, value)
-        for index, tangent in self.functions.items():
-            model.set(ot.ForwardConstraintFunction(), index, tangent)
-        for index, tangent in self.sets.items():
-            model.set(ot.ForwardConstraintSet(), index, tangent)
-        if self.objective is not None:
-            model.set(ot.ForwardObjectiveFunction(), self.objective)
-
-    def step(self, model: ot.Model, t: float) -> tuple[ot.Model, dict[Any, Any]]:
-        """A copy of the model a step along the direction, and its indices for those of the model."""
-        twin, new = copy.deepcopy(model), {i: i for i in constraints(model)}
-        for p, value in self.parameters.items():
-            twin.set_parameter_value(p, twin.parameter_value(p) + t * value)
-        for index, tangent in self.sets.items():
-            now = twin.get(ot.ConstraintSet(), index)
-            twin.set(ot.ConstraintSet(), index, type(now).build(now.shape, now.numbers + t * tangent.numbers))
-        for index, tangent in self.functions.items():
-            f, chosen = twin.get(ot.ConstraintFunction(), index), twin.get(ot.ConstraintSet(), index)
-            twin.delete(index)
-            new[index] = twin.add_constraint(f + t * tangent, chosen)
-        if self.objective is not None:
-            twin.set(ot.ObjectiveFunction(), twin.get(ot.ObjectiveFunction()) + t * self.objective)
-        return twin, new
-
-
-def constraints(model: ot.Model) -> list[ot.ConstraintIndex]:
-    """All of them, those of the parameters too."""
-    return [i for kind in model.store.kinds() for i in model.get(ot.ListOfConstraintIndices(*kind))]
-
-
-def flat(parts: Any) -> Array:
-    """One vector."""
-    return np.concatenate([np.atleast_1d(part) for part in parts])
-
-
-def exact(model: ot.Model, indices: Any) -> Array:
-    """X, duals and objective of a model at its polished, unique solution."""
-    model.optimize()
-    v = model.get(ot.ListOfVariableIndices())
-    model.set(ot.ForwardObjectiveFunction(), 0.0 * v[0])
-    model.forward_differentiate()
-    assert model.get(ot.DifferentiationStatus()) is EXACT
-    x = dict(zip(v.ids.tolist(), model.inner.polished(v), strict=True))
-    value = model.get(ot.ObjectiveFunction()).rows.evaluate(lambda ids: np.array([x[i] for i in ids.tolist()]))
-    return flat([list(x.values()), *(model.inner.polished(i) for i in indices), value])
-
-
-def forward(model: ot.Model, direction: Direction) -> Array:
-    """The tangents of the same."""
-    direction.tell(model)
-    model.forward_differentiate()
-    v = model.get(ot.ListOfVariableIndices())
-    duals = [model.get(ot.ForwardConstraintDual(), i) for i in constraints(model)]
-    return flat([model.get(ot.ForwardVariablePrimal(), v), *duals, model.get(ot.ForwardObjectiveValue())])
-
-
-def reverse(model: ot.Model, seed: int) -> Array:
-    """Pull back random seeds of x, all duals and the objective value; the seeds, in the order of `forward`."""
-    rng, v = np.random.default_rng(seed), model.get(ot.ListOfVariableIndices())
-    model.empty_input_sensitivities()
-    seeds = [rng.standard_normal(len(v))]
-    model.set(ot.ReverseVariablePrimal(), v, seeds[0])
-    for i in constraints(model):
-        seeds.append(rng.standard_normal(model.get(ot.ConstraintSet(), i).dimension))
-        model.set(ot.ReverseConstraintDual(), i, seeds[-1] if i.kind[1].is_vector else float(seeds[-1][0]))
-    seeds.append(rng.standard_normal(1))
-    model.set(ot.ReverseObjectiveValue(), float(seeds[-1][0]))
-    model.reverse_differentiate()
-    return flat(seeds)
-
-
-def pairing(model: ot.Model, direction: Direction) -> float:
-    """The sum over all data of gradient times direction."""
-    total = 0.0
-    for p, value in direction.parameters.items():
-        total += model.get(ot.ReverseParameterValue(), p) * value
-    for index, tangent in direction.functions.items():
-        total += inner(model.get(ot.ReverseConstraintFunction(), index), tangent)
-    for index, tangent in direction.sets.items():
-        total += float((model.get(ot.ReverseConstraintSet(), index).numbers * tangent.numbers).sum())
-    if direction.objective is not None:
-        total += inner(model.get(ot.ReverseObjectiveFunction()), direction.objective)
-    return total
-
-
-def inner(gradient: Any, tangent: Any) -> float:
-    """The sum over the coefficients of a tangent of gradient times coefficient."""
-    rows = tangent.rows.canonical()
-    terms = rows.terms()
-    constants = gradient.constants if tangent.is_vector else np.array([gradient.constant])
-    total = float(constants @ rows.constant)
-    for row, factors, coef in zip(terms.row.tolist(), terms.factors.tolist(), terms.coef.tolist(), strict=True):
-        product = [ot.VariableIndex(i) for i in factors if i >= 0]
-        total += coef * (gradient.coefficient(row, *product) if tangent.is_vector else gradient.coefficient(*product))
-    return total
-
-
-def check(model: ot.Model, direction: Direction, tolerance: float) -> None:
-    """Forward against central differences; reverse by the adjoint identity, to 1e-9."""
-    model.optimize()
-    tangent = forward(model, direction)
-    assert model.get(ot.DifferentiationStatus()) is EXACT
-    ends = []
-    for t in (STEP, -STEP):
-        twin, new = direction.step(model, t)
-        ends.append(exact(twin, [new[i] for i in constraints(model)]))
-    difference = (ends[0] - ends[1]) / (2.0 * STEP)
-    np.testing.assert_allclose(tangent, difference, rtol=tolerance, atol=tolerance)
-    seeds = reverse(model, 7)
-    assert pairing(model, direction) == pytest.approx(seeds @ tangent, rel=1e-9, abs=1e-9)
 
 
 # ---------------------------------------------------------------------- directions of a case
@@ -192,8 +60,11 @@ def directions(built: Built, seed: int, *, linear: bool = False) -> dict[str, Di
 MOVES = ("parameters", "functions", "sets", "objective", "everything")
 
 
-@pytest.mark.parametrize("move", MOVES)
-@pytest.mark.parametrize(("name", "sense"), BOTH)
+@pytest.mark.parametrize(
+    ("name", "sense", "move"),
+    [(name, "max", move) for name in CASES for move in MOVES]
+    + [(name, "min", move) for name in CASES for move in ("parameters", "everything")],
+)
 def test_derivatives(name: str, sense: str, move: str) -> None:
     """In both modes: of x, of all duals (those of the parameters too) and of the objective, however the data move."""
     built = CASES[name].build(ot.diff_optimizer(ot.solvers.Clarabel), sense)
@@ -303,9 +174,9 @@ def test_many_directions_are_the_single_ones(name: str) -> None:
         tell.tell(model)
         model.forward_differentiate()
         singles.append(model.get(ot.ForwardVariablePrimal(), v))
-    for outputs in (v, v[:2]):
-        found = model.directional_derivatives(outputs, many)
-        np.testing.assert_allclose(found, np.array(singles)[:, : len(outputs)], rtol=1e-9, atol=1e-9)
+    for some in (v, v[:2]):
+        found = model.directional_derivatives(some, many)
+        np.testing.assert_allclose(found, np.array(singles)[:, : len(some)], rtol=1e-9, atol=1e-9)
 
 
 def _shift(built: Built, index: Any) -> Any:
@@ -455,3 +326,33 @@ def test_tangents_of_too_high_a_degree_are_refused() -> None:
     np.testing.assert_allclose(
         model.get(ot.ForwardVariablePrimal(), ot.VectorOfVariables([x, y])), [0.0, -2.0], atol=1e-9
     )
+
+
+@pytest.mark.parametrize("name", ["powers", "second-order cone"])
+def test_both_modes_side_by_side(name: str) -> None:
+    """With tangents and seeds set together, either mode may run first and both results may be read at the end."""
+    built = CASES[name].build(ot.diff_optimizer(ot.solvers.Clarabel), "max")
+    model = built.model
+    model.optimize()
+    direction = directions(built, 9)["everything"]
+    tangent, seeds = forward(model, direction), reverse(model, 4)
+    total = pairing(model, direction)
+    gradient = model.get(ot.ReverseParameterValue(), built.p)
+    direction.tell(model)
+    rng = np.random.default_rng(4)
+    model.set(ot.ReverseVariablePrimal(), model.get(ot.ListOfVariableIndices()), rng.standard_normal(4 + len(built.p)))
+    for i in constraints(model):
+        part = rng.standard_normal(model.get(ot.ConstraintSet(), i).dimension)
+        model.set(ot.ReverseConstraintDual(), i, part if i.kind[1].is_vector else float(part[0]))
+    model.set(ot.ReverseObjectiveValue(), float(rng.standard_normal(1)[0]))
+    for passes in (("forward", "reverse"), ("reverse", "forward"), ("forward", "reverse", "many")):
+        for one in passes:
+            if one == "many":
+                model.directional_derivatives(
+                    built.v, [{built.p[0]: 1.0, ot.ForwardObjectiveFunction(): 1.0 * built.v[0]}]
+                )
+            else:
+                getattr(model, f"{one}_differentiate")()
+        np.testing.assert_array_equal(outputs(model), tangent)
+        assert pairing(model, direction) == total == pytest.approx(seeds @ tangent, rel=1e-9)
+        np.testing.assert_array_equal(model.get(ot.ReverseParameterValue(), built.p), gradient)

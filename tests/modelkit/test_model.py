@@ -368,6 +368,20 @@ def test_a_copy_is_equal_unsolved_solvable_and_independent(maker: str, way: str)
         assert twin.get(ot.ReverseConstraintSet(), d).lower == pytest.approx(0.25, abs=1e-6)
 
 
+@pytest.mark.parametrize("way", COPIES)
+def test_a_copy_is_differentiated_in_the_same_way(way: str) -> None:
+    """The settings of the meta-solver travel along, and are the copy's own."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    model.set(ot.ModelConstructor(), ot.ConicDiff)
+    model.set(ot.LinearAlgebraSolver(), ot.IterativeKKT())
+    model.set(ot.AllowInaccurateSolution(), True)
+    twin, _ = COPIES[way]((model, None))
+    assert twin.get(ot.ModelConstructor()) is ot.ConicDiff
+    assert isinstance(twin.get(ot.LinearAlgebraSolver()), ot.IterativeKKT)
+    twin.set(ot.AllowInaccurateSolution(), False)
+    assert model.get(ot.AllowInaccurateSolution())
+
+
 def test_models_made_after_unpickling_have_indices_of_their_own() -> None:
     """A model that arrives from another process does not share identifiers with those made here later."""
     model = ot.Model()
