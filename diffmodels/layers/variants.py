@@ -10,6 +10,7 @@ from ...modelkit.errors import InvalidData
 
 __all__ = ["variant"]
 
+
 def variant(model: Any, solver: Any = None, threads: int | None = None) -> Any:
     """A copy of a model, with the same indices.
 

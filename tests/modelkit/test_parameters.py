@@ -13,8 +13,6 @@ import optangent as ot
 from optangent.modelkit.parameters import Parameters, kinds_inserted, of_ray
 from optangent.modelkit.rows import Rows
 
-Array = np.ndarray
-
 
 class Kit:
     """Three variables and three parameters with names."""
@@ -54,7 +52,7 @@ def random_rows(kit: Kit, seed: int, m: int = 5) -> Rows:
     return ot.vectorize(rows).rows
 
 
-def at(kit: Kit, x: Array, theta: Array) -> Any:
+def at(kit: Kit, x: np.ndarray, theta: np.ndarray) -> Any:
     """Values by identifier: x, y, z and then p, q, r."""
     values = np.concatenate([x, theta])
     return lambda ids: values[ids - kit.model.store.base]
