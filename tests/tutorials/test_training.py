@@ -51,8 +51,8 @@ def test_relu_layers(tmp_path: Path) -> None:
     assert not np.allclose(report.before.normals, after.normals, atol=0.1)
     np.testing.assert_allclose(np.linalg.norm(after.normals, axis=1), 1)
     assert np.all(after.projected @ after.normals.T <= after.distances + 1e-4)
-    assert np.all(after.normals @ after.corners.T <= after.distances[:, None] + 1e-8)
-    assert 3 <= len(after.corners) <= 10 and 0 < after.holds.max() < 1
+    assert np.all(after.normals @ after.corners.T <= after.distances[:, None] + 1e-6)
+    assert 3 <= len(after.corners) <= 14 and 0 < after.holds.max() < 1
     assert_is_picture(report.figure)
 
 
