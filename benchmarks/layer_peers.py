@@ -40,8 +40,8 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
 os.environ["RAYON_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
-os.environ["XLA_FLAGS"] = f"intra_op_parallelism_threads={os.environ['OMP_NUM_THREADS']}"
-os.environ["XLA_FLAGS"] += f" --xla_cpu_multi_thread_eigen={str(os.environ['OMP_NUM_THREADS'] != '1').lower()}"
+os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(os.environ['OMP_NUM_THREADS'] != '1').lower()}"
+os.environ["XLA_FLAGS"] += f" intra_op_parallelism_threads={os.environ['OMP_NUM_THREADS']}"
 os.environ["JAX_ENABLE_X64"] = "1"
 
 import numpy as np
@@ -360,7 +360,8 @@ def measured_apart(python: str, workloads: Path, name: str, who: str, limit: flo
     command = [python, __file__, str(workloads), name, who]
     try:
         ran = subprocess.run(command, capture_output=True, timeout=limit, check=False)
-        out, why = ran.stdout, f"ended with {ran.returncode}"
+        said = ran.stderr.decode().strip().splitlines() or [""]
+        out, why = ran.stdout, f"ended with {ran.returncode}: {said[-1]}"[:120]
     except subprocess.TimeoutExpired as error:
         out, why = error.stdout or b"", f"over {limit:g} s"
     lines = [line for line in out.decode().splitlines() if line.startswith("{")]

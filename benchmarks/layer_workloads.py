@@ -122,10 +122,10 @@ def timed(run: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, answer
 
 
-def samples(run: Callable[[], Any], repetitions: int) -> list[float]:
+def samples(run: Callable[[], Any], repetitions: int, budget: float = BUDGET) -> list[float]:
     """Seconds of so many calls, or of those that there is time for."""
     seconds: list[float] = []
     start = time.perf_counter()
-    while len(seconds) < repetitions and (not seconds or time.perf_counter() - start < BUDGET):
+    while len(seconds) < repetitions and (not seconds or time.perf_counter() - start < budget):
         seconds.append(timed(run)[0])
     return seconds

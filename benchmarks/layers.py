@@ -46,7 +46,7 @@ import optangent as ot
 from optangent.diffmodels.layers.program import Program
 
 TINY, EXACT = 250e-6, 1e-6
-SHARE = 5  # of the repetitions of a peer in each of our turns, of which there are many
+SECONDS = 0.5  # of each of our turns, of which there are many
 JUDGED = "cvxpylayers"
 Found = dict[str, Any]
 
@@ -84,14 +84,19 @@ class Torch:
         """The outputs."""
         return self.layer(*self.tensors)
 
-    def both(self) -> tuple[np.ndarray, Gradients]:
-        """The value of x and the gradients."""
+    def both(self) -> Any:
+        """The output, the gradients in the tensors."""
         for tensor in self.tensors:
             tensor.grad = None
         (x,) = self.layer(*self.tensors)
         x.backward(self.w)
-        gradients = {name: t.grad.numpy() for name, t in zip(self.data["names"], self.tensors, strict=True)}
-        return x.detach().numpy(), gradients
+        return x
+
+    def read(self, x: Any) -> tuple[np.ndarray, Gradients]:
+        """The value of x and the gradients."""
+        return x.detach().numpy(), {
+            name: t.grad.numpy() for name, t in zip(self.data["names"], self.tensors, strict=True)
+        }
 
 
 class NumPy:
@@ -107,10 +112,14 @@ class NumPy:
         """The solved items."""
         return self.program.solve_batch(self.thetas) if self.batch else self.program.solve(self.thetas)
 
-    def both(self) -> tuple[np.ndarray, Gradients]:
-        """The value of x and the gradients."""
+    def both(self) -> tuple[Any, np.ndarray]:
+        """The solved items, and the gradients in a row."""
         found, w = self.forward(), self.data["w"]
-        gradient = self.program.vjp_batch(found, w) if self.batch else found.vjp(w)
+        return found, self.program.vjp_batch(found, w) if self.batch else found.vjp(w)
+
+    def read(self, both: tuple[Any, np.ndarray]) -> tuple[np.ndarray, Gradients]:
+        """The value of x and the gradients."""
+        found, gradient = both
         x = np.stack([item.outputs for item in found]) if self.batch else found.outputs
         return x, dict(zip(self.data["names"], np.split(gradient, self.ends, axis=-1), strict=True))
 
@@ -146,14 +155,15 @@ def compared(name: str, arguments: argparse.Namespace) -> dict[str, Found]:
     found: dict[str, Found] = {}
     runs: dict[str, tuple[list[float], list[float]]] = {way: ([], []) for way in ways}
     for way, one in ways.items():
-        found[f"optangent {way}"] = {"setup": one.setup, **errors(data, *one.both())}
+        found[f"optangent {way}"] = {"setup": one.setup, **errors(data, *one.read(one.both()))}
         if arguments.profile:
             profile(one, REPETITIONS[name])
 
     def turn() -> None:
         for way, one in ways.items():
-            runs[way][0].extend(samples(one.forward, max(1, REPETITIONS[name] // SHARE)))
-            runs[way][1].extend(samples(one.both, max(1, REPETITIONS[name] // SHARE)))
+            for run, seconds in zip((one.forward, one.both), runs[way], strict=True):
+                run()  # after the others it finds the caches cold, which a peer in its own process does not
+                seconds.extend(samples(run, REPETITIONS[name], SECONDS))
 
     turn()
     for who in PEERS if not arguments.no_peers else ():
@@ -201,7 +211,7 @@ def versions(found: list[Found]) -> str:
     """What the peers are, as they said."""
     seen = sorted({f"{peer['distribution']} {peer['version']}" for peer in found if "version" in peer})
     python = sorted({peer["python"] for peer in found if "python" in peer})
-    return f"Peers on Python {'/'.join(python)}: {', '.join(seen) or 'none'}; {THREADS} threads each."
+    return f"Peers on Python {'/'.join(python)}: {', '.join(seen) or 'none'}; threads for each: {THREADS}."
 
 
 def tables(arguments: argparse.Namespace) -> bool:
