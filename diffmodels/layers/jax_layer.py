@@ -359,7 +359,7 @@ class _Host:
         call = Call(self.batch)
         try:
             call.solve(thetas)
-        except Exception as error:
+        except Exception as error:  # one that leaves the callback would end JAX's computation: it becomes a status
             nothing = np.full(self._sizes["jvp"], np.nan)
             refused = Refused(_told(error), nothing, TerminationStatusCode.OTHER_ERROR)
             return _Lost([refused] * len(thetas), self._sizes)
@@ -387,7 +387,7 @@ class _Host:
             mine = vectors if len(rows) == len(places) else vectors[rows]
             try:
                 out[rows] = getattr(call, mode)(at, mine)
-            except Exception as error:
+            except Exception as error:  # as in `_solved`
                 out[rows] = np.nan  # zero would say that nothing depends on anything
                 for place in set(at.tolist()):
                     call.reasons[place] = _told(error)
