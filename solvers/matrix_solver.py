@@ -6,6 +6,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from ..modelkit import attributes as attr
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification
@@ -20,7 +23,13 @@ class MatrixSolver(Solver):
     """A wrapper that sees its model as a `MatrixForm`, with the rows of `kinds` in that order.
 
     `Result.x` and `Result.dual` are in the order of the form's columns and rows.
+
+    Attributes
+    ----------
+    start : (x, dual) to start the next run from, for forms that no store stands behind
     """
+
+    start: tuple[FloatArray, FloatArray] | None = None
 
     def __init__(self, **options: Any) -> None:
         self._form: MatrixForm | None = None
@@ -87,6 +96,19 @@ class MatrixSolver(Solver):
         form = MatrixForm(self.store, self.kinds)
         self.check_convex(form.P, form.sign)
         return form
+
+    def _start_at(self, form: MatrixForm) -> tuple[FloatArray | None, FloatArray | None]:
+        """Where the user wants the solve to start: x and duals, None for either where nothing is said."""
+        if self.start is not None:
+            return self.start
+        xs = self.store.values_of(attr.VariablePrimalStart())
+        ys = self.store.values_of(attr.ConstraintDualStart())
+        x, y = np.zeros(form.n), np.zeros(form.m)
+        for variable, value in xs.items():
+            x[form.columns(np.array([variable.value]))] = value
+        for index, value in ys.items():
+            y[form.rows_of(index)] = value
+        return x if xs else None, y if ys else None
 
     # ------------------------------------------------------------------ reading
     def _columns(self, ids: IntArray) -> IntArray:

@@ -152,17 +152,9 @@ class OSQP(MatrixSolver):
         return True
 
     def _warm_start(self, form: MatrixForm) -> None:
-        xs = self.store.values_of(attr.VariablePrimalStart())
-        ys = self.store.values_of(attr.ConstraintDualStart())
-        if not xs and not ys:
-            return
-        x, y = np.zeros(form.n), np.zeros(form.m)
-        for variable, value in xs.items():
-            x[form.columns(np.array([variable.value]))] = value
-        for index, value in ys.items():
-            y[form.rows_of(index)] = -np.asarray(value)
-        y /= self._scale
-        self._solver.warm_start(x=x if xs else None, y=y if ys else None)
+        x, y = self._start_at(form)
+        if x is not None or y is not None:
+            self._solver.warm_start(x=x, y=None if y is None else -y / self._scale)
 
     # ------------------------------------------------------------------ run, out
     def run(self, form: MatrixForm) -> Result:

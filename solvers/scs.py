@@ -180,15 +180,10 @@ class SCS(MatrixSolver):
 
     def _start(self, form: MatrixForm) -> dict[str, FloatArray]:
         """Where the user wants the solve to start; what is not said is zero."""
-        xs = self.store.values_of(attr.VariablePrimalStart())
-        ys = self.store.values_of(attr.ConstraintDualStart())
-        if not (xs or ys) or not form.m:
+        x, y = self._start_at(form)
+        if (x is None and y is None) or not form.m:
             return {}
-        x, y = np.zeros(form.n), np.zeros(form.m)
-        for variable, value in xs.items():
-            x[form.columns(np.array([variable.value]))] = value
-        for index, value in ys.items():
-            y[form.rows_of(index)] = value
+        x, y = np.zeros(form.n) if x is None else x, np.zeros(form.m) if y is None else y
         return {"x": x, "y": y[self._rows] / self._scale, "s": self._b(form) - self._A @ x}
 
     # ------------------------------------------------------------------ run, out

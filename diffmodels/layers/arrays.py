@@ -65,8 +65,9 @@ def pack(arrays: Sequence[FloatArray | None], shapes: Sequence[Shape], batch: Sh
     array([[1., 0., 0., 0.],
            [2., 0., 0., 0.]])
     """
-    if len(arrays) == 1 and arrays[0] is not None and arrays[0].shape == batch + shapes[0]:
-        return arrays[0].reshape(math.prod(batch), math.prod(shapes[0]))
+    if not batch:
+        parts = [np.zeros(shape) if a is None else a for a, shape in zip(arrays, shapes, strict=True)]
+        return np.concatenate([np.zeros(0), *[part.ravel() for part in parts]])[None]
     sizes = [math.prod(shape) for shape in shapes]
     out = np.empty((*batch, sum(sizes)))
     at = 0
@@ -82,6 +83,7 @@ def unpack(flat: FloatArray, shapes: Sequence[Shape], batch: Shape) -> list[Floa
     parts, at = [], 0
     for shape in shapes:
         size = math.prod(shape)
-        parts.append(np.ascontiguousarray(flat[:, at : at + size]).reshape(batch + shape))
+        part = flat[:, at : at + size]
+        parts.append((part if len(flat) == 1 else np.ascontiguousarray(part)).reshape(batch + shape))
         at += size
     return parts

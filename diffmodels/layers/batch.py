@@ -16,14 +16,14 @@ from typing import Any, final
 import numpy as np
 
 from ...modelkit.attributes import DifferentiationStatusCode, TerminationStatusCode
-from ...modelkit.errors import InvalidData
+from ...modelkit.errors import InvalidData, OptangentError
 from ...modelkit.rows import FloatArray, IntArray
 from ..optimizer import DifferentiationWarning
 from .executors import Shipment, Workers
 from .failures import Refused, UnsolvedItems, check_policy, outputs_of
 from .program import Program
 from .variants import variant
-from .work import Found, Mode, differentiate_items, solve_items
+from .work import Found, Mode, derivative_batch, differentiate_items, solve_items
 
 __all__ = ["Batch", "Call"]
 
@@ -45,6 +45,7 @@ class Batch:
 
     Attributes
     ----------
+    shapes : of the parameters, and of the outputs
     sizes : (p, o), numbers in all parameters and in all outputs
     status : list of TerminationStatusCode, an item of the last call each
     reasons : list of str, why there is no solution or derivative, "" where there is
@@ -66,7 +67,8 @@ class Batch:
         self.on_failure = on_failure
         self.workers = None if executor is None else Workers(executor)
         self.warm_start = warm_start
-        self.sizes = sum(map(math.prod, program.parameter_shapes)), sum(map(math.prod, program.output_shapes))
+        self.shapes = program.parameter_shapes, program.output_shapes
+        self.sizes = sum(map(math.prod, self.shapes[0])), sum(map(math.prod, self.shapes[1]))
         self.status: list[TerminationStatusCode] = []
         self.reasons: list[str] = []
         self.differentiation_status: list[DifferentiationStatusCode] = []
@@ -222,12 +224,14 @@ class Call:
         return np.array(outputs).reshape(len(outputs), batch.sizes[1])
 
     def _solved(self, thetas: FloatArray, warm: list[Any] | None) -> list[Any]:
+        if self.batch.workers is None:
+            return solve_items(self.batch.programs, thetas, warm)
         tasks = [(thetas[piece], warm and warm[piece]) for piece in self.batch.pieces(len(thetas))]
         return [item for items in self.batch.run(solve_items, tasks) for item in items]
 
     def _put_refused(self, thetas: FloatArray) -> None:
         """Put, in their places, items that say which number is not finite."""
-        shapes = self.batch.program.parameter_shapes
+        shapes = self.batch.shapes[0]
         ends = np.cumsum([math.prod(shape) for shape in shapes])
         for k in np.flatnonzero(~np.isfinite(thetas).all(axis=1)):
             at = int(np.argmin(np.isfinite(thetas[k])))
@@ -266,6 +270,9 @@ class Call:
         return self._derivatives("jvp", places, tangents, self.batch.sizes[1])
 
     def _derivatives(self, mode: Mode, places: IntArray, vectors: FloatArray, size: int) -> FloatArray:
+        found = self._all_at_once(mode, places, vectors)
+        if found is not None:
+            return found
         out = np.zeros((len(places), size))
         rows = np.flatnonzero(vectors.any(axis=1))
         if self._some_unsolved:
@@ -289,6 +296,23 @@ class Call:
             self._raise("derivative", sorted(set(failed)))
         self.batch.warn(self.differentiation_status)
         return out
+
+    def _all_at_once(self, mode: Mode, places: IntArray, vectors: FloatArray) -> FloatArray | None:
+        """The derivatives of all items here and in order, one direction each, if they are asked for and exist."""
+        count, batch = len(self.items), self.batch
+        if self._some_unsolved or batch.workers is not None or len(batch.programs) > 1 or len(places) != count:
+            return None
+        if count > 1 and not (places == np.arange(count)).all():
+            return None
+        if not (vectors.any(axis=1).all() and np.isfinite(vectors).all()):
+            return None
+        try:
+            found = derivative_batch(batch.program, mode, self.items, vectors)
+        except OptangentError:
+            return None  # which one was it?
+        self.differentiation_status[:] = [getattr(item, "differentiation_status", _NOT_YET) for item in self.items]
+        batch.warn(self.differentiation_status)
+        return found
 
     def _found(self, mode: Mode, places: IntArray, vectors: FloatArray) -> list[Found]:
         if self.batch.workers is None:

@@ -344,7 +344,7 @@ class _Compiler:
         entries = (coef[~fixed], (place[~fixed], code[~fixed]))
         M = sp.csc_array(sp.coo_array(entries, shape=(size, len(factors))))
         form = whole.part(rows, self._kept)
-        data = DataMap(pattern, d0, M, factors)
+        data = DataMap(pattern, d0, M, factors, len(parameters.ids))
         ids = self._store.variable_ids()
         variables = np.setdiff1d(ids, parameters.ids)
         inner = self._layer.inner_variables(VectorOfVariables.of_ids(self._map.ids(variables))).ids

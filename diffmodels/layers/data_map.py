@@ -1,7 +1,7 @@
 """From parameters to the numbers of a matrix form: sparse, and polynomial in the parameters.
 
 The numbers are one vector, ``d = d0 + M φ``, of the entries of P, q, r, F and g; φ are the products of parameters that
-occur in the model, single parameters first of all. Everything here takes time and memory in proportion to the terms.
+occur in the model. Everything here takes time and memory in proportion to the terms.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 import copy
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-__all__ = ["DataMap", "Numbers", "Pattern", "workable"]
+from .polynomial_map import PolynomialMap
 
-_SMALL = 40_000
+__all__ = ["DataMap", "Numbers", "Pattern"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@final
 @dataclass(frozen=True, eq=False)
 class Pattern:
     """Where the numbers of a form stand in the vector d.
@@ -41,18 +41,18 @@ class Pattern:
     F_indptr: NDArray[Any]
     F_indices: NDArray[Any]
 
-    @property
+    @cached_property
     def slices(self) -> tuple[slice, slice, slice, slice, slice]:
         """Of P, q, r, F and g."""
         ends = np.cumsum([0, len(self.P_indices), self.n, 1, len(self.F_indices), self.m]).tolist()
         return tuple(slice(a, b) for a, b in itertools.pairwise(ends))  # type: ignore[return-value]
 
-    @property
+    @cached_property
     def P_columns(self) -> IntArray:
         """The column of each entry of P."""
         return np.repeat(np.arange(self.n), np.diff(self.P_indptr))
 
-    @property
+    @cached_property
     def F_rows(self) -> IntArray:
         """The row of each entry of F."""
         return np.repeat(np.arange(self.m), np.diff(self.F_indptr))
@@ -80,80 +80,57 @@ class DataMap:
     d0 : (D,)
     M : csc_array (D, number of products)
     factors : (number of products, K) numbers of the parameters in each product, -1 for none
+    count : of the parameters
+
+    Attributes
+    ----------
+    is_linear : whether d is affine in the parameters
+    moving : (T,) the entries of d that depend on the parameters, in order; derivatives are of these alone
     """
 
-    def __init__(self, pattern: Pattern, d0: FloatArray, M: sp.csc_array, factors: IntArray) -> None:
+    def __init__(self, pattern: Pattern, d0: FloatArray, M: sp.csc_array, factors: IntArray, count: int) -> None:
         self.pattern = pattern
         self._d0 = d0
-        self._M, self._Mt = workable(sp.csr_array(M)), workable(sp.csr_array(M.T))
-        self._factors = factors
-        self._slices = pattern.slices
+        rows = sp.csr_array(M)
+        rows.eliminate_zeros()
+        self.moving: IntArray = np.flatnonzero(np.diff(rows.indptr))
+        first, size = int(self.moving.min(initial=0)), len(self.moving)
+        adjacent = np.array_equal(self.moving, np.arange(first, first + size))
+        self._at: Any = slice(first, first + size) if adjacent else self.moving
+        self._map = PolynomialMap(d0[self.moving], rows[self.moving], factors, count)
+        self.is_linear = self._map.is_linear
         p, zeros = pattern, (np.zeros(len(pattern.P_indices)), np.zeros(len(pattern.F_indices)))
         self._P = sp.csc_array((zeros[0], p.P_indices, p.P_indptr), shape=(p.n, p.n))
         self._F = sp.csr_array((zeros[1], p.F_indices, p.F_indptr), shape=(p.m, p.n))
-        # products of one parameter need no multiplication
-        self._single = factors[:, 0] if factors.shape[1] == 1 else None
 
-    @property
-    def curves(self) -> bool:
-        """Whether P depends on the parameters."""
-        return bool(abs(self._M[self.pattern.slices[0]]).sum())
+    def moves(self, part: int) -> bool:
+        """Whether P, q, r, F or g, counted from 0, depends on the parameters."""
+        place = self.pattern.slices[part]
+        return bool(np.searchsorted(self.moving, place.start) < np.searchsorted(self.moving, place.stop))
 
     # ------------------------------------------------------------------ the numbers
     def data(self, theta: FloatArray) -> FloatArray:
         """The numbers at θ (p,), or at each of (B, p): (D,) or (B, D)."""
-        products = self._products(theta)
-        moved: FloatArray = (self._M @ products.T).T
-        return moved + self._d0
+        moving = self._map(theta)
+        if len(self.moving) == len(self._d0):
+            return moving
+        out = np.empty((*theta.shape[:-1], len(self._d0)))
+        out[...] = self._d0
+        out[..., self._at] = moving
+        return out
 
     def numbers(self, data: FloatArray) -> Numbers:
-        """The numbers as matrices and vectors (which share memory with d)."""
-        P, q, r, F, g = self._slices
+        """The numbers (D,) as matrices and vectors (which share memory with d)."""
+        P, q, r, F, g = self.pattern.slices
         matrices = copy.copy(self._P), copy.copy(self._F)  # SciPy's checks would cost more than a small solve
         matrices[0].data, matrices[1].data = data[P], data[F]
         return Numbers(matrices[0], data[q], float(data[r.start]), matrices[1], data[g])
 
-    def _products(self, theta: FloatArray) -> FloatArray:
-        if self._single is not None:
-            return theta[..., self._single]
-        padded = np.concatenate([theta, np.ones((*theta.shape[:-1], 1))], axis=-1)
-        return np.asarray(padded[..., self._factors].prod(axis=-1))
-
     # ------------------------------------------------------------------ derivatives
     def tangent(self, theta: FloatArray, moves: FloatArray) -> FloatArray:
-        """How d moves with θ: (..., p) to (..., D)."""
-        moved: FloatArray = (self._M @ self._product_moves(theta, moves).T).T
-        return moved
+        """How the moving entries of d move with θ: (..., p) to (..., T)."""
+        return self._map.push(theta, moves)
 
-    def _product_moves(self, theta: FloatArray, moves: FloatArray) -> FloatArray:
-        if self._single is not None:
-            return moves[..., self._single]
-        total = np.zeros((*moves.shape[:-1], len(self._factors)))
-        for column in range(self._factors.shape[1]):
-            total += self._others(theta, column) * _padded(moves)[..., self._factors[:, column]]
-        return total
-
-    def gradient(self, theta: FloatArray, of_data: FloatArray) -> FloatArray:
-        """Gradient in θ from that in d: (..., D) to (..., p)."""
-        of_products: FloatArray = (self._Mt @ of_data.T).T
-        count = theta.shape[-1]
-        total = np.zeros((*of_products.shape[:-1], count + 1))
-        for column in range(self._factors.shape[1]):
-            weight = of_products if self._single is not None else of_products * self._others(theta, column)
-            np.add.at(total.T, self._factors[:, column], weight.T)  # -1 goes to the last place
-        return total[..., :count]
-
-    def _others(self, theta: FloatArray, column: int) -> FloatArray:
-        """The products without one of their factors."""
-        rest = np.delete(self._factors, column, axis=1)
-        return np.asarray(_padded(theta, 1.0)[..., rest].prod(axis=-1))
-
-
-def workable(matrix: Any) -> Any:
-    """A small sparse matrix as an array, whose products are ten times faster; a large one as it is."""
-    return matrix.toarray() if matrix.shape[0] * matrix.shape[1] <= _SMALL else matrix
-
-
-def _padded(values: FloatArray, last: float = 0.0) -> FloatArray:
-    """With one more entry, which the number -1 names."""
-    return np.concatenate([values, np.full((*values.shape[:-1], 1), last)], axis=-1)
+    def gradient(self, theta: FloatArray, of_moving: FloatArray) -> FloatArray:
+        """Gradient in θ from that in the moving entries of d: (..., T) to (..., p)."""
+        return self._map.pull(theta, of_moving)

@@ -1,60 +1,91 @@
-r"""Derivatives of many small quadratic programs of one structure at once, by stacked dense systems.
+r"""Many small quadratic programs of one structure, made exact and differentiated at once by stacked dense systems.
 
-minimize :math:`\tfrac12 x^TPx + q^Tx` subject to :math:`Fx + g \in \{0\}^p \times R_+^{m-p}`. Each item has its active
-rows A, filled up with rows of zeros to as many as any item has, where d is one:
+minimize :math:`\tfrac12 x^TPx + q^Tx` subject to :math:`Fx + g \in \{0\}^p \times R_+^{m-p}`. With z = (x, y) the
+optimality conditions of active rows are rows of :math:`Hz + c = 0`,
 
-.. math:: K = \begin{pmatrix} P & -A^T \\ -A & -\mathrm{diag}(d) \end{pmatrix}.
+.. math:: H = \begin{pmatrix} P & -F^T \\ -F & 0 \end{pmatrix}, \qquad c = \begin{pmatrix} q \\ -g \end{pmatrix}.
 
-One factorization gives the exact solution (a Newton step on the optimality conditions, DESIGN section 6) beside
-the derivatives. An item is left to the general way where that step does not confirm its active rows with a margin,
-or K is nearly singular.
+The part K of H in the variables and the active rows gives the exact solution, and is the system of its derivatives
+(DESIGN section 6). Rows are active where the solver's multiplier is larger than its slack; the solution is exact only
+if it confirms that. Items with fewer active rows than others are filled up with rows in which K is the identity.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from ...modelkit.matrix_form import MatrixForm
 from ...modelkit.sets import Nonnegatives, Zeros
 from .data_map import DataMap
 
-__all__ = ["DenseQP", "Stacked"]
+__all__ = ["EXACT", "LARGEST_INVERSE", "MARGIN", "DensePoints", "DenseQP", "Programs"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _LARGEST = 400
 """Order of K up to which dense systems win over sparse ones, one at a time."""
-_EXACT = 1e-10
+EXACT = 1e-10
 """Relative residual after the step."""
-_MARGIN = 1e-7
-"""Relative size of the slack or multiplier of every inequality."""
-_LARGEST_INVERSE = 1e9
+MARGIN = 1e-7
+"""Relative size of the slack or multiplier of every inequality at which the solution is differentiable."""
+LARGEST_INVERSE = 1e9
 """Growth of a random right-hand side from which K is called nearly singular."""
+
+
+class Programs(NamedTuple):
+    """B programs: (B, n, n), (B, n), (B, m, n), (B, m); P and F alone for all of them if no parameter is in them."""
+
+    P: FloatArray
+    q: FloatArray
+    F: FloatArray
+    g: FloatArray
+
+    def take(self, items: Any) -> Programs:
+        """Some of them."""
+        P, F = (M if len(M) == 1 < len(self.q) else M[items] for M in (self.P, self.F))
+        return Programs(P, self.q[items], F, self.g[items])
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Stacked:
-    """Exact solutions and solved right-hand sides of B items.
+class DensePoints:
+    """Solutions of B programs, and the systems of their derivatives.
 
     Attributes
     ----------
-    x, y : (B, n) and (B, m)
-    w, wy : (B, n, k) and (B, m, k)
-    good : (B,) whether the item is confirmed; what is not must be done otherwise
+    z : (B, n + m) x and y
+    exact : (B,) whether the optimality conditions hold to rounding; elsewhere z is worthless
+    smooth : (B,) whether, besides, every inequality is clearly active or clearly not, and K clearly not singular
+    K : (B, k, k)
+    active : (B, k) the entries of z that K is of
+    held : (B, k) 0.0 for those that fill up, else 1.0; None if there are none
     """
 
-    x: FloatArray
-    y: FloatArray
-    w: FloatArray
-    wy: FloatArray
-    good: Mask
+    z: FloatArray
+    exact: Mask
+    smooth: Mask
+    K: FloatArray
+    active: IntArray
+    held: FloatArray | None
+
+    def take(self, items: Any) -> DensePoints:
+        """Some of them."""
+        parts = (self.z, self.exact, self.smooth, self.K, self.active, self.held)
+        return DensePoints(*(None if part is None else part[items] for part in parts))  # type: ignore[arg-type]
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """K solved for right-hand sides (B, n + m, d), zero in rows that are not active; worthless if not smooth."""
+        at = np.arange(len(right))[:, None], self.active
+        chosen = right[at] if self.held is None else right[at] * self.held[:, :, None]
+        out = np.zeros(right.shape)
+        out[at] = _solved(self.K, chosen)
+        return out
 
 
 @final
@@ -63,157 +94,101 @@ class DenseQP:
 
     Parameters
     ----------
-    form : with rows in zero and nonnegative cones only
+    form : for which `fits` holds
     data : map to its numbers
     """
 
     def __init__(self, form: MatrixForm, data: DataMap) -> None:
         self.n, self.m = form.n, form.m
         p = data.pattern
-        self._slices = p.slices
+        self._slices, self._constant = p.slices, (not data.moves(0), not data.moves(3))
         self._P_at = np.asarray(p.P_indices, np.int64) * self.n + p.P_columns
         self._F_at = p.F_rows * self.n + np.asarray(p.F_indices, np.int64)
-        self._P_full = np.array_equal(self._P_at, np.arange(self.n * self.n))
-        self._F_full = np.array_equal(self._F_at, np.arange(self.m * self.n))
-        self._free = np.zeros(self.m, bool)
-        for kind, part in form.parts.items():
-            self._free[part.rows] = kind[1] is Zeros
-        rng = np.random.default_rng(40)
-        self._probe = rng.standard_normal(self.n + self.m)
+        self.zeros = sum(part.rows.stop for kind, part in form.parts.items() if kind[1] is Zeros)
+        self._always = np.zeros(self.n + self.m, bool)
+        self._always[: self.n + self.zeros] = True
+        # where, in a row of all that is measured, each group of it begins
+        self._groups = np.cumsum([0, 1 + 2 * self.m, self.n + self.m, self.n])
+        self._probe = np.random.default_rng(40).standard_normal(self.n + self.m)
 
     @staticmethod
     def fits(form: MatrixForm) -> bool:
-        """Whether the form is such a program, and small."""
-        plain = all(kind[1] in (Zeros, Nonnegatives) for kind in form.parts)
-        return plain and 0 < form.n + form.m <= _LARGEST
+        """Whether the form has rows in zero cones, then in nonnegative ones, none else, and is small."""
+        kinds = [kind[1] for kind in form.parts]
+        plain = kinds in ([], [Zeros], [Nonnegatives], [Zeros, Nonnegatives])
+        return plain and form.n > 0 and form.n + form.m <= _LARGEST
 
-    def matrices(self, data: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """(P, q, F, g) of the numbers (B, D)."""
+    def programs(self, data: FloatArray) -> Programs:
+        """The programs of the numbers (B, D)."""
         P, q, _, F, g = (data[:, part] for part in self._slices)
-        return (
-            self._dense(P, self._P_at, self._P_full, self.n),
+        return Programs(
+            self._dense(P[:1] if self._constant[0] else P, self._P_at, self.n),
             q,
-            self._dense(F, self._F_at, self._F_full, self.m),
+            self._dense(F[:1] if self._constant[1] else F, self._F_at, self.m),
             g,
         )
 
-    def _dense(self, entries: FloatArray, at: NDArray[np.int64], full: bool, rows: int) -> FloatArray:
-        if full:
+    def _dense(self, entries: FloatArray, at: IntArray, rows: int) -> FloatArray:
+        size = rows * self.n
+        if len(at) == size:  # whose order is that of the rows (of P also, which is symmetric)
             return entries.reshape(len(entries), rows, self.n)
-        flat = np.zeros((len(entries), rows * self.n))
+        flat = np.zeros((len(entries), size))
         flat[:, at] = entries
         return flat.reshape(len(entries), rows, self.n)
 
-    def solve(
-        self, data: FloatArray, x: FloatArray, y: FloatArray, primal: FloatArray, rows: FloatArray | None = None
-    ) -> Stacked:
-        """Solve K for right-hand sides beside the step to the exact solution.
-
-        Parameters
-        ----------
-        data : (B, D)
-        x, y : (B, n) and (B, m), solvers' answers
-        primal, rows : (B, n, k) and (B, m, k)
-        """
-        B, n, k = len(data), self.n, primal.shape[2]
-        P, q, F, g = self.matrices(data)
-        s = (F @ x[:, :, None])[:, :, 0] + g
-        active = self._free | (y > s)
-        y = np.where(active, y, 0.0)
-        # the active rows of each item first, as many as the most that one has
-        most = int(active.sum(axis=1).max(initial=0))
-        chosen = np.argsort(~active, axis=1, kind="stable")[:, :most]
-        at = np.arange(B)[:, None], chosen
-        held = active[at]
-        A = F[at] * np.where(held, -1.0, 0.0)[:, :, None]
-        K = np.zeros((B, n + most, n + most))
-        K[:, :n, :n], K[:, n:, :n], K[:, :n, n:] = P, A, A.transpose(0, 2, 1)
-        diagonal = np.arange(n, n + most)
-        K[:, diagonal, diagonal] = held - 1.0
-        right = np.zeros((B, n + most, k + 2))
-        right[:, :n, :k] = primal
-        right[:, :n, k] = -self._gradient(P, q, F, x, y)
-        right[:, n:, k] = s[at] * held
-        if rows is not None:
-            right[:, n:, :k] = rows[at] * held[:, :, None]
-        right[:, :, k + 1] = self._probe[: n + most]
+    def points(self, programs: Programs, x: FloatArray, y: FloatArray) -> DensePoints:
+        """The exact solutions near solvers' answers (B, n) and (B, m)."""
+        P, q, F, g = programs
+        B, n = q.shape
+        H = np.zeros((max(len(P), len(F)), n + self.m, n + self.m))
+        H[:, :n, :n] = P
+        np.negative(F, out=H[:, n:, :n])
+        H[:, :n, n:] = H[:, n:, :n].transpose(0, 2, 1)
+        c = np.concatenate([q, -g], axis=1)
+        is_active = np.empty((B, n + self.m), bool)
+        is_active[:, :n] = True
+        np.greater(y, _times(F, x) + g, out=is_active[:, n:])
+        is_active |= self._always
+        # the active ones of each item first, as many as the most that one has
+        active = np.argsort(~is_active, axis=1, kind="stable")[:, : int(is_active.sum(axis=1).max())]
+        items = np.arange(B)[:, None]
+        shared = items if len(H) == B else np.zeros((1, 1), np.int64)
+        K = H[shared[:, :, None], active[:, :, None], active[:, None, :]]
+        right, held = np.empty((*active.shape, 2)), None
+        right[:, :, 0] = -c[items, active]
+        right[:, :, 1] = self._probe[: active.shape[1]]
+        if not is_active[items, active].all():
+            held = is_active[items, active].astype(np.float64)
+            K[:, n:, :n] *= held[:, n:, None]
+            K[:, :n, n:] *= held[:, None, n:]
+            diagonal = np.arange(active.shape[1])
+            K[:, diagonal, diagonal] += 1.0 - held
+            right[:, :, 0] *= held
         Z = _solved(K, right)
-        spread = np.zeros((B, self.m, k + 1))
-        spread[at] = Z[:, n:, : k + 1] * held[:, :, None]
-        new_x, new_y = x + Z[:, :n, k], y + spread[:, :, k]
-        good = self._confirmed(P, q, F, g, new_x, new_y, active)
-        good &= np.abs(Z[:, :, k + 1]).max(axis=1) * np.abs(K).max(axis=(1, 2)) <= _LARGEST_INVERSE
-        return Stacked(new_x, new_y, Z[:, :n, :k], spread[:, :, :k], good)
+        z = np.zeros(c.shape)
+        z[items, active] = Z[:, :, 0]
+        exact, least = self._checked(H, c, z, is_active)
+        growth = np.abs(Z[:, :, 1]).max(axis=1) * np.sqrt(np.einsum("bij,bij->b", K, K))
+        return DensePoints(z, exact, exact & (least > MARGIN) & (growth <= LARGEST_INVERSE), K, active, held)
 
-    def solve_one(
-        self, data: FloatArray, x: FloatArray, y: FloatArray, primal: FloatArray, rows: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray] | None:
-        """The same for one item, without the stacking: (x, y, w, wy), or None where it is not confirmed.
-
-        Parameters
-        ----------
-        data : (D,)
-        x, y : (n,) and (m,), a solver's answer
-        primal, rows : (n, k) and (m, k)
-        """
-        n = self.n
-        P, q, F, g = (part[0] for part in self.matrices(data[None]))
-        s = F @ x + g
-        held = np.flatnonzero(self._free | (y > s))
-        A, duals = F[held], y[held]
-        size = n + len(held)
-        K = np.zeros((size, size), order="F")
-        K[:n, :n] = P
-        K[n:, :n] = -A
-        K[:n, n:] = K[n:, :n].T
-        right = np.empty((size, primal.shape[1] + 2), order="F")
-        right[:n, :-2], right[n:, :-2] = primal, rows[held]
-        right[:n, -2], right[n:, -2] = duals @ A - P @ x - q, s[held]
-        right[:, -1] = self._probe[:size]
-        _, _, Z, info = lapack.dgesv(K, right)
-        if info or max(Z[:, -1].max(), -Z[:, -1].min()) * max(K.max(), -K.min()) > _LARGEST_INVERSE:
-            return None
-        x, duals = x + Z[:n, -2], duals + Z[n:, -2]
-        # confirmed: exact, each inequality clearly active or clearly not
-        Fx = F @ x
-        s = Fx + g
-        gradient = P @ x + q - duals @ A
-        slack_unit = 1.0 + max(_size(Fx), _size(g))
-        dual_unit = max(_size(q), _size(duals)) or 1.0
-        margin = s / slack_unit
-        exact = _size(s[held]) <= _EXACT * slack_unit and _size(gradient) <= _EXACT * (1.0 + dual_unit)
-        margin[held] = duals / dual_unit
-        margin[self._free] = np.inf
-        if not exact or not margin.min(initial=np.inf) > _MARGIN:
-            return None
-        new_y, wy = np.zeros(self.m), np.zeros((self.m, primal.shape[1]))
-        new_y[held], wy[held] = duals, Z[n:, :-2]
-        return x, new_y, Z[:n, :-2], wy
-
-    @staticmethod
-    def _gradient(P: FloatArray, q: FloatArray, F: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-        return (P @ x[:, :, None])[:, :, 0] + q - (y[:, None, :] @ F)[:, 0, :]
-
-    def _confirmed(
-        self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, x: FloatArray, y: FloatArray, active: Mask
-    ) -> Mask:
-        """Whether the conditions hold exactly, each inequality clearly active or clearly not."""
-        Fx = (F @ x[:, :, None])[:, :, 0]
-        s = Fx + g
-        slack_unit = 1.0 + np.maximum(np.abs(Fx), np.abs(g)).max(axis=1, initial=0.0)
-        dual_unit = np.maximum(np.abs(q).max(axis=1, initial=0.0), np.abs(y).max(axis=1, initial=0.0))
-        dual_unit = np.where(dual_unit > 0.0, dual_unit, 1.0)
-        gradient = np.abs(self._gradient(P, q, F, x, y)).max(axis=1, initial=0.0)
-        held = np.abs(np.where(active, s, 0.0)).max(axis=1, initial=0.0)
-        margin = np.where(active, y / dual_unit[:, None], s / slack_unit[:, None])
-        least = np.where(self._free, np.inf, margin).min(axis=1, initial=np.inf)
-        with np.errstate(invalid="ignore"):
-            exact = (gradient <= _EXACT * (1.0 + dual_unit)) & (held <= _EXACT * slack_unit)
-            return np.asarray(exact & (least > _MARGIN))
+    def _checked(self, H: FloatArray, c: FloatArray, z: FloatArray, is_active: Mask) -> tuple[Mask, FloatArray]:
+        """Whether the conditions hold exactly, and the least slack or multiplier of an inequality."""
+        n, Hz = self.n, _times(H, z)
+        t = Hz + c  # the gradient of the Lagrangian, and the slacks with a minus
+        y, s, of_rows = z[:, n:], t[:, n:], is_active[:, n:]
+        none = np.zeros((len(z), 1))  # so that no group is empty
+        measured = np.concatenate([none, Hz[:, n:], c[:, n:], c[:, :n], y, t[:, :n], none, s * of_rows], axis=1)
+        sizes = np.maximum.reduceat(np.abs(measured), self._groups, axis=1)
+        slack_unit, dual_unit = 1.0 + sizes[:, :1], np.where(sizes[:, 1:2] > 0.0, sizes[:, 1:2], 1.0)
+        exact = (sizes[:, 2] <= EXACT * (1.0 + dual_unit[:, 0])) & (sizes[:, 3] <= EXACT * slack_unit[:, 0])
+        margins = np.where(of_rows, y / dual_unit, s / -slack_unit)[:, self.zeros :]
+        least = margins.min(axis=1, initial=np.inf)
+        return exact & (least >= -EXACT), least
 
 
-def _size(values: FloatArray) -> float:
-    return max(float(values.max()), -float(values.min())) if values.size else 0.0
+def _times(M: FloatArray, v: FloatArray) -> FloatArray:
+    product: FloatArray = (M @ v[:, :, None])[:, :, 0]
+    return product
 
 
 def _solved(K: FloatArray, right: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ on_failure                outputs of such an item                            gra
                           stays finite
 ========================  =================================================  ==========
 
-The other items are not touched in any way: they are, bit for bit, what single calls give.
+The other items are not touched in any way: they are what single calls give, to the last digits but one.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from ...modelkit.parameters import Parameters
 from ...modelkit.rows import FloatArray, IntArray
 from .compiled_route import CompiledRoute
 from .compiling import NotCompilable
+from .dense_route import DenseRoute
 from .model_route import ModelRoute
 
 __all__ = ["Item", "Output", "Program", "Route"]
@@ -77,7 +78,8 @@ class Program:
         self.output_shapes = tuple(_shape_of(model, output) for output in outputs)
         self.route: Route
         try:
-            self.route = CompiledRoute(model, self._ids, list(outputs))
+            general = CompiledRoute(model, self._ids, list(outputs))
+            self.route = DenseRoute(general) if DenseRoute.fits(general) else general
         except NotCompilable as error:
             self.route = ModelRoute(model, self._ids, list(outputs), self.output_size, str(error))
 
@@ -108,17 +110,21 @@ class Program:
         if theta.shape != (self.parameter_size,):
             raise DimensionMismatch(f"Expected {self.parameter_size} values of parameters, got shape {theta.shape}.")
         if not np.isfinite(theta).all():
-            place = int(np.flatnonzero(~np.isfinite(theta))[0])
+            place = int(np.argmin(np.isfinite(theta)))
             reason = f"parameter {place} is {theta[place]}; parameters must be finite"
             outputs = np.full(self.output_size, np.nan)
             return Item(self, theta, attr.TerminationStatusCode.INVALID_MODEL, reason, outputs, None)
-        state = None if warm is None else warm.state
-        return Item(self, theta, *self.route.solve(theta, state))
+        return self.solve_batch(theta[None], [warm])[0]
 
     def solve_batch(self, thetas: FloatArray, warm: Sequence[Item | None] | None = None) -> list[Item]:
-        """The solutions at the rows of (B, p)."""
+        """The solutions at the rows of (B, p), finite and not to be changed as long as derivatives may be asked for."""
         starts = warm if warm is not None else [None] * len(thetas)
-        return [self.solve(theta, start) for theta, start in zip(thetas, starts, strict=True)]
+        states = [None if start is None else start.state for start in starts]
+        if len(thetas) > 1 and hasattr(self.route, "solve_batch"):
+            answers = self.route.solve_batch(thetas, states)
+        else:
+            answers = [self.route.solve(theta, state) for theta, state in zip(thetas, states, strict=True)]
+        return [Item(self, theta, *answer) for theta, answer in zip(thetas, answers, strict=True)]
 
     def vjp_batch(self, items: Sequence[Item], cotangents: FloatArray) -> FloatArray:
         """Pull (B, o) cotangents back, one for each item, all with solutions: (B, p)."""
@@ -130,8 +136,10 @@ class Program:
 
     def _batch(self, mode: str, items: Sequence[Item], directions: FloatArray, width: int) -> FloatArray:
         """By the route's own way for many, where it has one."""
+        if len(items) == 1 and items[0].state is not None:
+            return np.asarray(getattr(self.route, mode)(items[0].theta, items[0].state, directions))
         many = getattr(self.route, f"{mode}_batch", None)
-        if many is not None and len(items) > 1 and all(item.state is not None for item in items):
+        if many is not None and items and all(item.state is not None for item in items):
             return np.asarray(many([(item.theta, item.state) for item in items], directions))
         found = [getattr(item, mode)(one) for item, one in zip(items, directions, strict=True)]
         return np.array(found).reshape(len(items), width)

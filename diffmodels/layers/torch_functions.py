@@ -43,18 +43,26 @@ class TorchCall:
         import torch
 
         self.call = Call(batch, training)
-        self.shapes = batch.program.parameter_shapes, batch.program.output_shapes
-        self.dtype, self.device = torch.float64, torch.device("cpu")
-        if not all(t.dtype is torch.float64 and t.is_cpu for t in tensors):
-            self.dtype, self.device = _common_type(tensors), _common_device(tensors)
-        self.plain = self.dtype is torch.float64 and self.device.type == "cpu"
+        self.shapes = batch.shapes
+        double = torch.float64
+        self.plain = all(t.dtype is double and t.is_cpu for t in tensors)
+        self.dtype = double if self.plain else _common_type(tensors)
+        self.device = torch.device("cpu") if self.plain else _common_device(tensors)
 
-    def tensor(self, array: FloatArray) -> Any:
-        """An output."""
-        import torch
-
-        tensor = torch.from_numpy(array)
+    def tensor(self, tensor: Any) -> Any:
+        """An output, given in float64 on the host."""
         return tensor if self.plain else tensor.to(device=self.device, dtype=self.dtype)
+
+    def derivative(self, mode: Mode, places: IntArray, vectors: Sequence[FloatArray | None]) -> list[FloatArray]:
+        """Cotangents of the outputs pulled back ("vjp") or tangents of the parameters pushed, for items at places."""
+        given, wanted = self.shapes if mode == "jvp" else self.shapes[::-1]
+        fronts = {v.shape[: v.ndim - len(shape)] for v, shape in zip(vectors, given, strict=True) if v is not None}
+        batch = places.shape
+        if fronts != {batch}:
+            batch = np.broadcast_shapes(batch, *fronts)
+            places = np.broadcast_to(places, batch)
+        flat: FloatArray = getattr(self.call, mode)(places.reshape(-1), pack(vectors, given, batch))
+        return unpack(flat, wanted, batch)
 
 
 def _common_type(tensors: Sequence[Any]) -> Any:
@@ -84,9 +92,7 @@ def _array(tensor: Any) -> Any:
 
     if tensor is None:
         return None
-    if tensor.dtype is torch.float64:
-        return tensor.numpy(force=True)
-    return tensor.detach().cpu().double().numpy(force=True)
+    return (tensor if tensor.dtype is torch.float64 else tensor.double()).numpy(force=True)
 
 
 def _in_front(tensor: Any, dim: int | None, rank: int, own: int) -> Any:
@@ -101,7 +107,7 @@ def _in_front(tensor: Any, dim: int | None, rank: int, own: int) -> Any:
 def _sum_to(tensor: Any, like: Any) -> Any:
     """The adjoint of broadcasting `like` to the tensor's shape and converting it."""
     if tensor.shape == like.shape:
-        return tensor.to(like)
+        return tensor if tensor.dtype is like.dtype and tensor.device == like.device else tensor.to(like)
     front = tensor.ndim - like.ndim
     dims = [*range(front), *(front + k for k, n in enumerate(like.shape) if n == 1 and tensor.shape[front + k] != 1)]
     tensor = tensor.sum(dims, keepdim=True)
@@ -112,14 +118,15 @@ def make_solve() -> Any:
     """The differentiable function (call, parameters) -> outputs."""
     import torch
 
-    derivative, transformed = _make_derivative(), _transformed()
+    derivative, is_of_old_vmap = _make_derivative()
+    transformed, from_numpy, may_nest = _transformed(), torch.from_numpy, torch.is_grad_enabled
 
     def forward(this: Any, parameters: Sequence[Any]) -> tuple[list[Any], IntArray]:
         wanted, given = this.shapes
         arrays = [_array(p) for p in parameters]
         batch = batch_shape([a.shape for a in arrays], wanted)
         flat = this.call.solve(pack(arrays, wanted, batch))
-        outputs = [this.tensor(array) for array in unpack(flat, given, batch)]
+        outputs = [this.tensor(from_numpy(array)) for array in unpack(flat, given, batch)]
         return outputs, np.arange(len(flat)).reshape(batch)
 
     def backward(this: Any, places: Any, parameters: Sequence[Any], needed: Any, cotangents: Sequence[Any]) -> Any:
@@ -174,17 +181,21 @@ def make_solve() -> Any:
             # not `save_for_backward`: the parameters may change in place, the items have what they need
             ctx.this, ctx.parameters = this, parameters
             ctx.set_materialize_grads(False)
-            outputs, places = forward(this, parameters)
-            ctx.places = torch.from_numpy(places)
+            outputs, ctx.places = forward(this, parameters)
             return tuple(outputs)
 
         @staticmethod
         def backward(ctx: Any, *cotangents: Any) -> Any:
-            return backward(ctx.this, ctx.places, ctx.parameters, ctx.needs_input_grad, cotangents)
+            this, parameters, needed = ctx.this, ctx.parameters, ctx.needs_input_grad
+            if may_nest() or transformed() or any(c is None or is_of_old_vmap(c) for c in cotangents):
+                return backward(this, from_numpy(ctx.places), parameters, needed, cotangents)
+            arrays = this.derivative("vjp", ctx.places, [_array(c) for c in cotangents])
+            parts = zip([from_numpy(a) for a in arrays], parameters, needed[1:], strict=True)
+            return None, *[_sum_to(f, p) if needs else None for f, p, needs in parts]
 
         @staticmethod
         def jvp(ctx: Any, _: Any, *tangents: Any) -> Any:
-            return tuple(jvp(ctx.this, ctx.places, ctx.parameters, tangents))
+            return tuple(jvp(ctx.this, from_numpy(ctx.places), ctx.parameters, tangents))
 
     _known_signature(Solve)
 
@@ -207,11 +218,11 @@ def _transformed() -> Callable[[], bool]:
 
 
 def _make_derivative() -> Any:
-    """The function (call, mode, places, parameters, vectors) -> derivatives."""
+    """The function (call, mode, places, parameters, vectors) -> derivatives, and one that knows the first vmap."""
     import torch
 
     is_of_old_vmap = getattr(torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False)
-    loop, transformed = _make_loop(), _transformed()
+    loop, from_numpy = _make_loop(), torch.from_numpy
 
     class Gate(torch.autograd.Function):  # type: ignore[misc]
         """The identity, through which no gradient passes: reached only if a second derivative is needed."""
@@ -244,18 +255,8 @@ def _make_derivative() -> Any:
 
         @staticmethod
         def forward(this: Any, mode: Mode, places: Any, *tensors: Any) -> Any:
-            sides = this.shapes if mode == "jvp" else this.shapes[::-1]
             vectors = [_array(v) for v in tensors[len(this.shapes[0]) :]]
-            fronts = {
-                v.shape[: v.ndim - len(shape)] for v, shape in zip(vectors, sides[0], strict=True) if v is not None
-            }
-            which = places.numpy()
-            batch = which.shape
-            if fronts != {batch}:
-                batch = np.broadcast_shapes(batch, *fronts)
-                which = np.broadcast_to(which, batch)
-            flat = getattr(this.call, mode)(which.reshape(-1), pack(vectors, sides[0], batch))
-            return tuple(torch.from_numpy(a) for a in unpack(flat, sides[1], batch))
+            return tuple([from_numpy(a) for a in this.derivative(mode, places.numpy(), vectors)])
 
         @staticmethod
         def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -301,12 +302,10 @@ def _make_derivative() -> Any:
             return loop(this, mode, places, vectors)
         if torch.is_grad_enabled():
             parameters = [Gate.apply(p) for p in parameters]
-        elif not transformed():
-            return Derivative.forward(this, mode, places, *parameters, *vectors)
         return Derivative.apply(this, mode, places, *parameters, *vectors)
 
     _known_signature(Derivative)
-    return derivative_of
+    return derivative_of, is_of_old_vmap
 
 
 def _make_loop() -> Any:

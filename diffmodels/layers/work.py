@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from ...modelkit.attributes import DifferentiationStatusCode
 from ...modelkit.errors import OptangentError
 from ...modelkit.rows import FloatArray
 from .failures import worth_another_try
 
-__all__ = ["Found", "Mode", "differentiate_items", "solve_items"]
+__all__ = ["Found", "Mode", "derivative_batch", "differentiate_items", "solve_items"]
 
 Mode = Literal["vjp", "jvp"]
 Found = tuple[FloatArray | str, DifferentiationStatusCode | None]
@@ -40,10 +42,11 @@ def _solve_batch(program: Any, thetas: FloatArray, warm: Sequence[Any] | None) -
     return [program.solve(theta, warm[k] if warm else None) for k, theta in enumerate(thetas)]
 
 
-def _derivative_batch(program: Any, mode: Mode, items: list[Any], vectors: FloatArray) -> Any:
+def derivative_batch(program: Any, mode: Mode, items: Sequence[Any], vectors: FloatArray) -> FloatArray:
+    """The derivatives of items of one program applied to a vector each, (K, ...)."""
     if hasattr(program, f"{mode}_batch"):
-        return getattr(program, f"{mode}_batch")(items, vectors)
-    return [getattr(item, mode)(vector) for item, vector in zip(items, vectors, strict=True)]
+        return np.asarray(getattr(program, f"{mode}_batch")(items, vectors))
+    return np.array([getattr(item, mode)(vector) for item, vector in zip(items, vectors, strict=True)])
 
 
 def differentiate_items(
@@ -59,7 +62,7 @@ def differentiate_items(
         if rows and len(order) == len(rows):  # one direction an item
             try:
                 mine = vectors if len(rows) == len(places) else vectors[rows]
-                derivatives = _derivative_batch(program, mode, [items[place] for place in order], mine)
+                derivatives = derivative_batch(program, mode, [items[place] for place in order], mine)
             except OptangentError:
                 pass  # which one was it?
             else:
@@ -68,10 +71,10 @@ def differentiate_items(
                 continue
         for place, its_rows in order.items():
             try:
-                derivatives = getattr(items[place], mode)(vectors[its_rows])
+                found_here = list(getattr(items[place], mode)(vectors[its_rows]))
             except OptangentError as error:
-                derivatives = [str(error)] * len(its_rows)
-            for k, derivative in zip(its_rows, derivatives, strict=True):
+                found_here = [str(error)] * len(its_rows)
+            for k, derivative in zip(its_rows, found_here, strict=True):
                 found[k] = derivative, _status(items[place])
     return found
 

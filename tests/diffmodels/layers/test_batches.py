@@ -11,6 +11,8 @@ import pytest
 
 import optangent as ot
 from optangent.diffmodels.layers.batch import Batch, Call
+from optangent.solvers.matrix_solver import MatrixSolver
+from optangent.solvers.result import Result
 
 from .small_models import interval, price, projection, solved
 
@@ -155,17 +157,30 @@ def test_a_weakly_active_item_is_told_once() -> None:
 
 
 # ---------------------------------------------------------------------- other solvers
-def lazy() -> Any:
+class Lazy(MatrixSolver):
     """A solver that gives up."""
-    return ot.solvers.SCS(max_iters=1)
+
+    name = "lazy"
+    kinds, objectives = ot.solvers.Clarabel.kinds, ot.solvers.Clarabel.objectives
+
+    def option_names(self) -> list[str]:
+        """None."""
+        return []
+
+    def load(self, form: Any) -> None:
+        """Nothing to load."""
+
+    def run(self, form: Any) -> Result:
+        """No answer."""
+        return Result(CODES.ITERATION_LIMIT, "lazy")
 
 
 def test_retry_solves_what_the_first_solver_gives_up_on() -> None:
     """The next solver's items are like others: solved, with derivatives."""
     thetas = [[1.0, 3.0], [2.0, 3.0]]
-    call, outputs = solved(interval(lazy), thetas, on_failure="nan")
+    call, outputs = solved(interval(Lazy), thetas, on_failure="nan")
     assert np.isnan(outputs).all() and call.batch.status[0] is not CODES.OPTIMAL
-    call, outputs = solved(interval(lazy), thetas, retry=[lazy, ot.solvers.Clarabel])
+    call, outputs = solved(interval(Lazy), thetas, retry=[Lazy, ot.solvers.Clarabel])
     np.testing.assert_allclose(outputs, [[1.0], [2.0]], atol=1e-8)
     assert call.batch.status == [CODES.OPTIMAL] * 2 and call.reasons == ["", ""]
     np.testing.assert_allclose(call.vjp(np.arange(2), np.ones((2, 1))), [[1.0, 0.0]] * 2, atol=1e-9)
@@ -190,7 +205,7 @@ def test_retry_leaves_proved_failures_alone() -> None:
 
 def test_settings_of_the_model_hold_for_other_solvers() -> None:
     """A copy with another solver keeps the settings of differentiation."""
-    model, *rest = interval(lazy)
+    model, *rest = interval(Lazy)
     model.set(ot.AllowInaccurateSolution(), True)
     batch = Batch.of(model, *rest, retry=[ot.solvers.Clarabel])
     assert len(batch.programs) == 2

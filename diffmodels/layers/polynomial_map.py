@@ -1,0 +1,83 @@
+"""Polynomials of many variables at many points: values, and derivatives in both modes."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .linear_map import LinearMap
+
+__all__ = ["PolynomialMap"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@final
+class PolynomialMap:
+    """The map ``z -> c + M φ(z)``, φ the products of some entries of z.
+
+    Parameters
+    ----------
+    constant : (m,) c
+    M : sparse (m, number of products)
+    factors : (number of products, K) the entries of z in each product, -1 for none
+    count : of entries of z
+
+    Attributes
+    ----------
+    is_linear : whether all products are of one entry
+
+    Examples
+    --------
+    >>> f = PolynomialMap(np.array([1.0]), sp.csr_array([[2.0, 3.0]]), np.array([[0, 1], [1, -1]]), 2)
+    >>> z = np.array([4.0, 5.0])  # 1 + 2 z0 z1 + 3 z1
+    >>> f(z), f.pull(z, np.array([1.0]))
+    (array([56.]), array([10., 11.]))
+    """
+
+    def __init__(self, constant: FloatArray, M: Any, factors: IntArray, count: int) -> None:
+        self._constant, self._factors = constant, factors
+        chosen = [_chosen(column, count) for column in factors.T]
+        # products of one entry need no multiplication, and are the entries themselves
+        self.is_linear = len(chosen) == 1 and bool((factors >= 0).all())
+        self._map = LinearMap(M @ chosen[0] if self.is_linear else M)
+        self._choices = [LinearMap(one) for one in chosen]
+
+    def __call__(self, z: FloatArray) -> FloatArray:
+        """The values, (..., count) to (..., m)."""
+        return self._map(z if self.is_linear else self._at(z).prod(axis=-1)) + self._constant
+
+    def push(self, z: FloatArray, moves: FloatArray) -> FloatArray:
+        """How they move with z, (..., count) to (..., m)."""
+        if self.is_linear:
+            return self._map(moves)
+        parts = zip(self._choices, self._slopes(z), strict=True)
+        return self._map(np.asarray(sum(choice(moves) * slope for choice, slope in parts)))
+
+    def pull(self, z: FloatArray, seeds: FloatArray) -> FloatArray:
+        """Gradients in z of combinations of the values, (..., m) to (..., count)."""
+        seeds = self._map.transposed(seeds)
+        if self.is_linear:
+            return seeds
+        parts = zip(self._choices, self._slopes(z), strict=True)
+        return np.asarray(sum(choice.transposed(seeds * slope) for choice, slope in parts))
+
+    def _at(self, z: FloatArray) -> FloatArray:
+        """The factors of each product, (..., products, K)."""
+        padded = np.concatenate([z, np.ones((*z.shape[:-1], 1))], axis=-1)  # which the number -1 names
+        return np.asarray(padded[..., self._factors])
+
+    def _slopes(self, z: FloatArray) -> list[FloatArray]:
+        """The derivatives of the products in their k-th factors, for each k."""
+        factors = self._at(z)
+        return [np.delete(factors, k, axis=-1).prod(axis=-1) for k in range(len(self._choices))]
+
+
+def _chosen(places: IntArray, count: int) -> sp.csr_array:
+    """The matrix that takes entries at places out of (count,), and zero for the place -1."""
+    rows = np.flatnonzero(places >= 0)
+    return sp.csr_array((np.ones(len(rows)), (rows, places[rows])), shape=(len(places), count))
