@@ -97,7 +97,7 @@ class DAQP(MatrixSolver):
 
     def load(self, form: MatrixForm) -> None:
         """Scale P, q, A, l and u, in C order: DAQP does not look at strides."""
-        P, A = form.P.toarray(order="C"), form.F.toarray(order="C")
+        P, A = form.P.toarray(order="F").T, form.F.toarray(order="C")  # P is symmetric: so it is quick
         self._row = _unit(A, axis=1)
         A *= self._row[:, None]
         # a variable without curvature has no unit but the one in which DAQP sees it

@@ -16,6 +16,7 @@ __all__ = ["improving_ray", "infeasibility_ray"]
 
 _PROOF = 1e-9
 """What should vanish in a certificate, relative to what should not: no point of size 1e9 contradicts it."""
+_ROUNDING = 1e-13
 
 
 def infeasibility_ray(A: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray | None:
@@ -32,13 +33,13 @@ def infeasibility_ray(A: FloatArray, lower: FloatArray, upper: FloatArray) -> Fl
     from_lower, from_upper = np.isfinite(lower), np.isfinite(upper)
     G, h = np.vstack([A[from_lower], -A[from_upper]]), np.concatenate([lower[from_lower], -upper[from_upper]])
     # the y >= 0 with Gᵀy and hᵀy - 1 nearest to zero
-    z = _nonnegative(np.vstack([G.T, h]), np.append(np.zeros(A.shape[1]), 1.0))
-    if z is None or not _is_proof(np.abs(G.T @ z), float(h @ z)):
+    z = _unit(_nonnegative(np.vstack([G.T, h]), np.append(np.zeros(A.shape[1]), 1.0)))
+    if not _is_proof(np.abs(G.T @ z), float(h @ z)):
         return None
     y = np.zeros(len(A))
     y[from_lower] += z[: from_lower.sum()]
     y[from_upper] -= z[from_lower.sum() :]
-    return np.asarray(y / np.abs(y).max())
+    return y
 
 
 def improving_ray(
@@ -56,22 +57,23 @@ def improving_ray(
     """
     G = np.vstack([A[np.isfinite(lower)], -A[np.isfinite(upper)]])
     columns = np.hstack([P, -P, -G.T])
-    z = _nonnegative(columns, -q)
-    if z is None:
-        return None
-    d = -q - columns @ z  # what no Px - Gᵀy reaches of -q
-    if not _is_proof(np.concatenate([np.abs(P @ d), -(G @ d)]), float(-q @ d)):
-        return None
-    return np.asarray(d / np.abs(d).max())
+    d = _unit(-q - columns @ _nonnegative(columns, -q))  # what no Px - Gᵀy reaches of -q
+    return d if _is_proof(np.concatenate([np.abs(P @ d), -(G @ d)]), float(-q @ d)) else None
 
 
-def _nonnegative(matrix: FloatArray, target: FloatArray) -> FloatArray | None:
+def _nonnegative(matrix: FloatArray, target: FloatArray) -> FloatArray:
     from scipy.optimize import nnls  # here, for its import takes as long as that of all else
 
     try:
         return np.asarray(nnls(matrix, target)[0])
-    except RuntimeError:  # too many iterations
-        return None
+    except RuntimeError:  # too many iterations: zero proves nothing, and the check says so
+        return np.zeros(matrix.shape[1])
+
+
+def _unit(ray: FloatArray) -> FloatArray:
+    """Of largest entry 1, without entries that are rounding."""
+    ray = ray / max(np.abs(ray).max(initial=0.0), np.finfo(float).tiny)
+    return np.where(np.abs(ray) > _ROUNDING, ray, 0.0)
 
 
 def _is_proof(zeros: FloatArray, gain: float) -> bool:

@@ -89,6 +89,16 @@ def test_contradicting_equalities() -> None:
     assert y @ [1.0, 2.0] == pytest.approx(0.0, abs=1e-12) and y @ [-1.0, -3.0] < 0.0
 
 
+def test_a_certificate_holds_no_rounding() -> None:
+    """A row that no x changes is the whole certificate: noise in the others would spoil its relative residual."""
+    A, b = [[1.0, 1.0], [0.0, -1.0], [0.0, 0.0], [1.0, -1.0]], [-2.0, 0.0, -1.0, -1.0]
+    box = ot.HyperRectangle([-1.0, -INF], [2.0, 2.0])
+    model, _, (c, d) = solved(np.ones((2, 2)), [0.0, 1.0], [(A, b, ot.Nonnegatives(4)), (np.eye(2), np.zeros(2), box)])
+    assert model.termination_status() is S.INFEASIBLE
+    np.testing.assert_array_equal(model.dual(c), [0.0, 0.0, 1.0, 0.0])
+    np.testing.assert_array_equal(model.dual(d), 0.0)
+
+
 def test_dependent_equalities() -> None:
     """Equalities that say the same twice are no trouble; more of them than variables neither."""
     rows = [([[1.0, 1.0], [1.0, 1.0], [3.0, 3.0], [1.0, -1.0]], [-2.0, -2.0, -6.0, 0.0], ot.Zeros(4))]
