@@ -14,7 +14,7 @@ import optangent as ot
 from optangent.modelkit import sets
 
 PAGE = Path(__file__).parent / "reach.md"
-SOLVERS = (ot.solvers.HiGHS, ot.solvers.OSQP, ot.solvers.SCS, ot.solvers.Clarabel, ot.solvers.PIQP)
+SOLVERS = (ot.solvers.HiGHS, ot.solvers.OSQP, ot.solvers.SCS, ot.solvers.Clarabel, ot.solvers.PIQP, ot.solvers.DAQP)
 DIFF_MODELS = (ot.QuadraticDiff, ot.ConicDiff)
 HEAD = """# Which set reaches which solver
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .base import Option, Solver
 from .clarabel import Clarabel
+from .daqp import DAQP
 from .highs import HiGHS
 from .matrix_solver import MatrixSolver
 from .osqp import OSQP
@@ -18,7 +19,7 @@ from .piqp import PIQP
 from .result import Result
 from .scs import SCS
 
-__all__ = ["OSQP", "PIQP", "SCS", "Clarabel", "HiGHS", "MatrixSolver", "Option", "Result", "Solver"]
+__all__ = ["DAQP", "OSQP", "PIQP", "SCS", "Clarabel", "HiGHS", "MatrixSolver", "Option", "Result", "Solver"]
 
 GROUP = "optangent.solvers"
 

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 import optangent as ot
 from optangent.modelkit.layer import Layer
 
-SOLVERS = ["HiGHS", "OSQP", "Clarabel"]
+SOLVERS = ["HiGHS", "OSQP", "Clarabel", "DAQP"]
 EACH_SOLVER = pytest.mark.parametrize("solver", SOLVERS)
 Codes = ot.TerminationStatusCode
 NAN, INF = math.nan, math.inf

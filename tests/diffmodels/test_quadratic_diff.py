@@ -55,7 +55,7 @@ def test_forward_equals_central_differences(seed: int, slot: str, sense: str, qu
 
 
 # OSQP's operator splitting needs curvature: on these vertices it runs into any iteration limit.
-ROUTES = [("HiGHS", True), ("HiGHS", False), ("Clarabel", True), ("Clarabel", False), ("OSQP", True)]
+ROUTES = [("OSQP", True), *((name, curved) for name in ("HiGHS", "Clarabel", "DAQP") for curved in (True, False))]
 
 
 @pytest.mark.parametrize(("solver", "quadratic"), ROUTES)

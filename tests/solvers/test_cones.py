@@ -14,7 +14,7 @@ from optangent.modelkit.sets import VectorSet
 from .cases import MAX, MIN, S
 from .conic_cases import CONIC, SQRT2, ConicCase
 
-SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel", "PIQP")]
+SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel", "PIQP", "DAQP")]
 CONES: list[Any] = [
     *(ot.Zeros(3), ot.Nonnegatives(4), ot.SecondOrderCone(5), ot.ScaledPositiveSemidefiniteConeTriangle(4)),
     *(ot.ExponentialCone(), ot.DualExponentialCone(), ot.PowerCone(0.3), ot.DualPowerCone(0.3)),
@@ -26,6 +26,7 @@ EXPECTED_SKIPS = {
     "SCS": set[str](),
     "Clarabel": {"DualExponentialCone", "DualPowerCone"},
     "PIQP": SMOOTH,
+    "DAQP": SMOOTH,
 }
 """Cones that a solver lacks; a case is run all the same where bridges make up for it."""
 NONE, POINT = ot.ResultStatusCode.NO_SOLUTION, ot.ResultStatusCode.FEASIBLE_POINT

@@ -12,8 +12,8 @@ from optangent.modelkit.functions import VariableIndex
 
 from .cases import CASES, Case, S
 
-SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel", "PIQP")]
-EXPECTED_SKIPS = {name: {"integer"} for name in ("OSQP", "SCS", "Clarabel", "PIQP")} | {"HiGHS": set[str]()}
+SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel", "PIQP", "DAQP")]
+EXPECTED_SKIPS = {name: {"integer"} for name in ("OSQP", "SCS", "Clarabel", "PIQP", "DAQP")} | {"HiGHS": set[str]()}
 WITHOUT_CERTIFICATES = {"PIQP"}
 NONE, POINT = ot.ResultStatusCode.NO_SOLUTION, ot.ResultStatusCode.FEASIBLE_POINT
 CERTIFICATE = ot.ResultStatusCode.INFEASIBILITY_CERTIFICATE

@@ -281,7 +281,8 @@ def test_highs_refuses_what_it_cannot_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "solver"), [("highspy", "HiGHS"), ("osqp", "OSQP"), ("scs", "SCS"), ("clarabel", "Clarabel")]
+    ("library", "solver"),
+    [("highspy", "HiGHS"), ("osqp", "OSQP"), ("scs", "SCS"), ("clarabel", "Clarabel"), ("daqp", "DAQP")],
 )
 def test_missing_library(library: str, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the library the wrapper can be imported and built; solving says what to install."""
@@ -307,7 +308,7 @@ def test_third_party_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ot.solvers, "_third_party", lambda: {"Mine": point})
     assert ot.solvers.Mine.__name__ == "OrderedDict"
     assert "Mine" in dir(ot.solvers)
-    with pytest.raises(AttributeError, match="Clarabel, HiGHS, Mine, OSQP, PIQP, SCS"):
+    with pytest.raises(AttributeError, match="Clarabel, DAQP, HiGHS, Mine, OSQP, PIQP, SCS"):
         _ = ot.solvers.Gurobi
     assert not hasattr(ot.solvers, "__wrapped__")
 

@@ -1,0 +1,140 @@
+"""DAQP: a dual active-set method for small convex quadratic programs, exact to rounding and very fast.
+
+D. Arnström, A. Bemporad, D. Axehill, *A Dual Active-Set Solver for Embedded Quadratic Programming Using Recursive LDLᵀ
+Updates*, IEEE Transactions on Automatic Control 67(8) (2022), 4362-4369.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from ..modelkit import attributes as attr
+from ..modelkit.errors import InvalidData
+from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VectorAffineFunction
+from ..modelkit.indices import Kind
+from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.rows import FloatArray
+from ..modelkit.sets import HyperRectangle, Nonnegatives, Zeros
+from .base import Option, load_library
+from .matrix_solver import MatrixSolver
+from .rays import improving_ray, infeasibility_ray
+from .result import Result, ResultStatus, Status, empty_result
+
+__all__ = ["DAQP"]
+
+PROOF = ResultStatus.INFEASIBILITY_CERTIFICATE
+STATUS = {  # by exit flag
+    1: (Status.OPTIMAL, "optimal"),
+    4: (Status.ALMOST_OPTIMAL, "optimal, but a row is violated by more than primal_tol"),
+    -1: (Status.INFEASIBLE, "infeasible"),
+    -2: (Status.SLOW_PROGRESS, "cycling"),
+    -3: (Status.DUAL_INFEASIBLE, "unbounded"),
+    -4: (Status.ITERATION_LIMIT, "iteration limit"),
+    -5: (Status.INVALID_MODEL, "nonconvex"),
+    -6: (Status.INFEASIBLE, "dependent equalities contradict each other"),
+    -7: (Status.TIME_LIMIT, "time limit"),
+}
+POINTS = {Status.OPTIMAL: ResultStatus.FEASIBLE_POINT, Status.ALMOST_OPTIMAL: ResultStatus.NEARLY_FEASIBLE_POINT}
+DEFAULTS = {
+    "primal_tol": 1e-10,  # from 1e-12 down, rounding makes solvable programs "infeasible"
+    "eta_prox": 1e-10,  # of the gradient where P is singular; by itself 1e-6
+}
+_LOOSER, _ROUNDING = 1e-8, (4, -1, -2, -6)
+"""The `primal_tol` of a second attempt, made after these flags: rounding may have defeated the first."""
+_EQUALITY = 5
+"""DAQP's mark of a row that is active and stays so."""
+
+
+def _unit(values: FloatArray, axis: int | None = None) -> Any:
+    """The power of two (so exact) that brings the largest entry, of all or along an axis, to between ½ and 1."""
+    return np.ldexp(1.0, -np.frexp(np.abs(values).max(axis=axis, initial=0.0))[1])
+
+
+@final
+class DAQP(MatrixSolver):
+    """min ½ xᵀPx + qᵀx  s.t.  l <= Ax <= u, with dense matrices.
+
+    DAQP's multipliers λ have Px + q + Aᵀλ = 0 and are positive at an upper bound: the duals of DESIGN section 5 are -λ.
+    Rows are those of the kinds below, in that order. Made for strictly convex objectives, DAQP solves a sequence of
+    such programs where P is singular or zero. Its tolerances are absolute, so all data are scaled by powers of two
+    before it sees them. What it calls infeasible or unbounded may be solvable (two rows at an angle of 1e-6 will do):
+    that is passed on with a certificate only, found here by least squares, and is a NUMERICAL_ERROR otherwise.
+
+    Parameters
+    ----------
+    **options
+        Settings of DAQP, such as ``primal_tol=1e-8`` or ``iter_limit=1000``.
+    """
+
+    name = "DAQP"
+    kinds: ClassVar[tuple[Kind, ...]] = tuple((VectorAffineFunction, s) for s in (Zeros, Nonnegatives, HyperRectangle))
+    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
+    standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
+        attr.Silent: Option("silent"),
+        attr.TimeLimitSec: Option("time_limit", lambda seconds: max(float(seconds), 1e-9)),  # 0 would be no limit
+    }
+
+    # ------------------------------------------------------------------ options
+    def option_names(self) -> Sequence[str]:
+        """All option names that the library knows."""
+        return list(load_library("daqp").Model().settings)
+
+    def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
+        if isinstance(attribute, attr.RawOptimizerAttribute):
+            try:
+                load_library("daqp").Model().settings = {attribute.name: value}
+            except (TypeError, ValueError, OverflowError) as error:
+                raise InvalidData(f"DAQP refuses {value!r} for its option {attribute.name!r}: {error}") from None
+        self._restructured()
+
+    # ------------------------------------------------------------------ in
+    def solve_without_library(self, form: MatrixForm) -> Result | None:
+        """DAQP takes no model without variables."""
+        return None if form.n else empty_result(*form.bounds())
+
+    def load(self, form: MatrixForm) -> None:
+        """Scale P, q, A, l and u, in C order: DAQP does not look at strides."""
+        P, A = form.P.toarray(order="F").T, form.F.toarray(order="C")  # P is symmetric: so it is quick
+        self._row = _unit(A, axis=1)
+        A *= self._row[:, None]
+        # a variable without curvature has no unit but the one in which DAQP sees it
+        self._column = np.where(P.any(axis=0), 1.0, _unit(A, axis=0))
+        lower, upper = (self._row * bound for bound in form.bounds())
+        q = self._column * form.q
+        self._objective = _unit(P if P.any() else q)
+        P, q, A = self._objective * P, self._objective * q, A * self._column
+        # x and the multipliers grow with q and the bounds in proportion
+        self._size = _unit(np.concatenate([q, *(bound[np.isfinite(bound)] for bound in (lower, upper))]))
+        self._data = P, self._size * q, A, self._size * lower, self._size * upper
+
+    # ------------------------------------------------------------------ run, out
+    def run(self, form: MatrixForm) -> Result:
+        """Solve what is loaded."""
+        P, q, A, lower, upper = self._data
+        library, options = load_library("daqp"), DEFAULTS | self.effective_options()
+        del options["silent"]  # DAQP always is
+        sense = np.where(lower == upper, _EQUALITY, 0).astype(np.intc)
+        data = (P if P.any() else None, q, A, upper, lower, sense)
+        seconds, iterations = 0.0, 0
+        for attempt in (options, options | {"primal_tol": _LOOSER}):
+            x, _, flag, info = library.solve(*data, **attempt)
+            seconds += info["setup_time"] + info["solve_time"]
+            iterations += info["iterations"]
+            if flag not in _ROUNDING or "primal_tol" in self.options:
+                break
+        status, raw = STATUS.get(flag, (Status.OTHER_ERROR, "unknown"))
+        result = Result(status, f"{raw} ({flag})", seconds=seconds, iterations={"barrier": iterations})
+        if status in POINTS:
+            result.x = self._column * x / self._size
+            result.dual = -self._row * info["lam"] / (self._objective * self._size)
+            result.primal_status = result.dual_status = POINTS[status]
+        elif status is Status.INFEASIBLE and (y := infeasibility_ray(A, lower, upper)) is not None:
+            result.dual, result.dual_status = self._row * y, PROOF
+        elif status is Status.DUAL_INFEASIBLE and (d := improving_ray(P, q, A, lower, upper)) is not None:
+            result.x, result.primal_status = self._column * d, PROOF
+        elif status in (Status.INFEASIBLE, Status.DUAL_INFEASIBLE):
+            result.status, result.raw = Status.NUMERICAL_ERROR, result.raw + ", but there is no certificate"
+        return result
