@@ -44,6 +44,8 @@ DEFAULTS = {
 }
 _LOOSER, _ROUNDING = 1e-8, (4, -1, -2, -6)
 """The `primal_tol` of a second attempt, made after these flags: rounding may have defeated the first."""
+_PLAIN = 1e4
+"""Largest entry of P, and inverse of the least squared length of a row, that need no scaling."""
 _EQUALITY = 5
 """DAQP's mark of a row that is active and stays so."""
 
@@ -77,6 +79,10 @@ class DAQP(MatrixSolver):
         attr.TimeLimitSec: Option("time_limit", lambda seconds: max(float(seconds), 1e-9)),  # 0 would be no limit
     }
 
+    def __init__(self, **options: Any) -> None:
+        self._given: dict[str, Any] | None = None  # all options, once they have been put together
+        super().__init__(**options)
+
     # ------------------------------------------------------------------ options
     def option_names(self) -> Sequence[str]:
         """All option names that the library knows."""
@@ -88,6 +94,7 @@ class DAQP(MatrixSolver):
                 load_library("daqp").Model().settings = {attribute.name: value}
             except (TypeError, ValueError, OverflowError) as error:
                 raise InvalidData(f"DAQP refuses {value!r} for its option {attribute.name!r}: {error}") from None
+        self._given = None
         self._restructured()
 
     # ------------------------------------------------------------------ in
@@ -96,31 +103,64 @@ class DAQP(MatrixSolver):
         return None if form.n else empty_result(*form.bounds())
 
     def load(self, form: MatrixForm) -> None:
-        """Scale P, q, A, l and u, in C order: DAQP does not look at strides."""
-        P, A = form.P.toarray(order="F").T, form.F.toarray(order="C")  # P is symmetric: so it is quick
-        self._row = _unit(A, axis=1)
-        A *= self._row[:, None]
-        # a variable without curvature has no unit but the one in which DAQP sees it
-        self._column = np.where(P.any(axis=0), 1.0, _unit(A, axis=0))
-        lower, upper = (self._row * bound for bound in form.bounds())
-        q = self._column * form.q
-        self._objective = _unit(P if P.any() else q)
-        P, q, A = self._objective * P, self._objective * q, A * self._column
-        # x and the multipliers grow with q and the bounds in proportion
-        self._size = _unit(np.concatenate([q, *(bound[np.isfinite(bound)] for bound in (lower, upper))]))
-        self._data = P, self._size * q, A, self._size * lower, self._size * upper
+        """Nothing is handed over before DAQP solves."""
 
     # ------------------------------------------------------------------ run, out
     def run(self, form: MatrixForm) -> Result:
-        """Solve what is loaded."""
-        P, q, A, lower, upper = self._data
-        library, options = load_library("daqp"), DEFAULTS | self.effective_options()
-        del options["silent"]  # DAQP always is
+        """Solve the form."""
+        P, A = form.P.toarray(order="F").T, form.F.toarray(order="C")  # P is symmetric: so it is quick
+        return self._scaled_and_solved(P, form.q, A, *form.bounds())
+
+    def solve_dense(self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, zeros: int) -> list[Result]:
+        """Solve B programs of one size from arrays, as `PIQP.solve_dense` does."""
+        lower, upper = -g, np.full(g.shape, np.inf)
+        upper[:, :zeros] = lower[:, :zeros]
+        least = np.einsum("bij,bij->bi", F, F).min(initial=np.inf)
+        if not (0.0 < P.max() <= _PLAIN and least >= 1.0 / _PLAIN):
+            return [
+                self._scaled_and_solved(P[k % len(P)], q[k], F[k % len(F)], lower[k], upper[k]) for k in range(len(q))
+            ]
+        sense, results = np.zeros(g.shape[1], np.intc), []
+        sense[:zeros] = _EQUALITY
+        solve, options = load_library("daqp").solve, self._options()
+        for k in range(len(q)):
+            Pk, Fk = P[k % len(P)], F[k % len(F)]
+            x, _, flag, info = solve(Pk, q[k], Fk, upper[k], lower[k], sense, **options)
+            if flag == 1:
+                point, seconds = ResultStatus.FEASIBLE_POINT, info["setup_time"] + info["solve_time"]
+                raw, count = "optimal (1)", {"barrier": info["iterations"]}
+                result = Result(Status.OPTIMAL, raw, point, point, x, -info["lam"], seconds=seconds, iterations=count)
+            else:
+                result = self._scaled_and_solved(Pk, q[k], Fk, lower[k], upper[k])
+            results.append(result)
+        return results
+
+    def _options(self) -> dict[str, Any]:
+        if self._given is None:
+            self._given = DEFAULTS | self.effective_options()
+            del self._given["silent"]  # DAQP always is
+        return self._given
+
+    def _scaled_and_solved(
+        self, P: FloatArray, q: FloatArray, A: FloatArray, lower: FloatArray, upper: FloatArray
+    ) -> Result:
+        """The answer to one program, put in units in which DAQP's tolerances are right."""
+        row = _unit(A, axis=1)
+        A, lower, upper = A * row[:, None], lower * row, upper * row
+        # a variable without curvature has no unit but the one in which DAQP sees it
+        column = np.where(P.any(axis=0), 1.0, _unit(A, axis=0))
+        q = column * q
+        objective = _unit(P if P.any() else q)
+        P, q, A = objective * P, objective * q, A * column
+        # x and the multipliers grow with q and the bounds in proportion
+        size = _unit(np.concatenate([q, *(bound[np.isfinite(bound)] for bound in (lower, upper))]))
+        q, lower, upper = size * q, size * lower, size * upper
         sense = np.where(lower == upper, _EQUALITY, 0).astype(np.intc)
-        data = (P if P.any() else None, q, A, upper, lower, sense)
-        seconds, iterations = 0.0, 0
+        # C order throughout: DAQP does not look at strides
+        data = (np.ascontiguousarray(P) if P.any() else None, q, np.ascontiguousarray(A), upper, lower, sense)
+        seconds, iterations, options = 0.0, 0, self._options()
         for attempt in (options, options | {"primal_tol": _LOOSER}):
-            x, _, flag, info = library.solve(*data, **attempt)
+            x, _, flag, info = load_library("daqp").solve(*data, **attempt)
             seconds += info["setup_time"] + info["solve_time"]
             iterations += info["iterations"]
             if flag not in _ROUNDING or "primal_tol" in self.options:
@@ -128,13 +168,13 @@ class DAQP(MatrixSolver):
         status, raw = STATUS.get(flag, (Status.OTHER_ERROR, "unknown"))
         result = Result(status, f"{raw} ({flag})", seconds=seconds, iterations={"barrier": iterations})
         if status in POINTS:
-            result.x = self._column * x / self._size
-            result.dual = -self._row * info["lam"] / (self._objective * self._size)
+            result.x = column * x / size
+            result.dual = -row * info["lam"] / (objective * size)
             result.primal_status = result.dual_status = POINTS[status]
         elif status is Status.INFEASIBLE and (y := infeasibility_ray(A, lower, upper)) is not None:
-            result.dual, result.dual_status = self._row * y, PROOF
+            result.dual, result.dual_status = row * y, PROOF
         elif status is Status.DUAL_INFEASIBLE and (d := improving_ray(P, q, A, lower, upper)) is not None:
-            result.x, result.primal_status = self._column * d, PROOF
+            result.x, result.primal_status = column * d, PROOF
         elif status in (Status.INFEASIBLE, Status.DUAL_INFEASIBLE):
             result.status, result.raw = Status.NUMERICAL_ERROR, result.raw + ", but there is no certificate"
         return result

@@ -67,7 +67,7 @@ def pack(arrays: Sequence[FloatArray | None], shapes: Sequence[Shape], batch: Sh
     """
     if not batch:
         parts = [np.zeros(shape) if a is None else a for a, shape in zip(arrays, shapes, strict=True)]
-        return np.concatenate([np.zeros(0), *[part.ravel() for part in parts]])[None]
+        return np.concatenate([part.ravel() for part in parts] or [np.zeros(0)])[None]
     sizes = [math.prod(shape) for shape in shapes]
     out = np.empty((*batch, sum(sizes)))
     at = 0

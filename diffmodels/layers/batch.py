@@ -206,9 +206,8 @@ class Call:
         """
         batch = self.batch
         warm = batch.starts(len(thetas), self.training)
-        finite = np.isfinite(thetas)
-        if not finite.all():  # NaN reaches no solver: some call it optimal
-            good = np.flatnonzero(finite.all(axis=1))
+        if not math.isfinite(np.einsum("ij,ij->", thetas, thetas)):  # NaN reaches no solver: some call it optimal
+            good = np.flatnonzero(np.isfinite(thetas).all(axis=1))
             self.items = self._solved(thetas[good], warm and [warm[k] for k in good])
             self._put_refused(thetas)
         else:
@@ -304,7 +303,8 @@ class Call:
             return None
         if count > 1 and not (places == np.arange(count)).all():
             return None
-        if not (vectors.any(axis=1).all() and np.isfinite(vectors).all()):
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+        if count and not (squares.min() > 0.0 and squares.max() < np.inf):
             return None
         try:
             found = derivative_batch(batch.program, mode, self.items, vectors)

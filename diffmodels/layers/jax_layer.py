@@ -65,6 +65,10 @@ def layer_class() -> type[Any]:
         its parameter's shape, with the dimensions of a batch in front; these broadcast, so that an array without
         them is shared by the batch and gets the sum of its gradients. `jax.vmap` does the same.
 
+        Outputs of a quadratic program with up to 400 variables and rows are exact to rounding, whatever the solver's
+        tolerances; those of other programs are the solver's, within its tolerances. Derivatives are those at the
+        exact solution in either case.
+
         Parameters
         ----------
         model : Model

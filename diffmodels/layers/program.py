@@ -7,6 +7,7 @@ takes no matrices (`model_route`).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, final
@@ -171,6 +172,10 @@ class Item:
         """What the derivatives are, once one was asked for."""
         status = getattr(self.state, "differentiation_status", None)
         return status or attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
+
+    def __copy__(self) -> Item:
+        """The solution without what derivatives need, to start from."""
+        return Item(self.program, self.theta, self.status, self.reason, self.outputs, copy.copy(self.state))
 
     def vjp(self, cotangent: FloatArray) -> FloatArray:
         """Pull (o,) or (K, o) cotangents of the outputs back to the parameters: (p,) or (K, p)."""

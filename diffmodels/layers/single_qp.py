@@ -59,7 +59,7 @@ class SingleQP:
     """
 
     def __init__(self, n: int, m: int, zeros: int) -> None:
-        self._n, self._zeros, self._equalities = n, zeros, np.arange(zeros)
+        self._n, self._zeros = n, zeros
         self._none = np.zeros(1)  # so that no group of what is measured is empty
         self._probe = np.random.default_rng(40).standard_normal(n + m)
 
@@ -68,9 +68,9 @@ class SingleQP:
     ) -> SinglePoint | None:
         """The exact solution near a solver's answer, if there is one there."""
         n, zeros = self._n, self._zeros
-        active = (y[zeros:] > F[zeros:].dot(x) + g[zeros:]).nonzero()[0]
-        if zeros:
-            active = np.concatenate([self._equalities, active + zeros])
+        active = y > F.dot(x) + g
+        active[:zeros] = True
+        active = active.nonzero()[0]
         A, size = F.take(active, axis=0), n + len(active)
         K, right = np.zeros((size, size), order="F"), np.empty((size, 2), order="F")
         K[:n, :n] = P
@@ -99,6 +99,6 @@ class SingleQP:
         y[active] = held
         is_smooth = least > MARGIN
         if is_smooth:
-            entries = K.ravel(order="K")
-            is_smooth = bool(np.abs(z[:, 1]).max() * np.sqrt(entries.dot(entries)) <= LARGEST_INVERSE)
-        return SinglePoint(x.copy(), y, is_smooth, active, LU, pivots)
+            entries, probed = K.ravel(order="K"), z[:, 1]
+            is_smooth = bool(entries.dot(entries) * probed.dot(probed) <= LARGEST_INVERSE**2)
+        return SinglePoint(x, y, is_smooth, active, LU, pivots)

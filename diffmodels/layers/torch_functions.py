@@ -34,6 +34,7 @@ _TWICE = (
     "A solution has first derivatives only, and a second one with respect to the layer's inputs was asked for. Detach "
     "the inputs or the gradient, or take differences of first derivatives."
 )
+_FIRST = np.zeros(1, np.int64)
 
 
 class TorchCall:
@@ -56,6 +57,8 @@ class TorchCall:
     def derivative(self, mode: Mode, places: IntArray, vectors: Sequence[FloatArray | None]) -> list[FloatArray]:
         """Cotangents of the outputs pulled back ("vjp") or tangents of the parameters pushed, for items at places."""
         given, wanted = self.shapes if mode == "jvp" else self.shapes[::-1]
+        if not places.ndim and all(v is not None and v.shape == shape for v, shape in zip(vectors, given, strict=True)):
+            return unpack(getattr(self.call, mode)(_FIRST, pack(vectors, given, ())), wanted, ())
         fronts = {v.shape[: v.ndim - len(shape)] for v, shape in zip(vectors, given, strict=True) if v is not None}
         batch = places.shape
         if fronts != {batch}:
@@ -107,7 +110,7 @@ def _in_front(tensor: Any, dim: int | None, rank: int, own: int) -> Any:
 def _sum_to(tensor: Any, like: Any) -> Any:
     """The adjoint of broadcasting `like` to the tensor's shape and converting it."""
     if tensor.shape == like.shape:
-        return tensor if tensor.dtype is like.dtype and tensor.device == like.device else tensor.to(like)
+        return tensor.to(like)
     front = tensor.ndim - like.ndim
     dims = [*range(front), *(front + k for k, n in enumerate(like.shape) if n == 1 and tensor.shape[front + k] != 1)]
     tensor = tensor.sum(dims, keepdim=True)
@@ -126,8 +129,9 @@ def make_solve() -> Any:
         arrays = [_array(p) for p in parameters]
         batch = batch_shape([a.shape for a in arrays], wanted)
         flat = this.call.solve(pack(arrays, wanted, batch))
-        outputs = [this.tensor(from_numpy(array)) for array in unpack(flat, given, batch)]
-        return outputs, np.arange(len(flat)).reshape(batch)
+        outputs = [from_numpy(array) for array in unpack(flat, given, batch)]
+        places = np.arange(len(flat)).reshape(batch) if batch else _FIRST.reshape(())
+        return outputs if this.plain else [this.tensor(one) for one in outputs], places
 
     def backward(this: Any, places: Any, parameters: Sequence[Any], needed: Any, cotangents: Sequence[Any]) -> Any:
         if all(c is None for c in cotangents):
@@ -189,8 +193,10 @@ def make_solve() -> Any:
             this, parameters, needed = ctx.this, ctx.parameters, ctx.needs_input_grad
             if may_nest() or transformed() or any(c is None or is_of_old_vmap(c) for c in cotangents):
                 return backward(this, from_numpy(ctx.places), parameters, needed, cotangents)
-            arrays = this.derivative("vjp", ctx.places, [_array(c) for c in cotangents])
-            parts = zip([from_numpy(a) for a in arrays], parameters, needed[1:], strict=True)
+            found = map(from_numpy, this.derivative("vjp", ctx.places, [_array(c) for c in cotangents]))
+            if this.plain and not ctx.places.ndim:
+                return None, *found
+            parts = zip(found, parameters, needed[1:], strict=True)
             return None, *[_sum_to(f, p) if needs else None for f, p, needs in parts]
 
         @staticmethod

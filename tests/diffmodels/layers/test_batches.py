@@ -288,6 +288,28 @@ def test_warm_starts_give_the_same_solution(solver: Any) -> None:
         np.testing.assert_allclose(Call(batch).solve(np.array([[lo, 3.0]])), [[lo]], atol=1e-6)
 
 
+def test_starts_reach_the_solver() -> None:
+    """A first-order method is told the previous solution of the item, with duals; without warm starts nothing."""
+    for warm_start, expected in ((True, [1.0]), (False, None)):
+        batch = Batch.of(*interval(ot.solvers.SCS), warm_start=warm_start)
+        for lo in (1.0, 1.1):
+            Call(batch).solve(np.array([[lo, 3.0]]))
+        (solver,) = batch.program.route.general._local.solvers.values()
+        if expected is None:
+            assert solver.start is None
+        else:
+            np.testing.assert_allclose(solver.start[0], expected, atol=1e-6)
+            assert len(solver.start[1]) == 2
+
+
+def test_real_items_are_kept_without_their_systems() -> None:
+    """A copy to start from has the solution alone, and can still be differentiated."""
+    call, _ = solved(interval(), [[1.0, 3.0]])
+    other = copy.copy(call.items[0])
+    assert other.state.points is None and call.items[0].state.points is not None
+    np.testing.assert_array_equal(other.vjp(np.ones(1)), call.items[0].vjp(np.ones(1)))
+
+
 # ---------------------------------------------------------------------- choices and copies
 @pytest.mark.parametrize(
     ("choices", "words"),
