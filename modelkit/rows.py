@@ -169,6 +169,10 @@ class Rows:
         """The same terms with other constants."""
         return replace(self, constant=constants)
 
+    def without_curvature(self) -> Rows:
+        """The constants and affine terms alone."""
+        return self if self.degree < 2 else Rows(self.constant, self.row, self.var, self.coef)
+
     def scaled(self, factors: FloatArray) -> Rows:
         """Each row times its own factor (shape (m,))."""
         return Rows(
