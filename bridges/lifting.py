@@ -212,7 +212,8 @@ class Lifter:
             if i in made:
                 children.append(made[i])
                 continue
-            rows = t.mapped(block.rows, k).with_constants(t.constants(g, numbers).ravel())
+            of = block.rows if t.kind[0].degree > 1 else block.rows.without_curvature()
+            rows = t.mapped(of, k).with_constants(t.constants(g, numbers).ravel())
             if t.B is not None:
                 rows = rows + extra.mapped(t.B, k)
             q2 = len(t.kind[1].fields)

@@ -3,7 +3,8 @@ r"""From any solver's answer to the exact solution of a quadratic program and it
 The solution of :math:`\min \tfrac12 x^TPx + c^Tx,\ Ax + s = b,\ s \in \{0\}^p \times R_+^{m-p}` is that of a
 linear system once the active rows are known. `polish` guesses them by comparing each multiplier with its
 slack in equilibrated units, takes a Newton step on the optimality conditions (the solution of that system),
-corrects the guess (active rows whose multiplier has the wrong sign leave, violated rows enter) and repeats.
+corrects the guess (active rows whose multiplier has the wrong sign leave, violated rows enter, of rows that
+contradict one another one leaves) and repeats.
 Its last factorization is the one every derivative at the solution uses.
 
 Where the guesses cycle or the system they define has no solution, a globally convergent method takes over
@@ -13,6 +14,8 @@ References
 ----------
 E. Busseti, W. M. Moursi, S. Boyd, *Solution refinement at regular points of conic problems*, Computational
 Optimization and Applications 74 (2019), 627-643.
+D. Goldfarb, A. Idnani, *A numerically stable dual method for solving strictly convex quadratic programs*,
+Mathematical Programming 27 (1983), 1-33.
 M. Hintermueller, K. Ito, K. Kunisch, *The primal-dual active set strategy as a semismooth Newton method*,
 SIAM J. Optimization 13 (2002), 865-888.
 """
@@ -24,7 +27,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.csgraph import connected_components
 
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from .linear_algebra import KKTSystem, automatic
@@ -235,15 +240,39 @@ class _Polish:
             unit = self.units.magnitudes(x_new, active)
             leaving = active & self.inequality & (y_new / self.units.row < -_TOLERANCE * unit.multiplier)
             entering = ~active & (slack * self.units.row < -_TOLERANCE * unit.slack)
-            if not (leaving.any() or entering.any()):
+            moved = leaving | entering
+            if not moved.any():
+                moved = self._contradicting(active, slack, y_new, unit)
+            if not moved.any():
                 y_new = np.where(self.inequality, np.maximum(y_new, 0.0), y_new)
                 s = np.where(active, 0.0, np.maximum(slack, 0.0))
                 residuals = self.units.residuals(x_new, y_new, s, unit)
                 if residuals.largest <= _TOLERANCE:
                     return _Point(x_new, y_new, s, active, unit, residuals)
                 return None
-            active = (active & ~leaving) | entering
+            active = active ^ moved
         return None
+
+    def _contradicting(self, active: Mask, slack: Array, y: Array, unit: Magnitudes) -> Mask:
+        """Return the rows that leave where no x meets all active rows: none, where one does.
+
+        The slacks of the active rows are then those of a least-squares solution: A1'slack = 0, so multipliers that
+        move along -slack keep the gradient, and the dual objective grows. As in the dual method of Goldfarb and
+        Idnani (1983), the row whose multiplier is zero first leaves; one in each group of rows without a common
+        variable. A solver within its tolerance answers so, where two rows differ by less than that.
+        """
+        leaving = np.zeros(active.size, dtype=bool)
+        off = np.flatnonzero(active & (np.abs(slack) * self.units.row > _TOLERANCE * unit.slack))
+        if off.size:
+            A = sp.csr_array(self.units.A[off])
+            _, label = connected_components(sp.block_array([[None, A], [A.T, None]]), directed=False)
+            group = label[: off.size]
+            blocks = self.inequality[off] & (slack[off] > 0.0)
+            time = np.where(blocks, y[off] / np.where(blocks, slack[off], 1.0), np.inf)
+            order = np.lexsort((time, group))
+            first = order[np.unique(group[order], return_index=True)[1]]
+            leaving[off[first[np.isfinite(time[first])]]] = True
+        return leaving
 
     def _solve_on(self, active: Mask, x: Array, y: Array) -> tuple[Array, Array]:
         """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows."""

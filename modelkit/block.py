@@ -205,6 +205,7 @@ class Block:
         return np.arange(first, self._count)
 
     def _extend_rows(self, rows: Rows, offset: int) -> None:
+        rows = _stored(rows)
         if self._tail or np.any(rows.row[1:] < rows.row[:-1]) or np.any(rows.qrow[1:] < rows.qrow[:-1]):
             self._merge_tail()
             order, qorder = np.argsort(rows.row, kind="stable"), np.argsort(rows.qrow, kind="stable")
@@ -382,6 +383,7 @@ class Block:
     def set_rows(self, numbers: int | IntArray, rows: Rows) -> None:
         """Give one constraint, or several, other functions of the same dimensions, one below the other."""
         self._settle()
+        rows = _stored(rows)
         at = self.rows_of(np.atleast_1d(numbers))
         gone = np.zeros(len(self._constant), bool)
         gone[at] = True
@@ -462,3 +464,8 @@ class Block:
         for name in self._terms:
             self._terms[name].replace(getattr(taken, name))
         self._higher = taken.higher
+
+
+def _stored(rows: Rows) -> Rows:
+    """Rows as a block holds them: products make many equal terms, and all that reads them later pays for each."""
+    return rows.merged() if rows.degree > 1 else rows

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Monomials"]
+__all__ = ["Monomials", "added_up"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -105,14 +105,17 @@ class Monomials:
         degrees: IntArray = (self.factors != _NONE).sum(axis=1)
         return degrees
 
+    def merged(self) -> Monomials:
+        """Equal terms added up, sums that are zero included; as they are where no terms are equal."""
+        (row, *factors), total = added_up((self.row, *self.factors.T), self.coef)
+        if len(total) == len(self):
+            return self
+        return Monomials(row, np.stack(factors, axis=1), total).packed()
+
     def canonical(self) -> Monomials:
         """Factors sorted, equal terms added up, zeros dropped; terms in order of row."""
-        factors = np.sort(self.factors, axis=1)[:, ::-1]
-        keys = np.concatenate([self.row[:, None], factors], axis=1)
-        distinct, place = np.unique(keys, axis=0, return_inverse=True)
-        total = np.bincount(place.ravel(), self.coef, len(distinct)).astype(np.float64, copy=False)
-        keep = total != 0.0
-        return Monomials(distinct[keep, 0], distinct[keep, 1:], total[keep])
+        (row, *factors), total = added_up((self.row, *self.factors.T), self.coef)
+        return Monomials(row, np.stack(factors, axis=1)[:, ::-1], total).take(total != 0.0)
 
     def times(self, other: Monomials, m: int) -> Monomials:
         """All products of a term here and a term there in the same of m rows."""
@@ -132,3 +135,33 @@ class Monomials:
         factors = np.take_along_axis(self.factors, order, axis=1)
         width = int(self.degrees.max(initial=0))
         return Monomials(self.row, factors[:, :width], self.coef)
+
+
+def added_up(keys: Sequence[IntArray], coef: FloatArray) -> tuple[list[IntArray], FloatArray]:
+    """Terms sorted, and the coefficients of equal ones added up.
+
+    Parameters
+    ----------
+    keys : the row of each term, then its variables, in any order: each of shape (T,)
+    coef : array of shape (T,)
+
+    Examples
+    --------
+    >>> keys, total = added_up([np.zeros(3, int), np.array([5, 2, 5]), np.array([2, 2, 2])], np.array([1.0, 2.0, 3.0]))
+    >>> np.stack(keys), total
+    (array([[0, 0],
+           [2, 2],
+           [2, 5]]), array([2., 4.]))
+    """
+    row, *factors = keys
+    keys = [row, *(np.sort(np.stack(factors), axis=0) if len(factors) > 1 else factors)]
+    ascending = np.zeros(max(len(coef) - 1, 0), bool)
+    for key in reversed(keys):
+        step = np.diff(key)
+        ascending = (step > 0) | ((step == 0) & ascending)
+    if ascending.all():
+        return keys, coef
+    order = np.lexsort(keys[::-1])
+    keys = [key[order] for key in keys]
+    first = np.flatnonzero(np.concatenate([[True], np.logical_or.reduce([key[1:] != key[:-1] for key in keys])]))
+    return [key[first] for key in keys], np.add.reduceat(coef[order], first)

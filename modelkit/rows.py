@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .monomials import Monomials
+from .monomials import Monomials, added_up
 
 __all__ = ["FloatArray", "IntArray", "Rows", "segments"]
 
@@ -169,6 +169,10 @@ class Rows:
         """The same terms with other constants."""
         return replace(self, constant=constants)
 
+    def without_curvature(self) -> Rows:
+        """The constants and affine terms alone."""
+        return self if self.degree < 2 else Rows(self.constant, self.row, self.var, self.coef)
+
     def scaled(self, factors: FloatArray) -> Rows:
         """Each row times its own factor (shape (m,))."""
         return Rows(
@@ -300,6 +304,21 @@ class Rows:
             qcoef=self.coef[term] * other.coef[partner],
         )
 
+    def dot(self, other: Rows) -> Rows:
+        """The sum of the row by row products, one row: equal terms added up, those that cancel left out."""
+        first = np.zeros(self.m, np.int64)
+        if max(self.degree, other.degree) > 1:
+            return self.times(other).moved(first, 1).merged()
+        # (F x + f)ᵀ(G x + g) has the quadratic part xᵀ(FᵀG)x: a product of matrices, not a term for each pair of terms
+        ids = np.union1d(self.var, other.var)
+        F, G = (rows.matrix(lambda i: np.searchsorted(ids, i), len(ids)) for rows in (self, other))
+        pairs = sp.coo_array(F.T @ G)
+        i, j = pairs.coords
+        affine = self._scaled_support(other.constant) + other._scaled_support(self.constant)
+        affine = affine.with_constants(self.constant * other.constant).moved(first, 1)
+        quadratic = Rows(np.zeros(1), qrow=np.zeros(pairs.nnz, np.int64), qvar1=ids[i], qvar2=ids[j], qcoef=pairs.data)
+        return (affine + quadratic).merged()
+
     def _times_any(self, other: Rows) -> Rows:
         """The same of any degrees."""
         mine, others = self.terms(), other.terms()
@@ -355,13 +374,24 @@ class Rows:
             self.qcoef[term] * T.data[first] * T.data[second],
         )
 
-    def canonical(self) -> Rows:
-        """Terms sorted by row and variable, repeats added up, zeros dropped, qvar1 <= qvar2."""
-        row, (var,), coef = _merge(self.row, (self.var,), self.coef)
+    def merged(self) -> Rows:
+        """The same rows with equal terms added up, ``x y`` and ``y x`` too; as they are where no terms are equal.
+
+        Sums that are zero stay terms, so that the degree does not depend on a number.
+        """
+        (row, var), coef = _fewer((self.row, self.var), self.coef)
         if self.degree < 2:
             return Rows(self.constant, row, var, coef)
-        low, high = np.minimum(self.qvar1, self.qvar2), np.maximum(self.qvar1, self.qvar2)
-        qrow, (qvar1, qvar2), qcoef = _merge(self.qrow, (low, high), self.qcoef)
+        (qrow, qvar1, qvar2), qcoef = _fewer((self.qrow, self.qvar1, self.qvar2), self.qcoef)
+        higher = None if self.higher is None else self.higher.merged()
+        return Rows(self.constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher)
+
+    def canonical(self) -> Rows:
+        """Terms sorted by row and variable, repeats added up, zeros dropped, qvar1 <= qvar2."""
+        (row, var), coef = _nonzero(*added_up((self.row, self.var), self.coef))
+        if self.degree < 2:
+            return Rows(self.constant, row, var, coef)
+        (qrow, qvar1, qvar2), qcoef = _nonzero(*added_up((self.qrow, self.qvar1, self.qvar2), self.qcoef))
         higher = None if self.higher is None else self.higher.canonical()
         return Rows(self.constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher or None)
 
@@ -420,22 +450,16 @@ def _into(T: sp.csr_array, row: IntArray, column: IntArray, coef: FloatArray) ->
     return row[term], T.indices[at].astype(np.int64), coef[term] * T.data[at]
 
 
-def _merge(
-    row: IntArray, names: tuple[IntArray, ...], coef: FloatArray
-) -> tuple[IntArray, tuple[IntArray, ...], FloatArray]:
-    if not len(row):
-        return row, names, coef
-    order = np.lexsort((*reversed(names), row))
-    row, names, coef = row[order], tuple(v[order] for v in names), coef[order]
-    new = np.ones(len(row), bool)
-    new[1:] = row[1:] != row[:-1]
-    for v in names:
-        new[1:] |= v[1:] != v[:-1]
-    first = np.flatnonzero(new)
-    total = np.add.reduceat(coef, first)
-    keep = total != 0
-    first = first[keep]
-    return row[first], tuple(v[first] for v in names), total[keep]
+def _nonzero(keys: Sequence[IntArray], coef: FloatArray) -> tuple[list[IntArray], FloatArray]:
+    keep = coef != 0.0
+    return [key[keep] for key in keys], coef[keep]
+
+
+def _fewer(keys: Sequence[IntArray], coef: FloatArray) -> tuple[Sequence[IntArray], FloatArray]:
+    if len(coef) < 2:
+        return keys, coef
+    merged, total = added_up(keys, coef)
+    return (merged, total) if len(total) < len(coef) else (keys, coef)
 
 
 def _lookup(keys: tuple[IntArray, ...], values: FloatArray, wanted: tuple[Any, ...]) -> FloatArray:

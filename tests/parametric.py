@@ -177,4 +177,13 @@ CASES: dict[str, Case] = {
         lambda v, p: -6.0 * v[0] - 3.0 * p[1] * v[1] + v[2],
         curved=True,
     ),
+    "equalities with zeros before squares": Case(
+        (1.3, 0.8),
+        lambda v, p: [
+            (0.0 * v[0] * v[1] + p[0] * v[0] - v[2] * p[1] + p[0] * p[1], ot.EqualTo(1.0)),
+            ([v[1] * v[1] - v[1] * v[1] + v[1] - p[1], p[0] * v[3] + v[0] - 2.0 * p[1]], ot.Zeros(2)),
+        ],
+        lambda v, p: p[1] * v[0] + v[1] - p[0] * v[2],
+        curved=True,
+    ),
 }

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit.block import SetBlock
-from ...modelkit.functions import Function
+from ...modelkit.block import ConstraintBlock, SetBlock
+from ...modelkit.functions import (
+    Function,
+    ScalarAffineFunction,
+    ScalarQuadraticFunction,
+    VectorAffineFunction,
+    VectorQuadraticFunction,
+)
 from ...modelkit.indices import Kind
-from ...modelkit.rows import FloatArray, IntArray
+from ...modelkit.rows import FloatArray, IntArray, Rows
 from ...modelkit.sets import (
     EqualTo,
     GreaterThan,
@@ -32,6 +38,7 @@ __all__ = [
     "DropReals",
     "EqualToBounds",
     "ParameterToFixed",
+    "QuadraticEquality",
     "SplitHyperRectangle",
     "SplitInterval",
     "ZerosToOrthants",
@@ -176,6 +183,54 @@ class ZerosToOrthants(_Split):
         return Lift(
             tuple(Target((function_type, s), dims, identity(m), shapes=shapes) for s in (Nonnegatives, Nonpositives))
         )
+
+
+class QuadraticEquality(_Split):
+    """``f == v  <=>  f >= v, f <= v`` of a quadratic f, but one affine equality where its quadratic terms are zero.
+
+    Such terms come of a parameter that is zero, or of differences. As two inequalities the row would be weakly active
+    on both sides, and nothing at the solution differentiable. Likewise ``F == 0``, where no row has other terms.
+    """
+
+    looks_at_functions = True
+    _affine: ClassVar[dict[type[Function], type[Function]]] = {
+        ScalarQuadraticFunction: ScalarAffineFunction,
+        VectorQuadraticFunction: VectorAffineFunction,
+    }
+    _split: ClassVar[dict[type[Set], Bridge]] = {EqualTo: EqualToBounds(), Zeros: ZerosToOrthants()}
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """The equality of an affine function, and both inequalities."""
+        if function_type not in self._affine or set_type not in self._split:
+            return None
+        return [(self._affine[function_type], set_type), *(self._split[set_type].reach(function_type, set_type) or ())]
+
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """Both inequalities."""
+        return self._split[type(example)].lift(function_type, example)
+
+    def lifts(
+        self, block: ConstraintBlock, bounds: Callable[[Rows], tuple[FloatArray, FloatArray]]
+    ) -> Sequence[tuple[IntArray, Lift]]:
+        """By whether there are quadratic terms, those that cancel or are zero not counted."""
+        constraint = np.repeat(np.arange(block.count), block.sets.dims)
+        is_curved, found = np.zeros(block.count, bool), []
+        is_curved[constraint[block.rows.canonical().qrow]] = True
+        for items in self.groups(block.sets):
+            example = block.sets.set(int(items[0]))
+            if not example.dimension:  # a constraint without rows needs no stand-in
+                found.append((items, Lift(())))
+                continue
+            for chosen, lift in ((is_curved, self.lift), (~is_curved, self._equality)):
+                if chosen[items].any():
+                    found.append((items[chosen[items]], lift(block.function_type, example).weighted(example)))
+        return found
+
+    def _equality(self, function_type: type[Function], example: Set) -> Lift:
+        m = example.dimension
+        shapes = (example.shape,) if example.is_vector else None
+        kind = (self._affine[function_type], type(example))
+        return Lift((Target(kind, np.array([m]), identity(m), shapes=shapes, N=identity(m * len(example.fields))),))
 
 
 class SplitHyperRectangle(Bridge):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -16,6 +17,19 @@ from ...modelkit.indices import ConstraintIndex
 from ...modelkit.rows import FloatArray, IntArray
 
 __all__ = ["ModelRoute"]
+
+
+@final
+@dataclass(eq=False)
+class Solved:
+    """What there is to know of a solved item; the solution itself is found again in the model.
+
+    Attributes
+    ----------
+    differentiation_status : None before a derivative was asked for
+    """
+
+    differentiation_status: attr.DifferentiationStatusCode | None = None
 
 
 @final
@@ -57,7 +71,7 @@ class ModelRoute:
         return model
 
     def solve(self, theta: FloatArray, warm: Any) -> tuple[attr.TerminationStatusCode, str, FloatArray, Any]:
-        """The solution, and a state that only says that there is one."""
+        """The solution, and a state that says that there is one."""
         nothing = np.full(self._size, np.nan)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -66,7 +80,7 @@ class ModelRoute:
                 status = model.termination_status()
                 if status is not attr.TerminationStatusCode.OPTIMAL:
                     return status, status.value, nothing, None
-                return status, "", self._read(model, *_READ), True
+                return status, "", self._read(model, *_READ), Solved()
             except OptangentError as error:
                 return attr.TerminationStatusCode.OTHER_ERROR, str(error), nothing, None
 
@@ -87,7 +101,7 @@ class ModelRoute:
                 f"The values of constraints are differentiated in compiled models only, and this one is not: {self.why}"
             )
 
-    def vjp(self, theta: FloatArray, state: Any, cotangents: FloatArray) -> FloatArray:
+    def vjp(self, theta: FloatArray, state: Solved, cotangents: FloatArray) -> FloatArray:
         """(K, o) to (K, p)."""
         self._refuse_values()
         model, found = self._at(theta), []
@@ -110,10 +124,11 @@ class ModelRoute:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model.reverse_differentiate()
+            state.differentiation_status = model.get(attr.DifferentiationStatus())
             found.append(model.get(attr.ReverseParameterValue(), self._parameters))
         return np.stack(found)
 
-    def jvp(self, theta: FloatArray, state: Any, tangents: FloatArray) -> FloatArray:
+    def jvp(self, theta: FloatArray, state: Solved, tangents: FloatArray) -> FloatArray:
         """(K, p) to (K, o)."""
         self._refuse_values()
         model, found = self._at(theta), []
@@ -123,6 +138,7 @@ class ModelRoute:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model.forward_differentiate()
+            state.differentiation_status = model.get(attr.DifferentiationStatus())
             found.append(
                 self._read(
                     model, attr.ForwardObjectiveValue(), attr.ForwardConstraintDual(), attr.ForwardVariablePrimal()

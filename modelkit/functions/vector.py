@@ -67,7 +67,7 @@ class VectorFunction(Function):
         if isinstance(other, Function):
             if len(self) != other.output_dimension:
                 raise DimensionMismatch(f"Dot product of {len(self)} and {other.output_dimension} rows.")
-            return _total((self * other).rows, at_least=2)
+            return build(self.rows.dot(other.rows), vector=False, at_least=2)
         return self.__rmatmul__(real_matrix(other, "A matrix").T)
 
     def __rmatmul__(self, other: Any) -> Any:
@@ -104,7 +104,7 @@ def _positions(key: Any, m: int, *, many: bool = False) -> IntArray:
 
 
 def _total(rows: Rows, *, at_least: int) -> Any:
-    return build(rows.moved(np.zeros(rows.m, np.int64), 1), vector=False, at_least=at_least)
+    return build(rows.moved(np.zeros(rows.m, np.int64), 1).merged(), vector=False, at_least=at_least)
 
 
 @final

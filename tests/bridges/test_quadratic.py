@@ -240,3 +240,44 @@ def test_random_quadratic_programs(solver: Any, rank: int) -> None:
         assert layer.get(ot.ConstraintPrimal(), c) == pytest.approx(sign * value, abs=1e-9)
         gradient = gradient - y * sign * (Q @ x + a)
     np.testing.assert_allclose(gradient, 0.0, atol=2e-5)  # y2 = -y1 Ux holds to the square root of the gap
+
+
+# ---------------------------------------------------------------------- equalities
+def test_equalities_without_curvature_are_affine() -> None:
+    """Of quadratic equalities those whose terms are zero stay equalities; the others are two inequalities."""
+    affine, curved = (ot.ScalarAffineFunction, ot.EqualTo), [(SQF, ot.GreaterThan), (SQF, ot.LessThan)]
+    vectors = [(VAF, ot.Zeros), *((ot.VectorQuadraticFunction, s) for s in (ot.Nonnegatives, ot.Nonpositives))]
+    below = Recorder([affine, *curved, *vectors])
+    layer = BridgeOptimizer(below)
+    x, y = layer.add_variables(2)
+    zero, kept = 0.0 * x * y + 2.0 * x + 1.0, x * x + y
+    c = layer.add_constraints([zero, kept, x * y - y * x - y], ot.EqualTo(3.0))
+    layer.add_constraint(ot.vectorize([zero, y]), ot.Zeros(2))
+    layer.add_constraint(ot.vectorize([zero, kept]), ot.Zeros(2))
+    counts = {kind: below.get(ot.NumberOfConstraints(*kind)) for kind in (affine, *curved, *vectors)}
+    assert list(counts.values()) == [2, 1, 1, 1, 1, 1]
+    for kind in (affine, vectors[0]):
+        for index in below.get(ot.ListOfConstraintIndices(*kind)):
+            assert below.get(ot.ConstraintFunction(), index).rows.degree == 1
+    layer.set(ot.ConstraintSet(), c[0], ot.EqualTo(5.0))
+    first = below.get(ot.ListOfConstraintIndices(*affine))[0]
+    assert below.get(ot.ConstraintSet(), first) == ot.EqualTo(5.0)
+    with pytest.raises(ot.UnsupportedModification):
+        layer.set(ot.ConstraintFunction(), c[0], kept)
+
+
+@pytest.mark.parametrize("bounds", [ot.EqualTo(1.0), ot.Interval(1.0, 1.0)])
+def test_curved_equalities_are_refused_when_they_become_such(bounds: ot.Set) -> None:
+    """A parameter before a square may be zero, and nothing else; a refused model solves again with zero."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    x, q = model.add_variable(), model.add_parameter(0.0)
+    model.add_constraint(q * x * x + 2.0 * x, bounds)
+    model.minimize(x * x)
+    for value in (0.0, 1.0, 0.0, -1.0, 0.0):
+        model.set_parameter_value(q, value)
+        if value:
+            with pytest.raises(ot.UnsupportedConstraint, match=r"eigenvalue -2\. \(An equality is two inequalities"):
+                model.optimize()
+        else:
+            model.optimize()
+            assert model.value(x) == pytest.approx(0.5, abs=1e-7)

@@ -156,6 +156,51 @@ def test_redundant_active_row() -> None:
         np.testing.assert_allclose(double.solve(r)[0], single.solve(r)[0], rtol=0, atol=1e-15)
 
 
+@pytest.mark.parametrize("gap", [3e-9, 1e-8, 1e-7])
+@pytest.mark.parametrize("shared", [False, True], ids=["on the looser row", "between both"])
+@pytest.mark.parametrize("pairs", [1, 40])
+def test_rows_closer_than_a_solvers_tolerance(gap: float, shared: bool, pairs: int) -> None:
+    """Of x >= 1 - gap and x >= 1 the tighter row holds at the exact solution, whatever row a solver's answer is on.
+
+    Derivatives are those of the tighter row, and agree with differences of exact solutions over less than the gap.
+    """
+    n = pairs
+    rows = -np.repeat(np.eye(n), 2, axis=0) * np.tile([2.0, 1.0], n)[:, None]
+    b = np.where(np.arange(2 * n) % 2 == 0, -2.0 * (1.0 - gap), -1.0)
+    form = _form(np.zeros((n, n)), np.full(n, 2.0), rows, b)
+    y = np.tile([0.5, 1.0] if shared else [1.0, 0.0], n)
+    x = np.full(n, 1.0 - (0.5 if shared else 1.0) * gap)
+    solution = polish(form, x, y)
+    assert solution.status is Status.EXACT and solution.residuals.largest <= 1e-14
+    np.testing.assert_array_equal(solution.active, np.arange(2 * n) % 2 == 1)
+    np.testing.assert_allclose(solution.y, np.tile([0.0, 2.0], n), atol=1e-14)
+    db = np.random.default_rng(1).standard_normal(2 * n)
+    dx, dy = solution.solve(np.zeros(n), db)
+    h = 0.1 * gap
+    up, down = (polish(_form(np.zeros((n, n)), np.full(n, 2.0), rows, b + t * db), x, y) for t in (h, -h))
+    np.testing.assert_allclose(dx, (up.x - down.x) / (2 * h), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(dy, (up.y - down.y) / (2 * h), rtol=0, atol=1e-6)
+    seed = np.random.default_rng(2).standard_normal(n)
+    np.testing.assert_allclose(seed @ dx, db @ solution.solve(seed, np.zeros(2 * n))[1], rtol=1e-12)
+
+
+def test_three_rows_that_nearly_meet() -> None:
+    """Of x >= 1, y >= 1 and x + y >= 2 + 1e-8, from the corner (1, 1), the first is left where x is cheaper than y."""
+    form = _form(np.zeros((2, 2)), [1.0, 2.0], [[-1.0, 0.0], [0.0, -1.0], [-1.0, -1.0]], [-1.0, -1.0, -2.0 - 1e-8])
+    solution = polish(form, [1.0, 1.0], [1.0, 2.0, 0.0])
+    assert solution.status is Status.EXACT
+    np.testing.assert_array_equal(solution.active, [False, True, True])
+    np.testing.assert_allclose(solution.x, [1.0 + 1e-8, 1.0], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(solution.y, [0.0, 1.0, 1.0], rtol=0, atol=1e-14)
+
+
+def test_rows_that_contradict_one_another_stay_a_failure() -> None:
+    """X >= 1 and x <= 1 - 1e-7 have no point: not polished, the residual is half the gap."""
+    solution = polish(_form([[0.0]], [2.0], [[-1.0], [1.0]], [-1.0, 1.0 - 1e-7]), [1.0], [2.0, 0.0])
+    assert not solution.polished
+    assert solution.residuals.primal == pytest.approx(5e-8, rel=1e-2)
+
+
 def test_duplicated_equality() -> None:
     """Equality rows that repeat another: dependent rows, the minimum-norm multiplier derivative is shared
     equally.

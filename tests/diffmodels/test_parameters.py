@@ -356,3 +356,45 @@ def test_both_modes_side_by_side(name: str) -> None:
         np.testing.assert_array_equal(outputs(model), tangent)
         assert pairing(model, direction) == total == pytest.approx(seeds @ tangent, rel=1e-9)
         np.testing.assert_array_equal(model.get(ot.ReverseParameterValue(), built.p), gradient)
+
+
+@pytest.mark.parametrize("vector", [False, True])
+def test_a_parameter_that_is_zero_before_a_product(vector: bool) -> None:
+    """At q = 0 the row ``q x y + p x + y = 3`` is affine, with exact derivatives in q and the product's coefficient.
+
+    They are compared with differences of the curved program, solved by Newton's method in its optimality conditions.
+    """
+
+    def solution(q: float, p: float) -> Array:
+        z = np.array([1.0, 1.0, 0.0])
+        for _ in range(30):
+            x, y, dual = z
+            value = np.array([2 * x - dual * (q * y + p), 2 * y - 4 - dual * (q * x + 1), q * x * y + p * x + y - 3])
+            bent, gx, gy = -dual * q, q * y + p, q * x + 1
+            z = z - np.linalg.solve([[2, bent, -gx], [bent, 2, -gy], [gx, gy, 0]], value)
+        return z
+
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    x, y = v = model.add_variables(2)
+    q, p = model.add_parameter(0.0), model.add_parameter(0.7)
+    f = q * x * y + p * x + y - 3.0
+    c = model.add_constraint(ot.vectorize([f]), ot.Zeros(1)) if vector else model.add_constraint(f, ot.EqualTo(0.0))
+    model.minimize(x * x + y * y - 4.0 * y)
+    model.optimize()
+    product, one = (ot.vectorize([g]) if vector else g for g in (x * y, 0.0 * x + 1.0))
+    h = 1e-4
+    curved = (solution(h, 0.7) - solution(-h, 0.7)) / (2 * h)
+    for direction, expected in (
+        (Direction({q: 1.0}), curved),
+        (Direction(functions={c: product}), curved),
+        (Direction({p: 1.0}), (solution(0.0, 0.7 + h) - solution(0.0, 0.7 - h)) / (2 * h)),
+        (Direction({q: 2.0, p: -1.0}, {c: product + 0.5 * one}), None),
+    ):
+        tangent = forward(model, direction)
+        assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
+        if expected is not None:
+            duals = np.atleast_1d(model.get(ot.ForwardConstraintDual(), c))
+            moved = np.append(model.get(ot.ForwardVariablePrimal(), v), duals)
+            np.testing.assert_allclose(moved, expected, rtol=1e-6, atol=1e-6)
+        seeds = reverse(model, 3)
+        assert pairing(model, direction) == pytest.approx(seeds @ tangent, rel=1e-9, abs=1e-9)

@@ -65,3 +65,27 @@ def test_a_solution_that_cannot_be_refined_needs_leave() -> None:
     model.set(ot.AllowInaccurateSolution(), False)
     with pytest.raises(ot.DifferentiationError, match="not accurate enough"):
         model.forward_differentiate()
+
+
+@pytest.mark.parametrize("solver", [ot.solvers.HiGHS, ot.solvers.OSQP, ot.solvers.Clarabel])
+def test_a_row_that_a_solver_cannot_tell_from_another_is_not_active(solver: Any) -> None:
+    """Of x >= 1 - 1e-8 and x >= p = 1, equal within the solvers' tolerance, the second alone makes the derivative."""
+    model = ot.Model(ot.diff_optimizer(solver))
+    v, p = model.add_variables(1), model.add_parameter(1.0)
+    (x,) = v
+    model.add_constraint(1.0 * x >= 1.0 - 1e-8)
+    model.add_constraint(x - p >= 0.0)
+    model.minimize(2.0 * x)
+    places = []
+    for value in (1.0 + 1e-9, 1.0 - 1e-9, 1.0):
+        model.set_parameter_value(p, value)
+        model.optimize()
+        model.set(ot.ForwardParameterValue(), p, 1.0)
+        model.forward_differentiate()
+        places.append(float(model.inner.polished(v)[0]))
+        assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
+    assert model.get(ot.ForwardVariablePrimal(), x) == pytest.approx((places[0] - places[1]) / 2e-9, rel=1e-6)
+    assert model.get(ot.ForwardVariablePrimal(), x) == pytest.approx(1.0, rel=1e-12)
+    model.set(ot.ReverseVariablePrimal(), x, 1.0)
+    model.reverse_differentiate()
+    assert model.get(ot.ReverseParameterValue(), p) == pytest.approx(1.0, rel=1e-12)

@@ -127,6 +127,19 @@ def test_coefficients_of_products(kit: Kit) -> None:
     assert [type(g) for g in F] == [ot.ScalarAffineFunction, ot.ScalarPolynomialFunction]
 
 
+def test_equal_products_with_parameters_are_held_once(kit: Kit) -> None:
+    """A sum of squares of parametric functions keeps a term for each product of variables and parameters."""
+    P, v = kit.model.add_parameters(np.ones((5, 2))), kit.model.add_variables(2)
+    q = kit.model.add_parameters(np.ones(5))
+    r = P @ v - q
+    kit.model.minimize(r @ r)
+    terms = kit.model.store.objective_block.all_rows().terms()
+    assert len(terms) == 5 * (3 + 2 + 1)  # in each row (p v)², (p v)(p w), (p w)², p v q, p w q, q²
+    f = kit.model.get(ot.ObjectiveFunction())
+    assert f.coefficient(P[0, 0], v[0], P[0, 1], v[1]) == f.coefficient(v[1], P[0, 1], v[0], P[0, 0]) == 2.0
+    assert f.coefficient(P[1, 0], v[0], q[1]) == -2.0 and f.coefficient(q[1], q[1]) == 1.0
+
+
 def test_polynomials_in_words(kit: Kit) -> None:
     """Terms of every degree are printed, powers with their exponent, by the names of the model."""
     k = kit

@@ -74,6 +74,56 @@ def test_canonical(seed: int) -> None:
 
 
 @SEEDS
+def test_merged(seed: int) -> None:
+    """Merged rows mean the same with each term once, whichever way round, and keep the places of zeros."""
+    rows = random_rows(4, seed)
+    once = rows.merged()
+    assert_same(once, *dense(rows))
+    terms = zip(rows.qrow.tolist(), rows.qvar1.tolist(), rows.qvar2.tolist(), strict=True)
+    assert len(once.qcoef) == len({(row, *sorted(pair)) for row, *pair in terms})
+    assert len(once.coef) == len(set(zip(rows.row.tolist(), rows.var.tolist(), strict=True)))
+    again = once.merged()
+    assert again.qvar1 is once.qvar1 and again.coef is once.coef
+    once = rows.times(rows).merged()
+    values = [r.evaluate(lambda ids: np.cos(ids % 1000 + seed)) for r in (once, rows)]
+    np.testing.assert_allclose(values[0], values[1] ** 2, atol=1e-12)
+    assert once.higher is not None
+    factors = np.sort(once.higher.factors, axis=1)
+    assert len(np.unique(np.column_stack([once.higher.row, factors]), axis=0)) == len(factors)
+
+
+def test_merged_rows_without_equal_terms_stay_as_written() -> None:
+    """Terms that occur once keep their order and the order of their factors."""
+    y, x = BASE + np.array([1, 0])
+    rows = Rows(
+        np.zeros(1),
+        np.zeros(1, int),
+        np.array([y]),
+        np.ones(1),
+        np.zeros(2, int),
+        np.array([y, x]),
+        np.array([x, x]),
+        np.array([2.0, 3.0]),
+    )
+    once = rows.merged()
+    assert once.qvar1.tolist() == [y, x] and once.qvar2.tolist() == [x, x] and once.qcoef.tolist() == [2.0, 3.0]
+
+
+@SEEDS
+@pytest.mark.parametrize("degree", [1, 2])
+def test_dot(seed: int, degree: int) -> None:
+    """The dot product is the sum of the products row by row, with each of its terms once."""
+    a, b = random_rows(4, seed, degree=1), random_rows(4, seed + 100, degree=degree)
+    (whole,), want = (rows.evaluate(lambda ids: ids - BASE - 1.5) for rows in (a.dot(b), a.times(b)))
+    np.testing.assert_allclose(whole, want.sum(), atol=1e-12)
+    for f, g in ((a, b), (b, a)):
+        once = f.dot(g)
+        assert once.m == 1 and once.merged().coef is once.coef and once.merged().qcoef is once.qcoef
+    if degree == 1:
+        assert_same(a.dot(b), *(part.sum(axis=0, keepdims=True) for part in dense(a.times(b))))
+
+
+@SEEDS
 @pytest.mark.parametrize("copies", [1, 3])
 def test_mapped(seed: int, copies: int) -> None:
     """`mapped(A, copies)` is kron(I, A) from the left, also for A with empty rows and columns."""

@@ -259,6 +259,37 @@ def test_objective_and_sense(store: ot.Store) -> None:
     assert repr(store.get(ot.ObjectiveFunction())) == "0" and store.objective_block is None
 
 
+@pytest.mark.parametrize("make", [lambda r: r @ r, lambda r: sum(f * f for f in r), lambda r: (r * r).sum()])
+def test_equal_products_are_held_once(store: ot.Store, make: Any) -> None:
+    """A sum of squares of affine functions keeps a term for each pair of variables, in objectives and constraints."""
+    rng = np.random.default_rng(1)
+    v, A, b = store.add_variables(4), rng.standard_normal((9, 4)), rng.standard_normal(9)
+    f = make(A @ v - b)
+    store.set(ot.ObjectiveFunction(), f)
+    scalar = store.add_constraint(f, ot.LessThan(1.0))
+    vector = store.add_constraint(ot.vectorize([f, 2.0 * f]), ot.Nonpositives(2))
+    held = store.get(ot.ObjectiveFunction())
+    for rows, count in (
+        (held.rows, 1),
+        (store.get(ot.ConstraintFunction(), scalar).rows, 1),
+        (store.get(ot.ConstraintFunction(), vector).rows, 2),
+    ):
+        assert len(rows.qcoef) == count * 10 and len(rows.coef) == count * 4
+    np.testing.assert_allclose(held.Q.toarray(), 2 * A.T @ A, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose([held.coefficient(x) for x in v], -2 * b @ A, rtol=1e-13, atol=1e-13)
+    assert held.constant == pytest.approx(b @ b, rel=1e-14)
+
+
+def test_equal_products_are_held_once_after_a_change(store: ot.Store) -> None:
+    """Functions given to many constraints at once are merged as those of new ones are."""
+    x, y = store.add_variables(2)
+    c = store.add_constraint(x * y, ot.LessThan(1.0))
+    store.set_functions(store.get(ot.ListOfConstraintIndices(*c.kind)), (x * y + y * x + x * x).rows)
+    rows = store.get(ot.ConstraintFunction(), c).rows
+    assert rows.quadratic_coefficients(np.zeros(1, int), np.array([x.value]), np.array([y.value])) == [2.0]
+    assert len(rows.qcoef) == 2
+
+
 def test_a_deleted_variable_leaves_the_objective(store: ot.Store) -> None:
     """Also when the objective is that variable and nothing else."""
     x, y = store.add_variable(), store.add_variable()

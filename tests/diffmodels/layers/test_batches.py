@@ -144,9 +144,10 @@ def test_items_without_derivatives_are_failures() -> None:
     assert all("integer" in why for why in call.batch.reasons)
 
 
-def test_a_weakly_active_item_is_told_once() -> None:
-    """At a kink one warning comes for the layer, and the status of every item is kept."""
-    batch = Batch.of(*interval())
+@pytest.mark.parametrize("solver", [ot.solvers.Clarabel, ot.solvers.HiGHS])
+def test_a_weakly_active_item_is_told_once(solver: Any) -> None:
+    """At a kink one warning comes for the layer, compiled or not, and the status of every item is kept."""
+    batch = Batch.of(*interval(solver))
     call = Call(batch)
     call.solve(np.array([[1.0, 3.0], [0.0, 3.0]]))
     assert {code.name for code in batch.differentiation_status} == {"NOT_DIFFERENTIATED"}

@@ -184,18 +184,31 @@ def test_items_that_are_not_solved() -> None:
     assert program.solve(np.array([0.5, 1.0, 2.0])).outputs[0] == pytest.approx(0.5, abs=1e-7)
 
 
-def test_a_kink_is_told() -> None:
+ROUTES = pytest.mark.parametrize(
+    ("solver", "route"), [(ot.solvers.Clarabel, DenseRoute), (ot.solvers.HiGHS, ModelRoute)]
+)
+
+
+@ROUTES
+def test_a_kink_is_told(solver: Any, route: type) -> None:
     """At x = max(p, 0) with p = 0 the status is WEAKLY_ACTIVE, and the gradient finite, alone and in a batch."""
-    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    model = ot.Model(ot.diff_optimizer(solver))
     x, p = model.add_variable(), model.add_parameter(0.0)
     model.add_constraint(1.0 * x >= 0)
     model.minimize(x * x - 2.0 * p * x)
     program = Program(model, [p], [x])
-    items = program.solve_batch(np.array([[0.0], [1.0], [-1.0]]))
-    found = program.vjp_batch(items, np.ones((3, 1)))
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(found[1:], [[1.0], [0.0]], atol=1e-9)
-    assert items[0].differentiation_status is ot.DifferentiationStatusCode.WEAKLY_ACTIVE
+    assert isinstance(program.route, route)
+    codes = ot.DifferentiationStatusCode
+    for differentiate in (
+        lambda items: program.vjp_batch(items, np.ones((3, 1))),
+        lambda items: np.stack([item.jvp(np.ones(1)) for item in items]),
+    ):
+        items = program.solve_batch(np.array([[0.0], [1.0], [-1.0]]))
+        assert {item.differentiation_status for item in items} == {codes.NOT_DIFFERENTIATED}
+        found = differentiate(items)
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found[1:], [[1.0], [0.0]], atol=1e-9)
+        assert [item.differentiation_status for item in items] == [codes.WEAKLY_ACTIVE, codes.EXACT, codes.EXACT]
 
 
 def test_other_solvers() -> None:
