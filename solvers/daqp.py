@@ -113,16 +113,16 @@ class DAQP(MatrixSolver):
 
     def solve_dense(self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, zeros: int) -> list[Result]:
         """Solve B programs of one size from arrays, as `PIQP.solve_dense` does."""
-        lower, upper = -g, np.full(g.shape, np.inf)
-        upper[:, :zeros] = lower[:, :zeros]
-        least = np.einsum("bij,bij->bi", F, F).min(initial=np.inf)
-        if not (0.0 < P.max() <= _PLAIN and least >= 1.0 / _PLAIN):
+        lower, upper, sense = -g, np.empty(g.shape), np.zeros(g.shape[1], np.intc)
+        upper.fill(np.inf)
+        if zeros:
+            upper[:, :zeros], sense[:zeros] = lower[:, :zeros], _EQUALITY
+        lengths = np.einsum("bij,bij->bi", F, F)
+        if not (0.0 < P.max() <= _PLAIN and (not lengths.size or lengths.min() >= 1.0 / _PLAIN)):
             return [
                 self._scaled_and_solved(P[k % len(P)], q[k], F[k % len(F)], lower[k], upper[k]) for k in range(len(q))
             ]
-        sense, results = np.zeros(g.shape[1], np.intc), []
-        sense[:zeros] = _EQUALITY
-        solve, options = load_library("daqp").solve, self._options()
+        solve, options, results = load_library("daqp").solve, self._options(), []
         for k in range(len(q)):
             Pk, Fk = P[k % len(P)], F[k % len(F)]
             x, _, flag, info = solve(Pk, q[k], Fk, upper[k], lower[k], sense, **options)

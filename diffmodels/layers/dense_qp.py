@@ -128,13 +128,23 @@ class DenseQP:
             g,
         )
 
+    def single(self, data: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """P, q, F and g of one program, of the numbers (D,)."""
+        P, q, _, F, g = self._slices
+        return (
+            self._dense(data[P], self._P_at, self.n),
+            data[q],
+            self._dense(data[F], self._F_at, self.m),
+            data[g],
+        )
+
     def _dense(self, entries: FloatArray, at: IntArray, rows: int) -> FloatArray:
-        size = rows * self.n
-        if len(at) == size:  # whose order is that of the rows (of P also, which is symmetric)
-            return entries.reshape(len(entries), rows, self.n)
-        flat = np.zeros((len(entries), size))
-        flat[:, at] = entries
-        return flat.reshape(len(entries), rows, self.n)
+        shape = (*entries.shape[:-1], rows, self.n)
+        if len(at) == rows * self.n:  # whose order is that of the rows (of P also, which is symmetric)
+            return entries.reshape(shape)
+        flat = np.zeros((*entries.shape[:-1], rows * self.n))
+        flat[..., at] = entries
+        return flat.reshape(shape)
 
     def points(self, programs: Programs, x: FloatArray, y: FloatArray) -> DensePoints:
         """The exact solutions near solvers' answers (B, n) and (B, m)."""

@@ -83,10 +83,10 @@ class DenseRoute:
         """The solution, by the first solver that finds one."""
         whole = self._chain.theta(theta)
         data = self._chain.data.data(whole)
-        programs = self._dense.programs(data[None])
-        P, q, F, g = (part[0] for part in programs)
+        P, q, F, g = self._dense.single(data)
         if self.general.is_curving and lapack.dpotrf(P)[1] and not is_positive_semidefinite(P):
             return _CODES.OTHER_ERROR, NONCONVEX, self._nothing(), None
+        programs = Programs(P[None], q[None], F[None], g[None])
         status, reason = _CODES.OTHER_ERROR, ""
         for number in range(self.general.count):
             try:
@@ -120,8 +120,7 @@ class DenseRoute:
     def _one(self, mode: str, theta: FloatArray, state: Any, directions: FloatArray) -> FloatArray:
         whole, point = self._chain.theta(theta), state.points
         if not isinstance(point, SinglePoint):
-            P, q, F, g = (part[0] for part in self._dense.programs(self._chain.data.data(whole)[None]))
-            point = self._single.point(P, q, F, g, state.x, state.y)
+            point = self._single.point(*self._dense.single(self._chain.data.data(whole)), state.x, state.y)
         if point is None or not point.is_smooth:
             found: FloatArray = getattr(self.general, mode)(theta, state.general, directions)
             return found

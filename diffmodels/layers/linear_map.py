@@ -15,6 +15,8 @@ IntArray = NDArray[np.int64]
 
 _FEW = 4
 """Entries in a row up to which it is a sum of multiples of chosen numbers."""
+_TINY = 4_000
+"""Size up to which one product with an array is as fast as anything."""
 _SMALL = 40_000
 """Size up to which a product with an array beats one with a sparse matrix, whose checks cost more than its sums."""
 
@@ -53,18 +55,22 @@ class LinearMap:
 def _prepared(matrix: sp.csr_array) -> Any:
     matrix.sum_duplicates()
     (m, n), width = matrix.shape, int(np.diff(matrix.indptr).max(initial=0))
-    if n and width <= _FEW and width * m <= 2 * matrix.nnz + m:
+    if m == n == matrix.nnz and width == 1 and (matrix.indices == np.arange(n)).all() and (matrix.data == 1.0).all():
+        return _same
+    if m * n > _TINY and width <= _FEW and width * m <= 2 * matrix.nnz + m:
         return _Chosen(matrix, width)
     return _Dense(matrix) if m * n <= _SMALL else _Sparse(matrix)
+
+
+def _same(values: FloatArray) -> FloatArray:
+    return values
 
 
 class _Chosen:
     """The k-th entries of all rows at once; rows with fewer have zeros."""
 
     def __init__(self, matrix: sp.csr_array, width: int) -> None:
-        (self._m, n), entry = matrix.shape, matrix.indptr[:-1]
-        is_square = self._m == n == matrix.nnz and width == 1
-        self._is_identity = is_square and bool((matrix.indices == np.arange(n)).all() and (matrix.data == 1.0).all())
+        self._m, entry = matrix.shape[0], matrix.indptr[:-1]
         self._parts: list[tuple[IntArray, FloatArray | None]] = []
         for k in range(width):
             there = np.diff(matrix.indptr) > k
@@ -73,8 +79,6 @@ class _Chosen:
             self._parts.append((place, None if (coef == 1.0).all() else coef))
 
     def __call__(self, values: FloatArray) -> FloatArray:
-        if self._is_identity:
-            return values
         out: FloatArray | None = None
         for place, coef in self._parts:
             part = values.take(place, axis=-1, mode="clip")  # which NumPy does faster than to check again
