@@ -206,7 +206,7 @@ class Call:
         """
         batch = self.batch
         warm = batch.starts(len(thetas), self.training)
-        if not math.isfinite(np.einsum("ij,ij->", thetas, thetas)):  # NaN reaches no solver: some call it optimal
+        if not math.isfinite(np.vdot(thetas, thetas)):  # NaN reaches no solver: some call it optimal
             good = np.flatnonzero(np.isfinite(thetas).all(axis=1))
             self.items = self._solved(thetas[good], warm and [warm[k] for k in good])
             self._put_refused(thetas)
@@ -303,8 +303,7 @@ class Call:
             return None
         if count > 1 and not (places == np.arange(count)).all():
             return None
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-        if count and not (squares.min() > 0.0 and squares.max() < np.inf):
+        if not 0.0 < np.vdot(vectors, vectors) < np.inf or (count > 1 and not vectors.any(axis=1).all()):
             return None
         try:
             found = derivative_batch(batch.program, mode, self.items, vectors)
