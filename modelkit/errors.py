@@ -15,6 +15,7 @@
     │   ├── UnsupportedModification the model cannot change this in place (a cache falls back to a fresh copy)
     │   └── BoundAlreadySet         a variable has one lower and one upper bound at most
     ├── NotOptimized                a result was asked for that does not exist (yet)
+    │   └── UnsolvedItems           some items of a layer's batch have no solution or derivatives (diffmodels)
     ├── DifferentiationError        no derivative can be computed here
     └── MissingDependency           an extra has to be installed
 

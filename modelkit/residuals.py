@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import attributes as attr
 from .errors import NotOptimized
@@ -116,6 +117,14 @@ class _Rows:
         bad = (y > 0.0) & (self.lower == -np.inf) | (y < 0.0) & (self.upper == np.inf)
         wrong: FloatArray = np.where(bad & self.boxes, np.abs(y), 0.0)
         return wrong
+
+    def without_variables(self) -> NDArray[np.bool_]:
+        """Which rows are constants, (m,): in a box or a product of cones each by itself, else all rows of the cone."""
+        alone: NDArray[np.bool_] = _largest(self.form.F) == 0.0
+        for cone, rows in self.cones:
+            if not (isinstance(cone, NativeCone) and cone.is_product):
+                alone[rows] = alone[rows].all(axis=1, keepdims=True)
+        return alone
 
     def relative_cone_distance(self, points: FloatArray, sizes: FloatArray, least: float, *, dual: bool) -> float:
         """The largest distance from a cone, relative to `least` plus the largest of `sizes` in it."""
@@ -270,7 +279,16 @@ def _farkas_residual(model: Any, rows: _Rows) -> float:
     y = rows.duals(model)
     if not np.isfinite(y).all():
         return np.inf
-    Wy = rows.weights * y
+    # Rows without variables may be the whole proof. The duals of the others are then noise, to which F'Wy, that is
+    # noise as well, must not be compared: without them there is nothing to cancel.
+    alone = np.where(rows.without_variables(), y, 0.0)
+    left_out = float(_ratio(_size(y - alone), _size(y)))
+    return min(_farkas_error(rows, y), max(_farkas_error(rows, alone), left_out))
+
+
+def _farkas_error(rows: _Rows, y: FloatArray) -> float:
+    """How far some duals are from a certificate; infinity if they prove nothing."""
+    form, Wy = rows.form, rows.weights * y
     error = max(
         float(_ratio(_size(form.F.T @ Wy), _size(abs(form.F).T @ np.abs(Wy)))),
         float(_ratio(_size(rows.wrong(y)), _size(y))),

@@ -78,6 +78,7 @@ class Solver(AbstractModel):
     kinds : the constraints it takes natively, in the order in which the library wants their rows
     objectives : types of objective it takes
     standard_options : common attribute -> `Option`
+    releases_gil : whether other Python threads run while the library works (then layers solve in threads)
 
     Parameters
     ----------
@@ -89,6 +90,7 @@ class Solver(AbstractModel):
     kinds: ClassVar[tuple[Kind, ...]]
     objectives: ClassVar[tuple[type[Function], ...]]
     standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
+    releases_gil: ClassVar[bool] = True
 
     def __init__(self, **options: Any) -> None:
         self.store = Store()

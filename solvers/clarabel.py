@@ -63,6 +63,13 @@ CONES: dict[type[Set], Callable[[Any, Any], list[Any]]] = {
     ExponentialCone: lambda clarabel, sets: [clarabel.ExponentialConeT()] * sets.count,
     PowerCone: lambda clarabel, sets: [clarabel.PowerConeT(shape[0]) for shape in sets.shapes or ()],
 }
+STALLED = ("MaxIterations", "InsufficientProgress", "NumericalError")
+SHORTER = {"max_step_fraction": 0.9}
+"""How a run is repeated that ends so.
+
+With the usual 0.99 three of 200,000 projections onto random polyhedra made no progress until no iterations were left;
+with 0.9 they are solved. It is not for every run, as it costs a few iterations.
+"""
 DEFAULTS = {
     "presolve_enable": False,  # it forbids updates in place, and the bridges leave out infinite bounds
     "tol_gap_abs": 1e-10,  # higher than is asked: at a gap g a nearly degenerate x is off by its square root
@@ -182,10 +189,25 @@ class Clarabel(MatrixSolver):
 
     # ------------------------------------------------------------------ run, out
     def run(self, form: MatrixForm) -> Result:
-        """Solve what is loaded."""
+        """Solve what is loaded, once more with shorter steps if nothing comes of it."""
+        result = self._run(self._solver, form)
+        if result.raw not in STALLED or _has_result(result) or self.options.keys() & {*SHORTER, "max_iter"}:
+            return result
+        library, options = load_library("clarabel"), DEFAULTS | self.effective_options() | SHORTER
+        if "time_limit" in options:
+            options["time_limit"] -= result.seconds
+        data = self._P, form.q, self._A, self._scale * form.g, self._kept[0]
+        again = self._run(library.DefaultSolver(*data, self._settings(options)), form)
+        runs = result, again
+        best = again if _has_result(again) else result
+        best.seconds = sum(run.seconds or 0.0 for run in runs)
+        best.iterations = {"barrier": sum((run.iterations or {})["barrier"] for run in runs)}
+        return best
+
+    def _run(self, solver: Any, form: MatrixForm) -> Result:
         caught: list[Any] = []
-        self._solver.set_termination_callback(lambda info: bool(caught))
-        answer = run_noting_interrupts(self._solver.solve, caught)
+        solver.set_termination_callback(lambda info: bool(caught))
+        answer = run_noting_interrupts(solver.solve, caught)
         raw = str(answer.status)
         status, primal, dual = STATUS.get(raw, (Status.OTHER_ERROR, NO, NO))
         x, z = np.array(answer.x), self._scale * np.array(answer.z)
@@ -203,3 +225,8 @@ class Clarabel(MatrixSolver):
             seconds=answer.solve_time,
             iterations={"barrier": answer.iterations},
         )
+
+
+def _has_result(result: Result) -> bool:
+    """Whether there is a solution or a certificate, be it an inaccurate one."""
+    return not {result.primal_status, result.dual_status} <= {NO, UNKNOWN}

@@ -75,6 +75,7 @@ _SEMI = (Semicontinuous, Semiinteger)
 _SEMI_LIMIT = 1e5  # HiGHS' kMaxSemiVariableUpper
 _INT = np.int32
 _TIME_LIMIT = attr.TimeLimitSec()
+_ITERATIONS = "qp_iteration_limit"
 
 
 @cache
@@ -83,6 +84,18 @@ def _status_names() -> dict[int, str]:
 
 
 _GAVE_UP = ("kNotset", "kSolveError")
+_FURTHER_TRIES: tuple[dict[str, Any], ...] = (
+    {"qp_regularization_value": 1e-7},
+    {"qp_regularization_value": 1e-11, "user_bound_scale": 10, "user_objective_scale": 10},
+)
+"""Options under which the QP method is tried again where it gave up.
+
+It gives up on some singular Hessians, as of variables in nothing; the library's own bit of regularization may carry it.
+And it sets the variables and rows of its first point to zero where they are below 1e-4, so that constraints with small
+numbers stay violated. In units 2**10 times smaller (exact: constants and duals are scaled, P and A stay) none is small
+that is above the feasibility tolerance. Neither is for every solve: the first shows in the solution, and in small units
+the method cycles on more singular Hessians; a bit of regularization, that does not show, keeps it from some.
+"""
 
 
 @final
@@ -234,14 +247,33 @@ class HiGHS(Solver):
             handle.resetGlobalScheduler(True)
             handle.run()
         raw = _status_names()[int(handle.getModelStatus())]
-        if raw in _GAVE_UP and model.P is not None and "qp_regularization_value" not in self.options:
-            # the QP method gives up on some singular Hessians, as of variables in nothing; the library's own bit of
-            # regularization may carry it
-            handle.setOptionValue("qp_regularization_value", 1e-7)
-            handle.run()
-            handle.setOptionValue("qp_regularization_value", DEFAULTS["qp_regularization_value"])
-            raw = _status_names()[int(handle.getModelStatus())]
+        if model.P is not None and model.P.nnz and self._is_doubtful(raw, model):
+            raw = self._try_again(raw, model)
         return self._to_result(raw, handle.getRunTime() - seconds)
+
+    def _is_doubtful(self, raw: str, model: LoadedModel) -> bool:
+        """Whether the QP method gave up, or calls a model unbounded along no ray."""
+        return raw in _GAVE_UP or (
+            raw == "kUnbounded" and improving_ray(self._handle, self._new_handle, model.P) is None
+        )
+
+    def _try_again(self, raw: str, model: LoadedModel) -> str:
+        """Run the QP method under `_FURTHER_TRIES`, but for options of the user's, until one has an answer."""
+        handle = self._handle
+        usual = {name: handle.getOptionValue(name)[1] for name in (*_FURTHER_TRIES[-1], _ITERATIONS)}
+        most = min(usual[_ITERATIONS], 100 + 10 * (model.n + model.m))  # it may cycle
+        for options in _FURTHER_TRIES:
+            if options.keys() & self.options.keys():
+                continue
+            for name, value in (options | {_ITERATIONS: most}).items():
+                handle.setOptionValue(name, value)
+            handle.run()
+            for name, value in usual.items():
+                handle.setOptionValue(name, value)
+            again = _status_names()[int(handle.getModelStatus())]
+            if again == "kOptimal":
+                return again
+        return raw
 
     # ------------------------------------------------------------------ out
     @property

@@ -68,6 +68,10 @@ class PIQP(MatrixSolver):
         attr.NumberOfThreads: Option("num_threads", int),
     }
 
+    # Measured with 0.7.0: a thread beside makes no step during setup and solve, be they dense or sparse; in a solve of
+    # 3.3 s its longest pause was 3.3 s (beside Clarabel, 9 ms in 2.1 s).
+    releases_gil = False
+
     def __init__(self, **options: Any) -> None:
         self._solver: Any = None
         self._dense: Any = None  # made once: set up anew, it forgets all that it has solved

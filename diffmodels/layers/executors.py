@@ -1,8 +1,9 @@
 """Where the items of a batch are solved: here, in threads, in processes, or with a library of the user's choice.
 
-The solvers that come with the package and PIQP, SciPy's SuperLU and QDLDL let other Python threads run while they
-work (measured: in a thread beside, the longest pause during a solve of a second was 4 ms), so threads are the rule,
-and nothing is copied. A solver that keeps the lock says ``releases_gil = False``, and "auto" gives it processes.
+The solvers that come with the package, SciPy's SuperLU and QDLDL let other Python threads run while they work
+(measured: in a thread beside, the longest pause during a solve of a second was 4 ms), so threads are the rule, and
+nothing is copied. A solver that keeps the lock, as PIQP does, says ``releases_gil = False``, and "auto" gives it
+processes.
 
 One adapter, `Workers`, speaks to them all: it takes a function and a list of argument tuples and returns the results
 in that order.

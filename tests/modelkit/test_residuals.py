@@ -379,3 +379,68 @@ def test_true_words_of_solvers_pass(solver: str, build: Any, status: Codes) -> N
     assert model.termination_status() is status
     if solver != "HiGHS":
         assert model.cache.residuals().worst < 1e-6
+
+
+def constant_row(function: Any, chosen: Any) -> Any:
+    """A row without variables that is false, beside a bounded variable."""
+
+    def build(model: ot.Model) -> None:
+        x = model.add_variable()
+        model.add_constraint(x, ot.Interval(0.0, 2.0))
+        model.add_constraint(function(x), chosen)
+        model.minimize(x * x)
+
+    return build
+
+
+ONE = ot.ScalarAffineFunction((), (), 1.0)
+CONSTANT_ROWS: dict[str, Any] = {
+    "no terms": constant_row(lambda x: ONE, ot.LessThan(0.0)),
+    "a zero": constant_row(lambda x: 0.0 * x + 1.0, ot.EqualTo(0.0)),
+    "of a product": constant_row(lambda x: ot.vectorize([-1.0 * ONE, x + 1.0]), ot.Nonnegatives(2)),
+    "a whole cone": constant_row(lambda x: ot.vectorize([ONE, 2.0 * ONE]), ot.SecondOrderCone(2)),
+    "part of a cone": constant_row(lambda x: ot.vectorize([ONE, x + 2.0]), ot.SecondOrderCone(2)),
+}
+
+
+TAKERS = [
+    *((solver, name) for solver in ("Clarabel", "SCS") for name in CONSTANT_ROWS),
+    *((solver, name) for solver in ("OSQP", "HiGHS", "PIQP") for name in CONSTANT_ROWS if "cone" not in name),
+]
+
+
+@pytest.mark.parametrize(("solver", "name"), TAKERS)
+def test_false_rows_without_variables(solver: str, name: str) -> None:
+    """The model is infeasible, and whoever gives a certificate gives one that passes."""
+    if solver == "PIQP":
+        pytest.importorskip("piqp")
+    model = solved(ot.BridgeOptimizer(getattr(ot.solvers, solver)()), CONSTANT_ROWS[name])
+    assert model.termination_status() is INFEASIBLE
+    if model.get(ot.DualStatus()) is ot.ResultStatusCode.INFEASIBILITY_CERTIFICATE:
+        assert model.cache.residuals().dual < 1e-6
+    else:
+        assert solver in ("HiGHS", "PIQP")
+
+
+@pytest.mark.parametrize("name", ["true row", "true cone", "wrong sign"])
+def test_rows_without_variables_prove_nothing_if_they_hold(fake: Any, name: str) -> None:
+    """Neither do they with the wrong sign, nor a true proof beside duals that do not cancel."""
+    false = name == "wrong sign"
+
+    def build(model: ot.Model) -> None:
+        x = model.add_variable()
+        model.add_constraint(x, ot.Interval(0.0, 2.0))
+        if name == "true cone":
+            model.add_constraint(ot.vectorize([2.0 * ONE, ONE]), ot.SecondOrderCone(2))
+        else:
+            model.add_constraint(ONE, ot.LessThan(0.0 if false else 2.0))
+
+    given: dict[Any, list[float]] = {
+        ot.Interval: [-1e-10],
+        **({ot.SecondOrderCone: [1.0, -1.0]} if name == "true cone" else {ot.LessThan: [1.0 if false else -1.0]}),
+    }
+    assert solved(claims(fake, INFEASIBLE, None, given), build).termination_status() is Codes.OTHER_ERROR
+    if false:
+        for noise, status in ((1e-10, INFEASIBLE), (1e-3, Codes.OTHER_ERROR)):
+            given = {ot.Interval: [-noise], ot.LessThan: [-1.0]}
+            assert solved(claims(fake, INFEASIBLE, None, given), build).termination_status() is status

@@ -6,6 +6,7 @@ import copy
 import os
 import pickle
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -104,6 +105,38 @@ def test_auto_goes_by_what_the_solver_says(releases: bool) -> None:
 
     workers = Batch.of(*interval(Keeping), executor="auto").workers
     assert workers is not None and workers.executor == ("threads" if releases else "processes")
+
+
+def test_piqp_keeps_the_lock_and_says_so() -> None:
+    """A thread beside makes no step while PIQP solves, so "auto" gives it processes."""
+    pytest.importorskip("piqp")
+    workers = Batch.of(*interval(ot.solvers.PIQP), executor="auto").workers
+    assert workers is not None and workers.executor == "processes"
+    assert longest_pause(ot.solvers.PIQP) > 0.5
+    assert longest_pause(ot.solvers.Clarabel) < 0.5
+
+
+def longest_pause(solver: Any) -> float:
+    """Between steps of a thread beside a solve, as a part of the time of `optimize`."""
+    rng, n = np.random.default_rng(0), 250
+    model = ot.Model(solver)
+    v = model.add_variables(n)
+    model.add_constraint(rng.standard_normal((2 * n, n)) @ v <= rng.random(2 * n) + 0.1)
+    model.minimize(v @ v + rng.standard_normal(n) @ v)
+    steps, done = [time.perf_counter()], threading.Event()
+
+    def step() -> None:
+        while not done.wait(1e-3):
+            steps.append(time.perf_counter())
+
+    beside = threading.Thread(target=step)
+    beside.start()
+    start = time.perf_counter()
+    model.optimize()
+    end = time.perf_counter()
+    done.set()
+    beside.join()
+    return float(np.diff([*steps, end]).max() / (end - start))
 
 
 def test_threads_solve_at_the_same_time() -> None:
