@@ -6,10 +6,12 @@ Updates*, IEEE Transactions on Automatic Control 67(8) (2022), 4362-4369.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..modelkit import attributes as attr
 from ..modelkit.errors import InvalidData
@@ -19,7 +21,7 @@ from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from ..modelkit.sets import HyperRectangle, Nonnegatives, Zeros
 from .base import Option, load_library
-from .matrix_solver import MatrixSolver
+from .matrix_solver import Candidate, MatrixSolver
 from .rays import improving_ray, infeasibility_ray
 from .result import Result, ResultStatus, Status, empty_result
 
@@ -44,8 +46,6 @@ DEFAULTS = {
 }
 _LOOSER, _ROUNDING = 1e-8, (4, -1, -2, -6)
 """The `primal_tol` of a second attempt, made after these flags: rounding may have defeated the first."""
-_PLAIN = 1e4
-"""Largest entry of P, and inverse of the least squared length of a row, that need no scaling."""
 _EQUALITY = 5
 """DAQP's mark of a row that is active and stays so."""
 
@@ -53,6 +53,14 @@ _EQUALITY = 5
 def _unit(values: FloatArray, axis: int | None = None) -> Any:
     """The power of two (so exact) that brings the largest entry, of all or along an axis, to between ½ and 1."""
     return np.ldexp(1.0, -np.frexp(np.abs(values).max(axis=axis, initial=0.0))[1])
+
+
+@functools.lru_cache(maxsize=64)
+def _rows(m: int, zeros: int) -> tuple[FloatArray, NDArray[np.intc]]:
+    """Upper bounds (1, m) of inequalities, and DAQP's marks of the rows."""
+    upper, sense = np.full((1, m), np.inf), np.zeros(m, np.intc)
+    sense[:zeros] = _EQUALITY
+    return upper, sense
 
 
 @final
@@ -111,29 +119,18 @@ class DAQP(MatrixSolver):
         P, A = form.P.toarray(order="F").T, form.F.toarray(order="C")  # P is symmetric: so it is quick
         return self._scaled_and_solved(P, form.q, A, *form.bounds())
 
-    def solve_dense(self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, zeros: int) -> list[Result]:
-        """Solve B programs of one size from arrays, as `PIQP.solve_dense` does."""
-        lower, upper, sense = -g, np.empty(g.shape), np.zeros(g.shape[1], np.intc)
-        upper.fill(np.inf)
+    def candidates(self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, zeros: int) -> list[Candidate]:
+        """From the data as they are."""
+        lower, (upper, sense) = -g, _rows(g.shape[1], zeros)
         if zeros:
-            upper[:, :zeros], sense[:zeros] = lower[:, :zeros], _EQUALITY
-        lengths = np.einsum("bij,bij->bi", F, F)
-        if not (0.0 < P.max() <= _PLAIN and (not lengths.size or lengths.min() >= 1.0 / _PLAIN)):
-            return [
-                self._scaled_and_solved(P[k % len(P)], q[k], F[k % len(F)], lower[k], upper[k]) for k in range(len(q))
-            ]
-        solve, options, results = load_library("daqp").solve, self._options(), []
+            upper = np.repeat(upper, len(g), axis=0)
+            upper[:, :zeros] = lower[:, :zeros]
+        solve, options, found = load_library("daqp").solve, self._options(), list[Candidate]()
         for k in range(len(q)):
-            Pk, Fk = P[k % len(P)], F[k % len(F)]
-            x, _, flag, info = solve(Pk, q[k], Fk, upper[k], lower[k], sense, **options)
-            if flag == 1:
-                point, seconds = ResultStatus.FEASIBLE_POINT, info["setup_time"] + info["solve_time"]
-                raw, count = "optimal (1)", {"barrier": info["iterations"]}
-                result = Result(Status.OPTIMAL, raw, point, point, x, -info["lam"], seconds=seconds, iterations=count)
-            else:
-                result = self._scaled_and_solved(Pk, q[k], Fk, lower[k], upper[k])
-            results.append(result)
-        return results
+            bounds = upper[k % len(upper)], lower[k]
+            x, _, flag, info = solve(P[k % len(P)], q[k], F[k % len(F)], *bounds, sense, **options)
+            found.append((x, -info["lam"]) if flag == 1 else None)
+        return found
 
     def _options(self) -> dict[str, Any]:
         if self._given is None:

@@ -14,7 +14,6 @@ from ..modelkit.sets import NativeCone, Set
 
 __all__ = [
     "canonical",
-    "dense_row_scale",
     "group_starts",
     "lower_triangle_order",
     "row_scale",
@@ -22,10 +21,6 @@ __all__ = [
     "triangle_side",
     "upper_triangle",
 ]
-
-
-_LARGEST_EXPONENT = 13  # of two: four decades
-_LEAST = 2.0**-_LARGEST_EXPONENT
 
 
 def canonical(matrix: Any) -> sp.csc_matrix:
@@ -76,20 +71,8 @@ def row_scale(A: sp.csc_matrix, starts: IntArray | None = None) -> FloatArray:
     if starts is not None and len(starts):
         sizes = np.diff(np.append(starts, A.shape[0]))
         largest = np.repeat(np.maximum.reduceat(largest, starts), sizes)
-    return _powers(largest)
-
-
-def dense_row_scale(F: FloatArray) -> FloatArray | None:
-    """The same for the rows of (B, m, n), shape (B, m), or None where all are left alone."""
-    largest = np.abs(F).max(axis=2, initial=0.0)
-    if ((largest > _LEAST) & (largest < 1.0 / _LEAST) | (largest == 0.0)).all():
-        return None
-    return _powers(largest)
-
-
-def _powers(largest: FloatArray) -> FloatArray:
     exponent = np.round(np.log2(np.where(largest > 0, largest, 1.0)))
-    return np.where(np.abs(exponent) > _LARGEST_EXPONENT, np.exp2(-exponent), 1.0)
+    return np.where(np.abs(exponent) > 13, np.exp2(-exponent), 1.0)
 
 
 def lower_triangle_order(side: int) -> IntArray:

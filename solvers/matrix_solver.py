@@ -16,13 +16,22 @@ from ..modelkit.rows import FloatArray, IntArray
 from .base import Change, Solver
 from .result import Result
 
-__all__ = ["MatrixSolver"]
+__all__ = ["Candidate", "MatrixSolver"]
+
+Candidate = tuple[FloatArray, FloatArray] | None
+"""x and duals of what is probably the solution."""
 
 
 class MatrixSolver(Solver):
     """A wrapper that sees its model as a `MatrixForm`, with the rows of `kinds` in that order.
 
     `Result.x` and `Result.dual` are in the order of the form's columns and rows.
+
+    A solver for small quadratic programs may have a method ``candidates(P, q, F, g, zeros)``, for layers. It takes many
+    programs ``min ½ xᵀPx + qᵀx`` with rows ``F x + g`` in zero cones, the first `zeros` of them, and in nonnegative
+    ones, as stacks (B, n, n), (B, n), (B, m, n) and (B, m) in C order; P and F have length 1 where all programs have
+    the same. It returns a `Candidate` for each, as fast as it can: the caller checks them and runs the form if in
+    doubt.
 
     Attributes
     ----------

@@ -19,8 +19,8 @@ from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from ..modelkit.sets import Nonnegatives, Zeros
 from .base import Option, load_library
-from .matrices import canonical, dense_row_scale, row_scale
-from .matrix_solver import MatrixSolver
+from .matrices import canonical, row_scale
+from .matrix_solver import Candidate, MatrixSolver
 from .result import Result, ResultStatus, Status, constant_result
 
 __all__ = ["PIQP"]
@@ -102,18 +102,22 @@ class PIQP(MatrixSolver):
         return None if form.n else constant_result(form)
 
     def load(self, form: MatrixForm) -> None:
-        """Set PIQP up with P, q, A, b, G and h, sparse; a small form with many entries is handed over when it runs."""
+        """Hand over P, q, A, b, G and h, dense or sparse."""
         size, entries = form.n + form.m, form.P.nnz + form.F.nnz
-        self._is_dense = size <= _DENSE_ORDER and entries >= _DENSE_SHARE * form.n * size
-        if self._is_dense:
-            return
-        zeros, A = _zeros(form), canonical(-form.F)
+        is_dense = size <= _DENSE_ORDER and entries >= _DENSE_SHARE * form.n * size
+        self._solver = self._new("DenseSolver" if is_dense else "SparseSolver")
+        part = form.parts.get(self.kinds[0])
+        zeros = part.rows.stop if part else 0
+        A = canonical(-form.F)
         self._scale = row_scale(A)
         A.data *= self._scale[A.indices]
         g = self._scale * form.g
-        above, below = canonical(A[:zeros]), canonical(A[zeros:])
-        self._solver = self._new("SparseSolver")
-        self._solver.setup(P=canonical(form.P), c=form.q, A=above, b=g[:zeros], G=below, h_u=g[zeros:])
+        if is_dense:
+            P, rows = np.asfortranarray(form.P.toarray()), A.toarray()
+            above, below = np.asfortranarray(rows[:zeros]), np.asfortranarray(rows[zeros:])
+        else:
+            P, above, below = canonical(form.P), canonical(A[:zeros]), canonical(A[zeros:])
+        self._solver.setup(P=P, c=form.q, A=above, b=g[:zeros], G=below, h_u=g[zeros:])
 
     def _new(self, method: str) -> Any:
         solver = getattr(load_library("piqp"), method)()
@@ -123,57 +127,32 @@ class PIQP(MatrixSolver):
     # ------------------------------------------------------------------ run, out
     def run(self, form: MatrixForm) -> Result:
         """Solve what is loaded."""
-        if not self._is_dense:
-            self._solver.solve()
-            return _result(self._solver.result, self._scale)
-        P, F = form.P.toarray(), form.F.toarray()
-        return self.solve_dense(P[None], form.q[None], F[None], form.g[None], _zeros(form))[0]
+        self._solver.solve()
+        answer = self._solver.result
+        raw = answer.info.status.name
+        status, point = STATUS.get(raw, (Status.OTHER_ERROR, NO))
+        x, dual = np.array(answer.x), self._scale * np.concatenate([answer.y, answer.z_u])
+        if not (np.isfinite(x).all() and np.isfinite(dual).all()):
+            point = NO
+        return Result(
+            status,
+            raw,
+            point,
+            point,
+            None if point == NO else x,
+            None if point == NO else dual,
+            seconds=answer.info.run_time,
+            iterations={"barrier": answer.info.iter},
+        )
 
-    def solve_dense(self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, zeros: int) -> list[Result]:
-        """Solve B programs of one size from arrays, by the dense method.
-
-        Parameters
-        ----------
-        P, q, F, g : (B, n, n), (B, n), (B, m, n), (B, m)
-            C-contiguous; the first dimension of P and F is 1 where all have the same.
-        zeros : how many rows, the first ones, are in zero cones; the others are in nonnegative ones
-        """
-        A, scale = -F, dense_row_scale(F)
-        if scale is not None:
-            A, g = A * scale[:, :, None], g * scale
+    def candidates(self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, zeros: int) -> list[Candidate]:
+        """By the dense method, without scaling."""
         if self._dense is None:
             self._dense = self._new("DenseSolver")
-        solver, results = self._dense, []
+        solver, A, found = self._dense, -F, list[Candidate]()
         for k in range(len(q)):
-            Pk, Ak = P[k % len(P)], A[k % len(A)]
-            solver.setup(Pk.T, q[k], Ak[:zeros], g[k, :zeros], Ak[zeros:], h_u=g[k, zeros:])
-            solver.solve()
-            results.append(_result(solver.result, None if scale is None else scale[k % len(scale)]))
-        return results
-
-
-def _zeros(form: MatrixForm) -> int:
-    """How many rows are in zero cones: the first ones."""
-    part = form.parts.get(PIQP.kinds[0])
-    return part.rows.stop if part else 0
-
-
-def _result(answer: Any, scale: FloatArray | None) -> Result:
-    info = answer.info
-    raw = info.status.name
-    status, point = STATUS.get(raw, (Status.OTHER_ERROR, NO))
-    x, dual = np.array(answer.x), np.concatenate([answer.y, answer.z_u])
-    if scale is not None:
-        dual *= scale
-    if not (np.isfinite(x).all() and np.isfinite(dual).all()):
-        point = NO
-    return Result(
-        status,
-        raw,
-        point,
-        point,
-        None if point == NO else x,
-        None if point == NO else dual,
-        seconds=info.run_time,
-        iterations={"barrier": info.iter},
-    )
+            Ak = A[k % len(A)]
+            solver.setup(P[k % len(P)].T, q[k], Ak[:zeros], g[k, :zeros], Ak[zeros:], h_u=g[k, zeros:])
+            is_solved, answer = solver.solve().name == "PIQP_SOLVED", solver.result
+            found.append((np.array(answer.x), np.concatenate([answer.y, answer.z_u])) if is_solved else None)
+        return found

@@ -23,10 +23,9 @@ from .compiling import Compiled, NotCompilable, compiled
 from .data_map import Pattern
 from .form_residuals import FormResiduals
 
-__all__ = ["NONCONVEX", "Answer", "CompiledRoute", "State"]
+__all__ = ["Answer", "CompiledRoute", "State"]
 
 _CODES = attr.TerminationStatusCode
-NONCONVEX = "the quadratic objective has curvature of the wrong sign for its sense"
 
 
 @final
@@ -70,7 +69,7 @@ class CompiledRoute:
     form : any of the forms, of which the numbers are to be replaced
     pattern : of its numbers
     chain : the maps from parameters to the form, and from its solution to outputs
-    count : of solvers
+    has_candidates : whether the first solver has a quick way for small quadratic programs, see `MatrixSolver`
 
     Raises
     ------
@@ -80,8 +79,9 @@ class CompiledRoute:
 
     def __init__(self, model: Any, ids: IntArray, outputs: list[Any]) -> None:
         store = model.store
-        self._solvers = [recipe(one.inner) for one in model.cache.candidates if hasattr(one.inner, "load")]
-        self.count = len(self._solvers)
+        solvers = [one.inner for one in model.cache.candidates if hasattr(one.inner, "load")]
+        self._solvers = [recipe(solver) for solver in solvers]
+        self.has_candidates = hasattr(solvers[0], "candidates") if solvers else False
         if not self._solvers:
             raise NotCompilable("The solver takes no matrices; Clarabel, SCS and OSQP do.")
         made, self.diff_model = self._compile(store, [one.inner for one in model.cache.candidates])
@@ -129,7 +129,7 @@ class CompiledRoute:
     @staticmethod
     def _check_convex(form: MatrixForm) -> None:
         if form.P.nnz and not is_positive_semidefinite(form.P):
-            raise OptangentError(NONCONVEX)
+            raise OptangentError("the quadratic objective has curvature of the wrong sign for its sense")
 
     def borrowed(self, number: int) -> tuple[dict[int, Any], Any]:
         """The solvers of the thread, and one of them (or None), taken out until all has gone well."""
@@ -163,21 +163,22 @@ class CompiledRoute:
         try:
             if self.is_curving:
                 self._check_convex(form)
-            for number in range(self.count):
+            for number in range(len(self._solvers)):
                 result = self.run(number, form, None if warm is None else (warm.x, warm.y))
                 status, reason = result.status, result.raw
                 if status is _CODES.OPTIMAL:
                     status = self._residuals.checked(form.P, form.q, form.F, form.g, result.x, result.dual)
                 if status is _CODES.OPTIMAL:
                     x, y = result.x, result.dual
-                    return status, "", self.chain.outputs(whole, x, y, self._objective(form, x)), State(x, y)
+                    return status, "", self.chain.outputs(whole, x, y, self.objective(form, x)), State(x, y)
                 if status in (_CODES.INFEASIBLE, _CODES.DUAL_INFEASIBLE):
                     break
         except OptangentError as error:
             return _CODES.OTHER_ERROR, str(error), nothing, None
         return status, f"{status.value} ({reason})", nothing, None
 
-    def _objective(self, form: MatrixForm, x: FloatArray) -> float | None:
+    def objective(self, form: MatrixForm, x: FloatArray) -> float | None:
+        """Its value if that is an output, in the form's sense."""
         if not self.chain.has_objective:
             return None
         return float(0.5 * (x @ (form.P @ x)) + form.q @ x + form.r)

@@ -102,13 +102,13 @@ class DenseQP:
         self.n, self.m = form.n, form.m
         p = data.pattern
         self._slices, self._constant = p.slices, (not data.moves(0), not data.moves(3))
-        self._P_at = np.asarray(p.P_indices, np.int64) * self.n + p.P_columns
-        self._F_at = p.F_rows * self.n + np.asarray(p.F_indices, np.int64)
+        self._P_shape, self._F_shape = (self.n, self.n), (self.m, self.n)
+        # P is symmetric: its columns are its rows
+        self._P_at = _places(p.P_columns, np.asarray(p.P_indices, np.int64), self._P_shape)
+        self._F_at = _places(p.F_rows, np.asarray(p.F_indices, np.int64), self._F_shape)
         self.zeros = sum(part.rows.stop for kind, part in form.parts.items() if kind[1] is Zeros)
         self._always = np.zeros(self.n + self.m, bool)
         self._always[: self.n + self.zeros] = True
-        # where, in a row of all that is measured, each group of it begins
-        self._groups = np.cumsum([0, 1 + 2 * self.m, self.n + self.m, self.n])
         self._probe = np.random.default_rng(40).standard_normal(self.n + self.m)
 
     @staticmethod
@@ -122,29 +122,21 @@ class DenseQP:
         """The programs of the numbers (B, D)."""
         P, q, _, F, g = (data[:, part] for part in self._slices)
         return Programs(
-            self._dense(P[:1] if self._constant[0] else P, self._P_at, self.n),
+            _dense(P[:1] if self._constant[0] else P, self._P_at, self._P_shape),
             q,
-            self._dense(F[:1] if self._constant[1] else F, self._F_at, self.m),
+            _dense(F[:1] if self._constant[1] else F, self._F_at, self._F_shape),
             g,
         )
 
-    def single(self, data: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """P, q, F and g of one program, of the numbers (D,)."""
+    def program(self, data: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """P, q, F and g of the numbers (D,)."""
         P, q, _, F, g = self._slices
         return (
-            self._dense(data[P], self._P_at, self.n),
+            _dense(data[P], self._P_at, self._P_shape),
             data[q],
-            self._dense(data[F], self._F_at, self.m),
+            _dense(data[F], self._F_at, self._F_shape),
             data[g],
         )
-
-    def _dense(self, entries: FloatArray, at: IntArray, rows: int) -> FloatArray:
-        shape = (*entries.shape[:-1], rows, self.n)
-        if len(at) == rows * self.n:  # whose order is that of the rows (of P also, which is symmetric)
-            return entries.reshape(shape)
-        flat = np.zeros((*entries.shape[:-1], rows * self.n))
-        flat[..., at] = entries
-        return flat.reshape(shape)
 
     def points(self, programs: Programs, x: FloatArray, y: FloatArray) -> DensePoints:
         """The exact solutions near solvers' answers (B, n) and (B, m)."""
@@ -178,22 +170,41 @@ class DenseQP:
         z = np.zeros(c.shape)
         z[items, active] = Z[:, :, 0]
         exact, least = self._checked(H, c, z, is_active)
-        growth = np.abs(Z[:, :, 1]).max(axis=1) * np.sqrt(np.einsum("bij,bij->b", K, K))
+        growth = _norms(Z[:, :, 1]) * np.sqrt(np.einsum("bij,bij->b", K, K))
         return DensePoints(z, exact, exact & (least > MARGIN) & (growth <= LARGEST_INVERSE), K, active, held)
 
     def _checked(self, H: FloatArray, c: FloatArray, z: FloatArray, is_active: Mask) -> tuple[Mask, FloatArray]:
         """Whether the conditions hold exactly, and the least slack or multiplier of an inequality."""
-        n, Hz = self.n, _times(H, z)
-        t = Hz + c  # the gradient of the Lagrangian, and the slacks with a minus
-        y, s, of_rows = z[:, n:], t[:, n:], is_active[:, n:]
-        none = np.zeros((len(z), 1))  # so that no group is empty
-        measured = np.concatenate([none, Hz[:, n:], c[:, n:], c[:, :n], y, t[:, :n], none, s * of_rows], axis=1)
-        sizes = np.maximum.reduceat(np.abs(measured), self._groups, axis=1)
-        slack_unit, dual_unit = 1.0 + sizes[:, :1], np.where(sizes[:, 1:2] > 0.0, sizes[:, 1:2], 1.0)
-        exact = (sizes[:, 2] <= EXACT * (1.0 + dual_unit[:, 0])) & (sizes[:, 3] <= EXACT * slack_unit[:, 0])
-        margins = np.where(of_rows, y / dual_unit, s / -slack_unit)[:, self.zeros :]
+        n, zeros = self.n, self.zeros
+        t = _times(H, z) + c  # the gradient of the Lagrangian, and the slacks with a minus
+        y, s = z[:, n:], t[:, n:]
+        slack_unit, dual_unit = 1.0 + _norms(c[:, n:]), np.hypot(_norms(c[:, :n]), _norms(y))
+        dual_unit = np.where(dual_unit > 0.0, dual_unit, 1.0)
+        exact = _norms(t[:, :n]) <= EXACT * (1.0 + dual_unit)
+        exact &= _norms(s * is_active[:, n:]) <= EXACT * slack_unit
+        # of active rows the multiplier, of the others the slack: the other term is zero, or as small as the residual
+        margins = (y / dual_unit[:, None] - s / slack_unit[:, None])[:, zeros:]
         least = margins.min(axis=1, initial=np.inf)
         return exact & (least >= -EXACT), least
+
+
+def _norms(rows: FloatArray) -> FloatArray:
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows)))
+
+
+def _dense(entries: FloatArray, at: IntArray | None, shape: tuple[int, int]) -> FloatArray:
+    """Matrices of entries (..., T)."""
+    if at is None:
+        return entries.reshape(*entries.shape[:-1], *shape)
+    flat = np.zeros((*entries.shape[:-1], shape[0] * shape[1]))
+    flat[..., at] = entries
+    return flat.reshape(*entries.shape[:-1], *shape)
+
+
+def _places(row: IntArray, column: IntArray, shape: tuple[int, int]) -> IntArray | None:
+    """Of entries in a raveled matrix; None if they are all of it and in order."""
+    at = row * shape[1] + column
+    return None if np.array_equal(at, np.arange(shape[0] * shape[1])) else at
 
 
 def _times(M: FloatArray, v: FloatArray) -> FloatArray:

@@ -6,6 +6,7 @@ confirmed there has the solver's own, and is differentiated by `CompiledRoute`, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -13,18 +14,14 @@ import numpy as np
 from scipy.linalg import lapack
 
 from ...modelkit import attributes as attr
-from ...modelkit.convexity import is_positive_semidefinite
-from ...modelkit.errors import OptangentError
 from ...modelkit.rows import FloatArray
-from .compiled_route import NONCONVEX, Answer, CompiledRoute, State
+from .compiled_route import Answer, CompiledRoute, State
 from .dense_qp import DensePoints, DenseQP, Programs
-from .form_residuals import FormResiduals
 from .single_qp import SinglePoint, SingleQP
 
 __all__ = ["DenseRoute"]
 
 _CODES = attr.TerminationStatusCode
-_FINAL = (_CODES.OPTIMAL, _CODES.INFEASIBLE, _CODES.DUAL_INFEASIBLE)
 _EXACT = attr.DifferentiationStatusCode.EXACT
 
 
@@ -71,7 +68,6 @@ class DenseRoute:
         self.general, self._chain = general, general.chain
         self._dense = DenseQP(general.form, general.chain.data)
         self._single = SingleQP(self._dense.n, self._dense.m, self._dense.zeros)
-        self._residuals = FormResiduals(general.form)
 
     @staticmethod
     def fits(general: CompiledRoute) -> bool:
@@ -80,34 +76,37 @@ class DenseRoute:
 
     # ------------------------------------------------------------------ one item
     def solve(self, theta: FloatArray, warm: Any) -> Answer:
-        """The solution, by the first solver that finds one."""
+        """The solution: a candidate made exact, or that of the general way made exact if it can be."""
         whole = self._chain.theta(theta)
         data = self._chain.data.data(whole)
-        P, q, F, g = self._dense.single(data)
-        if self.general.is_curving and lapack.dpotrf(P)[1] and not is_positive_semidefinite(P):
-            return _CODES.OTHER_ERROR, NONCONVEX, self._nothing(), None
-        programs = Programs(P[None], q[None], F[None], g[None])
-        status, reason = _CODES.OTHER_ERROR, ""
-        for number in range(self.general.count):
-            try:
-                result = self._run(number, programs, data[None], [warm])[0]
-            except OptangentError as error:
-                status, reason = _CODES.OTHER_ERROR, str(error)
-                continue
-            status, reason, x, y = result.status, result.raw, result.x, result.dual
-            if x is not None and y is not None and not result.is_ray:
-                point = self._single.point(P, q, F, g, x, y)
+        P, q, F, g = self._dense.program(data)
+        if not self.general.is_curving or lapack.dpotrf(P)[1] == 0:
+            candidate = self._candidates(Programs(P[None], q[None], F[None], g[None]))[0]
+            if candidate is not None:
+                point = self._single.point(P, q, F, g, *candidate)
                 if point is not None:
-                    x, y, status = point.x, point.y, _CODES.OPTIMAL
-                elif status is _CODES.OPTIMAL:
-                    status = self._residuals.checked(P, q, F, g, x, y)
-                if status is _CODES.OPTIMAL:
-                    value = self._objectives(programs, data[None], x[None]) if self._chain.has_objective else None
-                    outputs = self._chain.outputs(whole, x, y, None if value is None else value[0])
-                    return status, "", outputs, _State(point, 0, State(x, y))
-            if status in _FINAL:
-                break
-        return status, f"{status.value} ({reason})", self._nothing(), None
+                    return self._exact_answer(whole, data, point)
+        answer = self.general.solve(theta, warm)
+        if answer[0] is not _CODES.OPTIMAL:
+            return answer
+        state = answer[3]
+        point = self._single.point(P, q, F, g, state.x, state.y)
+        return (*answer[:3], _State(None, 0, state)) if point is None else self._exact_answer(whole, data, point)
+
+    def _exact_answer(self, whole: FloatArray, data: FloatArray, point: SinglePoint) -> Answer:
+        x, y, value = point.x, point.y, None
+        if self._chain.has_objective:
+            value = self.general.objective(self.general.form_at(data), x)
+        return _CODES.OPTIMAL, "", self._chain.outputs(whole, x, y, value), _State(point, 0, State(x, y))
+
+    def _candidates(self, programs: Programs) -> list[Any]:
+        """By the first solver, if it has a quick way for programs of this kind."""
+        if not self.general.has_candidates:
+            return [None] * len(programs.q)
+        known, solver = self.general.borrowed(0)
+        known[0] = solver = self.general.made(0) if solver is None else solver
+        found: list[Any] = solver.candidates(*programs, self._dense.zeros)
+        return found
 
     def vjp(self, theta: FloatArray, state: Any, cotangents: FloatArray) -> FloatArray:
         """(K, o) to (K, p): one solve for all."""
@@ -120,7 +119,7 @@ class DenseRoute:
     def _one(self, mode: str, theta: FloatArray, state: Any, directions: FloatArray) -> FloatArray:
         whole, point = self._chain.theta(theta), state.points
         if not isinstance(point, SinglePoint):
-            point = self._single.point(*self._dense.single(self._chain.data.data(whole)), state.x, state.y)
+            point = self._single.point(*self._dense.program(self._chain.data.data(whole)), state.x, state.y)
         if point is None or not point.is_smooth:
             found: FloatArray = getattr(self.general, mode)(theta, state.general, directions)
             return found
@@ -129,83 +128,43 @@ class DenseRoute:
         return found
 
     # ------------------------------------------------------------------ many
-    def solve_batch(self, thetas: FloatArray, warm: Any) -> list[Answer]:
-        """The solutions at the rows of (B, p)."""
-        if not len(thetas):
-            return []
+    def solve_batch(self, thetas: FloatArray, warm: Sequence[Any]) -> list[Answer]:
+        """The solutions at the rows of (B, p), as those of single items."""
         whole = self._chain.theta(thetas)
         data = self._chain.data.data(whole)
         programs = self._dense.programs(data)
-        answers: list[Answer] = [(_CODES.OTHER_ERROR, NONCONVEX, self._nothing(), None)] * len(thetas)
-        items = np.arange(len(thetas))
-        if self.general.is_curving:
-            items = items[_are_convex(programs.P)]
-        for number in range(self.general.count):
-            if not len(items):
-                break
-            is_all = len(items) == len(thetas)
-            found = self._solved_by(
-                number,
-                programs if is_all else programs.take(items),
-                data if is_all else data[items],
-                whole if is_all else whole[items],
-                warm and [warm[k] for k in items],
-            )
-            for k, answer in zip(items.tolist(), found, strict=True):
-                answers[k] = answer
-            items = items[[answer[0] not in _FINAL for answer in found]]
+        answers: list[Any] = [None] * len(thetas)
+        if not self.general.is_curving or _are_convex(programs.P):
+            candidates = self._candidates(programs)
+            guessed = [k for k, candidate in enumerate(candidates) if candidate is not None]
+            self._put_exact(answers, guessed, [candidates[k] for k in guessed], whole, data, programs)
+        rest = [k for k, answer in enumerate(answers) if answer is None]
+        for k in rest:
+            answers[k] = self.general.solve(thetas[k], warm[k])
+        solved = [k for k in rest if answers[k][0] is _CODES.OPTIMAL]
+        for k in solved:
+            answers[k] = (*answers[k][:3], _State(None, 0, answers[k][3]))
+        self._put_exact(answers, solved, [(answers[k][3].x, answers[k][3].y) for k in solved], whole, data, programs)
         return answers
 
-    def _nothing(self) -> FloatArray:
-        return np.full(self._chain.size, np.nan)
-
-    def _solved_by(self, number: int, programs: Programs, data: Any, whole: FloatArray, warm: Any) -> list[Answer]:
-        """The answers of one solver: exact where they can be made so, checked where not."""
-        try:
-            results = self._run(number, programs, data, warm)
-        except OptangentError as error:
-            return [(_CODES.OTHER_ERROR, str(error), self._nothing(), None)] * len(whole)
-        has = np.array([r.x is not None and r.dual is not None and not r.is_ray for r in results])
-        x, y = np.zeros(programs.q.shape), np.zeros(programs.g.shape)
-        for k in np.flatnonzero(has).tolist():
-            x[k], y[k] = results[k].x, results[k].dual
-        points = self._dense.points(programs, x, y)
-        exact, n = (points.exact & has)[:, None], programs.q.shape[1]
-        x, y = np.where(exact, points.z[:, :n], x), np.where(exact, points.z[:, n:], y)
-        outputs = self._chain.outputs(whole, x, y, self._objectives(programs, data, x))
-        answers: list[Answer] = []
-        for k, result in enumerate(results):
-            status = result.status
-            if exact[k, 0]:
-                status = _CODES.OPTIMAL
-            elif status is _CODES.OPTIMAL:
-                P, q, F, g = (part[0] for part in programs.take([k]))
-                status = self._residuals.checked(P, q, F, g, x[k], y[k])
-            if status is _CODES.OPTIMAL:
-                state = _State(points if points.smooth[k] else None, k, State(x[k], y[k]))
-                answers.append((status, "", outputs[k], state))
-            else:
-                answers.append((status, f"{status.value} ({result.raw})", self._nothing(), None))
-        return answers
-
-    def _run(self, number: int, programs: Programs, data: FloatArray, warm: Any) -> list[Any]:
-        """By a solver that takes arrays all at once, else form by form."""
-        known, solver = self.general.borrowed(number)
-        solver = solver if solver is not None else self.general.made(number)
-        if hasattr(solver, "solve_dense"):
-            results: list[Any] = solver.solve_dense(*programs, self._dense.zeros)
-            known[number] = solver
-            return results
-        starts = [None if one is None else (one.x, one.y) for one in warm or [None] * len(data)]
-        run, form_at = self.general.run, self.general.form_at
-        return [run(number, form_at(numbers), start) for numbers, start in zip(data, starts, strict=True)]
-
-    def _objectives(self, programs: Programs, data: FloatArray, x: FloatArray) -> FloatArray | None:
-        if not self._chain.has_objective:
-            return None
-        r = data[:, self.general.pattern.slices[2].start]
-        Px: FloatArray = (programs.P @ x[:, :, None])[:, :, 0]
-        return np.asarray(((0.5 * Px + programs.q) * x).sum(axis=1) + r)
+    def _put_exact(
+        self, answers: list[Any], items: list[int], found: list[Any], whole: FloatArray, data: FloatArray, programs: Any
+    ) -> None:
+        """Make what was found for items exact and put those for which it succeeds into the answers."""
+        if not items:
+            return
+        if len(items) < len(answers):
+            whole, data, programs = whole[items], data[items], programs.take(items)
+        points = self._dense.points(programs, np.array([x for x, _ in found]), np.array([y for _, y in found]))
+        x, y = points.z[:, : self._dense.n], points.z[:, self._dense.n :]
+        value = None
+        if self._chain.has_objective:
+            Px: FloatArray = (programs.P @ x[:, :, None])[:, :, 0]
+            value = ((0.5 * Px + programs.q) * x).sum(axis=1) + data[:, self.general.pattern.slices[2].start]
+        outputs = self._chain.outputs(whole, x, y, value)
+        for k in np.flatnonzero(points.exact).tolist():
+            state = _State(points if points.smooth[k] else None, k, State(x[k], y[k]))
+            answers[items[k]] = _CODES.OPTIMAL, "", outputs[k], state
 
     def vjp_batch(self, items: list[tuple[FloatArray, Any]], cotangents: FloatArray) -> FloatArray:
         """(B, o) to (B, p), a cotangent for each item."""
@@ -243,10 +202,10 @@ class DenseRoute:
         return self._dense.points(programs, np.array([s.x for s in states]), np.array([s.y for s in states]))
 
 
-def _are_convex(P: FloatArray) -> Any:
-    """(B,) whether they are positive semidefinite, up to rounding error."""
+def _are_convex(P: FloatArray) -> bool:
+    """Whether all are positive definite; semidefinite ones are judged with more care in the general way."""
     try:
         np.linalg.cholesky(P)
-    except np.linalg.LinAlgError:  # of some, or semidefinite only
-        return np.array([is_positive_semidefinite(one) for one in P])
-    return np.ones(len(P), bool)
+    except np.linalg.LinAlgError:
+        return False
+    return True

@@ -93,8 +93,7 @@ class _Dense:
         self._transposed = np.ascontiguousarray(matrix.toarray().T)
 
     def __call__(self, values: FloatArray) -> FloatArray:
-        out: FloatArray = values @ self._transposed
-        return out
+        return np.asarray(values.dot(self._transposed))  # which takes half the time of @
 
 
 class _Sparse:

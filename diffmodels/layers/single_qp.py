@@ -6,6 +6,7 @@ here are matrices and vectors, and as few calls as there can be.
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import numpy as np
@@ -60,7 +61,6 @@ class SingleQP:
 
     def __init__(self, n: int, m: int, zeros: int) -> None:
         self._n, self._zeros = n, zeros
-        self._none = np.zeros(1)  # so that no group of what is measured is empty
         self._probe = np.random.default_rng(40).standard_normal(n + m)
 
     def point(
@@ -68,37 +68,37 @@ class SingleQP:
     ) -> SinglePoint | None:
         """The exact solution near a solver's answer, if there is one there."""
         n, zeros = self._n, self._zeros
-        active = y > F.dot(x) + g
-        active[:zeros] = True
-        active = active.nonzero()[0]
-        A, size = F.take(active, axis=0), n + len(active)
+        is_active = y > F.dot(x) + g
+        is_active[:zeros] = True
+        active = is_active.nonzero()[0]
+        size = n + len(active)
         K, right = np.zeros((size, size), order="F"), np.empty((size, 2), order="F")
         K[:n, :n] = P
-        K[n:, :n] = np.negative(A, out=A)
-        K[:n, n:] = A.T
-        right[:n, 0], right[n:, 0] = -q, g.take(active)
+        np.negative(F.take(active, axis=0), out=K[n:, :n])
+        K[:n, n:] = K[n:, :n].T
+        np.negative(q, out=right[:n, 0])
+        right[n:, 0] = g.take(active)
         right[:, 1] = self._probe[:size]
-        LU, pivots, z, info = lapack.dgesv(K, right)
+        LU, pivots, Z, info = lapack.dgesv(K, right)
         if info:
             return None
-        x, held = z[:n, 0], z[n:, 0]
-        Fx, none = F.dot(x), self._none
-        s = Fx + g
-        gradient = P.dot(x) + held.dot(A) + q  # A has been negated
-        measured = np.concatenate((none, Fx, g, q, held, gradient, none, s.take(active)))
-        ends = 1 + 2 * len(g), 1 + 2 * len(g) + size, 1 + 2 * len(g) + size + n
-        slack_unit, dual_unit, *left = np.maximum.reduceat(np.abs(measured), (0, *ends)).tolist()
-        slack_unit, dual_unit = 1.0 + slack_unit, dual_unit or 1.0
-        margins = s / slack_unit
-        margins[active] = held / dual_unit
-        margins[:zeros] = np.inf
-        least = float(margins.min()) if len(margins) else np.inf
-        if not (left[0] <= EXACT * (1.0 + dual_unit) and left[1] <= EXACT * slack_unit and least >= -EXACT):
-            return None
+        z, probed = Z[:, 0], Z[:, 1]
+        x, held = z[:n], z[n:]
+        residual = K.dot(z) - right[:, 0]
+        of_gradient, of_rows = residual[:n], residual[n:]
+        slack_unit = 1.0 + math.sqrt(g.dot(g))
+        dual_unit = math.sqrt(q.dot(q) + held.dot(held)) or 1.0
         y = np.zeros(len(g))
         y[active] = held
-        is_smooth = least > MARGIN
-        if is_smooth:
-            entries, probed = K.ravel(order="K"), z[:, 1]
-            is_smooth = bool(entries.dot(entries) * probed.dot(probed) <= LARGEST_INVERSE**2)
-        return SinglePoint(x, y, is_smooth, active, LU, pivots)
+        # of active rows the multiplier, of the others the slack: the other term is zero, or as small as the residual
+        margins = (y / dual_unit + (F.dot(x) + g) / slack_unit)[zeros:]
+        least = float(margins.min()) if len(margins) else np.inf
+        if not (
+            math.sqrt(of_gradient.dot(of_gradient)) <= EXACT * (1.0 + dual_unit)
+            and math.sqrt(of_rows.dot(of_rows)) <= EXACT * slack_unit
+            and least >= -EXACT
+        ):
+            return None
+        entries = K.ravel(order="K")
+        growth = math.sqrt(entries.dot(entries) * probed.dot(probed))
+        return SinglePoint(x, y, least > MARGIN and growth <= LARGEST_INVERSE, active, LU, pivots)

@@ -160,11 +160,15 @@ def test_failures_do_not_spread_in_a_stack() -> None:
     np.testing.assert_allclose([items[k].outputs[0] for k in (0, 3, 4)], [1.0, 2.0, 0.25], atol=1e-12)
 
 
-def test_exactness_rescues_a_tired_solver() -> None:
-    """An answer that a solver gave up on is a solution if the conditions of optimality hold to rounding."""
-    model = ot.Model(ot.diff_optimizer(lambda: ot.solvers.SCS(max_iters=1)))
-    x, p = model.add_variable(lower=0.0), model.add_parameter(1.0)
-    model.minimize(x * x - 2.0 * p * x)
-    item = Program(model, [p], [x]).solve(np.array([1.0]))
-    assert item.status is CODES.OPTIMAL
-    np.testing.assert_allclose(item.outputs, [1.0], atol=1e-14)
+@pytest.mark.parametrize("size", [1e-7, 1e7])
+@pytest.mark.parametrize("solver", [ot.solvers.PIQP, ot.solvers.DAQP], ids=lambda s: s.name)
+def test_rows_in_other_units(solver: Any, size: float) -> None:
+    """Where a solver's quick way is misled by the units of a row, the careful one finds the solution all the same."""
+    model = ot.Model(ot.diff_optimizer(solver))
+    x, a = model.add_variables(2), model.add_parameters(np.zeros(2))
+    c = model.add_constraint(a @ x >= size)
+    model.minimize(x @ x)
+    program = Program(model, [a], [x, c])
+    for item in (program.solve(np.full(2, size)), program.solve_batch(np.full((2, 2), size))[1]):
+        np.testing.assert_allclose(item.outputs, [0.5, 0.5, 1.0 / size], rtol=1e-10)
+        np.testing.assert_allclose(item.vjp(np.array([1.0, 0.0, 0.0])) * size, [-0.0, -0.5], atol=1e-9)
