@@ -88,7 +88,7 @@ class DAQP(MatrixSolver):
     }
 
     def __init__(self, **options: Any) -> None:
-        self._given: dict[str, Any] | None = None  # all options, once they have been put together
+        self._ready: tuple[Any, dict[str, Any]] | None = None  # the library's function and all options
         super().__init__(**options)
 
     # ------------------------------------------------------------------ options
@@ -102,7 +102,7 @@ class DAQP(MatrixSolver):
                 load_library("daqp").Model().settings = {attribute.name: value}
             except (TypeError, ValueError, OverflowError) as error:
                 raise InvalidData(f"DAQP refuses {value!r} for its option {attribute.name!r}: {error}") from None
-        self._given = None
+        self._ready = None
         self._restructured()
 
     # ------------------------------------------------------------------ in
@@ -125,18 +125,19 @@ class DAQP(MatrixSolver):
         if zeros:
             upper = np.repeat(upper, len(g), axis=0)
             upper[:, :zeros] = lower[:, :zeros]
-        solve, options, found = load_library("daqp").solve, self._options(), list[Candidate]()
+        (solve, options), found = self._solve_and_options(), list[Candidate]()
         for k in range(len(q)):
             bounds = upper[k % len(upper)], lower[k]
             x, _, flag, info = solve(P[k % len(P)], q[k], F[k % len(F)], *bounds, sense, **options)
             found.append((x, -info["lam"]) if flag == 1 else None)
         return found
 
-    def _options(self) -> dict[str, Any]:
-        if self._given is None:
-            self._given = DEFAULTS | self.effective_options()
-            del self._given["silent"]  # DAQP always is
-        return self._given
+    def _solve_and_options(self) -> tuple[Any, dict[str, Any]]:
+        if self._ready is None:
+            options = DEFAULTS | self.effective_options()
+            del options["silent"]  # DAQP always is
+            self._ready = load_library("daqp").solve, options
+        return self._ready
 
     def _scaled_and_solved(
         self, P: FloatArray, q: FloatArray, A: FloatArray, lower: FloatArray, upper: FloatArray
@@ -155,9 +156,9 @@ class DAQP(MatrixSolver):
         sense = np.where(lower == upper, _EQUALITY, 0).astype(np.intc)
         # C order throughout: DAQP does not look at strides
         data = (np.ascontiguousarray(P) if P.any() else None, q, np.ascontiguousarray(A), upper, lower, sense)
-        seconds, iterations, options = 0.0, 0, self._options()
+        (solve, options), seconds, iterations = self._solve_and_options(), 0.0, 0
         for attempt in (options, options | {"primal_tol": _LOOSER}):
-            x, _, flag, info = load_library("daqp").solve(*data, **attempt)
+            x, _, flag, info = solve(*data, **attempt)
             seconds += info["setup_time"] + info["solve_time"]
             iterations += info["iterations"]
             if flag not in _ROUNDING or "primal_tol" in self.options:

@@ -98,6 +98,8 @@ class DataMap:
         adjacent = np.array_equal(self.moving, np.arange(first, first + size))
         self._at: Any = slice(first, first + size) if adjacent else self.moving
         self._map = PolynomialMap(d0[self.moving], rows[self.moving], factors, count)
+        # where most entries move, the few others cost less as rows of zeros than apart
+        self._all = PolynomialMap(d0, rows, factors, count) if 2 * size > len(d0) else None
         self.is_linear = self._map.is_linear
         p, zeros = pattern, (np.zeros(len(pattern.P_indices)), np.zeros(len(pattern.F_indices)))
         self._P = sp.csc_array((zeros[0], p.P_indices, p.P_indptr), shape=(p.n, p.n))
@@ -111,12 +113,11 @@ class DataMap:
     # ------------------------------------------------------------------ the numbers
     def data(self, theta: FloatArray) -> FloatArray:
         """The numbers at θ (p,), or at each of (B, p): (D,) or (B, D)."""
-        moving = self._map(theta)
-        if len(self.moving) == len(self._d0):
-            return moving
+        if self._all is not None:
+            return self._all(theta)
         out = np.empty((*theta.shape[:-1], len(self._d0)))
         out[...] = self._d0
-        out[..., self._at] = moving
+        out[..., self._at] = self._map(theta)
         return out
 
     def numbers(self, data: FloatArray) -> Numbers:

@@ -51,8 +51,8 @@ def layer_class() -> type[Any]:
             Where the items of a batch are solved: one after the other (None), in "threads" or "processes" (as many
             as there are cores), "auto" (threads, or processes for a solver that keeps Python's lock), a
             ``concurrent.futures.Executor``, the name of a joblib backend, a ``joblib.Parallel``, or a dask
-            ``Client``. Results do not depend on it, but for rounding. Processes need a model that can be pickled, and in a script the
-            usual ``if __name__ == "__main__"``.
+            ``Client``. Results do not depend on it, but for rounding. Processes need a model that can be pickled, and
+            in a script the usual ``if __name__ == "__main__"``.
         retry : list, optional
             Solvers, as `diff_optimizer` takes them, tried in this order on items that the model's own solver gives
             up on. A proof that there is no solution is not tried again.
