@@ -1,7 +1,7 @@
 """Layers, forward and backward: ours beside cvxpylayers, Moreau, qpth, proxsuite, jaxopt, qpax and PIQP with NumPy.
 
     python benchmarks/layers.py WORKLOADS.py --peers-python PYTHON [--seconds 90] [--only tiny,batch,energy]
-                                [--peers moreau,qpth | --no-peers] [--solvers Clarabel,PIQP] [--profile]
+                                [--peers moreau,qpth | --no-peers] [--solvers Clarabel,PIQP,DAQP] [--profile]
 
 WORKLOADS.py is the module of shared workloads; `layer_workloads.py` says what the three problems are, what is asked and
 how it is timed. Ours is a model with parameters as a `TorchLayer`, and as the NumPy program below it, with each of our
@@ -240,7 +240,7 @@ def main() -> int:
     parser.add_argument("--peers", default="", help="which, with commas: the beginnings of their names")
     parser.add_argument("--only", default="", help="problems, with commas")
     parser.add_argument("--seconds", type=float, default=90.0, help="time limit for each peer and problem")
-    parser.add_argument("--solvers", default="Clarabel,PIQP", help="which of ours, with commas")
+    parser.add_argument("--solvers", default="Clarabel,PIQP,DAQP", help="which of ours, with commas")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from ...modelkit import attributes as attr
-from ...modelkit.rows import FloatArray
+from ...modelkit.rows import FloatArray, IntArray
 from .compiled_route import Answer, CompiledRoute, State
 from .dense_qp import DensePoints, DenseQP, Programs
 from .single_qp import SinglePoint, SingleQP
@@ -22,6 +22,10 @@ from .single_qp import SinglePoint, SingleQP
 __all__ = ["DenseRoute"]
 
 _CODES = attr.TerminationStatusCode
+_PIECE = 2**22
+"""Entries in the systems of a piece of a batch: 32 MB."""
+_KEPT = 8
+"""Pieces whose systems wait for derivatives; those of the others are made again."""
 _EXACT = attr.DifferentiationStatusCode.EXACT
 
 
@@ -130,6 +134,17 @@ class DenseRoute:
     # ------------------------------------------------------------------ many
     def solve_batch(self, thetas: FloatArray, warm: Sequence[Any]) -> list[Answer]:
         """The solutions at the rows of (B, p), as those of single items."""
+        answers: list[Answer] = []
+        for number, piece in enumerate(self._pieces(len(thetas))):
+            answers += self._solve_piece(thetas[piece], warm[piece], number < _KEPT)
+        return answers
+
+    def _pieces(self, count: int) -> list[slice]:
+        """So many items in pieces whose systems do not fill the memory."""
+        size = max(1, _PIECE // (self._dense.n + self._dense.m) ** 2)
+        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def _solve_piece(self, thetas: FloatArray, warm: Sequence[Any], keeps: bool) -> list[Answer]:
         whole = self._chain.theta(thetas)
         data = self._chain.data.data(whole)
         programs = self._dense.programs(data)
@@ -145,6 +160,8 @@ class DenseRoute:
         for k in solved:
             answers[k] = (*answers[k][:3], _State(None, 0, answers[k][3]))
         self._put_exact(answers, solved, [(answers[k][3].x, answers[k][3].y) for k in solved], whole, data, programs)
+        for state in (answer[3] for answer in answers if answer[3] is not None and not keeps):
+            state.points = None
         return answers
 
     def _put_exact(
@@ -163,7 +180,7 @@ class DenseRoute:
             value = ((0.5 * Px + programs.q) * x).sum(axis=1) + data[:, self.general.pattern.slices[2].start]
         outputs = self._chain.outputs(whole, x, y, value)
         for k in np.flatnonzero(points.exact).tolist():
-            state = _State(points if points.smooth[k] else None, k, State(x[k], y[k]))
+            state = _State(points, k, State(x[k], y[k]))
             answers[items[k]] = _CODES.OPTIMAL, "", outputs[k], state
 
     def vjp_batch(self, items: list[tuple[FloatArray, Any]], cotangents: FloatArray) -> FloatArray:
@@ -175,31 +192,45 @@ class DenseRoute:
         return self._many("jvp", items, tangents)
 
     def _many(self, mode: str, items: list[tuple[FloatArray, Any]], directions: FloatArray) -> FloatArray:
-        states, whole = [state for _, state in items], self._chain.theta(np.array([theta for theta, _ in items]))
-        points, n = self._gathered(whole, states), self._dense.n
+        parts = [self._piece(mode, items[piece], directions[piece]) for piece in self._pieces(len(items))]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _piece(self, mode: str, items: list[tuple[FloatArray, Any]], directions: FloatArray) -> FloatArray:
+        whole, states = self._chain.theta(np.array([theta for theta, _ in items])), [state for _, state in items]
+        points, members = self._gathered(whole, states)
+        members, n = members[points.smooth], self._dense.n
+        if len(members) < len(points.z):
+            points = points.take(np.flatnonzero(points.smooth))
 
         def solve(primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
             found = points.solve(np.concatenate([primal, rows], axis=1)[:, :, None])[:, :, 0]
             return found[:, :n], found[:, n:]
 
-        with np.errstate(invalid="ignore", over="ignore"):  # of items that are done below
-            out: FloatArray = getattr(self._chain, mode)(whole, points.z[:, :n], points.z[:, n:], directions, solve)
-        for k, (theta, state) in enumerate(items):
-            if points.smooth[k]:
-                state.is_differentiated = True
-            else:
-                out[k] = getattr(self.general, mode)(theta, state.general, directions[k][None])[0]
+        is_all, differentiate = len(members) == len(items), getattr(self._chain, mode)
+        whole, chosen = (whole, directions) if is_all else (whole[members], directions[members])
+        found: FloatArray = differentiate(whole, points.z[:, :n], points.z[:, n:], chosen, solve)
+        for k in members.tolist():
+            states[k].is_differentiated = True
+        if is_all:
+            return found
+        out = np.empty((len(items), found.shape[1]))
+        out[members] = found
+        for k in np.setdiff1d(np.arange(len(items)), members).tolist():
+            theta, state = items[k]
+            out[k] = self._one(mode, theta, state, directions[k][None])[0]
         return out
 
-    def _gathered(self, whole: FloatArray, states: list[Any]) -> DensePoints:
-        """The points of the states, made exact again where they are not together any more."""
-        points = states[0].points
-        if isinstance(points, DensePoints) and all(state.points is points for state in states):
-            places = [state.place for state in states]
-            is_all = len(places) == len(points.z) and places == list(range(len(places)))
-            return points if is_all else points.take(np.array(places))
-        programs = self._dense.programs(self._chain.data.data(whole))
-        return self._dense.points(programs, np.array([s.x for s in states]), np.array([s.y for s in states]))
+    def _gathered(self, whole: FloatArray, states: list[Any]) -> tuple[DensePoints, IntArray]:
+        """Points that states share, and which states these are; all made exact again if none share any."""
+        points = next((state.points for state in states if isinstance(state.points, DensePoints)), None)
+        if points is None:
+            programs = self._dense.programs(self._chain.data.data(whole))
+            points = self._dense.points(programs, np.array([s.x for s in states]), np.array([s.y for s in states]))
+            return points, np.arange(len(states))
+        members = [k for k, state in enumerate(states) if state.points is points]
+        places = [states[k].place for k in members]
+        is_all = places == list(range(len(points.z)))
+        return points if is_all else points.take(np.array(places)), np.array(members)
 
 
 def _are_convex(P: FloatArray) -> bool:

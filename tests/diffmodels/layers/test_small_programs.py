@@ -137,6 +137,9 @@ def test_what_is_not_smooth_goes_the_general_way() -> None:
         np.testing.assert_allclose(alone.vjp(np.ones(1)), gradient, atol=1e-9)
         assert item.differentiation_status is alone.differentiation_status is status
     np.testing.assert_allclose(found[1:, 0], [1.0, 0.0, 0.0], atol=1e-9)
+    kinks = program.solve_batch(thetas[[0, 0]])
+    np.testing.assert_array_equal(program.vjp_batch(kinks, np.ones((2, 1))), found[[0, 0]])
+    np.testing.assert_allclose(program.jvp_batch([kinks[0], items[1]], np.ones((2, 2)))[1], [1.0], atol=1e-9)
 
 
 def test_failures_do_not_spread_in_a_stack() -> None:
@@ -172,3 +175,21 @@ def test_rows_in_other_units(solver: Any, size: float) -> None:
     for item in (program.solve(np.full(2, size)), program.solve_batch(np.full((2, 2), size))[1]):
         np.testing.assert_allclose(item.outputs, [0.5, 0.5, 1.0 / size], rtol=1e-10)
         np.testing.assert_allclose(item.vjp(np.array([1.0, 0.0, 0.0])) * size, [-0.0, -0.5], atol=1e-9)
+
+
+def test_large_batches_go_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces, and systems that were not kept, change nothing."""
+    from optangent.diffmodels.layers import dense_route
+
+    model, parameters, outputs, thetas = shared(ot.solvers.DAQP)
+    program = Program(model, parameters, outputs)
+    many, w = np.repeat(thetas, 3, axis=0), np.random.default_rng(4).standard_normal((12, 5))
+    expected = program.solve_batch(many)
+    gradients = program.vjp_batch(expected, w)
+    monkeypatch.setattr(dense_route, "_PIECE", 5 * (5 + 18) ** 2)  # five items
+    monkeypatch.setattr(dense_route, "_KEPT", 1)
+    items = program.solve_batch(many)
+    assert [item.state.points is not None for item in items] == [True] * 5 + [False] * 7
+    for item, other in zip(items, expected, strict=True):
+        np.testing.assert_allclose(item.outputs, other.outputs, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(program.vjp_batch(items, w), gradients, rtol=1e-12, atol=1e-13)
