@@ -133,7 +133,7 @@ class ChainRule:
             w, wy = solve(xbar, ybar)
             left, right = np.concatenate([w, wy], axis=1), _with_one(x, y)
             products = left[:, :, None] * right[..., None, :]
-            gradient = products.reshape(len(cotangents), len(self._bilinear)).dot(self._bilinear)
+            gradient = np.asarray(products.reshape(len(cotangents), len(self._bilinear)).dot(self._bilinear))
             return gradient if self._places is None else gradient[:, self._places]
         seeds = (self._sign * cotangents @ self._value)[:, None] if self.has_objective else np.zeros((1, 1))
         direct: Any = None
