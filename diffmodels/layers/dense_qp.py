@@ -1,13 +1,13 @@
 r"""Many small quadratic programs of one structure, made exact and differentiated at once by stacked dense systems.
 
 minimize :math:`\tfrac12 x^TPx + q^Tx` subject to :math:`Fx + g \in \{0\}^p \times R_+^{m-p}`. With z = (x, y) the
-optimality conditions of active rows are rows of :math:`Hz + c = 0`,
+optimality conditions are :math:`Kz + c = 0` in the variables and the active rows A of F, with
 
-.. math:: H = \begin{pmatrix} P & -F^T \\ -F & 0 \end{pmatrix}, \qquad c = \begin{pmatrix} q \\ -g \end{pmatrix}.
+.. math:: K = \begin{pmatrix} P & -A^T \\ -A & 0 \end{pmatrix}, \qquad c = \begin{pmatrix} q \\ -g \end{pmatrix}.
 
-The part K of H in the variables and the active rows gives the exact solution, and is the system of its derivatives
-(DESIGN section 6). Rows are active where the solver's multiplier is larger than its slack; the solution is exact only
-if it confirms that. Items with fewer active rows than others are filled up with rows in which K is the identity.
+K gives the exact solution, and is the system of its derivatives (DESIGN section 6). Rows are active where the solver's
+multiplier is larger than its slack; the solution is exact only if it confirms that. Items with fewer active rows than
+others are filled up with rows in which K is the identity.
 """
 
 from __future__ import annotations
@@ -107,8 +107,6 @@ class DenseQP:
         self._P_at = _places(p.P_columns, np.asarray(p.P_indices, np.int64), self._P_shape)
         self._F_at = _places(p.F_rows, np.asarray(p.F_indices, np.int64), self._F_shape)
         self.zeros = sum(part.rows.stop for kind, part in form.parts.items() if kind[1] is Zeros)
-        self._always = np.zeros(self.n + self.m, bool)
-        self._always[: self.n + self.zeros] = True
         self._probe = np.random.default_rng(40).standard_normal(self.n + self.m)
 
     @staticmethod
@@ -142,48 +140,48 @@ class DenseQP:
         """The exact solutions near solvers' answers (B, n) and (B, m)."""
         P, q, F, g = programs
         B, n = q.shape
-        H = np.zeros((max(len(P), len(F)), n + self.m, n + self.m))
-        H[:, :n, :n] = P
-        np.negative(F, out=H[:, n:, :n])
-        H[:, :n, n:] = H[:, n:, :n].transpose(0, 2, 1)
         c = np.concatenate([q, -g], axis=1)
-        is_active = np.empty((B, n + self.m), bool)
-        is_active[:, :n] = True
-        np.greater(y, _times(F, x) + g, out=is_active[:, n:])
-        is_active |= self._always
-        # the active ones of each item first, as many as the most that one has
-        active = np.argsort(~is_active, axis=1, kind="stable")[:, : int(is_active.sum(axis=1).max())]
-        items = np.arange(B)[:, None]
-        shared = items if len(H) == B else np.zeros((1, 1), np.int64)
-        K = H[shared[:, :, None], active[:, :, None], active[:, None, :]]
-        right, held = np.empty((*active.shape, 2)), None
-        right[:, :, 0] = -c[items, active]
-        right[:, :, 1] = self._probe[: active.shape[1]]
-        if not is_active[items, active].all():
-            held = is_active[items, active].astype(np.float64)
+        is_active = y > _times(F, x) + g
+        is_active[:, : self.zeros] = True
+        # the active rows of each item first, as many as the most that one has
+        rows = np.argsort(~is_active, axis=1, kind="stable")[:, : int(is_active.sum(axis=1).max())]
+        items, size = np.arange(B)[:, None], n + rows.shape[1]
+        K = np.empty((B, size, size))
+        K[:, :n, :n] = P
+        np.negative(F[items if len(F) == B else 0, rows], out=K[:, n:, :n])
+        K[:, n:, n:] = 0.0
+        held = None
+        if not is_active[items, rows].all():
+            held = np.ones((B, size))
+            held[:, n:] = is_active[items, rows]
             K[:, n:, :n] *= held[:, n:, None]
-            K[:, :n, n:] *= held[:, None, n:]
-            diagonal = np.arange(active.shape[1])
-            K[:, diagonal, diagonal] += 1.0 - held
+            diagonal = np.arange(n, size)
+            K[:, diagonal, diagonal] = 1.0 - held[:, n:]
+        K[:, :n, n:] = K[:, n:, :n].transpose(0, 2, 1)
+        active = np.concatenate([np.broadcast_to(np.arange(n), (B, n)), n + rows], axis=1)
+        right = np.empty((B, size, 2))
+        np.negative(c[items, active], out=right[:, :, 0])
+        right[:, :, 1] = self._probe[:size]
+        if held is not None:
             right[:, :, 0] *= held
         Z = _solved(K, right)
         z = np.zeros(c.shape)
         z[items, active] = Z[:, :, 0]
-        exact, least = self._checked(H, c, z, is_active)
+        exact, least = self._checked(programs, z, is_active)
         growth = _norms(Z[:, :, 1]) * np.sqrt(np.einsum("bij,bij->b", K, K))
         return DensePoints(z, exact, exact & (least > MARGIN) & (growth <= LARGEST_INVERSE), K, active, held)
 
-    def _checked(self, H: FloatArray, c: FloatArray, z: FloatArray, is_active: Mask) -> tuple[Mask, FloatArray]:
+    def _checked(self, programs: Programs, z: FloatArray, is_active: Mask) -> tuple[Mask, FloatArray]:
         """Whether the conditions hold exactly, and the least slack or multiplier of an inequality."""
-        n, zeros = self.n, self.zeros
-        t = _times(H, z) + c  # the gradient of the Lagrangian, and the slacks with a minus
-        y, s = z[:, n:], t[:, n:]
-        slack_unit, dual_unit = 1.0 + _norms(c[:, n:]), np.hypot(_norms(c[:, :n]), _norms(y))
+        P, q, F, g = programs
+        x, y = z[:, : self.n], z[:, self.n :]
+        gradient, s = _times(P, x) + q - (y[:, None, :] @ F)[:, 0, :], _times(F, x) + g
+        slack_unit, dual_unit = 1.0 + _norms(g), np.hypot(_norms(q), _norms(y))
         dual_unit = np.where(dual_unit > 0.0, dual_unit, 1.0)
-        exact = _norms(t[:, :n]) <= EXACT * (1.0 + dual_unit)
-        exact &= _norms(s * is_active[:, n:]) <= EXACT * slack_unit
+        exact = _norms(gradient) <= EXACT * (1.0 + dual_unit)
+        exact &= _norms(s * is_active) <= EXACT * slack_unit
         # of active rows the multiplier, of the others the slack: the other term is zero, or as small as the residual
-        margins = (y / dual_unit[:, None] - s / slack_unit[:, None])[:, zeros:]
+        margins = (y / dual_unit[:, None] + s / slack_unit[:, None])[:, self.zeros :]
         least = margins.min(axis=1, initial=np.inf)
         return exact & (least >= -EXACT), least
 
