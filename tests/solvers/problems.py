@@ -20,6 +20,27 @@ MIN, MAX = ot.ObjectiveSenseCode.MIN_SENSE, ot.ObjectiveSenseCode.MAX_SENSE
 _EXPORTED = [getattr(ot.solvers, name) for name in ot.solvers.__all__]
 SOLVERS = [s for s in _EXPORTED if isinstance(s, type) and issubclass(s, ot.solvers.Solver) and not isabstract(s)]
 EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
+ITERATIONS = {
+    "HiGHS": ("simplex_iteration_limit", 1),
+    "OSQP": ("max_iter", 2),
+    "SCS": ("max_iters", 2),
+    "Clarabel": ("max_iter", 2),
+    "PIQP": ("max_iter", 2),
+    "DAQP": ("iter_limit", 1),
+}
+"""The option that limits iterations, and too few of them."""
+
+
+def noted_calls(patch: pytest.MonkeyPatch, solver: Any, method: str) -> list[Any]:
+    """The list to which every later call of a method is added."""
+    calls, original = list[Any](), getattr(solver, method)
+
+    def noting(self: Any, *arguments: Any) -> Any:
+        calls.append(arguments)
+        return original(self, *arguments)
+
+    patch.setattr(solver, method, noting)
+    return calls
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pytest
 import optangent as ot
 from optangent.modelkit.functions import VariableIndex
 
-from .problems import EVERY
+from .problems import EVERY, ITERATIONS
 
 FOUR = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel")]
 STOPPED = pytest.mark.parametrize("solver", FOUR, ids=lambda s: s.name)
@@ -26,14 +26,6 @@ MISSPELT = {
     "Clarabel": ("tol_fes", "tol_feas"),
     "PIQP": ("eps_ab", "eps_abs"),
     "DAQP": ("iter_limits", "iter_limit"),
-}
-ITERATIONS = {
-    "HiGHS": ("simplex_iteration_limit", 1),
-    "OSQP": ("max_iter", 2),
-    "SCS": ("max_iters", 2),
-    "Clarabel": ("max_iter", 2),
-    "PIQP": ("max_iter", 2),
-    "DAQP": ("iter_limit", 1),
 }
 
 
