@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -65,13 +64,6 @@ DEFAULTS = {
 }
 _TIME_LIMIT = attr.TimeLimitSec()
 _ITERATIONS = "qp_iteration_limit"
-
-
-@cache
-def _status_names() -> dict[int, str]:
-    return {int(status): name for name, status in load_library("highspy").HighsModelStatus.__members__.items()}
-
-
 _GAVE_UP = ("kNotset", "kSolveError")
 _FURTHER_TRIES: tuple[dict[str, Any], ...] = (
     {"qp_regularization_value": 1e-7},
@@ -234,7 +226,7 @@ class HiGHS(Solver):
             # threads are the process's, and another model's number was in force
             handle.resetGlobalScheduler(True)
             handle.run()
-        raw = _status_names()[int(handle.getModelStatus())]
+        raw = handle.getModelStatus().name
         if model.P is not None and model.P.nnz and self._is_doubtful(raw, model):
             raw = self._try_again(raw, model)
         return self._to_result(raw, handle.getRunTime() - seconds)
@@ -258,7 +250,7 @@ class HiGHS(Solver):
             handle.run()
             for name, value in usual.items():
                 handle.setOptionValue(name, value)
-            again = _status_names()[int(handle.getModelStatus())]
+            again: str = handle.getModelStatus().name
             if again == "kOptimal":
                 return again
         return raw

@@ -62,14 +62,16 @@ class Result:
         raw: str,
         x: FloatArray | None,
         dual: FloatArray | None,
-        **counts: Any,
+        *,
+        seconds: float,
+        iterations: Mapping[str, int] | None = None,
     ) -> Result:
         """The answer of a library whose status says what its arrays are; one that is not finite is none.
 
-        Parameters
-        ----------
-        status, raw, x, dual : as above
-        **counts : the other parameters
+        Examples
+        --------
+        >>> Result.of(Status.INFEASIBLE, "no", np.zeros(1), np.ones(2), seconds=0.0).x is None
+        True
         """
         primal_status, dual_status = _MEANING.get(status, (ResultStatus.NO_SOLUTION, ResultStatus.NO_SOLUTION))
         if x is None or not np.isfinite(x).all():
@@ -78,7 +80,7 @@ class Result:
             dual_status = ResultStatus.NO_SOLUTION
         x = None if primal_status is ResultStatus.NO_SOLUTION else x
         dual = None if dual_status is ResultStatus.NO_SOLUTION else dual
-        return cls(status, raw, primal_status, dual_status, x, dual, **counts)
+        return cls(status, raw, primal_status, dual_status, x, dual, seconds=seconds, iterations=iterations)
 
 
 _MEANING = {  # what the primal and the dual arrays are
