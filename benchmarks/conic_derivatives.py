@@ -7,7 +7,7 @@ WORKLOADS.py is the module of shared workloads, whose cone programs have exact r
 is asked, how it is timed). Ours is a model of rows ``b - A x`` in cones, solved by SCS (1e-9), with the tangents and
 seeds set beforehand; the peers (`conic_peers.py`: how each is used) run in the interpreter of ``--peers-python``, each
 in a process of its own with a time limit, its set-up and solve included. One that is not there, does not import, fails
-or runs out of time stays in the table and says so. Everything runs on one thread. The columns, medians all:
+or runs out of time stays in the table and says so. All run on one thread. The columns, medians all:
 
 * set-up: what depends on the form of the program alone: building the model, canonicalization, compilation; no imports;
 * solve: from there to a solution; and the relative error of that x;
@@ -27,19 +27,18 @@ from __future__ import annotations
 
 import argparse
 import cProfile
-import os
 import pstats
 import sys
-from pathlib import Path
 from typing import Any
 
-# Read when NumPy is imported.
-os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+import conic_peers  # which sets the number of threads: before NumPy
 
+# isort: split
 import numpy as np
 import scipy.sparse as sp
-from conic_peers import PEERS, measured_apart
-from conic_workloads import PROBLEMS, known, load, references, relative, samples, timed, upper_triangles, workload
+from conic_workloads import PROBLEMS, known, references, samples, upper_triangles, workload
+from measuring import load, relative, timed
+from peer_process import Found, asked, measured_apart, parser_of, versions
 
 import optangent as ot
 
@@ -47,7 +46,6 @@ EPSILON, ITERATIONS = 1e-9, 1_000_000
 BUILDS = 3
 FASTER, ROUNDING, WRONG = 5.0, 1e-12, 0.1
 JUDGED = "diffcp"
-Found = dict[str, Any]
 
 
 # ------------------------------------------------------------------------------------------------ ours
@@ -152,11 +150,9 @@ def compared(data: dict[str, Any], name: str, arguments: argparse.Namespace) -> 
     runs: dict[str, list[list[float]]] = {}
     errors = ours.measure(runs)
     peers = {}
-    for who in PEERS if not arguments.no_peers else ():
-        if not arguments.peers or any(who.startswith(asked) for asked in arguments.peers.split(",")):
-            peers[who] = measured_apart(arguments.peers_python, arguments.workloads, name, who, arguments.seconds)
-            print(f"{name} {who}: {peers[who].get('why', 'done')}", file=sys.stderr, flush=True)
-            ours.measure(runs)
+    for who in asked(conic_peers.PEERS, arguments):
+        peers[who] = measured_apart(conic_peers.__file__, name, who, arguments)
+        ours.measure(runs)
     mine: Found = {
         "solved_with": f"SCS {EPSILON:g}",
         "setup": float(np.median([o.setup_seconds for o in built])),
@@ -216,16 +212,9 @@ def verdict(name: str, which: str, found: dict[str, Found]) -> tuple[list[str], 
     return rows, missed
 
 
-def versions(found: list[Found]) -> str:
-    """What the peers are, as they said."""
-    seen = sorted({f"{peer['distribution']} {peer['version']}" for peer in found if "version" in peer})
-    python = sorted({peer["python"] for peer in found if "python" in peer})
-    return f"Peers on Python {'/'.join(python)}: {', '.join(seen) or 'none'}"
-
-
 def tables(arguments: argparse.Namespace) -> bool:
     """W4: ours beside the peers, problem by problem, then how many times faster; whether the goal is met."""
-    module = load(arguments.workloads, "workloads")
+    module = load(arguments.workloads)
     print("| problem | who | solved with | set-up s | solve s | error of x ", end="")
     print("| JVP first ms | again ms | error | VJP first ms | again ms | error |")
     print("|" + "---|" * 12)
@@ -253,18 +242,5 @@ def tables(arguments: argparse.Namespace) -> bool:
     return not failures
 
 
-def main() -> int:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workloads", type=Path)
-    parser.add_argument("--peers-python", default=sys.executable, help="the interpreter that has the peers")
-    parser.add_argument("--peers", default="", help="which, with commas: the beginnings of their names")
-    parser.add_argument("--only", default="", help="problems, with commas")
-    parser.add_argument("--seconds", type=float, default=60.0, help="time limit for each peer and problem")
-    parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--profile", action="store_true")
-    return 0 if tables(parser.parse_args()) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(0 if tables(parser_of(__doc__.splitlines()[0], seconds=60.0).parse_args()) else 1)

@@ -2,11 +2,9 @@
 
     python benchmarks/conic_peers.py WORKLOADS.py PROBLEM PEER
 
-prints what was measured so far, a line of JSON after each step; `conic_derivatives.py` starts it with the interpreter
-of `--peers-python` and a time limit. What the peers need is in peers.txt: an environment of its own, since some need
-torch and jax. `diffqcp` needs Python 3.12 (it has a ``type`` statement, whatever its metadata say) and lineax 0.1.0.
-
-Everything runs on one thread. How each is used:
+is how `conic_derivatives.py` starts it (`peer_process.py`), with the interpreter of `--peers-python`. What the peers
+need is in peers.txt: an environment of its own, since some need torch and jax. `diffqcp` needs Python 3.12 (it has a
+``type`` statement, whatever its metadata say) and lineax 0.1.0. How each is used:
 
 * diffcp and cvxpylayers solve with SCS (1e-11), with Clarabel (1e-12) on entropy, where SCS is off by 1e-5 or more:
   of the two, the one that gives the better derivatives. (On the SDPs diffcp after Clarabel is wrong by a factor.) What
@@ -21,30 +19,19 @@ Everything runs on one thread. How each is used:
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import importlib.metadata
-import json
-import os
-import platform
-import subprocess
-import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-# Read when NumPy, SciPy and the peers are imported.
-os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
-os.environ["RAYON_NUM_THREADS"] = "1"
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-os.environ["JAX_ENABLE_X64"] = "1"
+from threads import THREADS
 
+# isort: split
 import numpy as np
 import scipy.sparse as sp
-from conic_workloads import known, load, references, relative, samples, timed, upper_triangles, wanted, workload
+from conic_workloads import known, references, samples, upper_triangles, wanted, workload
+from measuring import relative, timed
+from peer_process import main
 
 SCS = {"eps_abs": 1e-11, "eps_rel": 1e-11, "max_iters": 1_000_000}
 INTERIOR = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}  # Clarabel and Moreau
@@ -135,7 +122,7 @@ def by_cvxpylayers(name: str, data: dict[str, Any], back_end: str) -> Peer:
     import torch
     from cvxpylayers.torch import CvxpyLayer
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(THREADS))
     A, b, c = sp.csr_array(data["A"]), data["b"], data["c"]
     x = cp.Variable(A.shape[1])
     if "grad_rows" in data:  # a dense block of A
@@ -296,66 +283,21 @@ PEERS: dict[str, tuple[tuple[str, str], Make]] = {  # the distribution, what to 
 }
 
 
-# ------------------------------------------------------------------------------------------------ a process for each
-def measure(workloads: Path, name: str, who: str) -> None:
-    """A peer on a problem, in this process: print what is known after each step."""
-    (distribution, package), make = PEERS[who]
-    found: dict[str, Any] = {"python": platform.python_version(), "distribution": distribution}
-
-    def tell(**news: Any) -> None:
-        found.update(news)
-        print(json.dumps(found), flush=True)
-
-    try:
-        tell(version=importlib.metadata.version(distribution))
-        importlib.import_module(package)
-    except importlib.metadata.PackageNotFoundError:
-        tell(why="not installed")
-        return
-    except Exception as error:  # one that is there and broken is not silently absent either
-        tell(why=f"does not import on Python {found['python']}: {type(error).__name__}: {error}"[:120])
-        return
-    data = workload(load(workloads, "workloads"), name)
+def measure(workloads: Any, name: str, make: Make, tell: Callable[..., None]) -> None:
+    """Set-up, solve and derivatives of a peer on a problem."""
+    data = workload(workloads, name)
     expected = references(data)
-    try:
-        setup, peer = timed(lambda: make(name, data))
-        tell(setup=setup, solved_with=peer.solved_with)
-        solves = [timed(peer.solve)]
-        tell(solve=solves[0][0], x=relative(known(data, solves[0][1]), expected["x"]))
-        for which, derivative in (("jvp", peer.jvp), ("vjp", peer.vjp)):
-            if derivative is not None:
-                first, again, answer = samples(derivative, lambda: solves.append(timed(peer.solve)))
-                medians = [float(np.median(first)), float(np.median(again))]
-                tell(solve=float(np.median([s for s, _ in solves])))
-                tell(**{which: [*medians, relative(answer, expected[which])]})
-    except Exception as error:  # whatever a peer's failure is, it belongs into the table
-        lines = str(error).strip().splitlines() or [""]
-        tell(why=f"{type(error).__name__}: {lines[0]}"[:120])
-
-
-def measured_apart(python: str, workloads: Path, name: str, who: str, limit: float) -> dict[str, Any]:
-    """The same in a process of its own with a time limit: what it knew by then, and why it knows no more."""
-    command = [python, __file__, str(workloads), name, who]
-    try:
-        ran = subprocess.run(command, capture_output=True, timeout=limit, check=False)
-        out, why = ran.stdout, f"ended with {ran.returncode}"
-    except subprocess.TimeoutExpired as error:
-        out, why = error.stdout or b"", f"over {limit:g} s"
-    lines = [line for line in out.decode().splitlines() if line.startswith("{")]
-    found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-    return found if "vjp" in found or "why" in found else {**found, "why": why}
-
-
-def main() -> None:
-    """Measure one peer on one problem."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workloads", type=Path)
-    parser.add_argument("problem")
-    parser.add_argument("peer", choices=PEERS)
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    measure(arguments.workloads, arguments.problem, arguments.peer)
+    setup, peer = timed(lambda: make(name, data))
+    tell(setup=setup, solved_with=peer.solved_with)
+    solves = [timed(peer.solve)]
+    tell(solve=solves[0][0], x=relative(known(data, solves[0][1]), expected["x"]))
+    for which, derivative in (("jvp", peer.jvp), ("vjp", peer.vjp)):
+        if derivative is not None:
+            first, again, answer = samples(derivative, lambda: solves.append(timed(peer.solve)))
+            medians = [float(np.median(first)), float(np.median(again))]
+            tell(solve=float(np.median([s for s, _ in solves])))
+            tell(**{which: [*medians, relative(answer, expected[which])]})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(__doc__.splitlines()[0], PEERS, measure)

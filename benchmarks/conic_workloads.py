@@ -12,15 +12,13 @@ A workload is ``min c'x, b - A x in K`` with the rows of K in the order of SCS, 
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from measuring import timed
 
 PROBLEMS: dict[str, tuple[str, tuple[int, ...]]] = {
     "socp": ("socp", ()),
@@ -31,17 +29,6 @@ PROBLEMS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 REPETITIONS, AGAIN = 5, 3
 BUDGET = 5.0  # seconds after which a derivative is not repeated any more
-
-
-def load(path: Path, name: str) -> Any:
-    """A module by its path."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{path} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def workload(module: Any, name: str) -> dict[str, Any]:
@@ -82,20 +69,7 @@ def wanted(data: dict[str, Any], dA: Any, db: np.ndarray, dc: np.ndarray) -> np.
     return db[data["grad_b"]] if "grad_b" in data else np.concatenate([dc, db])
 
 
-def relative(found: Any, expected: Any) -> float:
-    """Relative error in the Euclidean norm."""
-    expected = np.asarray(expected)
-    return float(np.linalg.norm(np.asarray(found) - expected) / np.linalg.norm(expected))
-
-
 # ------------------------------------------------------------------------------------------------ how it is timed
-def timed(run: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds and answer of a call."""
-    start = time.perf_counter()
-    answer = run()
-    return time.perf_counter() - start, answer
-
-
 def samples(derivative: Callable[[], Any], fresh: Callable[[], Any]) -> tuple[list[float], list[float], Any]:
     """Seconds of first and of repeated derivatives, and the answer.
 

@@ -2,8 +2,8 @@
 
     python benchmarks/layer_peers.py WORKLOADS.py PROBLEM PEER
 
-prints what was measured so far, a line of JSON after each step; `layers.py` starts it with the interpreter of
-`--peers-python` and a time limit. What the peers need is in peers.txt. How each is used, in float64:
+is how `layers.py` starts it (`peer_process.py`), with the interpreter of `--peers-python`. What the peers need is in
+peers.txt. How each is used, in float64:
 
 * cvxpylayers is its torch layer: on its default back end (diffcp, as it comes), on that asked for 1e-11 and its dense
   mode, and on Moreau. The workload's rows are written as ``G x <= h``, since Moreau is not handed simple bounds. On
@@ -20,34 +20,20 @@ prints what was measured so far, a line of JSON after each step; `layers.py` sta
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import importlib.metadata
-import json
 import math
-import os
-import platform
-import subprocess
-import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-# Read when NumPy and the peers are imported.
-os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
-os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
-os.environ["RAYON_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
-os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(os.environ['OMP_NUM_THREADS'] != '1').lower()}"
-os.environ["XLA_FLAGS"] += f" intra_op_parallelism_threads={os.environ['OMP_NUM_THREADS']}"
-os.environ["JAX_ENABLE_X64"] = "1"
+from threads import THREADS
 
+# isort: split
 import numpy as np
-from layer_workloads import REPETITIONS, Gradients, errors, load, outer, repeated, samples, symmetric, timed, workload
+from layer_workloads import REPETITIONS, Gradients, errors, outer, repeated, samples, symmetric, workload
+from measuring import timed
+from peer_process import main
 
-THREADS = os.environ["OMP_NUM_THREADS"]
 ACCURATE = {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}  # of Clarabel
 EQUAL_TO_NOTHING = 1e-5  # a slack below which the naive way calls a row active
 
@@ -322,63 +308,16 @@ PEERS: dict[str, tuple[tuple[str, str], Make]] = {  # the distribution, what to 
 }
 
 
-# ------------------------------------------------------------------------------------------------ a process for each
-def measure(workloads: Path, name: str, who: str) -> None:
-    """A peer on a problem, in this process: print what is known after each step."""
-    (distribution, package), make = PEERS[who]
-    found: dict[str, Any] = {"python": platform.python_version(), "distribution": distribution}
-
-    def tell(**news: Any) -> None:
-        found.update(news)
-        print(json.dumps(found), flush=True)
-
-    try:
-        tell(version=importlib.metadata.version(distribution))
-        importlib.import_module(package)
-    except importlib.metadata.PackageNotFoundError:
-        tell(why="not installed")
-        return
-    except Exception as error:  # one that is there and broken is not silently absent either
-        tell(why=f"does not import on Python {found['python']}: {type(error).__name__}: {error}"[:120])
-        return
-    data = workload(load(workloads, "workloads"), name)
-    try:
-        setup, peer = timed(lambda: make(data))
-        tell(setup=setup)
-        x, gradients = peer.both()  # what is compiled or allocated once is no matter of a call
-        tell(**errors(data, x, peer.read(gradients)))
-        total = samples(peer.both, REPETITIONS[name])
-        tell(total=float(np.median(total)))
-        tell(forward=float(np.median(samples(peer.forward, REPETITIONS[name]))))
-    except Exception as error:  # whatever a peer's failure is, it belongs into the table
-        lines = str(error).strip().splitlines() or [""]
-        tell(why=f"{type(error).__name__}: {lines[0]}"[:120])
-
-
-def measured_apart(python: str, workloads: Path, name: str, who: str, limit: float) -> dict[str, Any]:
-    """The same in a process of its own with a time limit: what it knew by then, and why it knows no more."""
-    command = [python, __file__, str(workloads), name, who]
-    try:
-        ran = subprocess.run(command, capture_output=True, timeout=limit, check=False)
-        said = ran.stderr.decode().strip().splitlines() or [""]
-        out, why = ran.stdout, f"ended with {ran.returncode}: {said[-1]}"[:120]
-    except subprocess.TimeoutExpired as error:
-        out, why = error.stdout or b"", f"over {limit:g} s"
-    lines = [line for line in out.decode().splitlines() if line.startswith("{")]
-    found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-    return found if "total" in found or "why" in found else {**found, "why": why}
-
-
-def main() -> None:
-    """Measure one peer on one problem."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workloads", type=Path)
-    parser.add_argument("problem")
-    parser.add_argument("peer", choices=PEERS)
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    measure(arguments.workloads, arguments.problem, arguments.peer)
+def measure(workloads: Any, name: str, make: Make, tell: Callable[..., None]) -> None:
+    """Set-up, errors and times of a peer on a problem."""
+    data = workload(workloads, name)
+    setup, peer = timed(lambda: make(data))
+    tell(setup=setup)
+    x, gradients = peer.both()  # what is compiled or allocated once is no matter of a call
+    tell(**errors(data, x, peer.read(gradients)))
+    tell(total=float(np.median(samples(peer.both, REPETITIONS[name]))))
+    tell(forward=float(np.median(samples(peer.forward, REPETITIONS[name]))))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(__doc__.splitlines()[0], PEERS, measure)

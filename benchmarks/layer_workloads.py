@@ -25,14 +25,12 @@ belongs to both halves.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import relative, timed
 
 PROBLEMS: dict[str, tuple[str, tuple[str, ...]]] = {  # the function of the workloads' module, and the parameters
     "tiny": ("tiny_qp", ("P", "q", "G", "h")),
@@ -43,17 +41,6 @@ REPETITIONS = {"tiny": 500, "batch": 7, "energy": 30}
 BUDGET = 5.0  # seconds after which nothing is repeated any more
 
 Gradients = dict[str, np.ndarray]
-
-
-def load(path: Path, name: str) -> Any:
-    """A module by its path."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{path} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def workload(module: Any, name: str) -> dict[str, Any]:
@@ -98,12 +85,6 @@ def symmetric(matrix: np.ndarray) -> np.ndarray:
     return 0.5 * (matrix + np.swapaxes(matrix, -1, -2))
 
 
-def relative(found: Any, expected: np.ndarray) -> float:
-    """Relative error in the Euclidean norm, over the whole batch."""
-    difference = np.reshape(np.asarray(found, np.float64), expected.shape) - expected
-    return float(np.linalg.norm(difference) / np.linalg.norm(expected))
-
-
 def errors(data: dict[str, Any], x: Any, gradients: Gradients) -> dict[str, Any]:
     """The error of x, the largest among those of the gradients in the parameters, and in which it is."""
     found = {}
@@ -115,13 +96,6 @@ def errors(data: dict[str, Any], x: Any, gradients: Gradients) -> dict[str, Any]
 
 
 # ------------------------------------------------------------------------------------------------ how it is timed
-def timed(run: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds and answer of a call."""
-    start = time.perf_counter()
-    answer = run()
-    return time.perf_counter() - start, answer
-
-
 def samples(run: Callable[[], Any], repetitions: int, budget: float = BUDGET) -> list[float]:
     """Seconds of so many calls, or of those that there is time for."""
     seconds: list[float] = []

@@ -32,15 +32,17 @@ import pstats
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from layer_peers import PEERS, THREADS, measured_apart  # which sets the number of threads: before NumPy
-from layer_workloads import PROBLEMS, REPETITIONS, Gradients, errors, load, samples, timed, workload
+import layer_peers
+from threads import THREADS  # before NumPy
 
 # isort: split
 import numpy as np
 import torch
+from layer_workloads import PROBLEMS, REPETITIONS, Gradients, errors, samples, workload
+from measuring import load, timed
+from peer_process import Found, asked, measured_apart, parser_of, versions
 
 import optangent as ot
 from optangent.diffmodels.layers.program import Program
@@ -48,7 +50,6 @@ from optangent.diffmodels.layers.program import Program
 TINY, EXACT = 250e-6, 1e-6
 SECONDS = 0.5  # of each of our turns, of which there are many
 JUDGED = "cvxpylayers"
-Found = dict[str, Any]
 
 
 # ------------------------------------------------------------------------------------------------ ours
@@ -150,7 +151,7 @@ def profile(way: Any, count: int) -> None:
 
 def compared(name: str, arguments: argparse.Namespace) -> dict[str, Found]:
     """What was found for ours, then for each peer, on a problem."""
-    data = workload(load(arguments.workloads, "workloads"), name)
+    data = workload(load(arguments.workloads), name)
     ways = ours(data, arguments.solvers.split(","))
     found: dict[str, Found] = {}
     runs: dict[str, tuple[list[float], list[float]]] = {way: ([], []) for way in ways}
@@ -166,11 +167,9 @@ def compared(name: str, arguments: argparse.Namespace) -> dict[str, Found]:
                 seconds.extend(samples(run, REPETITIONS[name], SECONDS))
 
     turn()
-    for who in PEERS if not arguments.no_peers else ():
-        if not arguments.peers or any(who.startswith(asked) for asked in arguments.peers.split(",")):
-            found[who] = measured_apart(arguments.peers_python, arguments.workloads, name, who, arguments.seconds)
-            print(f"{name} {who}: {found[who].get('why', 'done')}", file=sys.stderr, flush=True)
-            turn()
+    for who in asked(layer_peers.PEERS, arguments):
+        found[who] = measured_apart(layer_peers.__file__, name, who, arguments)
+        turn()
     for way, (forward, total) in runs.items():
         found[f"optangent {way}"] |= {"forward": float(np.median(forward)), "total": float(np.median(total))}
     return found
@@ -207,13 +206,6 @@ def verdicts(name: str, found: dict[str, Found]) -> list[tuple[str, bool]]:
     return [*said, (words, ratio >= 1.0)]
 
 
-def versions(found: list[Found]) -> str:
-    """What the peers are, as they said."""
-    seen = sorted({f"{peer['distribution']} {peer['version']}" for peer in found if "version" in peer})
-    python = sorted({peer["python"] for peer in found if "python" in peer})
-    return f"Peers on Python {'/'.join(python)}: {', '.join(seen) or 'none'}; threads for each: {THREADS}."
-
-
 def tables(arguments: argparse.Namespace) -> bool:
     """Ours beside the peers, problem by problem, then the goals; whether all are met."""
     print("| problem | who | set-up s | forward ms | forward + backward ms | / our best | error of x | of gradients |")
@@ -226,7 +218,7 @@ def tables(arguments: argparse.Namespace) -> bool:
         for who, result in found.items():
             print(line(name, who, result, best), flush=True)
         judged += [(name, *verdict) for verdict in verdicts(name, found)]
-    print(f"\n{versions(everybody)}\n")
+    print(f"\n{versions(everybody)}; threads for each: {THREADS}.\n")
     for name, words, is_met in judged:
         print(f"{'met   ' if is_met else 'MISSED'} {name}: {words}")
     return all(is_met for *_, is_met in judged)
@@ -234,18 +226,10 @@ def tables(arguments: argparse.Namespace) -> bool:
 
 def main() -> int:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workloads", type=Path)
-    parser.add_argument("--peers-python", default=sys.executable, help="the interpreter that has the peers")
-    parser.add_argument("--peers", default="", help="which, with commas: the beginnings of their names")
-    parser.add_argument("--only", default="", help="problems, with commas")
-    parser.add_argument("--seconds", type=float, default=90.0, help="time limit for each peer and problem")
+    parser = parser_of(__doc__.splitlines()[0], seconds=90.0)
     parser.add_argument("--solvers", default="Clarabel,PIQP,DAQP", help="which of ours, with commas")
-    parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--profile", action="store_true")
-    arguments = parser.parse_args()
     torch.set_num_threads(int(THREADS))
-    return 0 if tables(arguments) else 1
+    return 0 if tables(parser.parse_args()) else 1
 
 
 if __name__ == "__main__":

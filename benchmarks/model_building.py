@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib.util
 import sys
 import time
 from collections.abc import Callable
@@ -32,18 +31,9 @@ from typing import Any
 import highspy
 import numpy as np
 import scipy.sparse as sp
+from measuring import load
 
 import optangent as ot
-
-
-def load_workloads(path: Path) -> Any:
-    """The module of workloads at a path."""
-    spec = importlib.util.spec_from_file_location("workloads", path)
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{path} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def load_solver(model: ot.Model, rows: int) -> None:
@@ -213,7 +203,7 @@ def main() -> int:
     parser.add_argument("--only", choices=sorted(WORKLOADS))
     parser.add_argument("--repetitions", type=int, default=5)
     arguments = parser.parse_args()
-    module = load_workloads(arguments.workloads)
+    module = load(arguments.workloads)
     chosen = [arguments.only] if arguments.only else list(WORKLOADS)
     good = [
         compare(name, module.small_lp() if name == "changes" else module.lp_rows(), arguments.repetitions)

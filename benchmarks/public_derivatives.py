@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from public_problems import load
 
 import optangent as ot
 
@@ -34,16 +35,6 @@ def tight(name: str) -> Any:
         "OSQP": {},
     }
     return lambda: getattr(ot.solvers, name)(**options[name])
-
-
-def load(path: Path) -> dict[str, Any]:
-    """The program's data: P, q, A, l, u."""
-    with np.load(path, allow_pickle=False) as data:
-        matrix = {
-            k: sp.csc_array((data[f"{k}_data"], data[f"{k}_indices"], data[f"{k}_indptr"]), shape=data[f"{k}_shape"])
-            for k in "PA"
-        }
-        return {**matrix, "q": data["q"], "l": data["l"], "u": data["u"]}
 
 
 def solve(d: dict[str, Any], solver: Any) -> tuple[ot.Model, Any, Any]:
@@ -138,7 +129,8 @@ def main(directory: Path) -> int:
     names = [i["name"] for i in index if i["kind"] == "qp" and i.get("known_optimum") is not None]
     print(f"{'problem':16} {'solver':9} {'status':15} " + " ".join(f"{p:>8}" for p in ("q", "bounds", "A", "P")))
     for name in names:
-        d = load(directory / f"{name}.npz")
+        problem = load(directory / f"{name}.npz")
+        d = {part: problem[part] for part in ("P", "A", "q", "l", "u")}
         for solver_name in ("HiGHS", "Clarabel"):
             rng = np.random.default_rng(0)
             cells, statuses = [], set()

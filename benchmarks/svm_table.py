@@ -20,32 +20,22 @@ the yardstick, or if the table is off by more than 1e-6.
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # read when NumPy is imported
+import threads  # noqa: F401 - before NumPy
 
+# isort: split
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
+from measuring import load, relative
 
 import optangent as ot
 
 GOAL, ACCURACY = 1.5, 1e-6
-
-
-def load_workloads(path: Path) -> Any:
-    """The module of workloads at a path."""
-    spec = importlib.util.spec_from_file_location("workloads", path)
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{path} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def solved_model(data: dict[str, Any]) -> tuple[ot.Model, ot.VectorOfVariables, ot.ConstraintIndex]:
@@ -92,7 +82,7 @@ def main() -> int:
     parser.add_argument("workloads", type=Path)
     parser.add_argument("--repetitions", type=int, default=15)
     arguments = parser.parse_args()
-    data = load_workloads(arguments.workloads).svm()
+    data = load(arguments.workloads).svm()
     expected = data["ref_sens"].T
     model, wb, margins = solved_model(data)
     seconds: dict[str, list[float]] = {
@@ -119,7 +109,7 @@ def main() -> int:
         for name, spent in zip(seconds, np.diff(moments), strict=True):
             seconds[name].append(float(spent))
         for name, found in (("ours", table), ("splu", other), ("adjoint", pulled)):
-            errors[name] = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+            errors[name] = relative(found, expected)
     median = {name: float(np.median(spent)) for name, spent in seconds.items()}
     ours = median["write directions"] + median["derivatives"]
     print(f"{data['N']} points in {data['D']} dimensions, {len(data['active'])} active rows; medians of ", end="")

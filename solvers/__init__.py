@@ -9,11 +9,12 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
-from .base import Option, Solver
+from .base import Solver
 from .clarabel import Clarabel
 from .daqp import DAQP
 from .highs import HiGHS
 from .matrix_solver import MatrixSolver
+from .options import Option
 from .osqp import OSQP
 from .piqp import PIQP
 from .result import Result

@@ -9,11 +9,8 @@ everything else is the bridges' business. For libraries that take the whole mode
 from __future__ import annotations
 
 import difflib
-import importlib
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import ModuleType
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,8 +20,6 @@ from ..modelkit import attributes as attr
 from ..modelkit.block import ConstraintBlock
 from ..modelkit.convexity import is_positive_semidefinite
 from ..modelkit.errors import (
-    InvalidData,
-    MissingDependency,
     NonconvexObjective,
     NotOptimized,
     UnsupportedAttribute,
@@ -38,9 +33,10 @@ from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import Set
 from ..modelkit.store import Store
+from .options import Option, check_common
 from .result import FINAL, STATUSES, Result
 
-__all__ = ["Change", "Option", "Solver", "load_library"]
+__all__ = ["Change", "Solver"]
 
 
 class Change:
@@ -49,24 +45,6 @@ class Change:
     OBJECTIVE = "objective"  # any of P, q, r, sense
     NUMBERS = "numbers"  # constants of functions, numbers of sets
     COEFFICIENTS = "coefficients"  # entries of F
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """How a common attribute becomes an option of the library."""
-
-    name: str
-    convert: Callable[[Any], Any] = lambda value: value
-
-
-def load_library(name: str) -> ModuleType:
-    """Import a solver's library, with a message that helps when it is not there."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingDependency(
-            f"The solver library {name!r} cannot be imported ({error}). Install it with: pip install {name}"
-        ) from error
 
 
 class Solver(AbstractModel):
@@ -233,9 +211,7 @@ class Solver(AbstractModel):
         """Whether the attribute can be set."""
         if isinstance(attribute, attr.RawOptimizerAttribute):
             return attribute.name in self.option_names()
-        if type(attribute) in (attr.Silent, attr.TimeLimitSec, attr.NumberOfThreads):
-            return type(attribute) in self.standard_options
-        return type(attribute) in _SETTABLE
+        return type(attribute) in _SETTABLE or type(attribute) in self.standard_options
 
     def supports_constraint(self, function_type: type[Function], set_type: type[Set]) -> bool:
         """Whether the kind is native."""
@@ -274,7 +250,7 @@ class Solver(AbstractModel):
             self._option_changed(attribute, value)
             self.options[attribute.name] = value
         elif type(attribute) in self.standard_options:
-            _check_standard(attribute, value)
+            check_common(attribute, value)
             self._option_changed(attribute, value)
             self.store.set(attribute, value)
         else:
@@ -379,20 +355,6 @@ def _one_or_many(values: FloatArray, index: ConstraintIndex | ConstraintIndices)
     if isinstance(index, ConstraintIndex) and not index.kind[1].is_vector:
         return float(values[0])
     return values
-
-
-def _check_standard(attribute: attr.Attribute, value: Any) -> None:
-    """Refuse values of the common options that make no sense."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if isinstance(attribute, attr.Silent):
-        good, wanted = isinstance(value, (bool, np.bool_)), "True or False"
-    elif isinstance(attribute, attr.TimeLimitSec):
-        good, wanted = value is None or (number and value >= 0), "a number of seconds, or None for no limit"
-    else:
-        good = value is None or (number and int(value) == value and value >= 1)
-        wanted = "a whole number from 1 up, or None for the solver's default"
-    if not good:
-        raise InvalidData(f"{attribute!r} must be {wanted}; got {value!r}.")
 
 
 _CHANGES: dict[type[attr.Attribute], str] = {

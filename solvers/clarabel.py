@@ -6,14 +6,14 @@ P. J. Goulart and Y. Chen, Clarabel: an interior-point solver for conic programs
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 from ..modelkit import attributes as attr
-from ..modelkit.errors import InvalidData
-from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VectorAffineFunction
+from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import IntArray
@@ -27,30 +27,27 @@ from ..modelkit.sets import (
     Zeros,
 )
 from .accuracy import SOLVED, worst_residual
-from .base import Change, Option, load_library
+from .base import Change
 from .interrupts import run_noting_interrupts
-from .matrices import canonical, group_starts, row_scale, same_pattern, triangle_side, upper_triangle
+from .matrices import canonical, group_starts, row_scale, same_pattern, scale_rows, triangle_side, upper_triangle
 from .matrix_solver import MatrixSolver
-from .result import Result, ResultStatus, Status, constant_result
+from .options import Option, load_library
+from .result import Result, ResultStatus, Status
 
 __all__ = ["Clarabel"]
 
-NO, POINT = ResultStatus.NO_SOLUTION, ResultStatus.FEASIBLE_POINT
-NEAR, UNKNOWN = ResultStatus.NEARLY_FEASIBLE_POINT, ResultStatus.UNKNOWN_RESULT_STATUS
-PROOF, NEAR_PROOF = ResultStatus.INFEASIBILITY_CERTIFICATE, ResultStatus.NEARLY_INFEASIBILITY_CERTIFICATE
-STATUS = {  # status, primal result, dual result
-    "Solved": (Status.OPTIMAL, POINT, POINT),
-    "AlmostSolved": (Status.ALMOST_OPTIMAL, NEAR, NEAR),
-    "PrimalInfeasible": (Status.INFEASIBLE, NO, PROOF),
-    "AlmostPrimalInfeasible": (Status.ALMOST_INFEASIBLE, NO, NEAR_PROOF),
-    "DualInfeasible": (Status.DUAL_INFEASIBLE, PROOF, NO),
-    "AlmostDualInfeasible": (Status.ALMOST_DUAL_INFEASIBLE, NEAR_PROOF, NO),
-    "MaxIterations": (Status.ITERATION_LIMIT, UNKNOWN, UNKNOWN),
-    "MaxTime": (Status.TIME_LIMIT, UNKNOWN, UNKNOWN),
-    "NumericalError": (Status.NUMERICAL_ERROR, UNKNOWN, UNKNOWN),
-    "InsufficientProgress": (Status.SLOW_PROGRESS, UNKNOWN, UNKNOWN),
-    "CallbackTerminated": (Status.INTERRUPTED, UNKNOWN, UNKNOWN),
-    "Unsolved": (Status.OTHER_ERROR, NO, NO),
+STATUS = {
+    "Solved": Status.OPTIMAL,
+    "AlmostSolved": Status.ALMOST_OPTIMAL,
+    "PrimalInfeasible": Status.INFEASIBLE,
+    "AlmostPrimalInfeasible": Status.ALMOST_INFEASIBLE,
+    "DualInfeasible": Status.DUAL_INFEASIBLE,
+    "AlmostDualInfeasible": Status.ALMOST_DUAL_INFEASIBLE,
+    "MaxIterations": Status.ITERATION_LIMIT,
+    "MaxTime": Status.TIME_LIMIT,
+    "NumericalError": Status.NUMERICAL_ERROR,
+    "InsufficientProgress": Status.SLOW_PROGRESS,
+    "CallbackTerminated": Status.INTERRUPTED,
 }
 CONES: dict[type[Set], Callable[[Any, Any], list[Any]]] = {
     # set type -> cones of all its constraints, from the library and the `SetBlock`; rows stand as in ours
@@ -93,9 +90,8 @@ class Clarabel(MatrixSolver):
 
     name = "Clarabel"
     kinds: ClassVar[tuple[Kind, ...]] = tuple((VectorAffineFunction, cone) for cone in CONES)
-    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
-        attr.Silent: Option("verbose", lambda silent: not silent),
+        attr.Silent: Option("verbose", operator.not_),
         attr.TimeLimitSec: Option("time_limit", float),
         attr.NumberOfThreads: Option("max_threads", int),
     }
@@ -110,45 +106,29 @@ class Clarabel(MatrixSolver):
         settings = load_library("clarabel").DefaultSettings
         return [name for name in dir(settings) if not name.startswith("_") and name != "default"]
 
-    def _settings(self, options: dict[str, Any]) -> Any:
-        settings = load_library("clarabel").DefaultSettings()
-        for name, value in options.items():
-            try:
-                setattr(settings, name, value)
-            except (TypeError, ValueError, OverflowError) as error:
-                raise InvalidData(f"Clarabel refuses {value!r} for its option {name!r}: {error}") from None
-        return settings
-
-    def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
-        if isinstance(attribute, attr.RawOptimizerAttribute):
-            self._settings({attribute.name: value})
-        self._restructured()
+    def _try_option(self, name: str, value: Any) -> None:
+        setattr(load_library("clarabel").DefaultSettings(), name, value)
 
     # ------------------------------------------------------------------ in
-    def solve_without_library(self, form: MatrixForm) -> Result | None:
-        """Clarabel calls every model without variables solved."""
-        return None if form.n else constant_result(form)
-
     def load(self, form: MatrixForm) -> None:
         """Hand over the upper triangle of P, A = -F, b = g and the cones."""
         library = load_library("clarabel")
-        cones: list[Any] = []
-        for kind, part in form.parts.items():
-            cones += CONES[kind[1]](library, part.sets)
-        self._kept = cones, self._settings(DEFAULTS | self.effective_options())
+        self._cones = [cone for kind, part in form.parts.items() for cone in CONES[kind[1]](library, part.sets)]
+        self._options = DEFAULTS | self.effective_options()
+        self._settings = self._write_options(library.DefaultSettings(), self._options)
         self._P, self._A = upper_triangle(form.P), canonical(-form.F)
         self._groups = group_starts(form)
         self._places: tuple[IntArray, IntArray] | None = None
+        self._scale_and_make(form)
+
+    def _scale_and_make(self, form: MatrixForm) -> None:
         self._scale = row_scale(self._A, self._groups)
-        self._make(form, self._scaled(self._A))
+        scale_rows(self._A, self._scale)
+        self._solver = self._made(form, self._settings)
 
-    def _make(self, form: MatrixForm, A: Any) -> None:
-        library, (cones, settings) = load_library("clarabel"), self._kept
-        self._solver = library.DefaultSolver(self._P, form.q, A, self._scale * form.g, cones, settings)
-
-    def _scaled(self, A: Any) -> Any:
-        A.data *= self._scale[A.indices]
-        return A
+    def _made(self, form: MatrixForm, settings: Any) -> Any:
+        b = self._scale * form.g
+        return load_library("clarabel").DefaultSolver(self._P, form.q, self._A, b, self._cones, settings)
 
     def update(self, form: MatrixForm, changes: set[str]) -> bool:
         """Pass on vectors, and matrices whose pattern stayed; not after a presolve."""
@@ -164,10 +144,10 @@ class Clarabel(MatrixSolver):
                 given["P"] = P
             self._P = P
         if Change.COEFFICIENTS in changes:
-            A = self._scaled(canonical(-form.F))
+            A = canonical(-form.F)
             if not same_pattern(A, self._A):
                 return False
-            given["A"] = self._A = A
+            given["A"] = self._A = scale_rows(A, self._scale)
         if Change.NUMBERS in changes or Change.COEFFICIENTS in changes:
             given["b"] = self._scale * form.g
         self._solver.update(**given)
@@ -184,8 +164,7 @@ class Clarabel(MatrixSolver):
             self._places = P.data.astype(np.int64) - 1, A.data.astype(np.int64) - 1
         of_P, of_A = self._places
         self._P.data, self._A.data = form.P.data[of_P], -form.F.data[of_A]
-        self._scale = row_scale(self._A, self._groups)
-        self._make(form, self._scaled(self._A))
+        self._scale_and_make(form)
 
     # ------------------------------------------------------------------ run, out
     def run(self, form: MatrixForm) -> Result:
@@ -193,11 +172,11 @@ class Clarabel(MatrixSolver):
         result = self._run(self._solver, form)
         if result.raw not in STALLED or _has_result(result) or self.options.keys() & {*SHORTER, "max_iter"}:
             return result
-        library, options = load_library("clarabel"), DEFAULTS | self.effective_options() | SHORTER
+        options = self._options | SHORTER
         if "time_limit" in options:
             options["time_limit"] -= result.seconds
-        data = self._P, form.q, self._A, self._scale * form.g, self._kept[0]
-        again = self._run(library.DefaultSolver(*data, self._settings(options)), form)
+        settings = self._write_options(load_library("clarabel").DefaultSettings(), options)
+        again = self._run(self._made(form, settings), form)
         runs = result, again
         best = again if _has_result(again) else result
         best.seconds = sum(run.seconds or 0.0 for run in runs)
@@ -209,24 +188,14 @@ class Clarabel(MatrixSolver):
         solver.set_termination_callback(lambda info: bool(caught))
         answer = run_noting_interrupts(solver.solve, caught)
         raw = str(answer.status)
-        status, primal, dual = STATUS.get(raw, (Status.OTHER_ERROR, NO, NO))
+        status = STATUS.get(raw, Status.OTHER_ERROR)
         x, z = np.array(answer.x), self._scale * np.array(answer.z)
         if raw in ("AlmostSolved", "InsufficientProgress") and worst_residual(form, x, z) <= SOLVED:
-            status, primal, dual = STATUS["Solved"]
-        primal = primal if np.isfinite(x).all() else NO
-        dual = dual if np.isfinite(z).all() else NO
-        return Result(
-            status,
-            raw,
-            primal,
-            dual,
-            None if primal == NO else x,
-            None if dual == NO else z,
-            seconds=answer.solve_time,
-            iterations={"barrier": answer.iterations},
-        )
+            status = Status.OPTIMAL
+        return Result.of(status, raw, x, z, seconds=answer.solve_time, iterations={"barrier": answer.iterations})
 
 
 def _has_result(result: Result) -> bool:
     """Whether there is a solution or a certificate, be it an inaccurate one."""
-    return not {result.primal_status, result.dual_status} <= {NO, UNKNOWN}
+    nothing = {ResultStatus.NO_SOLUTION, ResultStatus.UNKNOWN_RESULT_STATUS}
+    return not {result.primal_status, result.dual_status} <= nothing

@@ -14,20 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..modelkit import attributes as attr
-from ..modelkit.errors import InvalidData
-from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VectorAffineFunction
+from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from ..modelkit.sets import HyperRectangle, Nonnegatives, Zeros
-from .base import Option, load_library
 from .matrix_solver import Candidate, MatrixSolver
+from .options import Option, load_library, moment
 from .rays import improving_ray, infeasibility_ray
-from .result import Result, ResultStatus, Status, empty_result
+from .result import Result, Status
 
 __all__ = ["DAQP"]
 
-PROOF = ResultStatus.INFEASIBILITY_CERTIFICATE
 STATUS = {  # by exit flag
     1: (Status.OPTIMAL, "optimal"),
     4: (Status.ALMOST_OPTIMAL, "optimal, but a row is violated by more than primal_tol"),
@@ -39,7 +37,6 @@ STATUS = {  # by exit flag
     -6: (Status.INFEASIBLE, "dependent equalities contradict each other"),
     -7: (Status.TIME_LIMIT, "time limit"),
 }
-POINTS = {Status.OPTIMAL: ResultStatus.FEASIBLE_POINT, Status.ALMOST_OPTIMAL: ResultStatus.NEARLY_FEASIBLE_POINT}
 DEFAULTS = {
     "primal_tol": 1e-10,  # from 1e-12 down, rounding makes solvable programs "infeasible"
     "eta_prox": 1e-10,  # of the gradient where P is singular; by itself 1e-6
@@ -81,10 +78,9 @@ class DAQP(MatrixSolver):
 
     name = "DAQP"
     kinds: ClassVar[tuple[Kind, ...]] = tuple((VectorAffineFunction, s) for s in (Zeros, Nonnegatives, HyperRectangle))
-    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
         attr.Silent: Option("silent"),
-        attr.TimeLimitSec: Option("time_limit", lambda seconds: max(float(seconds), 1e-9)),  # 0 would be no limit
+        attr.TimeLimitSec: Option("time_limit", moment),
     }
 
     def __init__(self, **options: Any) -> None:
@@ -97,19 +93,13 @@ class DAQP(MatrixSolver):
         return list(load_library("daqp").Model().settings)
 
     def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
-        if isinstance(attribute, attr.RawOptimizerAttribute):
-            try:
-                load_library("daqp").Model().settings = {attribute.name: value}
-            except (TypeError, ValueError, OverflowError) as error:
-                raise InvalidData(f"DAQP refuses {value!r} for its option {attribute.name!r}: {error}") from None
+        super()._option_changed(attribute, value)
         self._ready = None
-        self._restructured()
+
+    def _try_option(self, name: str, value: Any) -> None:
+        load_library("daqp").Model().settings = {name: value}
 
     # ------------------------------------------------------------------ in
-    def solve_without_library(self, form: MatrixForm) -> Result | None:
-        """DAQP takes no model without variables."""
-        return None if form.n else empty_result(*form.bounds())
-
     def load(self, form: MatrixForm) -> None:
         """Nothing is handed over before DAQP solves."""
 
@@ -164,15 +154,13 @@ class DAQP(MatrixSolver):
             if flag not in _ROUNDING or "primal_tol" in self.options:
                 break
         status, raw = STATUS.get(flag, (Status.OTHER_ERROR, "unknown"))
-        result = Result(status, f"{raw} ({flag})", seconds=seconds, iterations={"barrier": iterations})
-        if status in POINTS:
-            result.x = column * x / size
-            result.dual = -row * info["lam"] / (objective * size)
-            result.primal_status = result.dual_status = POINTS[status]
+        raw, point, dual = f"{raw} ({flag})", None, None
+        if status in (Status.OPTIMAL, Status.ALMOST_OPTIMAL):
+            point, dual = column * x / size, -row * info["lam"] / (objective * size)
         elif status is Status.INFEASIBLE and (y := infeasibility_ray(A, lower, upper)) is not None:
-            result.dual, result.dual_status = row * y, PROOF
+            dual = row * y
         elif status is Status.DUAL_INFEASIBLE and (d := improving_ray(P, q, A, lower, upper)) is not None:
-            result.x, result.primal_status = column * d, PROOF
+            point = column * d
         elif status in (Status.INFEASIBLE, Status.DUAL_INFEASIBLE):
-            result.status, result.raw = Status.NUMERICAL_ERROR, result.raw + ", but there is no certificate"
-        return result
+            status, raw = Status.NUMERICAL_ERROR, raw + ", but there is no certificate"
+        return Result.of(status, raw, point, dual, seconds=seconds, iterations={"barrier": iterations})

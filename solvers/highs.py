@@ -5,8 +5,8 @@ J. Huangfu and J. A. J. Hall, Parallelizing the dual revised simplex method (201
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -17,21 +17,13 @@ from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, 
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.modifications import Modification
 from ..modelkit.rows import FloatArray, IntArray
-from ..modelkit.sets import (
-    EqualTo,
-    GreaterThan,
-    Integer,
-    Interval,
-    LessThan,
-    Semicontinuous,
-    Semiinteger,
-    ZeroOne,
-)
-from .base import Option, Solver, load_library
-from .highs_model import LoadedModel
+from ..modelkit.sets import GreaterThan, Integer, LessThan, ZeroOne
+from .base import Solver
+from .highs_model import BOXES, SEMI, LoadedModel
 from .highs_runs import farkas_dual, improving_ray, stop_when
 from .interrupts import run_noting_interrupts
-from .result import Result, ResultStatus, Status, empty_result
+from .options import Option, load_library
+from .result import Result, ResultStatus, Status, constant_result
 
 __all__ = ["HiGHS"]
 
@@ -70,19 +62,8 @@ DEFAULTS = {
     "small_matrix_value": 1e-12,  # the least allowed; 1e-9 would drop entries of badly scaled models
     "qp_regularization_value": 0.0,  # 1e-7 would show in the solution
 }
-_BOXES = (GreaterThan, LessThan, EqualTo, Interval)
-_SEMI = (Semicontinuous, Semiinteger)
-_SEMI_LIMIT = 1e5  # HiGHS' kMaxSemiVariableUpper
-_INT = np.int32
 _TIME_LIMIT = attr.TimeLimitSec()
 _ITERATIONS = "qp_iteration_limit"
-
-
-@cache
-def _status_names() -> dict[int, str]:
-    return {int(status): name for name, status in load_library("highspy").HighsModelStatus.__members__.items()}
-
-
 _GAVE_UP = ("kNotset", "kSolveError")
 _FURTHER_TRIES: tuple[dict[str, Any], ...] = (
     {"qp_regularization_value": 1e-7},
@@ -119,12 +100,12 @@ class HiGHS(Solver):
 
     name = "HiGHS"
     kinds: ClassVar[tuple[Kind, ...]] = (
-        *((ScalarAffineFunction, box) for box in _BOXES),
-        *((VariableIndex, s) for s in (*_BOXES, Integer, ZeroOne, *_SEMI)),
+        *((ScalarAffineFunction, box) for box in BOXES),
+        *((VariableIndex, s) for s in (*BOXES, Integer, ZeroOne, *SEMI)),
     )
     objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
-        attr.Silent: Option("output_flag", lambda silent: not silent),
+        attr.Silent: Option("output_flag", operator.not_),
         attr.TimeLimitSec: Option("time_limit", float),
         attr.NumberOfThreads: Option("threads", int),
     }
@@ -155,13 +136,12 @@ class HiGHS(Solver):
         return self._handle
 
     def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
-        handle = self._handle
         if isinstance(attribute, attr.RawOptimizerAttribute):
             self._write_option(self._open(), attribute.name, value)
-        elif handle is not None:
+        elif self._handle is not None:
             option = self.standard_options[type(attribute)]
             default = getattr(load_library("highspy").HighsOptions(), option.name)
-            self._write_option(handle, option.name, default if value is None else option.convert(value))
+            self._write_option(self._handle, option.name, default if value is None else option.convert(value))
 
     @staticmethod
     def _write_option(handle: Any, name: str, value: Any) -> None:
@@ -224,12 +204,12 @@ class HiGHS(Solver):
         handle = self._handle
         if model.n == 0:
             lp = handle.getLp()
-            result = empty_result(np.array(lp.row_lower_), np.array(lp.row_upper_))
+            result = constant_result(np.maximum(lp.row_lower_, 0.0) + np.minimum(lp.row_upper_, 0.0))
             result.objective = model.sign * model.r if result.x is not None else None
             return result
         if model.discrete:
             starts = self.store.values_of(attr.VariablePrimalStart())
-            columns = model.columns(np.array([v.value for v in starts], np.int64)).astype(_INT)
+            columns = model.columns(np.array([v.value for v in starts], np.int64)).astype(np.int32)
             handle.setSolution(len(columns), columns, np.array(list(starts.values()), np.float64))
         seconds = handle.getRunTime()
         limit = self.options.get("time_limit", self.store.get(_TIME_LIMIT))
@@ -246,7 +226,7 @@ class HiGHS(Solver):
             # threads are the process's, and another model's number was in force
             handle.resetGlobalScheduler(True)
             handle.run()
-        raw = _status_names()[int(handle.getModelStatus())]
+        raw = handle.getModelStatus().name
         if model.P is not None and model.P.nnz and self._is_doubtful(raw, model):
             raw = self._try_again(raw, model)
         return self._to_result(raw, handle.getRunTime() - seconds)
@@ -270,7 +250,7 @@ class HiGHS(Solver):
             handle.run()
             for name, value in usual.items():
                 handle.setOptionValue(name, value)
-            again = _status_names()[int(handle.getModelStatus())]
+            again: str = handle.getModelStatus().name
             if again == "kOptimal":
                 return again
         return raw
@@ -333,15 +313,15 @@ class HiGHS(Solver):
         return self._present.columns(ids)
 
     def _constraint_dual(self, dual: FloatArray, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
-        one = isinstance(index, ConstraintIndex)
-        numbers = np.array([self.store.number(index)]) if one else self.store.numbers(index)  # type: ignore[arg-type]
         model, kind = self._present, index.kind
-        m, n = model.m, model.n
+        if isinstance(index, ConstraintIndex):
+            numbers, ids = np.array([self.store.number(index)]), np.array([index.value])
+        else:
+            numbers, ids = self.store.numbers(index), index.values
         if kind[0] is not VariableIndex:
             return dual[model.rows(kind, numbers)]
-        ids = np.array([index.value]) if isinstance(index, ConstraintIndex) else index.values
-        columns = model.columns(ids)
-        lower, upper = dual[m + columns], dual[m + n + columns]
+        columns = model.m + model.columns(ids)
+        lower, upper = dual[columns], dual[model.n + columns]
         return lower if kind[1] is GreaterThan else upper if kind[1] is LessThan else lower + upper
 
     def _objective_at(self, x: FloatArray, *, ray: bool) -> float:

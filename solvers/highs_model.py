@@ -29,9 +29,10 @@ from ..modelkit.sets import (
 from ..modelkit.store import Store
 from .base import Change
 
-__all__ = ["LoadedModel"]
+__all__ = ["BOXES", "SEMI", "LoadedModel"]
 
-_SEMI = (Semicontinuous, Semiinteger)
+BOXES = (GreaterThan, LessThan, EqualTo, Interval)
+SEMI = (Semicontinuous, Semiinteger)
 _SEMI_LIMIT = 1e5  # HiGHS' kMaxSemiVariableUpper
 _INT = np.int32
 
@@ -121,7 +122,7 @@ class LoadedModel:
             self._flags[0, columns] = True
         if set_type is ZeroOne:
             self._flags[2, columns] = True
-        if set_type in _SEMI:
+        if set_type in SEMI:
             self._flags[1, columns] = True
             bad = (numbers[:, 0] < 0) | (numbers[:, 1] > _SEMI_LIMIT)
             if bad.any():
@@ -131,9 +132,9 @@ class LoadedModel:
                     f"got {given!r}; scale the variable, or write the function 1.0 * x, which becomes rows with a "
                     "binary variable."
                 )
-        if set_type in (GreaterThan, EqualTo, Interval, *_SEMI):
+        if set_type in (GreaterThan, EqualTo, Interval, *SEMI):
             self._box[0, columns] = numbers[:, 0]
-        if set_type in (LessThan, EqualTo, Interval, *_SEMI):
+        if set_type in (LessThan, EqualTo, Interval, *SEMI):
             self._box[1, columns] = numbers[:, -1]
 
     def _boxed(self, columns: IntArray) -> FloatArray:

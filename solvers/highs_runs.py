@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit.rows import FloatArray
-from .base import load_library
+from .options import load_library
 
 __all__ = ["farkas_dual", "improving_ray", "stop_when"]
 

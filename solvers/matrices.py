@@ -18,6 +18,7 @@ __all__ = [
     "lower_triangle_order",
     "row_scale",
     "same_pattern",
+    "scale_rows",
     "triangle_side",
     "upper_triangle",
 ]
@@ -73,6 +74,12 @@ def row_scale(A: sp.csc_matrix, starts: IntArray | None = None) -> FloatArray:
         largest = np.repeat(np.maximum.reduceat(largest, starts), sizes)
     exponent = np.round(np.log2(np.where(largest > 0, largest, 1.0)))
     return np.where(np.abs(exponent) > 13, np.exp2(-exponent), 1.0)
+
+
+def scale_rows(A: sp.csc_matrix, scale: FloatArray) -> sp.csc_matrix:
+    """The same matrix, its rows multiplied by the scale."""
+    A.data *= scale[A.indices]
+    return A
 
 
 def lower_triangle_order(side: int) -> IntArray:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.errors import InvalidData
+from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification
 from ..modelkit.rows import FloatArray, IntArray
 from .base import Change, Solver
-from .result import Result
+from .result import Result, constant_result
 
 __all__ = ["Candidate", "MatrixSolver"]
 
 Candidate = tuple[FloatArray, FloatArray] | None
 """x and duals of what is probably the solution."""
+REFUSALS = (TypeError, ValueError, KeyError, OverflowError, ImportError)
+"""What libraries raise for an option that they do not take."""
 
 
 class MatrixSolver(Solver):
@@ -38,6 +43,7 @@ class MatrixSolver(Solver):
     start : (x, dual) to start the next run from, for forms that no store stands behind
     """
 
+    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
     start: tuple[FloatArray, FloatArray] | None = None
 
     def __init__(self, **options: Any) -> None:
@@ -63,11 +69,46 @@ class MatrixSolver(Solver):
     def run(self, form: MatrixForm) -> Result:
         """Solve what is loaded."""
 
-    def solve_without_library(self, form: MatrixForm) -> Result | None:
-        """The answer to a model that the library does not take (no variables, say); else None."""
-        return None
+    def _try_option(self, name: str, value: Any) -> None:
+        """Have the library look at one of its options: it raises `REFUSALS` if it does not take the value."""
+
+    # ------------------------------------------------------------------ options
+    def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
+        if isinstance(attribute, attr.RawOptimizerAttribute):
+            try:
+                self._try_option(attribute.name, value)
+            except REFUSALS as error:
+                raise self._refusal(attribute.name, value, error) from None
+        self._restructured()
+
+    def _write_options(self, settings: Any, options: Mapping[str, Any]) -> Any:
+        """Options as attributes of a library's settings, which are returned."""
+        for name, value in options.items():
+            try:
+                setattr(settings, name, value)
+            except REFUSALS as error:
+                raise self._refusal(name, value, error) from None
+        return settings
+
+    def _refusal(self, name: str, value: Any, error: Exception) -> InvalidData:
+        return InvalidData(f"{self.name} refuses {value!r} for its option {name!r}: {error}")
 
     # ------------------------------------------------------------------ what changed, and solving
+    def solve_without_library(self, form: MatrixForm) -> Result | None:
+        """The answer to a model without variables, which few libraries take; else None."""
+        if form.n:
+            return None
+        y = np.zeros(form.m)
+        for (_, set_type), part in form.parts.items():
+            g, box = form.g[part.rows], set_type.bounds(part.sets.numbers)
+            if box is not None:
+                y[part.rows] = np.maximum(box[0] - g, 0.0) + np.minimum(box[1] - g, 0.0)
+                continue
+            for item, (start, stop) in enumerate(pairwise(part.starts.tolist())):
+                cone: Any = part.sets.set(item)
+                y[start:stop] = cone.project_dual(-form.g[start:stop][None])[0]
+        return constant_result(y)
+
     def _restructured(self) -> None:
         self._loaded = False
         self._changes.clear()

@@ -6,41 +6,37 @@ programs, Mathematical Programming Computation (2020).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..modelkit import attributes as attr
 from ..modelkit.errors import InvalidData
-from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction
+from ..modelkit.functions import ScalarAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from ..modelkit.sets import EqualTo, GreaterThan, Interval, LessThan
-from .base import Change, Option, load_library
-from .matrices import canonical, row_scale, same_pattern, upper_triangle
+from .base import Change
+from .matrices import canonical, row_scale, same_pattern, scale_rows, upper_triangle
 from .matrix_solver import MatrixSolver
-from .result import Result, ResultStatus, Status, empty_result
+from .options import Option, load_library, moment
+from .result import Result, Status
 
 __all__ = ["OSQP"]
 
-NO, POINT = ResultStatus.NO_SOLUTION, ResultStatus.FEASIBLE_POINT
-NEAR, UNKNOWN = ResultStatus.NEARLY_FEASIBLE_POINT, ResultStatus.UNKNOWN_RESULT_STATUS
-PROOF, NEAR_PROOF = ResultStatus.INFEASIBILITY_CERTIFICATE, ResultStatus.NEARLY_INFEASIBILITY_CERTIFICATE
-STATUS = {  # status, primal result, dual result
-    "OSQP_SOLVED": (Status.OPTIMAL, POINT, POINT),
-    "OSQP_SOLVED_INACCURATE": (Status.ALMOST_OPTIMAL, NEAR, NEAR),
-    "OSQP_PRIMAL_INFEASIBLE": (Status.INFEASIBLE, NO, PROOF),
-    "OSQP_PRIMAL_INFEASIBLE_INACCURATE": (Status.ALMOST_INFEASIBLE, NO, NEAR_PROOF),
-    "OSQP_DUAL_INFEASIBLE": (Status.DUAL_INFEASIBLE, PROOF, NO),
-    "OSQP_DUAL_INFEASIBLE_INACCURATE": (Status.ALMOST_DUAL_INFEASIBLE, NEAR_PROOF, NO),
-    "OSQP_MAX_ITER_REACHED": (Status.ITERATION_LIMIT, UNKNOWN, UNKNOWN),
-    "OSQP_TIME_LIMIT_REACHED": (Status.TIME_LIMIT, UNKNOWN, UNKNOWN),
-    "OSQP_NON_CVX": (Status.INVALID_MODEL, NO, NO),
-    "OSQP_SIGINT": (Status.INTERRUPTED, UNKNOWN, UNKNOWN),
-    "OSQP_UNSOLVED": (Status.OTHER_ERROR, NO, NO),
+STATUS = {
+    "OSQP_SOLVED": Status.OPTIMAL,
+    "OSQP_SOLVED_INACCURATE": Status.ALMOST_OPTIMAL,
+    "OSQP_PRIMAL_INFEASIBLE": Status.INFEASIBLE,
+    "OSQP_PRIMAL_INFEASIBLE_INACCURATE": Status.ALMOST_INFEASIBLE,
+    "OSQP_DUAL_INFEASIBLE": Status.DUAL_INFEASIBLE,
+    "OSQP_DUAL_INFEASIBLE_INACCURATE": Status.ALMOST_DUAL_INFEASIBLE,
+    "OSQP_MAX_ITER_REACHED": Status.ITERATION_LIMIT,
+    "OSQP_TIME_LIMIT_REACHED": Status.TIME_LIMIT,
+    "OSQP_NON_CVX": Status.INVALID_MODEL,
 }
 DEFAULTS = {
     "eps_abs": 1e-8,  # 1e-3, the library's own, is no solution
@@ -51,8 +47,6 @@ DEFAULTS = {
     "polishing": True,
     "polish_refine_iter": 20,
 }
-FIXED = ("rho_is_vec", "scaling", "linsys_solver", "sigma", "device")
-"""Options that OSQP takes at setup only."""
 
 
 @final
@@ -73,10 +67,9 @@ class OSQP(MatrixSolver):
     kinds: ClassVar[tuple[Kind, ...]] = tuple(
         (ScalarAffineFunction, box) for box in (EqualTo, GreaterThan, LessThan, Interval)
     )
-    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
-        attr.Silent: Option("verbose", lambda silent: not silent),
-        attr.TimeLimitSec: Option("time_limit", lambda seconds: max(float(seconds), 1e-9)),
+        attr.Silent: Option("verbose", operator.not_),
+        attr.TimeLimitSec: Option("time_limit", moment),
     }
 
     def __init__(self, **options: Any) -> None:
@@ -89,15 +82,8 @@ class OSQP(MatrixSolver):
         library = load_library("osqp")
         return [name for name in dir(library.OSQP().ext.OSQPSettings) if not name.startswith("_")]
 
-    def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
-        if isinstance(attribute, attr.RawOptimizerAttribute):
-            library = load_library("osqp").OSQP()
-            settings = library.ext.OSQPSettings()
-            try:
-                setattr(settings, attribute.name, value)
-            except TypeError as error:
-                raise InvalidData(f"OSQP refuses {value!r} for its option {attribute.name!r}: {error}") from None
-        self._restructured()
+    def _try_option(self, name: str, value: Any) -> None:
+        setattr(load_library("osqp").OSQP().ext.OSQPSettings(), name, value)
 
     # ------------------------------------------------------------------ in
     def _bounds(self, form: MatrixForm) -> tuple[FloatArray, FloatArray]:
@@ -105,21 +91,12 @@ class OSQP(MatrixSolver):
         lower, upper = form.bounds()
         return np.maximum(self._scale * lower, -infinity), np.minimum(self._scale * upper, infinity)
 
-    def _scaled(self, A: sp.csc_matrix) -> sp.csc_matrix:
-        if A.shape[0] == len(self._scale):
-            A.data = A.data * self._scale[A.indices]
-        return A
-
-    def solve_without_library(self, form: MatrixForm) -> Result | None:
-        """OSQP takes no model without variables."""
-        return empty_result(*form.bounds()) if form.n == 0 else None
-
     def load(self, form: MatrixForm) -> None:
         """Set OSQP up with the upper triangle of P and with A, both without repeats and sorted."""
         library = load_library("osqp")
         A = canonical(form.F)
         self._scale = row_scale(A)
-        self._P, self._A = upper_triangle(form.P), self._scaled(A)
+        self._P, self._A = upper_triangle(form.P), scale_rows(A, self._scale)
         lower, upper = self._bounds(form)
         settings = DEFAULTS | self.effective_options()
         self._solver = library.OSQP()
@@ -132,9 +109,10 @@ class OSQP(MatrixSolver):
 
     def update(self, form: MatrixForm, changes: set[str]) -> bool:
         """Pass on vectors, and matrices whose pattern stayed."""
-        P, A = upper_triangle(form.P), self._scaled(canonical(form.F))
+        P, A = upper_triangle(form.P), canonical(form.F)
         if not (same_pattern(P, self._P) and same_pattern(A, self._A)):
             return False
+        scale_rows(A, self._scale)
         given: dict[str, Any] = {}
         if Change.OBJECTIVE in changes:
             given["q"] = form.q
@@ -151,36 +129,20 @@ class OSQP(MatrixSolver):
         self._P, self._A = P, A
         return True
 
-    def _warm_start(self, form: MatrixForm) -> None:
-        x, y = self._start_at(form)
-        if x is not None or y is not None:
-            self._solver.warm_start(x=x, y=None if y is None else -y / self._scale)
-
     # ------------------------------------------------------------------ run, out
     def run(self, form: MatrixForm) -> Result:
         """Solve what is loaded."""
-        self._warm_start(form)
+        x, y = self._start_at(form)
+        if x is not None or y is not None:
+            self._solver.warm_start(x=x, y=None if y is None else -y / self._scale)
         answer = self._solver.solve(raise_error=False)
         info = answer.info
         name = load_library("osqp").SolverStatus(info.status_val).name
         if name == "OSQP_SIGINT":
             self._restructured()
             raise KeyboardInterrupt  # which OSQP swallowed
-        status, primal, dual = STATUS.get(name, (Status.OTHER_ERROR, NO, NO))
-        x, y = answer.x, answer.y
-        if primal in (PROOF, NEAR_PROOF):
-            x = answer.dual_inf_cert
-        if dual in (PROOF, NEAR_PROOF):
-            y = answer.prim_inf_cert
-        good = {primal: np.isfinite(x).all(), dual: np.isfinite(y).all()}
-        primal, dual = primal if good[primal] else NO, dual if good[dual] else NO
-        return Result(
-            status,
-            info.status,
-            primal,
-            dual,
-            None if primal == NO else np.array(x),
-            None if dual == NO else -self._scale * np.array(y),
-            seconds=info.run_time,
-            iterations={"barrier": info.iter},
-        )
+        status = STATUS.get(name, Status.OTHER_ERROR)
+        x = answer.dual_inf_cert if "DUAL_INFEASIBLE" in name else answer.x
+        y = answer.prim_inf_cert if "PRIMAL_INFEASIBLE" in name else answer.y
+        x, y, counts = np.array(x), -self._scale * np.array(y), {"barrier": info.iter}
+        return Result.of(status, info.status, x, y, seconds=info.run_time, iterations=counts)

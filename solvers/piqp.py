@@ -6,34 +6,32 @@ Conference on Decision and Control (2023), 1088-1093.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 from ..modelkit import attributes as attr
-from ..modelkit.errors import InvalidData
-from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VectorAffineFunction
+from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from ..modelkit.sets import Nonnegatives, Zeros
-from .base import Option, load_library
-from .matrices import canonical, row_scale
+from .matrices import canonical, row_scale, scale_rows
 from .matrix_solver import Candidate, MatrixSolver
-from .result import Result, ResultStatus, Status, constant_result
+from .options import Option, load_library
+from .result import Result, Status
 
 __all__ = ["PIQP"]
 
-NO, POINT, UNKNOWN = ResultStatus.NO_SOLUTION, ResultStatus.FEASIBLE_POINT, ResultStatus.UNKNOWN_RESULT_STATUS
-STATUS = {  # status, primal and dual result; PIQP gives no certificates
-    "PIQP_SOLVED": (Status.OPTIMAL, POINT),
-    "PIQP_PRIMAL_INFEASIBLE": (Status.INFEASIBLE, NO),
-    "PIQP_DUAL_INFEASIBLE": (Status.DUAL_INFEASIBLE, NO),
-    "PIQP_MAX_ITER_REACHED": (Status.ITERATION_LIMIT, UNKNOWN),
-    "PIQP_NUMERICS": (Status.NUMERICAL_ERROR, UNKNOWN),
-    "PIQP_INVALID_SETTINGS": (Status.INVALID_OPTION, NO),
-    "PIQP_UNSOLVED": (Status.OTHER_ERROR, NO),
+STATUS = {
+    "PIQP_SOLVED": Status.OPTIMAL,
+    "PIQP_PRIMAL_INFEASIBLE": Status.INFEASIBLE,
+    "PIQP_DUAL_INFEASIBLE": Status.DUAL_INFEASIBLE,
+    "PIQP_MAX_ITER_REACHED": Status.ITERATION_LIMIT,
+    "PIQP_NUMERICS": Status.NUMERICAL_ERROR,
+    "PIQP_INVALID_SETTINGS": Status.INVALID_OPTION,
 }
 DEFAULTS = {
     "eps_abs": 1e-10,
@@ -41,6 +39,7 @@ DEFAULTS = {
     "check_duality_gap": True,
     "eps_duality_gap_abs": 1e-12,  # a weakly active multiplier is off by the square root of the gap
     "eps_duality_gap_rel": 1e-12,
+    "compute_timings": True,  # without it the times are zero; it costs less than 1 µs
 }
 _DENSE_ORDER, _DENSE_SHARE = 400, 0.2
 """A form of at most this many columns and rows, and at least this share of entries, goes to the dense method."""
@@ -62,9 +61,8 @@ class PIQP(MatrixSolver):
 
     name = "PIQP"
     kinds: ClassVar[tuple[Kind, ...]] = ((VectorAffineFunction, Zeros), (VectorAffineFunction, Nonnegatives))
-    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
-        attr.Silent: Option("verbose", lambda silent: not silent),
+        attr.Silent: Option("verbose", operator.not_),
         attr.NumberOfThreads: Option("num_threads", int),
     }
 
@@ -83,24 +81,13 @@ class PIQP(MatrixSolver):
         return [name for name in dir(load_library("piqp").DenseSolver().settings) if not name.startswith("_")]
 
     def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
-        if isinstance(attribute, attr.RawOptimizerAttribute):
-            self._set_options(load_library("piqp").DenseSolver(), {attribute.name: value})
+        super()._option_changed(attribute, value)
         self._dense = None
-        self._restructured()
 
-    @staticmethod
-    def _set_options(solver: Any, options: dict[str, Any]) -> None:
-        for name, value in options.items():
-            try:
-                setattr(solver.settings, name, value)
-            except (TypeError, ValueError, OverflowError) as error:
-                raise InvalidData(f"PIQP refuses {value!r} for its option {name!r}: {error}") from None
+    def _try_option(self, name: str, value: Any) -> None:
+        setattr(load_library("piqp").DenseSolver().settings, name, value)
 
     # ------------------------------------------------------------------ in
-    def solve_without_library(self, form: MatrixForm) -> Result | None:
-        """PIQP takes no model without variables."""
-        return None if form.n else constant_result(form)
-
     def load(self, form: MatrixForm) -> None:
         """Hand over P, q, A, b, G and h, dense or sparse."""
         size, entries = form.n + form.m, form.P.nnz + form.F.nnz
@@ -110,7 +97,7 @@ class PIQP(MatrixSolver):
         zeros = part.rows.stop if part else 0
         A = canonical(-form.F)
         self._scale = row_scale(A)
-        A.data *= self._scale[A.indices]
+        scale_rows(A, self._scale)
         g = self._scale * form.g
         if is_dense:
             P, rows = np.asfortranarray(form.P.toarray()), A.toarray()
@@ -121,7 +108,7 @@ class PIQP(MatrixSolver):
 
     def _new(self, method: str) -> Any:
         solver = getattr(load_library("piqp"), method)()
-        self._set_options(solver, DEFAULTS | self.effective_options())
+        self._write_options(solver.settings, DEFAULTS | self.effective_options())
         return solver
 
     # ------------------------------------------------------------------ run, out
@@ -129,21 +116,12 @@ class PIQP(MatrixSolver):
         """Solve what is loaded."""
         self._solver.solve()
         answer = self._solver.result
-        raw = answer.info.status.name
-        status, point = STATUS.get(raw, (Status.OTHER_ERROR, NO))
+        info, raw = answer.info, answer.info.status.name
+        status, counts = STATUS.get(raw, Status.OTHER_ERROR), {"barrier": info.iter}
+        if status in (Status.INFEASIBLE, Status.DUAL_INFEASIBLE):  # PIQP gives no certificates
+            return Result(status, raw, seconds=info.run_time, iterations=counts)
         x, dual = np.array(answer.x), self._scale * np.concatenate([answer.y, answer.z_u])
-        if not (np.isfinite(x).all() and np.isfinite(dual).all()):
-            point = NO
-        return Result(
-            status,
-            raw,
-            point,
-            point,
-            None if point == NO else x,
-            None if point == NO else dual,
-            seconds=answer.info.run_time,
-            iterations={"barrier": answer.info.iter},
-        )
+        return Result.of(status, raw, x, dual, seconds=info.run_time, iterations=counts)
 
     def candidates(self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, zeros: int) -> list[Candidate]:
         """By the dense method, without scaling."""

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..modelkit import attributes as attr
-from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 
-__all__ = ["FINAL", "STATUSES", "Result", "ResultStatus", "Status", "constant_result", "empty_result"]
+__all__ = ["FINAL", "STATUSES", "Result", "ResultStatus", "Status", "constant_result"]
 
 Status = attr.TerminationStatusCode
 ResultStatus = attr.ResultStatusCode
@@ -56,42 +55,65 @@ class Result:
         """Whether the primal result is a ray."""
         return self.primal_status == ResultStatus.INFEASIBILITY_CERTIFICATE
 
+    @classmethod
+    def of(
+        cls,
+        status: attr.TerminationStatusCode,
+        raw: str,
+        x: FloatArray | None,
+        dual: FloatArray | None,
+        *,
+        seconds: float,
+        iterations: Mapping[str, int] | None = None,
+    ) -> Result:
+        """The answer of a library whose status says what its arrays are; one that is not finite is none.
 
-def empty_result(lower: FloatArray, upper: FloatArray) -> Result:
-    """The answer to a model without variables, ``lower <= 0 <= upper`` row by row; libraries differ on it.
+        Examples
+        --------
+        >>> Result.of(Status.INFEASIBLE, "no", np.zeros(1), np.ones(2), seconds=0.0).x is None
+        True
+        """
+        primal_status, dual_status = _MEANING.get(status, (ResultStatus.NO_SOLUTION, ResultStatus.NO_SOLUTION))
+        if x is None or not np.isfinite(x).all():
+            primal_status = ResultStatus.NO_SOLUTION
+        if dual is None or not np.isfinite(dual).all():
+            dual_status = ResultStatus.NO_SOLUTION
+        x = None if primal_status is ResultStatus.NO_SOLUTION else x
+        dual = None if dual_status is ResultStatus.NO_SOLUTION else dual
+        return cls(status, raw, primal_status, dual_status, x, dual, seconds=seconds, iterations=iterations)
 
-    When a row fails, the certificate is its unit vector, positive for a lower bound, else negative.
+
+_MEANING = {  # what the primal and the dual arrays are
+    Status.OPTIMAL: (ResultStatus.FEASIBLE_POINT,) * 2,
+    Status.ALMOST_OPTIMAL: (ResultStatus.NEARLY_FEASIBLE_POINT,) * 2,
+    Status.INFEASIBLE: (ResultStatus.NO_SOLUTION, ResultStatus.INFEASIBILITY_CERTIFICATE),
+    Status.ALMOST_INFEASIBLE: (ResultStatus.NO_SOLUTION, ResultStatus.NEARLY_INFEASIBILITY_CERTIFICATE),
+    Status.DUAL_INFEASIBLE: (ResultStatus.INFEASIBILITY_CERTIFICATE, ResultStatus.NO_SOLUTION),
+    Status.ALMOST_DUAL_INFEASIBLE: (ResultStatus.NEARLY_INFEASIBILITY_CERTIFICATE, ResultStatus.NO_SOLUTION),
+    **dict.fromkeys(
+        (
+            *(Status.ITERATION_LIMIT, Status.TIME_LIMIT, Status.INTERRUPTED),
+            *(Status.SLOW_PROGRESS, Status.NUMERICAL_ERROR),
+        ),
+        (ResultStatus.UNKNOWN_RESULT_STATUS,) * 2,
+    ),
+}
+
+
+def constant_result(y: FloatArray) -> Result:
+    """The answer to a model without variables, whose functions are constants f; libraries differ on it.
+
+    By Moreau's decomposition f = Π_K(f) - y with y the projection of -f onto the dual cone: where y is not zero,
+    yᵀf = -‖y‖² is the certificate. Where ``lower <= 0 <= upper`` is wanted, y is the bound that zero violates.
+
+    Parameters
+    ----------
+    y : (m,) zero in rows that hold
     """
-    violation = np.maximum(lower, 0.0) + np.minimum(upper, 0.0)
-    worst = int(np.argmax(np.abs(violation))) if len(violation) else 0
-    raw = "not passed on: the model has no variables"
-    if not len(violation) or abs(violation[worst]) <= 1e-9:
-        point = ResultStatus.FEASIBLE_POINT
-        return Result(Status.OPTIMAL, raw, point, point, np.zeros(0), np.zeros(len(lower)), seconds=0.0)
-    dual = np.zeros(len(lower))
-    dual[worst] = np.sign(violation[worst])
-    certificate = ResultStatus.INFEASIBILITY_CERTIFICATE
-    return Result(Status.INFEASIBLE, raw, dual_status=certificate, dual=dual, seconds=0.0)
-
-
-def constant_result(form: MatrixForm) -> Result:
-    """The answer to a conic model without variables, ``g in K`` cone by cone.
-
-    By Moreau's decomposition g = Π_K(g) - y with y the projection of -g onto the dual cone: where y is not
-    zero, yᵀg = -‖y‖² is the certificate.
-    """
-    dual = np.zeros(form.m)
-    for part in form.parts.values():
-        for item in range(part.sets.count):
-            rows = slice(int(part.starts[item]), int(part.starts[item + 1]))
-            cone: Any = part.sets.set(item)
-            dual[rows] = cone.project_dual(-form.g[rows][None])[0]
-    raw, worst = "not passed on: the model has no variables", np.abs(dual).max(initial=0.0)
+    raw, worst = "not passed on: the model has no variables", np.abs(y).max(initial=0.0)
     if worst <= 1e-9:
-        point = ResultStatus.FEASIBLE_POINT
-        return Result(Status.OPTIMAL, raw, point, point, np.zeros(0), np.zeros(form.m), seconds=0.0)
-    certificate = ResultStatus.INFEASIBILITY_CERTIFICATE
-    return Result(Status.INFEASIBLE, raw, dual_status=certificate, dual=dual / worst, seconds=0.0)
+        return Result.of(Status.OPTIMAL, raw, np.zeros(0), np.zeros(len(y)), seconds=0.0)
+    return Result.of(Status.INFEASIBLE, raw, None, y / worst, seconds=0.0)
 
 
 STATUSES: dict[type[attr.Attribute], Callable[[Result | None], Any]] = {

@@ -6,6 +6,7 @@ on Optimization (2021).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, final
 
@@ -15,7 +16,7 @@ import scipy.sparse as sp
 from ..modelkit import attributes as attr
 from ..modelkit.block import SetBlock
 from ..modelkit.errors import InvalidData
-from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VectorAffineFunction
+from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray, IntArray
@@ -31,34 +32,32 @@ from ..modelkit.sets import (
     Zeros,
 )
 from .accuracy import ALMOST, SOLVED, worst_residual
-from .base import Change, Option, load_library
+from .base import Change
 from .matrices import (
     canonical,
     group_starts,
     lower_triangle_order,
     row_scale,
     same_pattern,
+    scale_rows,
     triangle_side,
     upper_triangle,
 )
 from .matrix_solver import MatrixSolver
-from .result import Result, ResultStatus, Status, constant_result
+from .options import Option, load_library, moment
+from .result import Result, Status
 
 __all__ = ["SCS"]
 
-NO, POINT = ResultStatus.NO_SOLUTION, ResultStatus.FEASIBLE_POINT
-NEAR, UNKNOWN = ResultStatus.NEARLY_FEASIBLE_POINT, ResultStatus.UNKNOWN_RESULT_STATUS
-PROOF, NEAR_PROOF = ResultStatus.INFEASIBILITY_CERTIFICATE, ResultStatus.NEARLY_INFEASIBILITY_CERTIFICATE
-Outcome = tuple[Status, ResultStatus, ResultStatus]
-STATUS: dict[int, Outcome] = {  # by SCS's status_val: status, primal result, dual result
-    1: (Status.OPTIMAL, POINT, POINT),
-    2: (Status.ALMOST_OPTIMAL, NEAR, NEAR),  # at a limit; this and the other guesses are checked, see `_guess`
-    -1: (Status.DUAL_INFEASIBLE, PROOF, NO),
-    -2: (Status.INFEASIBLE, NO, PROOF),
-    -3: (Status.NUMERICAL_ERROR, NO, NO),  # neither a solution nor a certificate: both vanish
-    -4: (Status.NUMERICAL_ERROR, NO, NO),
-    -6: (Status.ALMOST_DUAL_INFEASIBLE, NEAR_PROOF, NO),
-    -7: (Status.ALMOST_INFEASIBLE, NO, NEAR_PROOF),
+STATUS = {  # by SCS's status_val
+    1: Status.OPTIMAL,
+    2: Status.ALMOST_OPTIMAL,  # at a limit, as are -6 and -7: guesses, see `_checked`
+    -1: Status.DUAL_INFEASIBLE,
+    -2: Status.INFEASIBLE,
+    -3: Status.NUMERICAL_ERROR,  # neither a solution nor a certificate: both vanish, and the arrays are NaN
+    -4: Status.NUMERICAL_ERROR,
+    -6: Status.ALMOST_DUAL_INFEASIBLE,
+    -7: Status.ALMOST_INFEASIBLE,
 }
 INTERRUPTED = -5
 CONES: dict[type[Set], tuple[str, Callable[[SetBlock], Any]]] = {
@@ -104,10 +103,9 @@ class SCS(MatrixSolver):
 
     name = "SCS"
     kinds: ClassVar[tuple[Kind, ...]] = tuple((VectorAffineFunction, cone) for cone in CONES)
-    objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
-        attr.Silent: Option("verbose", lambda silent: not silent),
-        attr.TimeLimitSec: Option("time_limit_secs", lambda seconds: max(float(seconds), 1e-9)),
+        attr.Silent: Option("verbose", operator.not_),
+        attr.TimeLimitSec: Option("time_limit_secs", moment),
     }
 
     def __init__(self, **options: Any) -> None:
@@ -121,31 +119,21 @@ class SCS(MatrixSolver):
         choice = ("linear_solver",) if hasattr(load_library("scs"), "LinearSolver") else ()
         return (*OPTIONS, *FILES, *choice)
 
-    def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
-        if isinstance(attribute, attr.RawOptimizerAttribute):
-            name = attribute.name
-            try:
-                if name == "verbose" or name in FILES:  # a trial would print, or write
-                    if not isinstance(value, bool if name == "verbose" else str):
-                        raise TypeError("a truth value" if name == "verbose" else "a path is wanted")
-                else:
-                    one = {"A": sp.csc_matrix([[1.0]]), "b": np.ones(1), "c": np.ones(1)}
-                    load_library("scs").SCS(one, {"l": 1}, **{"verbose": False, name: value})
-            except (TypeError, ValueError, KeyError, OverflowError, ImportError) as error:
-                raise InvalidData(f"SCS refuses {value!r} for its option {name!r}: {error}") from None
-        self._restructured()
+    def _try_option(self, name: str, value: Any) -> None:
+        if name == "verbose" or name in FILES:  # a trial would print, or write
+            if not isinstance(value, bool if name == "verbose" else str):
+                raise TypeError("a truth value is wanted" if name == "verbose" else "a path is wanted")
+            return
+        one = {"A": sp.csc_matrix([[1.0]]), "b": np.ones(1), "c": np.ones(1)}
+        load_library("scs").SCS(one, {"l": 1}, **{"verbose": False, name: value})
 
     # ------------------------------------------------------------------ in
-    def solve_without_library(self, form: MatrixForm) -> Result | None:
-        """SCS takes no model without variables."""
-        return None if form.n else constant_result(form)
-
     def load(self, form: MatrixForm) -> None:
         """Hand over the upper triangle of P, A = -F, b = g and the cones."""
         self._rows, cones = _layout(form)
         self._P, self._A = upper_triangle(form.P), canonical(-form.F.tocsr()[self._rows])
         self._scale = row_scale(self._A, group_starts(form))
-        self._A.data *= self._scale[self._A.indices]
+        scale_rows(self._A, self._scale)
         data = {"P": self._P if self._P.nnz else None, "A": self._A, "b": self._b(form), "c": form.q}
         if not form.m:  # SCS wants a row: 0 x <= 1
             data |= {"A": sp.csc_matrix((1, form.n)), "b": np.ones(1)}
@@ -196,39 +184,29 @@ class SCS(MatrixSolver):
         if code == INTERRUPTED:
             self._restructured()
             raise KeyboardInterrupt  # which SCS swallowed
-        outcome = STATUS.get(code, (Status.OTHER_ERROR, NO, NO))
-        x, y = answer["x"], np.zeros(form.m)
+        x, y = np.array(answer["x"]), np.zeros(form.m)
         y[self._rows] = self._scale * answer["y"][: form.m]
-        if outcome[0].name.startswith("ALMOST"):
-            outcome = self._guess(form, answer, x, y, outcome)
-        status, primal, dual = outcome
-        self._warm = POINT in (primal, dual)
-        primal = primal if np.isfinite(x).all() else NO
-        dual = dual if np.isfinite(y).all() else NO
-        return Result(
-            status,
-            info["status"],
-            primal,
-            dual,
-            None if primal == NO else np.array(x),
-            None if dual == NO else y,
-            seconds=info["solve_time"] / 1000,
-            iterations={"barrier": info["iter"]},
-        )
+        status = _checked(STATUS.get(code, Status.OTHER_ERROR), form, info, x, y)
+        self._warm = status is Status.OPTIMAL
+        seconds, iterations = info["solve_time"] / 1000, {"barrier": info["iter"]}
+        return Result.of(status, info["status"], x, y, seconds=seconds, iterations=iterations)
 
-    def _guess(self, form: MatrixForm, answer: Any, x: FloatArray, y: FloatArray, outcome: Outcome) -> Outcome:
-        """What SCS's best guess at a limit is worth."""
-        info = answer["info"]
-        if outcome[1] == NEAR:
-            worst = worst_residual(form, x, y)
-            if worst <= SOLVED:
-                return STATUS[1]
-        else:
-            worst = info["res_infeas"] if outcome[0] == Status.ALMOST_INFEASIBLE else info["res_unbdd_a"]
-        if worst <= ALMOST:
-            return outcome
-        limit = Status.TIME_LIMIT if "time_limit" in info["status"] else Status.ITERATION_LIMIT
-        return limit, UNKNOWN, UNKNOWN
+
+def _checked(status: Status, form: MatrixForm, info: dict[str, Any], x: FloatArray, y: FloatArray) -> Status:
+    """What SCS's status is worth where it is a guess at a limit."""
+    if status is Status.ALMOST_OPTIMAL:
+        worst = worst_residual(form, x, y)
+        if worst <= SOLVED:
+            return Status.OPTIMAL
+    elif status is Status.ALMOST_INFEASIBLE:
+        worst = info["res_infeas"]
+    elif status is Status.ALMOST_DUAL_INFEASIBLE:
+        worst = info["res_unbdd_a"]
+    else:
+        return status
+    if worst <= ALMOST:
+        return status
+    return Status.TIME_LIMIT if "time_limit" in info["status"] else Status.ITERATION_LIMIT
 
 
 def _layout(form: MatrixForm) -> tuple[IntArray, dict[str, Any]]:

@@ -19,7 +19,7 @@ network that projects its features onto a learned polytope; and a fourth one wit
 a polygon that one can draw.
 
 Run ``python tutorials/relu_layers.py``; it takes less than a minute. It prints two tables and draws
-``tutorials/output/relu_layers.png``.
+``tutorials/output/relu_layers.png``. Pictures and all are in this one file, to be downloaded and run by itself.
 
 References
 ----------

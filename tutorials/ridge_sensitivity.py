@@ -12,7 +12,7 @@ with the formulas; then turn the question around and ask which patient's record,
 change the predictions for *new* patients most (reverse mode).
 
 Run ``python tutorials/ridge_sensitivity.py``. It prints two tables and draws
-``tutorials/output/ridge_sensitivity.png``.
+``tutorials/output/ridge_sensitivity.png``. Pictures and all are in this one file, to be downloaded and run by itself.
 
 References
 ----------

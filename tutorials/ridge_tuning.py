@@ -15,6 +15,7 @@ to the penalty (reverse mode), and compare it with the closed form; walk, and co
 then turn one penalty into two, which changes a single line, and walk again.
 
 Run ``python tutorials/ridge_tuning.py``. It prints two tables and draws ``tutorials/output/ridge_tuning.png``.
+Pictures and all are in this one file, to be downloaded and run by itself.
 
 References
 ----------

@@ -13,7 +13,7 @@ The story in order: train; move one patient; move them all; draw; and, since a d
 training again would give, train again and compare.
 
 Run ``python tutorials/svm_sensitivity.py``. It prints the ten most influential patients and draws
-``tutorials/output/svm_sensitivity.png``.
+``tutorials/output/svm_sensitivity.png``. Pictures and all are in this one file, to be downloaded and run by itself.
 
 References
 ----------

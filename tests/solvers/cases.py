@@ -1,99 +1,12 @@
-"""Problems with known answers, as data: every solver must reproduce them, and we recompute what it claims.
-
-minimize (or maximize) ``½ xᵀPx + qᵀx + r`` subject to ``aᵀx + b in S`` row by row and ``x[j] in S`` bound by
-bound.
-"""
+"""Problems of scalar rows and bounds with known answers, as data."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 import optangent as ot
-from optangent.modelkit.protocol import AbstractModel
-from optangent.modelkit.sets import ScalarSet
 
-INF = np.inf
-S = ot.TerminationStatusCode
-MIN, MAX = ot.ObjectiveSenseCode.MIN_SENSE, ot.ObjectiveSenseCode.MAX_SENSE
-Row = tuple[tuple[float, ...], float, ScalarSet]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A problem and its answer; what is None is not unique."""
-
-    name: str
-    n: int
-    q: Any = None
-    P: Any = None
-    r: float = 0.0
-    sense: ot.ObjectiveSenseCode = MIN
-    rows: tuple[Row, ...] = ()
-    bounds: tuple[tuple[int, ScalarSet], ...] = ()
-    status: tuple[ot.TerminationStatusCode, ...] = (S.OPTIMAL,)
-    objective: float | None = None
-    x: Any = None
-    row_duals: Any = None
-    bound_duals: Any = None
-    needs: frozenset[str] = field(default=frozenset())
-    tolerance: float = 1e-6
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def sign(self) -> float:
-        """-1 to maximize."""
-        return -1.0 if self.sense == MAX else 1.0
-
-    @property
-    def matrices(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """(P, q) as given, and (A, b) of the rows."""
-        P = np.zeros((self.n, self.n)) if self.P is None else np.array(self.P, float)
-        q = np.zeros(self.n) if self.q is None else np.array(self.q, float)
-        A = np.array([a for a, _, _ in self.rows], float).reshape(len(self.rows), self.n)
-        return P, q, A, np.array([b for _, b, _ in self.rows])
-
-    @property
-    def boxes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper limits for the rows, then the bounds; of discrete sets those that hold anyway."""
-        return tuple(np.array([_box(s)[side] for s in self.sets], float) for side in (0, 1))  # type: ignore[return-value]
-
-    @property
-    def sets(self) -> list[ScalarSet]:
-        """Sets of the rows, then of the bounds."""
-        return [s for _, _, s in self.rows] + [s for _, s in self.bounds]
-
-    @property
-    def jacobian(self) -> np.ndarray:
-        """Gradients of the rows, then of the bounds."""
-        unit = np.eye(self.n)[np.array([j for j, _ in self.bounds], int)]
-        return np.vstack([self.matrices[2], unit])
-
-    def build(self, model: AbstractModel) -> tuple[Any, list[Any]]:
-        """Write the problem into a model; returns its variables, and the indices of rows and bounds."""
-        v = model.add_variables(self.n)
-        indices = [model.add_constraint(ot.ScalarAffineFunction(v, a, b), s) for a, b, s in self.rows]
-        indices += [model.add_constraint(v[j], s) for j, s in self.bounds]
-        if self.q is not None or self.P is not None:
-            model.set(ot.ObjectiveSense(), self.sense)
-            f: Any = ot.ScalarAffineFunction(v, np.zeros(self.n) if self.q is None else self.q, self.r)
-            if self.P is not None:
-                f = 0.5 * (v @ (np.array(self.P, float) @ v)) + f
-            model.set(ot.ObjectiveFunction(), f)
-        return v, indices
-
-
-def _box(s: ScalarSet) -> tuple[float, float]:
-    box = type(s).bounds(s.numbers)
-    if box is not None:
-        return float(box[0][0]), float(box[1][0])
-    if isinstance(s, (ot.Semicontinuous, ot.Semiinteger)):
-        return min(s.lower, 0.0), max(s.upper, 0.0)
-    return (0.0, 1.0) if isinstance(s, ot.ZeroOne) else (-INF, INF)
+from .problems import INF, MAX, MIN, Case, S
 
 
 def _signs() -> list[Case]:
@@ -130,12 +43,6 @@ def _signs() -> list[Case]:
 _GE, _LE, _EQ = ot.GreaterThan, ot.LessThan, ot.EqualTo
 _POSITIVE = ((0, _GE(0.0)), (1, _GE(0.0)))
 _I2 = ((1.0, 0.0), (0.0, 1.0))
-_QUADRATIC, _INTEGER = frozenset({"quadratic"}), frozenset({"integer"})
-
-
-def _qp(name: str, **data: Any) -> Case:
-    return Case(name, **({"needs": _QUADRATIC} | data))
-
 
 LINEAR = [
     Case(
@@ -149,15 +56,7 @@ LINEAR = [
         row_duals=(0, -1.5, -1),
         bound_duals=(0, 0),
     ),
-    Case(
-        "lp: constant in the function",
-        1,
-        q=(1,),
-        rows=(((2,), 4, _GE(10)),),
-        objective=3,
-        x=(3,),
-        row_duals=(0.5,),
-    ),
+    Case("lp: constant in the function", 1, q=(1,), rows=(((2,), 4, _GE(10)),), objective=3, x=(3,), row_duals=(0.5,)),
     Case(
         "lp: interval at its upper side",
         1,
@@ -176,14 +75,7 @@ LINEAR = [
         objective=1,
         row_duals=(0, 1),
     ),
-    Case(
-        "lp: free bound",
-        1,
-        q=(1,),
-        rows=(((1,), 0, _GE(1)),),
-        bounds=((0, ot.Interval(-INF, INF)),),
-        objective=1,
-    ),
+    Case("lp: free bound", 1, q=(1,), rows=(((1,), 0, _GE(1)),), bounds=((0, ot.Interval(-INF, INF)),), objective=1),
     Case(
         "lp: no rows",
         2,
@@ -214,31 +106,14 @@ LINEAR = [
         bound_duals=(2,),
     ),
     Case(
-        "lp: two bounds apart",
-        1,
-        q=(-2,),
-        bounds=((0, _GE(1)), (0, _LE(4))),
-        objective=-8,
-        x=(4,),
-        bound_duals=(0, -2),
+        "lp: two bounds apart", 1, q=(-2,), bounds=((0, _GE(1)), (0, _LE(4))), objective=-8, x=(4,), bound_duals=(0, -2)
     ),
     Case("lp: empty objective", 2, rows=(((1, 1), 0, _EQ(1)),), bounds=_POSITIVE, objective=0),
     Case("lp: zero objective", 2, q=(0, 0), r=7, rows=(((1, 1), 0, _EQ(1)),), bounds=_POSITIVE, objective=7),
     Case(
-        "lp: zero row, feasible",
-        1,
-        q=(1,),
-        rows=(((0,), 0, _LE(1)), ((1,), 0, _GE(2))),
-        objective=2,
-        row_duals=(0, 1),
+        "lp: zero row, feasible", 1, q=(1,), rows=(((0,), 0, _LE(1)), ((1,), 0, _GE(2))), objective=2, row_duals=(0, 1)
     ),
-    Case(
-        "lp: zero row, infeasible",
-        1,
-        q=(1,),
-        rows=(((0,), 0, _GE(1)), ((1,), 0, _GE(2))),
-        status=(S.INFEASIBLE,),
-    ),
+    Case("lp: zero row, infeasible", 1, q=(1,), rows=(((0,), 0, _GE(1)), ((1,), 0, _GE(2))), status=(S.INFEASIBLE,)),
     Case(
         "lp: duplicate equalities",
         2,
@@ -300,14 +175,7 @@ LINEAR = [
         bounds=((0, _GE(2)), (0, _LE(1))),
         status=(S.INFEASIBLE,),
     ),
-    Case(
-        "lp: unbounded",
-        2,
-        q=(-1, 2),
-        rows=(((1, -1), 0, _GE(3)),),
-        bounds=_POSITIVE,
-        status=(S.DUAL_INFEASIBLE,),
-    ),
+    Case("lp: unbounded", 2, q=(-1, 2), rows=(((1, -1), 0, _GE(3)),), bounds=_POSITIVE, status=(S.DUAL_INFEASIBLE,)),
     Case(
         "lp: unbounded, maximized",
         2,
@@ -354,9 +222,9 @@ LINEAR = [
     Case("nothing at all", 0, objective=0),
 ]
 QUADRATIC = [
-    _qp(
+    Case(
         "qp: battery",
-        n=2,
+        2,
         P=((2, 0), (0, 2)),
         q=(-1, 1),
         rows=(((1, 1), 0, _EQ(1)),),
@@ -365,9 +233,9 @@ QUADRATIC = [
         x=(1, 0),
         tolerance=2e-5,
     ),
-    _qp(
+    Case(
         "qp: projection",
-        n=2,
+        2,
         P=_I2,
         q=(-3, -1),
         rows=(((1, 1), 0, _LE(2)),),
@@ -378,9 +246,9 @@ QUADRATIC = [
         bound_duals=(0, 0),
         tolerance=2e-5,
     ),
-    _qp(
+    Case(
         "qp: maximized",
-        n=2,
+        2,
         P=((-1, 0), (0, -1)),
         q=(3, 1),
         r=1,
@@ -392,11 +260,11 @@ QUADRATIC = [
         row_duals=(-2,),
         bound_duals=(0, 1),
     ),
-    _qp("qp: unconstrained", n=2, P=((2, 1), (1, 2)), q=(-1, 0), r=1, objective=1 - 1 / 3, x=(2 / 3, -1 / 3)),
-    _qp("qp: no linear part", n=2, P=_I2, rows=(((1, 1), 0, _GE(2)),), objective=1, x=(1, 1), row_duals=(1,)),
-    _qp(
+    Case("qp: unconstrained", 2, P=((2, 1), (1, 2)), q=(-1, 0), r=1, objective=1 - 1 / 3, x=(2 / 3, -1 / 3)),
+    Case("qp: no linear part", 2, P=_I2, rows=(((1, 1), 0, _GE(2)),), objective=1, x=(1, 1), row_duals=(1,)),
+    Case(
         "qp: off-diagonal",
-        n=2,
+        2,
         P=((2, -1), (-1, 1)),
         q=(1, 1),
         rows=(((1, -1), 0, ot.Interval(-1, 1)),),
@@ -405,9 +273,9 @@ QUADRATIC = [
         row_duals=(0,),
         tolerance=2e-5,
     ),
-    _qp(
+    Case(
         "qp: rank-deficient P",
-        n=2,
+        2,
         P=((1, 1), (1, 1)),
         q=(-1, -1),
         rows=(((1, -1), 0, _EQ(1)),),
@@ -415,9 +283,9 @@ QUADRATIC = [
         x=(1, 0),
         row_duals=(0,),
     ),
-    _qp(
+    Case(
         "qp: P zero",
-        n=2,
+        2,
         P=((0, 0), (0, 0)),
         q=(1, 2),
         rows=(((1, 1), 0, _GE(1)),),
@@ -427,9 +295,9 @@ QUADRATIC = [
         row_duals=(1,),
         bound_duals=(0, 1),
     ),
-    _qp(
+    Case(
         "qp: some variables linear",
-        n=2,
+        2,
         P=((1, 0), (0, 0)),
         q=(0, 1),
         rows=(((1, 1), 0, _GE(3)),),
@@ -439,45 +307,29 @@ QUADRATIC = [
         row_duals=(1,),
         bound_duals=(0, 0),
     ),
-    _qp(
-        "qp: weakly active row",
-        n=1,
-        P=((1,),),
-        q=(0,),
-        rows=(((1,), 0, _GE(0)),),
-        objective=0,
-        x=(0,),
-        tolerance=1e-4,
-    ),
-    _qp(
+    Case("qp: weakly active row", 1, P=((1,),), q=(0,), rows=(((1,), 0, _GE(0)),), objective=0, x=(0,), tolerance=1e-4),
+    Case(
         "qp: many columns in one row",
-        n=30,
+        30,
         P=np.diag(np.arange(1.0, 31.0)),
         rows=((tuple(range(1, 31)), 0, _EQ(465)),),
         objective=0.5 * 465,
         x=np.ones(30),
         row_duals=(1,),
     ),
-    _qp(
+    Case(
         "qp: infeasible",
-        n=2,
+        2,
         P=_I2,
         q=(1, 1),
         rows=(((1, 1), 0, _GE(3)),),
         bounds=((0, ot.Interval(0, 1)), (1, ot.Interval(0, 1))),
         status=(S.INFEASIBLE,),
     ),
-    _qp(
-        "qp: unbounded",
-        n=2,
-        P=((0, 0), (0, 2)),
-        q=(-1, 1),
-        rows=(((1, 1), 0, _GE(1)),),
-        status=(S.DUAL_INFEASIBLE,),
-    ),
-    _qp(
+    Case("qp: unbounded", 2, P=((0, 0), (0, 2)), q=(-1, 1), rows=(((1, 1), 0, _GE(1)),), status=(S.DUAL_INFEASIBLE,)),
+    Case(
         "qp: P scaled by 1e-6",
-        n=2,
+        2,
         P=((1e-6, 0), (0, 1)),
         q=(-1e-6, 0),
         rows=(((1, 1), 0, _GE(-5)),),
@@ -495,7 +347,6 @@ INTEGER = [
         bounds=((0, ot.Integer()), *((j, ot.Interval(0, 10)) for j in (0, 1))),
         objective=-3.5,
         x=(0, 3.5),
-        needs=_INTEGER,
     ),
     Case(
         "mip: knapsack",
@@ -506,34 +357,10 @@ INTEGER = [
         bounds=tuple((j, ot.ZeroOne()) for j in range(3)),
         objective=9,
         x=(1, 1, 0),
-        needs=_INTEGER,
     ),
-    Case(
-        "mip: binary within a bound",
-        1,
-        q=(-1,),
-        bounds=((0, ot.ZeroOne()), (0, _LE(0.5))),
-        objective=0,
-        x=(0,),
-        needs=_INTEGER,
-    ),
-    Case(
-        "mip: binary against a bound",
-        1,
-        q=(-1,),
-        bounds=((0, ot.ZeroOne()), (0, _GE(2))),
-        status=(S.INFEASIBLE,),
-        needs=_INTEGER,
-    ),
-    Case(
-        "mip: semicontinuous at zero",
-        1,
-        q=(1,),
-        bounds=((0, ot.Semicontinuous(2, 5)),),
-        objective=0,
-        x=(0,),
-        needs=_INTEGER,
-    ),
+    Case("mip: binary within a bound", 1, q=(-1,), bounds=((0, ot.ZeroOne()), (0, _LE(0.5))), objective=0, x=(0,)),
+    Case("mip: binary against a bound", 1, q=(-1,), bounds=((0, ot.ZeroOne()), (0, _GE(2))), status=(S.INFEASIBLE,)),
+    Case("mip: semicontinuous at zero", 1, q=(1,), bounds=((0, ot.Semicontinuous(2, 5)),), objective=0, x=(0,)),
     Case(
         "mip: semicontinuous at its bound",
         1,
@@ -542,7 +369,6 @@ INTEGER = [
         bounds=((0, ot.Semicontinuous(2, 5)),),
         objective=2,
         x=(2,),
-        needs=_INTEGER,
     ),
     Case(
         "mip: semiinteger",
@@ -552,7 +378,6 @@ INTEGER = [
         bounds=((0, ot.Semiinteger(2, 5)),),
         objective=3,
         x=(3,),
-        needs=_INTEGER,
     ),
     Case(
         "mip: infeasible",
@@ -561,7 +386,6 @@ INTEGER = [
         rows=(((2, 2), 0, _EQ(3)),),
         bounds=((0, ot.Integer()), (1, ot.Integer()), (0, ot.Interval(0, 9)), (1, ot.Interval(0, 9))),
         status=(S.INFEASIBLE,),
-        needs=_INTEGER,
     ),
     Case(
         "mip: infeasible relaxation",
@@ -570,7 +394,6 @@ INTEGER = [
         rows=(((1,), 0, _GE(4)), ((1,), 0, _LE(3))),
         bounds=((0, ot.Integer()),),
         status=(S.INFEASIBLE,),
-        needs=_INTEGER,
     ),
 ]
 CASES = [*_signs(), *LINEAR, *QUADRATIC, *INTEGER]

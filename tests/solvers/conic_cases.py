@@ -1,82 +1,17 @@
-"""Conic problems with known answers, as data.
-
-minimize (or maximize) ``½ xᵀPx + qᵀx + r`` subject to ``F x + g in K`` cone by cone.
-"""
+"""Conic problems with known answers, as data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 import optangent as ot
-from optangent.modelkit.protocol import AbstractModel
-from optangent.modelkit.sets import VectorSet
 
-from .cases import MAX, MIN, S
+from .problems import MAX, ConicCase, S
 
-Cone = tuple[Any, Any, VectorSet]
 SQRT2, E = np.sqrt(2.0), np.e
 INFEASIBLE, UNBOUNDED = (S.INFEASIBLE,), (S.DUAL_INFEASIBLE,)
-
-
-@dataclass(frozen=True)
-class ConicCase:
-    """A problem and its answer; what is None is not unique."""
-
-    name: str
-    n: int
-    cones: tuple[Cone, ...]
-    q: Any = None
-    P: Any = None
-    r: float = 0.0
-    sense: ot.ObjectiveSenseCode = MIN
-    status: tuple[ot.TerminationStatusCode, ...] = (S.OPTIMAL,)
-    objective: float | None = None
-    x: Any = None
-    duals: tuple[Any, ...] | None = None
-    tolerance: float = 1e-6
-    options: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Options of a solver, by its name, where its defaults leave more than the tolerance."""
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def sign(self) -> float:
-        """-1 to maximize."""
-        return -1.0 if self.sense == MAX else 1.0
-
-    @property
-    def types(self) -> set[type[VectorSet]]:
-        """Types of the cones."""
-        return {type(cone) for _, _, cone in self.cones}
-
-    @property
-    def quadratic(self) -> tuple[np.ndarray, np.ndarray]:
-        """(P, q)."""
-        P = np.zeros((self.n, self.n)) if self.P is None else np.array(self.P, float)
-        return P, np.zeros(self.n) if self.q is None else np.array(self.q, float)
-
-    @property
-    def rows(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """(F, g) cone by cone."""
-        return [(np.array(F, float).reshape(len(g), self.n), np.array(g, float)) for F, g, _ in self.cones]
-
-    def build(self, model: AbstractModel) -> tuple[Any, list[Any]]:
-        """Write the problem into a model; returns its variables, and the indices of the constraints."""
-        v = model.add_variables(self.n)
-        indices = [
-            model.add_constraint(F @ v + g if self.n else ot.vectorize(g.tolist()), cone)
-            for (F, g), (_, _, cone) in zip(self.rows, self.cones, strict=True)
-        ]
-        P, q = self.quadratic
-        model.set(ot.ObjectiveSense(), self.sense)
-        f: Any = ot.ScalarAffineFunction(v, q, self.r)
-        model.set(ot.ObjectiveFunction(), f if self.P is None else 0.5 * (v @ (P @ v)) + f)
-        return v, indices
 
 
 def svec(*rows: Any) -> np.ndarray:
@@ -89,7 +24,6 @@ _SOC, _PSD = ot.SecondOrderCone, ot.ScaledPositiveSemidefiniteConeTriangle
 _EXP, _DEXP, _POW, _DPOW = ot.ExponentialCone(), ot.DualExponentialCone(), ot.PowerCone, ot.DualPowerCone
 _I2, _I3, _I6, _0 = np.eye(2), np.eye(3), np.eye(6), (0.0, 0.0, 0.0)
 _LAST = np.array([[0.0], [0.0], [1.0]])
-_NEVER = np.zeros((3, 1))
 # the smallest eigenvalue of TRIDIAGONAL is 3 - √3, with this vector
 TRIDIAGONAL = ((2.0, 1.0, 0.0), (1.0, 3.0, 1.0), (0.0, 1.0, 4.0))
 _LOW = 3 - np.sqrt(3.0)
@@ -168,8 +102,8 @@ SECOND_ORDER = [
         x=(-1 / SQRT2, -1 / SQRT2),
         duals=((SQRT2 * 1e-6, 1e-6, 1e-6),),
     ),
-    ConicCase("no variables, in the cones", 0, (((), (1, 0.5), _SOC(2)), ((), (1, 1, 3), _EXP)), objective=0),
-    ConicCase("no variables, outside", 0, (((), (1, 2), _SOC(2)), ((), (1, 1, 3), _EXP)), status=INFEASIBLE),
+    ConicCase("no variables, in the cones", 0, (((), (1, 0.5), _SOC(2)), ((), (1, 1, 3), _EXP)), q=(), objective=0),
+    ConicCase("no variables, outside", 0, (((), (1, 2), _SOC(2)), ((), (1, 1, 3), _EXP)), q=(), status=INFEASIBLE),
 ]
 SEMIDEFINITE = [
     ConicCase(
@@ -202,20 +136,8 @@ SEMIDEFINITE = [
         duals=(svec((0.6, -1.2), (-1.2, 2.4)),),
     ),
     ConicCase("psd: side 1", 1, ((((1,),), (-2,), _PSD(1)),), q=(3,), objective=6, x=(2,), duals=((3,),)),
-    ConicCase(
-        "psd: infeasible",
-        1,
-        ((((0,), (SQRT2,), (0,)), (-1, 0, 1), _PSD(2)),),
-        q=(1,),
-        status=INFEASIBLE,
-    ),
-    ConicCase(
-        "psd: unbounded",
-        2,
-        ((((1, 0), (0, SQRT2), (0, 0)), (0, 0, 1), _PSD(2)),),
-        q=(-1, 0),
-        status=UNBOUNDED,
-    ),
+    ConicCase("psd: infeasible", 1, ((((0,), (SQRT2,), (0,)), (-1, 0, 1), _PSD(2)),), q=(1,), status=INFEASIBLE),
+    ConicCase("psd: unbounded", 2, ((((1, 0), (0, SQRT2), (0, 0)), (0, 0, 1), _PSD(2)),), q=(-1, 0), status=UNBOUNDED),
 ]
 EXPONENTIAL = [
     ConicCase("exp: e", 1, ((_LAST, (1, 1, 0), _EXP),), q=(1,), objective=E, x=(E,), duals=((-E, 0, 1),)),
@@ -338,7 +260,7 @@ def _side_by_side(name: str, cases: list[ConicCase]) -> ConicCase:
     for case in cases:
         stop = start + case.n
         q[start:stop], x[start:stop] = case.sign * case.quadratic[1], case.x
-        for (F, g), (_, _, cone), dual in zip(case.rows, case.cones, case.duals or (), strict=True):
+        for (F, g, cone), dual in zip(case.blocks, case.duals or (), strict=True):
             wide = np.zeros((len(g), n))
             wide[:, start:stop] = F
             cones.append((wide, g, cone))

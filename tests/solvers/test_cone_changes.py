@@ -10,6 +10,8 @@ import pytest
 
 import optangent as ot
 
+from .problems import noted_calls
+
 CONIC = pytest.mark.parametrize("solver", [ot.solvers.SCS, ot.solvers.Clarabel], ids=lambda s: s.name)
 OBJECTIVE = ot.ObjectiveFunction()
 
@@ -56,15 +58,7 @@ def test_in_place_equals_cold(solver: Any, name: str, monkeypatch: pytest.Monkey
     model = built.model
     model.optimize()
     assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMAL
-    loads = 0
-    original = solver.load
-
-    def counted(self: Any, form: Any) -> None:
-        nonlocal loads
-        loads += 1
-        original(self, form)
-
-    monkeypatch.setattr(solver, "load", counted)
+    loads = noted_calls(monkeypatch, solver, "load")
     CHANGES[name](built)
     model.optimize()
     assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMAL

@@ -11,10 +11,10 @@ import pytest
 import optangent as ot
 from optangent.modelkit.sets import VectorSet
 
-from .cases import MAX, MIN, S
-from .conic_cases import CONIC, SQRT2, ConicCase
+from .conic_cases import CONIC, SQRT2
+from .problems import EVERY, MAX, MIN, ConicCase, S
 
-SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel", "PIQP", "DAQP")]
+BOTH = pytest.mark.parametrize("solver", [ot.solvers.SCS, ot.solvers.Clarabel], ids=lambda s: s.name)
 CONES: list[Any] = [
     *(ot.Zeros(3), ot.Nonnegatives(4), ot.SecondOrderCone(5), ot.ScaledPositiveSemidefiniteConeTriangle(4)),
     *(ot.ExponentialCone(), ot.DualExponentialCone(), ot.PowerCone(0.3), ot.DualPowerCone(0.3)),
@@ -31,7 +31,6 @@ EXPECTED_SKIPS = {
 """Cones that a solver lacks; a case is run all the same where bridges make up for it."""
 NONE, POINT = ot.ResultStatusCode.NO_SOLUTION, ot.ResultStatusCode.FEASIBLE_POINT
 CERTIFICATE = ot.ResultStatusCode.INFEASIBILITY_CERTIFICATE
-EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
 
 
 def skip_unless_taken(solver: Any, types: set[type[VectorSet]]) -> None:
@@ -54,10 +53,8 @@ def test_native_cones(solver: Any) -> None:
 @EVERY
 def test_case(solver: Any, case: ConicCase) -> None:
     """The solver reaches the known answer with the documented signs, and its residuals are small."""
-    skip_unless_taken(solver, case.types)
-    model = ot.BridgeOptimizer(solver(**case.options.get(solver.name, {})))
-    v, indices = case.build(model)
-    model.optimize()
+    skip_unless_taken(solver, {type(cone) for *_, cone in case.rows})
+    model, v, indices = case.solved(lambda: solver(**case.options.get(solver.name, {})))
     status = model.get(ot.TerminationStatus())
     assert status in case.status, model.get(ot.RawStatusString())
     if status == S.OPTIMAL:
@@ -73,14 +70,14 @@ def check_optimal(case: ConicCase, model: Any, v: Any, indices: list[Any]) -> No
     tol = case.tolerance
     assert model.get(ot.PrimalStatus()) == model.get(ot.DualStatus()) == POINT
     x = model.get(ot.VariablePrimal(), v)
-    (P, q), rows = case.quadratic, case.rows
+    P, q = case.quadratic
     objective = 0.5 * x @ P @ x + q @ x + case.r
     assert model.get(ot.ObjectiveValue()) == pytest.approx(objective, rel=1e-8, abs=1e-8)
     assert objective == pytest.approx(case.objective, rel=1e-6, abs=1e-6)
     if case.x is not None:
         np.testing.assert_allclose(x, case.x, rtol=tol, atol=tol)
     stationarity = case.sign * (P @ x + q)
-    for number, (index, (F, g), (_, _, cone)) in enumerate(zip(indices, rows, case.cones, strict=True)):
+    for number, (index, (F, g, cone)) in enumerate(zip(indices, case.blocks, strict=True)):
         f, y = F @ x + g, model.get(ot.ConstraintDual(), index)
         np.testing.assert_allclose(model.get(ot.ConstraintPrimal(), index), f, rtol=1e-9, atol=1e-9)
         if case.duals is not None:
@@ -99,7 +96,7 @@ def check_infeasible(case: ConicCase, model: Any, indices: list[Any]) -> None:
     duals = [np.atleast_1d(model.get(ot.ConstraintDual(), index)) for index in indices]
     size = max(np.abs(y).max() for y in duals)
     sums, value = np.zeros(case.n), 0.0
-    for y, (F, g), (_, _, cone) in zip(duals, case.rows, case.cones, strict=True):
+    for y, (F, g, cone) in zip(duals, case.blocks, strict=True):
         assert cone.dual_violation(y / size) <= 1e-6
         sums += F.T @ y / size
         value += float(g @ y) / size
@@ -109,14 +106,8 @@ def check_infeasible(case: ConicCase, model: Any, indices: list[Any]) -> None:
 
 def check_unbounded(case: ConicCase, model: Any, v: Any) -> None:
     """The certificate is one: a direction within all cones that improves the objective for ever."""
-    assert model.get(ot.PrimalStatus()) == CERTIFICATE
-    d = model.get(ot.VariablePrimal(), v)
-    P, q = case.quadratic
-    assert model.get(ot.ObjectiveValue()) == pytest.approx(q @ d, rel=1e-9)
-    d = d / np.abs(d).max()
-    assert case.sign * (q @ d) < -1e-3
-    assert np.abs(P @ d).max() <= 1e-6
-    for (F, _), (_, _, cone) in zip(case.rows, case.cones, strict=True):
+    d = case.checked_ray(model, v)
+    for F, _, cone in case.blocks:
         assert cone.violation(F @ d) <= 1e-6
 
 
@@ -153,19 +144,17 @@ def random_case(cone: Any, seed: int, sense: ot.ObjectiveSenseCode, linear: bool
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("linear", [True, False], ids=["linear", "quadratic"])
 @pytest.mark.parametrize("cone", CONES, ids=repr)
-@pytest.mark.parametrize("solver", SOLVERS[2:4], ids=lambda s: s.name)
+@BOTH
 def test_random(solver: Any, cone: Any, linear: bool, seed: int) -> None:
     """Random problems built backwards from a primal-dual pair give the pair back, both senses, each cone."""
     skip_unless_taken(solver, {type(cone)})
     case = random_case(cone, seed, MIN if seed % 2 else MAX, linear)
-    model = ot.BridgeOptimizer(solver())
-    v, indices = case.build(model)
-    model.optimize()
+    model, v, indices = case.solved(solver)
     assert model.get(ot.TerminationStatus()) == S.OPTIMAL, model.get(ot.RawStatusString())
     check_optimal(case, model, v, indices)
 
 
-@pytest.mark.parametrize("solver", SOLVERS[2:4], ids=lambda s: s.name)
+@BOTH
 def test_recorded_order_of_triangles(solver: Any) -> None:
     """A positive semidefinite matrix of side 4 with all entries different comes back as it is, primal and dual."""
     rng = np.random.default_rng(8)
@@ -183,7 +172,7 @@ def test_recorded_order_of_triangles(solver: Any) -> None:
         np.testing.assert_allclose(model.get(ot.ConstraintDual(), c), 0 * given if inside else -given, atol=1e-5)
 
 
-@pytest.mark.parametrize("solver", SOLVERS[2:4], ids=lambda s: s.name)
+@BOTH
 def test_small_dense_semidefinite_programs(solver: Any) -> None:
     """In inequality form, a status is honest: OPTIMAL with small residuals, or not OPTIMAL."""
     solved = 0
@@ -199,9 +188,7 @@ def test_small_dense_semidefinite_programs(solver: Any) -> None:
         F, g = np.array(parts).T, svec(10 * np.eye(side))
         q = F.T @ svec(np.eye(side))  # so the dual is feasible
         case = ConicCase("dense", n, ((F, g, ot.ScaledPositiveSemidefiniteConeTriangle(side)),), q=q)
-        model = ot.BridgeOptimizer(solver())
-        v, indices = case.build(model)
-        model.optimize()
+        model, v, indices = case.solved(solver)
         if model.get(ot.TerminationStatus()) != S.OPTIMAL:
             assert solver is ot.solvers.Clarabel
             assert model.get(ot.PrimalStatus()) != POINT
@@ -209,6 +196,6 @@ def test_small_dense_semidefinite_programs(solver: Any) -> None:
         solved += 1
         x = model.get(ot.VariablePrimal(), v)
         y = model.get(ot.ConstraintDual(), indices[0])
-        cone = case.cones[0][2]
+        cone = case.rows[0][2]
         assert max(cone.violation(F @ x + g), cone.dual_violation(y), np.abs(F.T @ y - q).max()) <= 1e-6
     assert solved == 10 or (solver is ot.solvers.Clarabel and solved)

@@ -130,16 +130,9 @@ def test_rays_of_random_programs(seed: int) -> None:
     assert improving_ray(np.eye(5), q, A, lower, upper) is None
 
 
-def test_options() -> None:
-    """Options reach the library; what it refuses is refused at once, and names itself."""
-    rows = [(np.eye(2), -np.ones(2), ot.Nonnegatives(2))]
-    model, _, _ = solved(np.eye(2), [1.0, 2.0], rows, iter_limit=1)
-    assert model.termination_status() is S.ITERATION_LIMIT
-    with pytest.raises(ot.InvalidData, match="DAQP refuses 'x' for its option 'primal_tol'"):
-        ot.solvers.DAQP(primal_tol="x")
-    with pytest.raises(ot.UnsupportedAttribute, match="Did you mean 'iter_limit'"):
-        ot.solvers.DAQP(iter_limits=3)
-    model.set(ot.RawOptimizerAttribute("iter_limit"), 100)
+def test_common_options() -> None:
+    """DAQP is silent whatever it is told, and takes a time limit."""
+    model, _, _ = solved(np.eye(2), [1.0, 2.0], [(np.eye(2), -np.ones(2), ot.Nonnegatives(2))])
     model.set(ot.Silent(), False)
     model.set(ot.TimeLimitSec(), 10.0)
     model.optimize()

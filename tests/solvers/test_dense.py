@@ -10,8 +10,9 @@ import pytest
 import optangent as ot
 from optangent.modelkit.matrix_form import MatrixForm
 
-ALL = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel", "PIQP", "DAQP")]
-DENSE = pytest.mark.parametrize("solver", [s for s in ALL if hasattr(s, "candidates")], ids=lambda s: s.name)
+from .problems import SOLVERS
+
+DENSE = pytest.mark.parametrize("solver", [s for s in SOLVERS if hasattr(s, "candidates")], ids=lambda s: s.name)
 Programs = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]
 
 

@@ -11,8 +11,14 @@ import pytest
 import optangent as ot
 from optangent.modelkit.functions import VariableIndex
 
-SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel")]
+from .problems import EVERY, ITERATIONS, SOLVERS, noted_calls
+
 OBJECTIVE = ot.ObjectiveFunction()
+
+
+def takes_scalars(solver: Any) -> bool:
+    """Whether rows are given one by one, or in cones."""
+    return (ot.ScalarAffineFunction, ot.GreaterThan) in solver.kinds
 
 
 class Built:
@@ -20,12 +26,10 @@ class Built:
 
     def __init__(self, solver: Any) -> None:
         self.model = solver()
-        self.solver = solver
-        self.scalar = solver not in (ot.solvers.Clarabel, ot.solvers.SCS)
         m = self.model
         self.v = v = m.add_variables(3)
         rows = [1.0 * v[0] + v[1] + v[2], 1.0 * v[0] - v[1] + 1.0, 2.0 * v[0] + v[2]]
-        if self.scalar:
+        if takes_scalars(solver):
             sets = [ot.GreaterThan(2.0), ot.EqualTo(0.5), ot.Interval(-1.0, 4.0)]
             self.c = [m.add_constraint(f, s) for f, s in zip(rows, sets, strict=True)]
         else:
@@ -97,17 +101,13 @@ COMMON: dict[str, Callable[[Built], Any]] = {
 ALL = {
     (solver.name, name): (solver, change)
     for solver in SOLVERS
-    for name, change in (
-        (
-            VECTOR
-            if solver in (ot.solvers.Clarabel, ot.solvers.SCS)
-            else SCALAR | (BOUNDS if solver is ot.solvers.HiGHS else {})
-        )
-        | COMMON
-    ).items()
+    for kinds in (SCALAR if takes_scalars(solver) else VECTOR, BOUNDS if solver is ot.solvers.HiGHS else {}, COMMON)
+    for name, change in kinds.items()
 }
 LOADS_ANEW = {"delete", "add", "new"}
 """First words of changes of structure; HiGHS loads anew for deletions only."""
+ANEW = (ot.solvers.PIQP, ot.solvers.DAQP)
+"""Those that change nothing in place."""
 
 
 def answer(model: Any) -> list[Any]:
@@ -129,16 +129,7 @@ def test_in_place_equals_cold(key: tuple[str, str], monkeypatch: pytest.MonkeyPa
     model = built.model
     model.optimize()
     assert model.get(ot.TerminationStatus()) == ot.TerminationStatusCode.OPTIMAL
-    loads = 0
-    loader = "_restructured" if solver is ot.solvers.HiGHS else "load"
-    original = getattr(solver, loader)
-
-    def counted(self: Any, *arguments: Any) -> Any:
-        nonlocal loads
-        loads += 1
-        return original(self, *arguments)
-
-    monkeypatch.setattr(solver, loader, counted)
+    loads = noted_calls(monkeypatch, solver, "_restructured" if solver is ot.solvers.HiGHS else "load")
     change(built)
     with pytest.raises(ot.NotOptimized, match="call optimize"):
         model.get(ot.ObjectiveValue())
@@ -148,8 +139,8 @@ def test_in_place_equals_cold(key: tuple[str, str], monkeypatch: pytest.MonkeyPa
     structural = first in ({"delete"} if solver is ot.solvers.HiGHS else LOADS_ANEW)
     patterns = ("whole", "objective", "coefficient to zero", "no objective")  # may or may not keep the pattern
     if solver is ot.solvers.SCS and key[1] in ("multirow", "square", "product"):
-        assert loads == 1  # SCS factorizes anew for another matrix
-    elif structural or (solver is not ot.solvers.HiGHS and key[1].startswith(patterns)):
+        assert len(loads) == 1  # SCS factorizes anew for another matrix
+    elif solver in ANEW or structural or (solver is not ot.solvers.HiGHS and key[1].startswith(patterns)):
         pass
     else:
         assert not loads
@@ -161,39 +152,31 @@ def test_in_place_equals_cold(key: tuple[str, str], monkeypatch: pytest.MonkeyPa
         np.testing.assert_allclose(warm_values, cold_values, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
+@EVERY
 def test_unchanged_model_is_not_solved_again(solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Optimize on an unchanged model keeps the result; a changed option makes it solve again."""
     built = Built(solver)
     built.model.optimize()
-    solves = 0
-    original = solver._solve
-
-    def counted(self: Any) -> Any:
-        nonlocal solves
-        solves += 1
-        return original(self)
-
-    monkeypatch.setattr(solver, "_solve", counted)
+    solves = noted_calls(monkeypatch, solver, "_solve")
     built.model.optimize()
-    assert solves == 0
-    built.model.set(ot.TimeLimitSec(), 100.0)
+    assert not solves
+    built.model.set(ot.Silent(), True)
     with pytest.raises(ot.NotOptimized):
         built.model.get(ot.ObjectiveValue())
     built.model.optimize()
-    assert solves == 1
+    assert len(solves) == 1
 
 
-@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
+@EVERY
 def test_emptied_solver_takes_another_model(solver: Any) -> None:
     """After `empty` nothing of the old model is left, and options stay."""
     built = Built(solver)
-    model = built.model
-    model.set(ot.TimeLimitSec(), 50.0)
+    model, option = built.model, ot.RawOptimizerAttribute(ITERATIONS[solver.name][0])
+    model.set(option, 5000)
     model.optimize()
     model.empty()
     assert model.is_empty()
-    assert model.get(ot.TimeLimitSec()) == 50.0
+    assert model.get(option) == 5000
     v = model.add_variables(1)
     model.set(OBJECTIVE, v[0] * v[0] - 2 * v[0])
     model.optimize()
@@ -201,7 +184,7 @@ def test_emptied_solver_takes_another_model(solver: Any) -> None:
     assert not model.is_valid(built.v[2])
 
 
-@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
+@EVERY
 def test_refused_objective_leaves_the_model_usable(solver: Any) -> None:
     """A nonconvex objective is refused in words, by its curvature; a convex one then solves."""
     built = Built(solver)

@@ -14,25 +14,18 @@ import pytest
 import optangent as ot
 from optangent.modelkit.functions import VariableIndex
 
-SOLVERS = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel")]
-EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
-CLOSE_NAMES = {
+from .problems import EVERY, ITERATIONS
+
+FOUR = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel")]
+STOPPED = pytest.mark.parametrize("solver", FOUR, ids=lambda s: s.name)
+"""Those that print, and stop at a time limit and at Ctrl-C."""
+MISSPELT = {
     "HiGHS": ("time_limt", "time_limit"),
     "OSQP": ("eps_ab", "eps_abs"),
     "SCS": ("eps_ab", "eps_abs"),
     "Clarabel": ("tol_fes", "tol_feas"),
-}
-ITERATIONS = {
-    "HiGHS": ("simplex_iteration_limit", 1),
-    "OSQP": ("max_iter", 2),
-    "SCS": ("max_iters", 2),
-    "Clarabel": ("max_iter", 2),
-}
-WRONG = {
-    "HiGHS": ("presolve", "perhaps"),
-    "OSQP": ("max_iter", "many"),
-    "SCS": ("max_iters", "many"),
-    "Clarabel": ("max_iter", "many"),
+    "PIQP": ("eps_ab", "eps_abs"),
+    "DAQP": ("iter_limits", "iter_limit"),
 }
 
 
@@ -54,7 +47,7 @@ def random_lp(solver: Any, rows: int = 60, columns: int = 80, integer: bool = Fa
 @EVERY
 def test_unknown_option_suggests_a_known_one(solver: Any) -> None:
     """A misspelt option raises, naming what is close, from the constructor and from `set`."""
-    wrong, right = CLOSE_NAMES[solver.name]
+    wrong, right = MISSPELT[solver.name]
     with pytest.raises(ot.UnsupportedAttribute, match=f"Did you mean .*'{right}'"):
         solver(**{wrong: 1.0})
     model = solver()
@@ -67,7 +60,7 @@ def test_unknown_option_suggests_a_known_one(solver: Any) -> None:
 @EVERY
 def test_refused_value_keeps_the_old_one(solver: Any) -> None:
     """A value of the wrong type raises at once, and the model solves as before."""
-    name, value = WRONG[solver.name]
+    name, value = ("presolve", "perhaps") if solver is ot.solvers.HiGHS else (ITERATIONS[solver.name][0], "many")
     model, _ = random_lp(solver())
     with pytest.raises(ot.InvalidData, match=name):
         model.set(ot.RawOptimizerAttribute(name), value)
@@ -95,7 +88,7 @@ def test_iteration_limit(solver: Any) -> None:
     assert 0 < model.get(ot.SolveTimeSec()) < 5
 
 
-@EVERY
+@STOPPED
 def test_silent_by_default(solver: Any, capfd: pytest.CaptureFixture[str]) -> None:
     """Nothing is printed, unless Silent is switched off."""
     model, _ = random_lp(solver())
@@ -107,7 +100,7 @@ def test_silent_by_default(solver: Any, capfd: pytest.CaptureFixture[str]) -> No
     assert len(capfd.readouterr().out) > 100
 
 
-@EVERY
+@STOPPED
 @pytest.mark.parametrize("value", [-1.0, "long", float("nan")])
 def test_senseless_common_options(solver: Any, value: Any) -> None:
     """A time limit that is no number of seconds is refused in words, whichever the solver."""
@@ -122,7 +115,7 @@ def test_threads(solver: Any) -> None:
     """NumberOfThreads is taken where declared, changed between solves, and refused in words elsewhere."""
     model, _ = random_lp(solver())
     if not model.supports(ot.NumberOfThreads()):
-        assert solver.name in ("OSQP", "SCS")
+        assert solver.name in ("OSQP", "SCS", "DAQP")
         with pytest.raises(ot.UnsupportedAttribute, match=solver.name):
             model.set(ot.NumberOfThreads(), 2)
         return
@@ -134,7 +127,7 @@ def test_threads(solver: Any) -> None:
         model.set(ot.NumberOfThreads(), 0)
 
 
-@EVERY
+@STOPPED
 def test_time_limit(solver: Any) -> None:
     """A limit that has run out gives TIME_LIMIT, never OPTIMAL, and a later solve without it succeeds."""
     size: dict[str, Any] = {"rows": 250, "columns": 300, "integer": True} if solver.name == "HiGHS" else {}
@@ -166,7 +159,7 @@ def test_highs_time_limit_is_for_each_solve() -> None:
         assert model.get(ot.SolveTimeSec()) > 0.25
 
 
-@EVERY
+@STOPPED
 def test_interrupt(solver: Any) -> None:
     """Ctrl-C in a long solve raises KeyboardInterrupt soon, and the model is usable afterwards."""
     if solver is ot.solvers.HiGHS:
@@ -280,12 +273,10 @@ def test_highs_refuses_what_it_cannot_do() -> None:
     assert model.get(ot.ObjectiveValue()) == 0.0
 
 
-@pytest.mark.parametrize(
-    ("library", "solver"),
-    [("highspy", "HiGHS"), ("osqp", "OSQP"), ("scs", "SCS"), ("clarabel", "Clarabel"), ("daqp", "DAQP")],
-)
-def test_missing_library(library: str, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@EVERY
+def test_missing_library(solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the library the wrapper can be imported and built; solving says what to install."""
+    library = "highspy" if solver is ot.solvers.HiGHS else solver.name.lower()
     original = importlib.import_module
 
     def without(name: str, package: str | None = None) -> Any:
@@ -294,12 +285,12 @@ def test_missing_library(library: str, solver: str, monkeypatch: pytest.MonkeyPa
         return original(name, package)
 
     monkeypatch.setattr(importlib, "import_module", without)
-    model = getattr(ot.solvers, solver)()
+    model = solver()
     model.add_variable()
     with pytest.raises(ot.MissingDependency, match=f"pip install {library}"):
         model.optimize()
     with pytest.raises(ot.MissingDependency, match=f"pip install {library}"):
-        getattr(ot.solvers, solver)(max_iter=3)
+        solver(max_iter=3)
 
 
 def test_third_party_solvers(monkeypatch: pytest.MonkeyPatch) -> None:

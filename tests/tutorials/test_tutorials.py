@@ -1,4 +1,4 @@
-"""The tutorials run, draw, and find what they say they find."""
+"""The tutorials run, draw, and find what they say they find; those that train, on fewer epochs and cells."""
 
 import importlib.util
 import sys
@@ -12,9 +12,10 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
 FOLDER = Path(__file__).parents[2] / "tutorials"
+NO_TORCH = "make test installs PyTorch, pip install optangent[test] does not"
 
 
-def run(name: str, folder: Path) -> Any:
+def run(name: str, folder: Path, **size: int) -> Any:
     """The report of a tutorial's `main`, which holds the tutorial's own assertions."""
     spec = importlib.util.spec_from_file_location(f"tutorial_{name}", FOLDER / f"{name}.py")
     assert spec is not None and spec.loader is not None
@@ -22,7 +23,7 @@ def run(name: str, folder: Path) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
         spec.loader.exec_module(module)
-        return module.main(folder)
+        return module.main(folder, **size)
 
 
 def assert_is_picture(path: Path) -> None:
@@ -62,9 +63,43 @@ def test_ridge(tmp_path: Path) -> None:
     assert_is_picture(report.figure)
 
 
-@pytest.mark.parametrize("name", ["svm_sensitivity", "ridge_sensitivity"])
+def test_relu_layers(tmp_path: Path) -> None:
+    """A solved ReLU trains as PyTorch's does; a learned polytope is as good, has moved, and contains its features."""
+    torch = pytest.importorskip("torch", reason=NO_TORCH)
+    threads = torch.get_num_threads()
+    report = run("relu_layers", tmp_path / "made", epochs=2, planar_epochs=4)
+    assert torch.get_num_threads() == threads
+    assert report.relu.gradients <= 1e-9 and report.projection_error <= 1e-5
+    plain, solved = (report.runs[16, name] for name in ("ReLU of PyTorch", "ReLU, solved"))
+    for ours, theirs in zip(solved.network.parameters(), plain.network.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-3)
+    assert report.runs[16, "polytope, learned"].accuracy[-1] >= plain.accuracy[-1] - 0.01
+    assert len(solved.losses) == 2 * 22 and solved.losses[-1] < solved.losses[0]
+    after = report.after
+    assert not np.allclose(report.before.normals, after.normals, atol=0.1)
+    np.testing.assert_allclose(np.linalg.norm(after.normals, axis=1), 1)
+    assert np.all(after.projected @ after.normals.T <= after.distances + 1e-4)
+    assert np.all(after.normals @ after.corners.T <= after.distances[:, None] + 1e-6)
+    assert 3 <= len(after.corners) <= 14 and 0 < after.holds.max() < 1
+    assert_is_picture(report.figure)
+
+
+def test_ridge_tuning(tmp_path: Path) -> None:
+    """Gradient descent ends at the minimum of the grid, by derivatives that are those of the closed form."""
+    report = run("ridge_tuning", tmp_path / "made", cells=11)
+    assert report.derivative_error <= 1e-8
+    assert report.one.loss[-1] <= 1.01 * report.grid_loss.min()
+    assert report.table.shape == (11, 11) and report.two.loss[-1] <= 1.01 * report.table.min()
+    assert abs(report.one.gradient[-1, 0]) < 1e-3 * abs(report.one.gradient[0, 0])
+    test = report.test
+    assert test["two, by gradient descent from there"] < test["one, by gradient descent"] < test["hardly any penalty"]
+    assert_is_picture(report.figure)
+
+
+@pytest.mark.parametrize("name", ["svm_sensitivity", "ridge_sensitivity", "ridge_tuning", "relu_layers"])
 def test_missing_libraries_are_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without scikit-learn the message says what to install."""
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ImportError, match=r"optangent\[tutorials\]"):
+    extra = "tutorials,torch" if name == "relu_layers" else "tutorials"
+    with pytest.raises(ImportError, match=rf"optangent\[{extra}\]"):
         run(name, tmp_path)
