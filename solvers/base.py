@@ -54,6 +54,7 @@ class Solver(AbstractModel):
     ----------------------------------------------
     name : the solver's name
     kinds : the constraints it takes natively, in the order in which the library wants their rows
+    form_kinds : the rows of forms that it takes from layers (`MatrixSolver.load`), in that order; () for none
     objectives : types of objective it takes
     standard_options : common attribute -> `Option`
     releases_gil : whether other Python threads run while the library works (then layers solve in threads)
@@ -66,6 +67,7 @@ class Solver(AbstractModel):
 
     name: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]
+    form_kinds: ClassVar[tuple[Kind, ...]] = ()
     objectives: ClassVar[tuple[type[Function], ...]]
     standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
     releases_gil: ClassVar[bool] = True

@@ -13,13 +13,19 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.errors import InvalidData, UnsupportedAttribute
-from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction, VariableIndex
+from ..modelkit.functions import (
+    ScalarAffineFunction,
+    ScalarQuadraticFunction,
+    VariableIndex,
+    VectorAffineFunction,
+)
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification
 from ..modelkit.rows import FloatArray, IntArray
-from ..modelkit.sets import GreaterThan, Integer, LessThan, ZeroOne
+from ..modelkit.sets import GreaterThan, Integer, LessThan, Nonnegatives, ZeroOne, Zeros
 from .base import Solver
-from .highs_model import BOXES, SEMI, LoadedModel
+from .highs_model import BOXES, SEMI, Loaded, LoadedForm, LoadedModel
 from .highs_runs import farkas_dual, improving_ray, stop_when
 from .interrupts import run_noting_interrupts
 from .options import Option, load_library
@@ -103,6 +109,7 @@ class HiGHS(Solver):
         *((ScalarAffineFunction, box) for box in BOXES),
         *((VariableIndex, s) for s in (*BOXES, Integer, ZeroOne, *SEMI)),
     )
+    form_kinds = ((VectorAffineFunction, Zeros), (VectorAffineFunction, Nonnegatives))
     objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
         attr.Silent: Option("output_flag", operator.not_),
@@ -110,10 +117,12 @@ class HiGHS(Solver):
         attr.NumberOfThreads: Option("threads", int),
     }
 
+    start: Any = None  # there are no warm starts from points
+
     def __init__(self, **options: Any) -> None:
         self._handle: Any = None
         self._caught: list[Any] = []  # interrupts
-        self._model: LoadedModel | None = None
+        self._model: Loaded | None = None
         super().__init__(**options)
 
     # ------------------------------------------------------------------ options
@@ -161,12 +170,12 @@ class HiGHS(Solver):
         self._model = None
 
     def _grew(self) -> None:
-        if self._model is not None:
+        if isinstance(self._model, LoadedModel):
             self._model.grown = True
 
     def _changed(self, what: str, index: ConstraintIndex | None = None, changes: Sequence[Modification] = ()) -> None:
         model = self._model
-        if model is None:
+        if not isinstance(model, LoadedModel):
             return
         if index is None:
             model.objective_stale = True
@@ -177,7 +186,7 @@ class HiGHS(Solver):
             self._model = None  # the next solve loads anew, and says what HiGHS does not like
 
     def _functions_changed(self, indices: ConstraintIndices) -> None:
-        if self._model is None:
+        if not isinstance(self._model, LoadedModel):
             return
         try:
             self._model.change_functions(indices)
@@ -187,7 +196,7 @@ class HiGHS(Solver):
     def _load(self) -> LoadedModel:
         """The model as HiGHS has it, up to date."""
         handle, model = self._open(), self._model
-        if model is None:
+        if not isinstance(model, LoadedModel):
             handle.clearModel()
             model = LoadedModel(self.store, handle)
         self._model = None  # until all has gone well
@@ -198,9 +207,33 @@ class HiGHS(Solver):
         self._model = model
         return model
 
+    # ------------------------------------------------------------------ forms, of layers
+    def load(self, form: MatrixForm) -> None:
+        """Hand over a form in the place of the store's model."""
+        self._model = None  # until all has gone well
+        handle = self._open()
+        handle.clearModel()
+        self._model = LoadedForm(form, handle)
+
+    reload = load
+
+    def solve_without_library(self, form: MatrixForm) -> Result | None:
+        """Nothing: a form without variables is looked at by `run`."""
+        return None
+
+    def run(self, form: MatrixForm) -> Result:
+        """Solve the form that is loaded."""
+        result = self._run(self._present)
+        self._fetch(result)
+        if result.dual is not None:
+            result.dual = result.dual[: form.m]
+        return result
+
     # ------------------------------------------------------------------ run
     def _solve(self) -> Result:
-        model = self._load()
+        return self._run(self._load())
+
+    def _run(self, model: Loaded) -> Result:
         handle = self._handle
         if model.n == 0:
             lp = handle.getLp()
@@ -209,7 +242,7 @@ class HiGHS(Solver):
             return result
         if model.discrete:
             starts = self.store.values_of(attr.VariablePrimalStart())
-            columns = model.columns(np.array([v.value for v in starts], np.int64)).astype(np.int32)
+            columns = self._of_store.columns(np.array([v.value for v in starts], np.int64)).astype(np.int32)
             handle.setSolution(len(columns), columns, np.array(list(starts.values()), np.float64))
         seconds = handle.getRunTime()
         limit = self.options.get("time_limit", self.store.get(_TIME_LIMIT))
@@ -231,13 +264,13 @@ class HiGHS(Solver):
             raw = self._try_again(raw, model)
         return self._to_result(raw, handle.getRunTime() - seconds)
 
-    def _is_doubtful(self, raw: str, model: LoadedModel) -> bool:
+    def _is_doubtful(self, raw: str, model: Loaded) -> bool:
         """Whether the QP method gave up, or calls a model unbounded along no ray."""
         return raw in _GAVE_UP or (
             raw == "kUnbounded" and improving_ray(self._handle, self._new_handle, model.P) is None
         )
 
-    def _try_again(self, raw: str, model: LoadedModel) -> str:
+    def _try_again(self, raw: str, model: Loaded) -> str:
         """Run the QP method under `_FURTHER_TRIES`, but for options of the user's, until one has an answer."""
         handle = self._handle
         usual = {name: handle.getOptionValue(name)[1] for name in (*_FURTHER_TRIES[-1], _ITERATIONS)}
@@ -257,8 +290,13 @@ class HiGHS(Solver):
 
     # ------------------------------------------------------------------ out
     @property
-    def _present(self) -> LoadedModel:
+    def _present(self) -> Loaded:
         assert self._model is not None  # there is a result
+        return self._model
+
+    @property
+    def _of_store(self) -> LoadedModel:
+        assert isinstance(self._model, LoadedModel)
         return self._model
 
     def _to_result(self, raw: str, seconds: float) -> Result:
@@ -310,10 +348,10 @@ class HiGHS(Solver):
             result.dual = np.concatenate([solution.row_dual, np.maximum(z, 0.0), np.minimum(z, 0.0)])
 
     def _columns(self, ids: IntArray) -> IntArray:
-        return self._present.columns(ids)
+        return self._of_store.columns(ids)
 
     def _constraint_dual(self, dual: FloatArray, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
-        model, kind = self._present, index.kind
+        model, kind = self._of_store, index.kind
         if isinstance(index, ConstraintIndex):
             numbers, ids = np.array([self.store.number(index)]), np.array([index.value])
         else:
@@ -340,7 +378,7 @@ class HiGHS(Solver):
                 self.store.check_ids([index.value])
                 return BASIS[basis.col_status[self._columns(np.array([index.value]))[0]].name]
             number = np.array([self.store.number(index)])
-            return BASIS[basis.row_status[self._present.rows(index.kind, number)[0]].name]
+            return BASIS[basis.row_status[self._of_store.rows(index.kind, number)[0]].name]
         return super()._result_value(attribute, index, result)
 
     def _basis(self, attribute: attr.Attribute, result: Result) -> Any:

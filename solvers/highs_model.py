@@ -12,7 +12,7 @@ from ..modelkit import attributes as attr
 from ..modelkit.errors import InvalidData, UnsupportedObjective
 from ..modelkit.functions import VariableIndex
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.matrix_form import objective_matrices
+from ..modelkit.matrix_form import MatrixForm, objective_matrices
 from ..modelkit.modifications import Modification, ScalarCoefficientChange
 from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import (
@@ -29,16 +29,36 @@ from ..modelkit.sets import (
 from ..modelkit.store import Store
 from .base import Change
 
-__all__ = ["BOXES", "SEMI", "LoadedModel"]
+__all__ = ["Loaded", "LoadedForm", "BOXES", "SEMI", "LoadedModel"]
 
 BOXES = (GreaterThan, LessThan, EqualTo, Interval)
 SEMI = (Semicontinuous, Semiinteger)
 _SEMI_LIMIT = 1e5  # HiGHS' kMaxSemiVariableUpper
 _INT = np.int32
+_QUICK = 20_000  # entries; a solve is over before anyone presses Ctrl-C
+
+
+class Loaded:
+    """What is within a HiGHS handle.
+
+    Attributes
+    ----------
+    n, m : number of columns and rows
+    sign : 1 to minimize, -1 to maximize; q, r and P are those of ``sign * objective``, which is minimized
+    discrete : whether some column is integer or semicontinuous
+    quick : whether a solve is over before anyone presses Ctrl-C
+    """
+
+    def __init__(self) -> None:
+        self.n = self.m = 0
+        self.P: sp.csc_array | None = None
+        self.q: FloatArray = np.zeros(0)
+        self.r, self.sign = 0.0, 1.0
+        self.discrete, self.quick = False, True
 
 
 @final
-class LoadedModel:
+class LoadedModel(Loaded):
     """A store's model within a HiGHS handle, columns and rows in order of creation.
 
     Parameters
@@ -48,14 +68,11 @@ class LoadedModel:
 
     Attributes
     ----------
-    n, m : number of columns and rows
-    sign : 1 to minimize, -1 to maximize; q, r and P are those of ``sign * objective``, which is minimized
-    discrete : whether some column is integer or semicontinuous
-    quick : whether a solve is over before anyone presses Ctrl-C
     grown, objective_stale : whether `append` and `write_objective` are due
     """
 
     def __init__(self, store: Store, handle: Any) -> None:
+        super().__init__()
         self.store, self.handle = store, handle
         self._variables = 0  # how many variables and constraints of the store HiGHS has seen
         self._seen: dict[Kind, int] = {}
@@ -63,12 +80,7 @@ class LoadedModel:
         self._row: dict[Kind, IntArray] = {}  # by number of the constraint
         self._box = np.zeros((2, 0))  # bounds of the columns
         self._flags = np.zeros((3, 0), bool)  # integer, semicontinuous, binary columns
-        self.n = self.m = 0
-        self.P: sp.csc_array | None = None
-        self.q: FloatArray = np.zeros(0)
-        self.r, self.sign = 0.0, 1.0
         self.grown = self.objective_stale = True
-        self.discrete, self.quick = False, True
 
     # ------------------------------------------------------------------ additions
     def append(self) -> None:
@@ -114,7 +126,7 @@ class LoadedModel:
             starts, indices = A.indptr[:-1].astype(_INT), A.indices.astype(_INT)
             _check(handle.addRows(A.shape[0], *box, A.nnz, starts, indices, A.data), "constraints")
         self.discrete, self.grown = bool(self._flags.any()), False
-        self.quick = not self.discrete and handle.getNumNz() < 20_000  # over before anyone presses Ctrl-C
+        self.quick = not self.discrete and handle.getNumNz() < _QUICK
 
     def _place(self, set_type: type[Set], columns: IntArray, numbers: FloatArray) -> None:
         """Note what sets of one type say of columns."""
@@ -222,9 +234,7 @@ class LoadedModel:
         _check(self.handle.changeColsCost(n, np.arange(n, dtype=_INT), self.q), "objective")
         self.handle.changeObjectiveOffset(self.r)
         if P.nnz or (before is not None and before.nnz):
-            L = sp.csc_array(sp.tril(P, format="csc"))
-            outcome = self.handle.passHessian(n, L.nnz, 1, L.indptr.astype(_INT), L.indices.astype(_INT), L.data)
-            _check(outcome, "objective")
+            _pass_hessian(self.handle, P)
         self.P, self.objective_stale = P, False
 
     # ------------------------------------------------------------------ finding
@@ -235,6 +245,35 @@ class LoadedModel:
     def rows(self, kind: Kind, numbers: IntArray) -> IntArray:
         """Rows of affine constraints."""
         return self._row[kind][numbers]
+
+
+@final
+class LoadedForm(Loaded):
+    """A matrix form within a HiGHS handle: free columns, rows in zero and nonnegative cones.
+
+    Parameters
+    ----------
+    form : MatrixForm
+    handle : _Highs, its model empty
+    """
+
+    def __init__(self, form: MatrixForm, handle: Any) -> None:
+        super().__init__()
+        self.n, self.m, self.P, self.q, self.r = form.n, form.m, form.P, form.q, form.r
+        none, free, F = np.zeros(0, _INT), np.full(form.n, np.inf), form.F
+        _check(handle.addCols(form.n, form.q, -free, free, 0, none, none, np.zeros(0)), "objective")
+        starts, indices = F.indptr[:-1].astype(_INT), F.indices.astype(_INT)
+        _check(handle.addRows(form.m, *form.bounds(), F.nnz, starts, indices, F.data), "constraints")
+        handle.changeObjectiveOffset(form.r)
+        if form.P.nnz:
+            _pass_hessian(handle, form.P)
+        self.quick = F.nnz < _QUICK
+
+
+def _pass_hessian(handle: Any, P: sp.csc_array) -> None:
+    L = sp.csc_array(sp.tril(P, format="csc"))
+    outcome = handle.passHessian(P.shape[0], L.nnz, 1, L.indptr.astype(_INT), L.indices.astype(_INT), L.data)
+    _check(outcome, "objective")
 
 
 def _check(outcome: Any, what: str) -> None:

@@ -46,6 +46,11 @@ class MatrixSolver(Solver):
     objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
     start: tuple[FloatArray, FloatArray] | None = None
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "form_kinds" not in vars(cls):
+            cls.form_kinds = cls.kinds
+
     def __init__(self, **options: Any) -> None:
         self._form: MatrixForm | None = None
         self._loaded = False

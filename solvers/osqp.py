@@ -14,11 +14,11 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.errors import InvalidData
-from ..modelkit.functions import ScalarAffineFunction
+from ..modelkit.functions import ScalarAffineFunction, VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
-from ..modelkit.sets import EqualTo, GreaterThan, Interval, LessThan
+from ..modelkit.sets import EqualTo, GreaterThan, Interval, LessThan, Nonnegatives, Zeros
 from .base import Change
 from .matrices import canonical, row_scale, same_pattern, scale_rows, upper_triangle
 from .matrix_solver import MatrixSolver
@@ -67,6 +67,7 @@ class OSQP(MatrixSolver):
     kinds: ClassVar[tuple[Kind, ...]] = tuple(
         (ScalarAffineFunction, box) for box in (EqualTo, GreaterThan, LessThan, Interval)
     )
+    form_kinds = ((VectorAffineFunction, Zeros), (VectorAffineFunction, Nonnegatives))  # boxes, too
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
         attr.Silent: Option("verbose", operator.not_),
         attr.TimeLimitSec: Option("time_limit", moment),

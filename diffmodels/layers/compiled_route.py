@@ -79,12 +79,12 @@ class CompiledRoute:
 
     def __init__(self, model: Any, ids: IntArray, outputs: list[Any]) -> None:
         store = model.store
-        solvers = [one.inner for one in model.cache.candidates if hasattr(one.inner, "load")]
+        solvers = [one.inner for one in model.cache.candidates if getattr(one.inner, "form_kinds", ())]
         self._solvers = [recipe(solver) for solver in solvers]
         self.has_candidates = hasattr(solvers[0], "candidates") if solvers else False
         if not self._solvers:
-            raise NotCompilable("The solver takes no matrices; Clarabel, SCS and OSQP do.")
-        made, self.diff_model = self._compile(store, [one.inner for one in model.cache.candidates])
+            raise NotCompilable("The solver takes no matrices, as those that come with the package do.")
+        made, self.diff_model = self._compile(store, solvers)
         self.form: MatrixForm = made.form
         self.pattern: Pattern = made.data.pattern
         parameters = Parameters(store)
@@ -109,11 +109,7 @@ class CompiledRoute:
         """The form for the narrowest diff model whose sets the solvers take."""
         reason = ""
         for diff_model in (QuadraticDiff, ConicDiff):
-            kinds = [
-                k
-                for k in diff_model.kinds
-                if k[0].degree < 2 and all(k in s.kinds for s in solvers if hasattr(s, "load"))
-            ]
+            kinds = [k for k in diff_model.kinds if k[0].degree < 2 and all(k in s.form_kinds for s in solvers)]
             try:
                 return compiled(store, kinds), diff_model
             except NotCompilable as error:
