@@ -123,8 +123,7 @@ class CompiledRoute:
     # ------------------------------------------------------------------ solving
     def form_at(self, data: FloatArray) -> MatrixForm:
         """The form with these numbers."""
-        numbers = self.chain.data.numbers(data)
-        return self.form.with_numbers(numbers.P, numbers.q, numbers.r, numbers.F, numbers.g)
+        return self.form.with_numbers(*self.chain.data.numbers(data))
 
     @staticmethod
     def _check_convex(form: MatrixForm) -> None:

@@ -27,7 +27,7 @@ from ...modelkit.rows import FloatArray
 
 __all__ = ["Refused", "UnsolvedItems", "check_policy", "outputs_of", "worth_another_try"]
 
-POLICIES = ("raise", "nan", "zero_gradient")
+_POLICIES = ("raise", "nan", "zero_gradient")
 _NAMED = 5
 _PROVED = (
     TerminationStatusCode.INFEASIBLE,
@@ -88,8 +88,8 @@ class Refused:
 
 def check_policy(on_failure: str) -> None:
     """Raise unless it is the name of a policy."""
-    if on_failure not in POLICIES:
-        raise InvalidData(f"on_failure is one of {', '.join(map(repr, POLICIES))}, got {on_failure!r}.")
+    if on_failure not in _POLICIES:
+        raise InvalidData(f"on_failure is one of {', '.join(map(repr, _POLICIES))}, got {on_failure!r}.")
 
 
 def outputs_of(item: Any, on_failure: str) -> FloatArray:
