@@ -32,6 +32,7 @@ def __getattr__(name: str) -> Any:
             raise
         raise MissingDependency(f'{name} needs {library}: pip install "optangent[{library}]"') from None
     made = importlib.import_module(f"{__name__}.{module}").layer_class()
+    made.__module__, made.__qualname__ = __name__, name  # under which pickles find it
     globals()[name] = made
     return made
 

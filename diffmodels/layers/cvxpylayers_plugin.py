@@ -8,7 +8,6 @@ parameters of the model here are those numbers, as far as they depend on paramet
 from __future__ import annotations
 
 import functools
-import importlib
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
@@ -135,12 +134,11 @@ class _Structure:
         return [part.scattered(gradients) for part, gradients in zip(self.parts, split, strict=True)]
 
 
-@functools.cache
 def layer_class() -> type[Any]:
     """The class `CvxpylayersSolver`."""
-    base: Any = importlib.import_module("cvxpylayers.interfaces.base").SolverInterface
+    from cvxpylayers.interfaces.base import SolverInterface
 
-    class CvxpylayersSolver(base):  # type: ignore[misc]
+    class CvxpylayersSolver(SolverInterface):  # type: ignore[misc]
         """optangent as the solver of a layer of cvxpylayers for PyTorch (from 1.2 on; its layers for JAX call none).
 
         Parameters
@@ -192,20 +190,20 @@ def layer_class() -> type[Any]:
             self, P: Any, q: Any, A: Any, dims: Any, solver_args: Mapping[str, Any], needs_grad: bool
         ) -> Any:
             """Solve a batch of tensors."""
-            torch = importlib.import_module("torch")
+            import torch
+
             P_, q_, A_ = (None if a is None else a.detach().cpu().double().numpy() for a in (P, q, A))
             primal, dual, state = self.solve_numpy_batch(P_, q_, A_, dims, solver_args, needs_grad)
             return (*(torch.tensor(a, dtype=q.dtype, device=q.device) for a in (primal, dual)), state)
 
         def derivative_torch_batch(self, dprimal: Any, ddual: Any, saved_state: Any) -> Any:
             """Pull a batch of tensors back."""
-            torch = importlib.import_module("torch")
+            import torch
+
             x, y = (a.detach().cpu().double().numpy() for a in (dprimal, ddual))
             found = self.derivative_numpy_batch(x, y, saved_state)
             return tuple(a if a is None else torch.tensor(a, dtype=dprimal.dtype, device=dprimal.device) for a in found)
 
-    # pickles find the class by the name under which users know it
-    CvxpylayersSolver.__module__, CvxpylayersSolver.__qualname__ = str(__package__), "CvxpylayersSolver"
     return CvxpylayersSolver
 
 

@@ -21,7 +21,6 @@ items, by the bytes of their parameters. What it has forgotten is solved again.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -51,7 +50,6 @@ _TWICE = (
 )
 
 
-@functools.cache
 def layer_class() -> type[Any]:
     """The class `JaxLayer`."""
     import jax.numpy as jnp
@@ -183,12 +181,10 @@ def layer_class() -> type[Any]:
         def __repr__(self) -> str:
             return f"JaxLayer(parameters={list(self._host.parameter_shapes)}, outputs={list(self._host.output_shapes)})"
 
-    JaxLayer.__module__, JaxLayer.__qualname__ = __package__, "JaxLayer"
     return JaxLayer
 
 
 # ---------------------------------------------------------------------- what JAX traces
-@functools.cache
 def _primitive() -> Any:
     """The primitive ``call_host[host, mode, batch, dtype](*parameters, *vectors)``.
 

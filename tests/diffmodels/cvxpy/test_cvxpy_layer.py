@@ -191,7 +191,7 @@ def test_without_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
     problem, a, x = projection()
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
-    made = cvxpy_layer.layer_class.__wrapped__()
+    made = cvxpy_layer.layer_class()
     layer = made(problem, [a], [x])
     assert not isinstance(layer, torch.nn.Module) and layer.status == []
     with pytest.raises(ot.MissingDependency, match=r'pip install "optangent\[torch\]" or \[jax\]'):

@@ -110,7 +110,7 @@ def solver(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("cvxpylayers", "cvxpylayers.interfaces", "cvxpylayers.interfaces.base"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     sys.modules["cvxpylayers.interfaces.base"].SolverInterface = Stub
-    return cvxpylayers_plugin.layer_class.__wrapped__()()
+    return cvxpylayers_plugin.layer_class()()
 
 
 def context(problem: Any, gp: bool) -> tuple[Any, Any]:
