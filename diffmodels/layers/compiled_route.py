@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -20,8 +19,8 @@ from ..convex import ConvexDiff, SolutionPoint
 from ..quadratic import QuadraticDiff
 from .chain_rule import ChainRule
 from .compiling import Compiled, NotCompilable, compiled
-from .data_map import Pattern
 from .form_residuals import FormResiduals
+from .per_thread import PerThread
 
 __all__ = ["Answer", "CompiledRoute", "State"]
 
@@ -67,7 +66,6 @@ class CompiledRoute:
     Attributes
     ----------
     form : any of the forms, of which the numbers are to be replaced
-    pattern : of its numbers
     chain : the maps from parameters to the form, and from its solution to outputs
     has_candidates : whether the first solver has a quick way for small quadratic programs, see `MatrixSolver`
 
@@ -80,40 +78,27 @@ class CompiledRoute:
     def __init__(self, model: Any, ids: IntArray, outputs: list[Any]) -> None:
         store = model.store
         solvers = [one.inner for one in model.cache.candidates if hasattr(one.inner, "load")]
-        self._solvers = [recipe(solver) for solver in solvers]
-        self.has_candidates = hasattr(solvers[0], "candidates") if solvers else False
-        if not self._solvers:
+        if not solvers:
             raise NotCompilable("The solver takes no matrices; Clarabel, SCS and OSQP do.")
-        made, self.diff_model = self._compile(store, [one.inner for one in model.cache.candidates])
+        self._solvers, self.has_candidates = [recipe(solver) for solver in solvers], hasattr(solvers[0], "candidates")
+        made, self._diff_model = self._compile(store, solvers)
         self.form: MatrixForm = made.form
-        self.pattern: Pattern = made.data.pattern
         parameters = Parameters(store)
         self.chain = ChainRule(made, store, parameters.values.copy(), parameters.places(ids), outputs)
         self._residuals = FormResiduals(self.form)
         self.linear_algebra: Any = model.get(attr.LinearAlgebraSolver())
         self._allow_inaccurate = model.get(attr.AllowInaccurateSolution())
-        self._local = threading.local()
+        self._local = PerThread()
         self.is_curving = made.data.moves(0)
         if not self.is_curving:
             self._check_convex(self.form_at(made.data.data(parameters.values)))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_local"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._local = threading.local()
 
     @staticmethod
     def _compile(store: Any, solvers: list[Any]) -> tuple[Compiled, type[ConvexDiff]]:
         """The form for the narrowest diff model whose sets the solvers take."""
         reason = ""
         for diff_model in (QuadraticDiff, ConicDiff):
-            kinds = [
-                k
-                for k in diff_model.kinds
-                if k[0].degree < 2 and all(k in s.kinds for s in solvers if hasattr(s, "load"))
-            ]
+            kinds = [k for k in diff_model.kinds if k[0].degree < 2 and all(k in s.kinds for s in solvers)]
             try:
                 return compiled(store, kinds), diff_model
             except NotCompilable as error:
@@ -186,7 +171,7 @@ class CompiledRoute:
     def _point(self, theta: FloatArray, state: State) -> SolutionPoint:
         """The exact solution with its factorization, made when it is first asked for."""
         if state.point is None:
-            model = self.diff_model()
+            model = self._diff_model()
             model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
             state.point = model.exact(self.form_at(self.chain.data.data(theta)), state.x, state.y)
         return state.point

@@ -177,7 +177,7 @@ class DenseRoute:
         value = None
         if self._chain.has_objective:
             Px: FloatArray = (programs.P @ x[:, :, None])[:, :, 0]
-            value = ((0.5 * Px + programs.q) * x).sum(axis=1) + data[:, self.general.pattern.slices[2].start]
+            value = ((0.5 * Px + programs.q) * x).sum(axis=1) + data[:, self._chain.data.pattern.slices[2].start]
         outputs = self._chain.outputs(whole, x, y, value)
         for k in np.flatnonzero(points.exact).tolist():
             state = _State(points, k, State(x[k], y[k]))

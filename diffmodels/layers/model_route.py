@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any, final
@@ -15,6 +14,7 @@ from ...modelkit.errors import OptangentError
 from ...modelkit.functions import VectorOfVariables
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.rows import FloatArray, IntArray
+from .per_thread import PerThread
 
 __all__ = ["ModelRoute"]
 
@@ -49,14 +49,7 @@ class ModelRoute:
         self._model = copy.deepcopy(model)
         self._parameters = VectorOfVariables.of_ids(ids)
         self._outputs, self._size, self.why = outputs, size, why
-        self._local = threading.local()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_local"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._local = threading.local()
+        self._local = PerThread()
 
     def _at(self, theta: FloatArray) -> Any:
         """The model of the thread, solved at the parameters; a second time that costs nothing."""
