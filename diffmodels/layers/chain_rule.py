@@ -20,6 +20,7 @@ from .compiling import Compiled, NotCompilable
 from .form_derivative import FormDerivative
 from .linear_map import LinearMap
 from .polynomial_map import PolynomialMap
+from .route import Mode
 
 __all__ = ["ChainRule", "Solve"]
 
@@ -125,8 +126,15 @@ class ChainRule:
         return out
 
     # ------------------------------------------------------------------ derivatives
-    def vjp(self, theta: FloatArray, x: FloatArray, y: FloatArray, cotangents: FloatArray, solve: Solve) -> FloatArray:
-        """Pull (K, o) back to (K, p), of one solution or of K."""
+    def derivative(
+        self, mode: Mode, theta: FloatArray, x: FloatArray, y: FloatArray, directions: FloatArray, solve: Solve
+    ) -> FloatArray:
+        """Pull cotangents (K, o) back to (K, p), or push tangents (K, p) to (K, o), of one solution or of K."""
+        return (self._pulled if mode == "vjp" else self._pushed)(theta, x, y, directions, solve)
+
+    def _pulled(
+        self, theta: FloatArray, x: FloatArray, y: FloatArray, cotangents: FloatArray, solve: Solve
+    ) -> FloatArray:
         xbar = self._X.transposed(cotangents)
         ybar = np.zeros((len(cotangents), self._m)) if self._Y is None else self._Y.transposed(cotangents)
         if self._bilinear is not None:
@@ -147,8 +155,9 @@ class ChainRule:
             gradient = gradient + direct
         return gradient if self._places is None else gradient[:, self._places]
 
-    def jvp(self, theta: FloatArray, x: FloatArray, y: FloatArray, tangents: FloatArray, solve: Solve) -> FloatArray:
-        """Push (K, p) to (K, o), of one solution or of K."""
+    def _pushed(
+        self, theta: FloatArray, x: FloatArray, y: FloatArray, tangents: FloatArray, solve: Solve
+    ) -> FloatArray:
         moved = tangents
         if self._places is not None:
             moved = np.zeros((len(tangents), len(self._present)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
@@ -15,42 +14,17 @@ from ...modelkit.parameters import Parameters
 from ...modelkit.remaking import recipe, remade
 from ...modelkit.rows import FloatArray, IntArray
 from ..conic import ConicDiff
-from ..convex import ConvexDiff, SolutionPoint
+from ..convex import ConvexDiff
 from ..quadratic import QuadraticDiff
 from .chain_rule import ChainRule
 from .compiling import Compiled, NotCompilable, compiled
 from .form_residuals import FormResiduals
 from .per_thread import PerThread
+from .route import Answer, Mode, State
 
-__all__ = ["Answer", "CompiledRoute", "State"]
+__all__ = ["CompiledRoute"]
 
 _CODES = attr.TerminationStatusCode
-
-
-@final
-@dataclass(eq=False)
-class State:
-    """What is kept of an item: its solution, and with it what differentiates it once that is asked for."""
-
-    x: FloatArray
-    y: FloatArray
-    point: SolutionPoint | None = field(default=None, repr=False)
-
-    def __getstate__(self) -> tuple[FloatArray, FloatArray]:
-        return self.x, self.y
-
-    def __setstate__(self, state: tuple[FloatArray, FloatArray]) -> None:
-        self.x, self.y = state
-        self.point = None
-
-    @property
-    def differentiation_status(self) -> attr.DifferentiationStatusCode | None:
-        """What the derivatives are, if there are any yet."""
-        return None if self.point is None else self.point.status
-
-
-Answer = tuple[attr.TerminationStatusCode, str, FloatArray, Any]
-"""Status, why there are no outputs or "", outputs, state."""
 
 
 @final
@@ -68,6 +42,8 @@ class CompiledRoute:
     form : any of the forms, of which the numbers are to be replaced
     chain : the maps from parameters to the form, and from its solution to outputs
     has_candidates : whether the first solver has a quick way for small quadratic programs, see `MatrixSolver`
+    is_curving : whether P depends on the parameters, so that its convexity is checked at each solve
+    linear_algebra : the user's choice of it, or None
 
     Raises
     ------
@@ -168,32 +144,18 @@ class CompiledRoute:
         return float(0.5 * (x @ (form.P @ x)) + form.q @ x + form.r)
 
     # ------------------------------------------------------------------ derivatives
-    def _point(self, theta: FloatArray, state: State) -> SolutionPoint:
-        """The exact solution with its factorization, made when it is first asked for."""
+    def derivative(self, mode: Mode, theta: FloatArray, state: State, directions: FloatArray) -> FloatArray:
+        """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o): one solve for all."""
+        whole = self.chain.theta(theta)
         if state.point is None:
             model = self._diff_model()
             model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
-            state.point = model.exact(self.form_at(self.chain.data.data(theta)), state.x, state.y)
-        return state.point
+            state.point = model.exact(self.form_at(self.chain.data.data(whole)), state.x, state.y)
+            state.differentiation_status = state.point.status
+        point = state.point
 
-    def vjp(self, theta: FloatArray, state: State, cotangents: FloatArray) -> FloatArray:
-        """(K, o) to (K, p): one solve for all."""
-        whole = self.chain.theta(theta)
-        point = self._point(whole, state)
-        return self.chain.vjp(whole, point.x, point.y, cotangents, _by_columns(point))
+        def solve(primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+            w, wy = point.solve(primal.T, rows.T)  # which has a direction in each column
+            return w.T, wy.T
 
-    def jvp(self, theta: FloatArray, state: State, tangents: FloatArray) -> FloatArray:
-        """(K, p) to (K, o): one solve for all."""
-        whole = self.chain.theta(theta)
-        point = self._point(whole, state)
-        return self.chain.jvp(whole, point.x, point.y, tangents, _by_columns(point))
-
-
-def _by_columns(point: SolutionPoint) -> Any:
-    """The point's solver, which has a direction in each column, for directions in rows."""
-
-    def solve(primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        w, wy = point.solve(primal.T, rows.T)
-        return w.T, wy.T
-
-    return solve
+        return self.chain.derivative(mode, whole, point.x, point.y, directions, solve)

@@ -32,7 +32,6 @@ from .batch import Batch, Call
 from .cone_program import ConeProgram, Table
 from .cvxpy_layer import arguments_key, set_arguments
 from .cvxpy_model import DEFAULT_SOLVERS
-from .program import Program
 
 __all__ = ["layer_class"]
 
@@ -114,7 +113,7 @@ class _Structure:
             model = self._make()
             x, theta, constraints = self.program.build(model, np.zeros(self.ends[-1]))
             set_arguments(model, solver_args)
-            self._batches[key] = Batch(Program(model, [theta], [x, *constraints]))
+            self._batches[key] = Batch.of(model, [theta], [x, *constraints])
         return self._batches[key]
 
     def solve(self, numbers: Sequence[Any], solver_args: Mapping[str, Any]) -> tuple[FloatArray, FloatArray, Any]:
@@ -129,7 +128,8 @@ class _Structure:
         """The gradients (B, T) with respect to the numbers."""
         rows = np.zeros(np.shape(ddual))
         rows[:, self.place] = ddual
-        found = call.vjp(np.arange(len(rows)), np.concatenate([np.asarray(dprimal, np.float64), rows], axis=1))
+        seeds = np.concatenate([np.asarray(dprimal, np.float64), rows], axis=1)
+        found = call.derivative("vjp", np.arange(len(rows)), seeds)
         split = np.split(found, self.ends[:-1], axis=1)
         return [part.scattered(gradients) for part, gradients in zip(self.parts, split, strict=True)]
 

@@ -18,13 +18,12 @@ from optangent.diffmodels.layers.dense_route import DenseRoute
 from optangent.diffmodels.layers.model_route import ModelRoute
 from optangent.diffmodels.layers.program import Program
 
-TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
 Built = tuple[ot.Model, list[Any], list[Any], np.ndarray]
 
 
 def clarabel() -> Any:
     """An accurate solver."""
-    return ot.solvers.Clarabel(**TIGHT)
+    return ot.solvers.Clarabel(tol_gap_abs=1e-12, tol_gap_rel=1e-12, tol_feas=1e-12)
 
 
 def quadratic(seed: int = 0) -> Built:
@@ -120,14 +119,14 @@ def test_both_routes_agree(build: Callable[[], Built]) -> None:
     plain = [output for output in outputs if not isinstance(output, tuple)]
     program = Program(model, parameters, plain)
     item = program.solve(theta)
-    route = ModelRoute(model, program._ids, plain, program.output_size, "")
+    route = ModelRoute(model, program._ids, plain, program.output_shapes, "")
     status, _, found, state = route.solve(theta, None)
     assert status is item.status
     np.testing.assert_allclose(found, item.outputs, atol=1e-7)
     rng = np.random.default_rng(7)
     w, u = rng.standard_normal((2, program.output_size)), rng.standard_normal((2, len(theta)))
-    np.testing.assert_allclose(route.vjp(theta, state, w), item.vjp(w), rtol=1e-8, atol=1e-8)
-    np.testing.assert_allclose(route.jvp(theta, state, u), item.jvp(u), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(route.derivative("vjp", theta, state, w), item.vjp(w), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(route.derivative("jvp", theta, state, u), item.jvp(u), rtol=1e-8, atol=1e-8)
 
 
 @BUILDERS
