@@ -127,7 +127,7 @@ class CompiledRoute:
                 result = self.run(number, form, None if warm is None else (warm.x, warm.y))
                 status, reason = result.status, result.raw
                 if status is _CODES.OPTIMAL:
-                    status = self._residuals.checked(form.P, form.q, form.F, form.g, result.x, result.dual)
+                    status = self._residuals.checked(form, result.x, result.dual)
                 if status is _CODES.OPTIMAL:
                     x, y = result.x, result.dual
                     return status, "", self.chain.outputs(whole, x, y, self.objective(form, x)), State(x, y)

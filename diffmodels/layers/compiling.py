@@ -19,7 +19,7 @@ from ...bridges import BridgeOptimizer
 from ...bridges.nodes import Node
 from ...modelkit import attributes as attr
 from ...modelkit.copying import Mirror
-from ...modelkit.errors import UnsupportedConstraint, UnsupportedObjective
+from ...modelkit.errors import UnsupportedConstraint
 from ...modelkit.functions import VectorOfVariables
 from ...modelkit.functions.printing import local_name
 from ...modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
@@ -90,11 +90,12 @@ class Compiled:
     data: DataMap
     parameter_ids: IntArray
     columns: dict[int, int]
-    stack: Any
+    stack: _Stack
 
     def duals_of(self, index: ConstraintIndex) -> sp.csr_array:
         """The duals of a constraint as combinations of the duals of the form's rows, (rows, m)."""
-        receiver, m = self.stack.layer.inner, self.form.m
+        m = self.form.m
+        receiver: Any = self.stack.layer.inner
         inner = self.stack.index_map(ConstraintIndices(index.kind, np.array([index.value])))
 
         def up(values: FloatArray) -> FloatArray:
@@ -242,7 +243,7 @@ class _Compiler:
                 continue
             code, others = self._split(terms)
             if (others[:, 1] >= 0).any():
-                self._refuse(terms, others, "a quadratic row whose curvature is a parameter; use a cone")
+                self._refuse(terms, others)
             row, one = terms.packed().row, others[:, 0]
             flat, bent = one < 0, one >= 0
             inner = self._layer.inner_variables(VectorOfVariables.of_ids(self._map.ids(one[bent]))).ids
@@ -275,10 +276,10 @@ class _Compiler:
                         "write the constraint in the set that it leads to (a triangle instead of a square)."
                     )
 
-    def _refuse(self, terms: Monomials, others: IntArray, why: str) -> None:
+    def _refuse(self, terms: Monomials, others: IntArray) -> None:
         factors = terms.packed().factors[np.flatnonzero(others[:, 1] >= 0)[0]]
         term = "*".join(local_name(int(i)) for i in factors if i >= 0)
-        raise NotCompilable(f"The term {term} makes {why}.")
+        raise NotCompilable(f"The term {term} makes a quadratic row whose curvature is a parameter; use a cone.")
 
     # ------------------------------------------------------------------ objective
     def _objective(self) -> tuple[list[Any], list[Any], list[Any]]:
@@ -289,8 +290,6 @@ class _Compiler:
         rows, sign = block.all_rows(), self._whole.sign
         terms = rows.terms()
         code, others = self._split(terms)
-        if others.shape[1] > 2 and (others[:, 2] >= 0).any():
-            raise UnsupportedObjective("An objective of a layer is at most quadratic in the variables.")
         coef = sign * terms.packed().coef
         degree = (others >= 0).sum(axis=1)
         column = np.full(others[:, :2].shape, -1, np.int64)

@@ -7,15 +7,14 @@ parameters of the model here are those numbers, as far as they depend on paramet
 
 from __future__ import annotations
 
-import functools
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit.errors import InvalidData, Unsupported
+from ...modelkit.errors import Unsupported
 from ...modelkit.model import Model
 from ...modelkit.rows import FloatArray, IntArray
 from ...modelkit.sets import (
@@ -31,7 +30,7 @@ from ..optimizer import diff_optimizer
 from .batch import Batch, Call
 from .cone_program import ConeProgram, Table
 from .cvxpy_layer import arguments_key, set_arguments
-from .cvxpy_model import DEFAULT_SOLVERS
+from .cvxpy_model import chosen_solver
 
 __all__ = ["layer_class"]
 
@@ -92,7 +91,7 @@ class _Numbers:
 class _Structure:
     """One layer's cone program, and the models of it: one for each choice of solver arguments."""
 
-    def __init__(self, ctx: Any, make: Callable[[], Model]) -> None:
+    def __init__(self, ctx: Any, solver: Any) -> None:
         n = ctx.q.shape[0] - 1
         self.parts = [
             _Numbers.of(ctx.reduced_P, n),
@@ -103,14 +102,14 @@ class _Structure:
         P, q, A = (part.table(end - len(part.varying)) for part, end in zip(self.parts, self.ends, strict=True))
         self.n, self.program = n, ConeProgram(n, P, q, A, _cones(ctx.cone_dims))
         self.place = self.program.place_of_rows()
-        self._make = make
+        self._solver = solver
         self._batches: dict[Any, Batch] = {}
 
     def batch(self, solver_args: Mapping[str, Any]) -> Batch:
         """The program for solver arguments, for batches."""
         key = arguments_key(solver_args)
         if key not in self._batches:
-            model = self._make()
+            model = Model(diff_optimizer(self._solver))
             x, theta, constraints = self.program.build(model, np.zeros(self.ends[-1]))
             set_arguments(model, solver_args)
             self._batches[key] = Batch.of(model, [theta], [x, *constraints])
@@ -162,16 +161,13 @@ def layer_class() -> type[Any]:
         supports_quad_obj = True
 
         def __init__(self, solver: Any = None) -> None:
-            makers = solver or DEFAULT_SOLVERS
-            if not makers:
-                raise InvalidData("Name a solver: CvxpylayersSolver(ot.solvers.Clarabel).")
-            self._make = functools.partial(_model, makers)
+            self._solver = chosen_solver(solver)
             # by the dims that each layer hands over at its calls, for it may be the solver of several layers
             self._structures: Any = weakref.WeakKeyDictionary()
 
         def setup(self, ctx: Any) -> None:
             """Take the structure of a layer's problem."""
-            self._structures[ctx.cone_dims] = _Structure(ctx, self._make)
+            self._structures[ctx.cone_dims] = _Structure(ctx, self._solver)
 
         def solve_numpy_batch(
             self, P: Any, q: Any, A: Any, dims: Any, solver_args: Mapping[str, Any], needs_grad: bool
@@ -205,7 +201,3 @@ def layer_class() -> type[Any]:
             return tuple(a if a is None else torch.tensor(a, dtype=dprimal.dtype, device=dprimal.device) for a in found)
 
     return CvxpylayersSolver
-
-
-def _model(solver: Any) -> Model:
-    return Model(diff_optimizer(solver))
