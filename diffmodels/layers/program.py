@@ -1,7 +1,7 @@
 """A model with parameters as a function: from the parameters' values to outputs of the solution, item by item.
 
 Everything here is NumPy and float64; the layers of other frameworks, and batches, are built on it. Two routes lead from
-values to outputs: the compiled form (`compiled_route`), and the model itself where it does not compile or the solver
+values to outputs: the compiled form (`compiled`), and the model itself where it does not compile or the solver
 takes no matrices (`model_route`).
 """
 
@@ -22,9 +22,9 @@ from ...modelkit.functions.matrices import ids_of
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import Parameters
 from ...modelkit.rows import FloatArray, IntArray
-from .compiled_route import CompiledRoute
-from .compiling import NotCompilable
-from .dense_route import DenseRoute
+from .compiled.compiled_route import CompiledRoute
+from .compiled.compiling import NotCompilable
+from .compiled.dense_route import DenseRoute
 from .model_route import ModelRoute
 from .route import Answer, Mode, Route
 

@@ -1,17 +1,13 @@
-"""What all routes from parameters to outputs have in common: what they are asked, and what they keep of an item."""
+"""What all routes from parameters to outputs have in common."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, final
+from typing import Any, Literal, Protocol
 
-from ...modelkit.attributes import DifferentiationStatusCode, TerminationStatusCode
+from ...modelkit.attributes import TerminationStatusCode
 from ...modelkit.rows import FloatArray
-from ..convex import SolutionPoint
-from .dense_qp import DensePoints
-from .single_qp import SinglePoint
 
-__all__ = ["Answer", "Mode", "Route", "State"]
+__all__ = ["Answer", "Mode", "Route"]
 
 Mode = Literal["vjp", "jvp"]
 """Whether cotangents of the outputs are pulled back to the parameters, or tangents of the parameters pushed."""
@@ -32,27 +28,3 @@ class Route(Protocol):
 
     def derivative(self, mode: Mode, theta: FloatArray, state: Any, directions: FloatArray) -> FloatArray:
         """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o)."""
-
-
-@final
-@dataclass(eq=False)
-class State:
-    """The solution of an item in the compiled form, and what differentiates it; copies have the solution alone.
-
-    Attributes
-    ----------
-    x, y : (n,) and (m,)
-    dense : the dense system at the solution, if there is one; that of many items has this one at `place`
-    point : the solution with the system of the diff model, once it has been asked for
-    differentiation_status : what the derivatives are that were asked for
-    """
-
-    x: FloatArray
-    y: FloatArray
-    dense: DensePoints | SinglePoint | None = field(default=None, repr=False)
-    place: int = 0
-    point: SolutionPoint | None = field(default=None, repr=False)
-    differentiation_status: DifferentiationStatusCode = DifferentiationStatusCode.NOT_DIFFERENTIATED
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return State, (self.x, self.y)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers import cvxpy_layer
-from optangent.diffmodels.layers.cvxpy_model import from_cvxpy
+from optangent.diffmodels.layers.cvxpy_problems import cvxpy_layer
+from optangent.diffmodels.layers.cvxpy_problems.cvxpy_model import from_cvxpy
 
 from .exact import Exact, run_examples, values_of, weighted_sum, weights
 from .problems import GEOMETRIC, PROBLEMS, Array, cp, definite

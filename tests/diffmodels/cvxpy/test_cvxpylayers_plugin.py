@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.diffmodels.layers import cvxpy_model, cvxpylayers_plugin
+from optangent.diffmodels.layers.cvxpy_problems import cvxpy_model, cvxpylayers_plugin
 
 from .exact import run_examples, values_of, weights
 from .problems import GEOMETRIC, PROBLEMS, VERSION, Array, cp, numbers

@@ -13,8 +13,8 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.diffmodels.layers.compiled_route import CompiledRoute
-from optangent.diffmodels.layers.dense_route import DenseRoute
+from optangent.diffmodels.layers.compiled.compiled_route import CompiledRoute
+from optangent.diffmodels.layers.compiled.dense_route import DenseRoute
 from optangent.diffmodels.layers.model_route import ModelRoute
 from optangent.diffmodels.layers.program import Program
 

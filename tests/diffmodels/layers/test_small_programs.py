@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers import dense_route
-from optangent.diffmodels.layers.compiled_route import CompiledRoute
-from optangent.diffmodels.layers.dense_route import DenseRoute
+from optangent.diffmodels.layers.compiled import dense_route
+from optangent.diffmodels.layers.compiled.compiled_route import CompiledRoute
+from optangent.diffmodels.layers.compiled.dense_route import DenseRoute
 from optangent.diffmodels.layers.program import Program
 from optangent.modelkit.functions.matrices import ids_of
 

@@ -20,13 +20,13 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...modelkit import attributes as attr
-from ...modelkit.errors import DimensionMismatch, InvalidData, MissingDependency, Unsupported
-from ...modelkit.functions import VectorOfVariables
-from ...modelkit.model import Model
-from ...modelkit.numeric import real_array
-from ...modelkit.rows import FloatArray, IntArray
-from ...modelkit.sets import (
+from ....modelkit import attributes as attr
+from ....modelkit.errors import DimensionMismatch, InvalidData, MissingDependency, Unsupported
+from ....modelkit.functions import VectorOfVariables
+from ....modelkit.model import Model
+from ....modelkit.numeric import real_array
+from ....modelkit.rows import FloatArray, IntArray
+from ....modelkit.sets import (
     ExponentialCone,
     Nonnegatives,
     PowerCone,
@@ -35,8 +35,8 @@ from ...modelkit.sets import (
     VectorSet,
     Zeros,
 )
-from ...modelkit.sets.triangles import position
-from ..optimizer import diff_optimizer
+from ....modelkit.sets.triangles import position
+from ...optimizer import diff_optimizer
 from .cone_program import ConeProgram, Table
 from .cvxpy_arrays import Dual, Leaf
 

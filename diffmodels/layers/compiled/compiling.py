@@ -15,19 +15,19 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ...bridges import BridgeOptimizer
-from ...bridges.nodes import Node
-from ...modelkit import attributes as attr
-from ...modelkit.copying import Mirror
-from ...modelkit.errors import UnsupportedConstraint
-from ...modelkit.functions import VectorOfVariables
-from ...modelkit.functions.printing import local_name
-from ...modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ...modelkit.matrix_form import MatrixForm
-from ...modelkit.monomials import Monomials
-from ...modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
-from ...modelkit.rows import FloatArray, IntArray, Rows
-from ..base import DiffModel
+from ....bridges import BridgeOptimizer
+from ....bridges.nodes import Node
+from ....modelkit import attributes as attr
+from ....modelkit.copying import Mirror
+from ....modelkit.errors import UnsupportedConstraint
+from ....modelkit.functions import VectorOfVariables
+from ....modelkit.functions.printing import local_name
+from ....modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ....modelkit.matrix_form import MatrixForm
+from ....modelkit.monomials import Monomials
+from ....modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
+from ....modelkit.rows import FloatArray, IntArray, Rows
+from ...base import DiffModel
 from .data_map import DataMap, Pattern
 
 __all__ = ["Compiled", "NotCompilable", "compiled"]

@@ -14,8 +14,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from ...modelkit import attributes as attr
-from ...modelkit.errors import InvalidData, MissingDependency
+from ....modelkit import attributes as attr
+from ....modelkit.errors import InvalidData, MissingDependency
+from ... import layers
 from .cvxpy_arrays import Framework, Leaf, jax_arrays, torch_arrays
 from .cvxpy_model import CvxpyModel, from_cvxpy
 
@@ -86,7 +87,7 @@ class _Layers:
         outputs: list[Any] = []
         for one in self.variables:
             outputs += [one.ids] if isinstance(one, Leaf) else one.constraints
-        inner = getattr(importlib.import_module(__package__), framework.layer)
+        inner = getattr(layers, framework.layer)
         made = inner(model, [leaf.ids for leaf in self.parameters], outputs, **self._options)
         self._made[key] = made
         return made, True

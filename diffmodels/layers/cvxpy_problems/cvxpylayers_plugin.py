@@ -14,10 +14,10 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit.errors import Unsupported
-from ...modelkit.model import Model
-from ...modelkit.rows import FloatArray, IntArray
-from ...modelkit.sets import (
+from ....modelkit.errors import Unsupported
+from ....modelkit.model import Model
+from ....modelkit.rows import FloatArray, IntArray
+from ....modelkit.sets import (
     ExponentialCone,
     Nonnegatives,
     PowerCone,
@@ -26,8 +26,8 @@ from ...modelkit.sets import (
     VectorSet,
     Zeros,
 )
-from ..optimizer import diff_optimizer
-from .batch import Batch, Call
+from ...optimizer import diff_optimizer
+from ..batch import Batch, Call
 from .cone_program import ConeProgram, Table
 from .cvxpy_layer import arguments_key, set_arguments
 from .cvxpy_model import chosen_solver

@@ -12,12 +12,13 @@ from typing import Any, final
 import numpy as np
 from scipy.linalg import lapack
 
-from ...modelkit import attributes as attr
-from ...modelkit.rows import FloatArray, IntArray
+from ....modelkit import attributes as attr
+from ....modelkit.rows import FloatArray, IntArray
+from ..route import Answer, Mode
 from .compiled_route import CompiledRoute
 from .dense_qp import DensePoints, DenseQP, Programs
-from .route import Answer, Mode, State
 from .single_qp import SinglePoint, SingleQP
+from .state import State
 
 __all__ = ["DenseRoute"]
 

@@ -6,21 +6,22 @@ from typing import Any, final
 
 import numpy as np
 
-from ...modelkit import attributes as attr
-from ...modelkit.convexity import is_positive_semidefinite
-from ...modelkit.errors import OptangentError
-from ...modelkit.matrix_form import MatrixForm
-from ...modelkit.parameters import Parameters
-from ...modelkit.remaking import recipe, remade
-from ...modelkit.rows import FloatArray, IntArray
-from ..conic import ConicDiff
-from ..convex import ConvexDiff
-from ..quadratic import QuadraticDiff
+from ....modelkit import attributes as attr
+from ....modelkit.convexity import is_positive_semidefinite
+from ....modelkit.errors import OptangentError
+from ....modelkit.matrix_form import MatrixForm
+from ....modelkit.parameters import Parameters
+from ....modelkit.remaking import recipe, remade
+from ....modelkit.rows import FloatArray, IntArray
+from ...conic import ConicDiff
+from ...convex import ConvexDiff
+from ...quadratic import QuadraticDiff
+from ..per_thread import PerThread
+from ..route import Answer, Mode
 from .chain_rule import ChainRule
 from .compiling import Compiled, NotCompilable, compiled
 from .form_residuals import FormResiduals
-from .per_thread import PerThread
-from .route import Answer, Mode, State
+from .state import State
 
 __all__ = ["CompiledRoute"]
 

@@ -12,15 +12,15 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit import attributes as attr
-from ...modelkit.functions.matrices import ids_of
-from ...modelkit.indices import ConstraintIndex
-from ...modelkit.rows import FloatArray, IntArray, Rows
+from ....modelkit import attributes as attr
+from ....modelkit.functions.matrices import ids_of
+from ....modelkit.indices import ConstraintIndex
+from ....modelkit.rows import FloatArray, IntArray, Rows
+from ..route import Mode
 from .compiling import Compiled, NotCompilable
 from .form_derivative import FormDerivative
 from .linear_map import LinearMap
 from .polynomial_map import PolynomialMap
-from .route import Mode
 
 __all__ = ["ChainRule", "Solve"]
 
