@@ -20,6 +20,7 @@ from ..per_thread import PerThread
 from ..route import Answer, Mode
 from .chain_rule import ChainRule
 from .compiling import Compiled, NotCompilable, compiled
+from .dense_qp import Programs
 from .form_residuals import FormResiduals
 from .state import State
 
@@ -42,7 +43,6 @@ class CompiledRoute:
     ----------
     form : any of the forms, of which the numbers are to be replaced
     chain : the maps from parameters to the form, and from its solution to outputs
-    has_candidates : whether the first solver has a quick way for small quadratic programs, see `MatrixSolver`
     is_curving : whether P depends on the parameters, so that its convexity is checked at each solve
     linear_algebra : the user's choice of it, or None
 
@@ -57,7 +57,7 @@ class CompiledRoute:
         solvers = [one.inner for one in model.cache.candidates if hasattr(one.inner, "load")]
         if not solvers:
             raise NotCompilable("The solver takes no matrices; Clarabel, SCS and OSQP do.")
-        self._solvers, self.has_candidates = [recipe(solver) for solver in solvers], hasattr(solvers[0], "candidates")
+        self._solvers, self._has_candidates = [recipe(solver) for solver in solvers], hasattr(solvers[0], "candidates")
         made, self._diff_model = self._compile(store, solvers)
         self.form: MatrixForm = made.form
         parameters = Parameters(store)
@@ -92,20 +92,17 @@ class CompiledRoute:
         if form.P.nnz and not is_positive_semidefinite(form.P):
             raise OptangentError("the quadratic objective has curvature of the wrong sign for its sense")
 
-    def borrowed(self, number: int) -> tuple[dict[int, Any], Any]:
-        """The solvers of the thread, and one of them (or None), taken out until all has gone well."""
-        known: dict[int, Any] = self._local.__dict__.setdefault("solvers", {})
-        return known, known.pop(number, None)
+    @property
+    def _of_thread(self) -> dict[int, Any]:
+        """The solvers that this thread has made, by their numbers."""
+        made: dict[int, Any] = self._local.__dict__.setdefault("solvers", {})
+        return made
 
-    def made(self, number: int) -> Any:
-        """One of the solvers, new."""
-        return remade(self._solvers[number])
-
-    def run(self, number: int, form: MatrixForm, start: Any) -> Any:
+    def _run(self, number: int, form: MatrixForm, start: Any) -> Any:
         """The answer of one of the solvers, its data changed in place where it can."""
-        known, solver = self.borrowed(number)
+        solver = self._of_thread.pop(number, None)  # until all has gone well
         is_loaded = solver is not None
-        solver = solver if is_loaded else self.made(number)
+        solver = solver if is_loaded else remade(self._solvers[number])
         answer = solver.solve_without_library(form)
         if answer is not None:
             return answer
@@ -113,10 +110,20 @@ class CompiledRoute:
         # anew each time: without a start, answers shall not depend on what was solved before
         solver.reload(form) if is_loaded else solver.load(form)
         answer = solver.run(form)
-        known[number] = solver
+        self._of_thread[number] = solver
         return answer
 
-    def solve(self, theta: FloatArray, warm: Any) -> Answer:
+    def candidates(self, programs: Programs, zeros: int) -> list[Any]:
+        """Those of the first solver for small quadratic programs (see `MatrixSolver`); None where it has none."""
+        if not self._has_candidates:
+            return [None] * len(programs.q)
+        made = self._of_thread
+        if 0 not in made:
+            made[0] = remade(self._solvers[0])
+        found: list[Any] = made[0].candidates(*programs, zeros)
+        return found
+
+    def solve(self, theta: FloatArray, warm: State | None) -> Answer:
         """The solution, by the first solver that finds one."""
         whole = self.chain.theta(theta)
         form, nothing = self.form_at(self.chain.data.data(whole)), np.full(self.chain.size, np.nan)
@@ -125,7 +132,7 @@ class CompiledRoute:
             if self.is_curving:
                 self._check_convex(form)
             for number in range(len(self._solvers)):
-                result = self.run(number, form, None if warm is None else (warm.x, warm.y))
+                result = self._run(number, form, None if warm is None else (warm.x, warm.y))
                 status, reason = result.status, result.raw
                 if status is _CODES.OPTIMAL:
                     status = self._residuals.checked(form, result.x, result.dual)

@@ -50,13 +50,14 @@ class DenseRoute:
         return general.linear_algebra is None and DenseQP.fits(general.form)
 
     # ------------------------------------------------------------------ one item
-    def solve(self, theta: FloatArray, warm: Any) -> Answer:
+    def solve(self, theta: FloatArray, warm: State | None) -> Answer:
         """The solution: a candidate made exact, or that of the general way made exact if it can be."""
         whole = self._chain.theta(theta)
         data = self._chain.data.data(whole)
         P, q, F, g = self._dense.program(data)
         if not self.general.is_curving or lapack.dpotrf(P)[1] == 0:
-            candidate = self._candidates(Programs(P[None], q[None], F[None], g[None]))[0]
+            one = Programs(P[None], q[None], F[None], g[None])
+            candidate = self.general.candidates(one, self._dense.zeros)[0]
             if candidate is not None:
                 point = self._single.point(P, q, F, g, *candidate)
                 if point is not None:
@@ -74,15 +75,6 @@ class DenseRoute:
             value = self.general.objective(self.general.form_at(data), x)
         return _CODES.OPTIMAL, "", self._chain.outputs(whole, x, y, value), State(x, y, point)
 
-    def _candidates(self, programs: Programs) -> list[Any]:
-        """By the first solver, if it has a quick way for programs of this kind."""
-        if not self.general.has_candidates:
-            return [None] * len(programs.q)
-        known, solver = self.general.borrowed(0)
-        known[0] = solver = self.general.made(0) if solver is None else solver
-        found: list[Any] = solver.candidates(*programs, self._dense.zeros)
-        return found
-
     def derivative(self, mode: Mode, theta: FloatArray, state: State, directions: FloatArray) -> FloatArray:
         """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o): one solve for all."""
         whole, point = self._chain.theta(theta), state.dense
@@ -94,7 +86,7 @@ class DenseRoute:
         return self._chain.derivative(mode, whole, point.x, point.y, directions, point.solve)
 
     # ------------------------------------------------------------------ many
-    def solve_batch(self, thetas: FloatArray, warm: Sequence[Any]) -> list[Answer]:
+    def solve_batch(self, thetas: FloatArray, warm: Sequence[State | None]) -> list[Answer]:
         """The solutions at the rows of (B, p), as those of single items."""
         answers: list[Answer] = []
         for number, piece in enumerate(self._pieces(len(thetas))):
@@ -106,13 +98,13 @@ class DenseRoute:
         size = max(1, _PIECE // (self._dense.n + self._dense.m) ** 2)
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
-    def _solve_piece(self, thetas: FloatArray, warm: Sequence[Any], keeps: bool) -> list[Answer]:
+    def _solve_piece(self, thetas: FloatArray, warm: Sequence[State | None], keeps: bool) -> list[Answer]:
         whole = self._chain.theta(thetas)
         data = self._chain.data.data(whole)
         programs = self._dense.programs(data)
         answers: list[Any] = [None] * len(thetas)
         if not self.general.is_curving or _are_convex(programs.P):
-            candidates = self._candidates(programs)
+            candidates = self.general.candidates(programs, self._dense.zeros)
             guessed = [k for k, candidate in enumerate(candidates) if candidate is not None]
             self._put_exact(answers, guessed, [candidates[k] for k in guessed], whole, data, programs)
         rest = [k for k, answer in enumerate(answers) if answer is None]
