@@ -46,6 +46,7 @@ class ChainRule:
     Attributes
     ----------
     data : from all parameters to the form's numbers
+    size : number of numbers in all outputs
     has_objective : whether the objective's value is an output
     """
 

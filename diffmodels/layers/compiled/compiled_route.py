@@ -56,7 +56,7 @@ class CompiledRoute:
         store = model.store
         solvers = [one.inner for one in model.cache.candidates if hasattr(one.inner, "load")]
         if not solvers:
-            raise NotCompilable("The solver takes no matrices; Clarabel, SCS and OSQP do.")
+            raise NotCompilable("Its solver takes no matrices; choose one that does, a `MatrixSolver`.")
         self._solvers, self._has_candidates = [recipe(solver) for solver in solvers], hasattr(solvers[0], "candidates")
         made, self._diff_model = self._compile(store, solvers)
         self.form: MatrixForm = made.form

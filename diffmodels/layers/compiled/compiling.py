@@ -83,24 +83,27 @@ class Compiled:
     data : from the parameters, in the order of `parameter_ids`, to these numbers
     parameter_ids : (p,) identifiers in the user's model
     columns : from identifiers of the user's variables to columns of the form
-    duals : from a constraint of the user's to the sparse map (rows, m) from duals of the form
+    layer, index_map : the bridges, and the way down to them
+    rows_before : for each row that the bridges lead to, its row in the form, or m for those of the parameters
     """
 
     form: MatrixForm
     data: DataMap
     parameter_ids: IntArray
     columns: dict[int, int]
-    stack: _Stack
+    layer: BridgeOptimizer
+    index_map: Any
+    rows_before: IntArray
 
     def duals_of(self, index: ConstraintIndex) -> sp.csr_array:
         """The duals of a constraint as combinations of the duals of the form's rows, (rows, m)."""
         m = self.form.m
-        receiver: Any = self.stack.layer.inner
-        inner = self.stack.index_map(ConstraintIndices(index.kind, np.array([index.value])))
+        receiver: Any = self.layer.inner
+        inner = self.index_map(ConstraintIndices(index.kind, np.array([index.value])))
 
         def up(values: FloatArray) -> FloatArray:
-            receiver.duals = np.concatenate([values, np.zeros((1, *values.shape[1:]))])[self.stack.rows_before]
-            return np.asarray(self.stack.layer.get(attr.ConstraintDual(), inner))
+            receiver.duals = np.concatenate([values, np.zeros((1, *values.shape[1:]))])[self.rows_before]
+            return np.asarray(self.layer.get(attr.ConstraintDual(), inner))
 
         if m > _FEW_ROWS and (found := _one_to_one(up, m)) is not None:
             return found
@@ -122,16 +125,6 @@ def _one_to_one(up: Any, m: int) -> sp.csr_array | None:
         return None
     found = sp.csr_array(sp.coo_array((weight, (np.arange(len(at)), at)), shape=(len(at), m)))
     return found if np.allclose(found @ check, up(check), rtol=1e-9, atol=1e-12) else None
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _Stack:
-    """The bridges of a compiled model, with the receiver's rows that remain in the form: all but the parameters'."""
-
-    layer: BridgeOptimizer
-    index_map: Any
-    rows_before: IntArray
 
 
 def compiled(store: Any, kinds: Sequence[Kind]) -> Compiled:
@@ -350,7 +343,7 @@ class _Compiler:
         columns = dict(zip(variables.tolist(), self._new_column[whole.columns(inner)].tolist(), strict=True))
         before = np.full(whole.m, len(rows), np.int64)
         before[rows] = np.arange(len(rows))
-        return Compiled(form, data, parameters.ids, columns, _Stack(self._layer, self._map, before))
+        return Compiled(form, data, parameters.ids, columns, self._layer, self._map, before)
 
 
 def _joined(parts: list[Any], width: int) -> list[Any]:
