@@ -29,11 +29,8 @@ __all__ = ["UnsolvedItems", "check_policy", "outputs_of", "worth_another_try"]
 
 _POLICIES = ("raise", "nan", "zero_gradient")
 _NAMED = 5
-_PROVED = (
-    TerminationStatusCode.INFEASIBLE,
-    TerminationStatusCode.DUAL_INFEASIBLE,
-    TerminationStatusCode.INVALID_MODEL,
-)
+_CODES = TerminationStatusCode
+_PROVED = (_CODES.INFEASIBLE, _CODES.DUAL_INFEASIBLE, _CODES.INVALID_MODEL)
 
 
 class UnsolvedItems(NotOptimized):

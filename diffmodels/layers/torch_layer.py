@@ -112,13 +112,7 @@ def layer_class() -> type[Any]:
         ) -> None:
             super().__init__()
             self._batch = Batch.of(
-                model,
-                parameters,
-                outputs,
-                on_failure=on_failure,
-                executor=executor,
-                retry=retry,
-                warm_start=warm_start,
+                model, parameters, outputs, on_failure=on_failure, executor=executor, retry=retry, warm_start=warm_start
             )
 
         def forward(self, *parameters: Any) -> tuple[Any, ...]:

@@ -291,9 +291,7 @@ class _Compiler:
         column[there] = self._new_column[self._whole.columns(inner)]
         zero, one, two = (degree == d for d in range(3))
         i, j = column[two].T
-        P = [
-            (np.concatenate([i, j]), np.concatenate([j, i]), np.tile(code[two], 2), np.tile(coef[two], 2)),
-        ]
+        P = [(np.concatenate([i, j]), np.concatenate([j, i]), np.tile(code[two], 2), np.tile(coef[two], 2))]
         q = [(column[one][:, 0], code[one], coef[one])]
         r = [
             (np.zeros(int(zero.sum()), np.int64), code[zero], coef[zero]),
