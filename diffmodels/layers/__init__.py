@@ -1,6 +1,7 @@
 """Models as layers: of PyTorch, of JAX, and as CVXPY users know them.
 
-Each layer is made from a library that is optional, when it is first asked for.
+Each layer is made from a library that is optional, when it is first asked for. Below all of them are a `Batch` of
+items and, for one item, a `Program`, which goes one of two routes: `compiled`, or through the model (`model_route`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ __all__ = ["UnsolvedItems"]
 _LAYERS = {  # name: its module here, which has a function `layer_class`; the extra, which has its library's name
     "TorchLayer": ("torch_layer", "torch"),
     "JaxLayer": ("jax_layer", "jax"),
-    "CvxpyLayer": ("cvxpy_layer", "cvxpy"),
-    "CvxpylayersSolver": ("cvxpylayers_plugin", "cvxpylayers"),
+    "CvxpyLayer": ("cvxpy_problems.cvxpy_layer", "cvxpy"),
+    "CvxpylayersSolver": ("cvxpy_problems.cvxpylayers_plugin", "cvxpylayers"),
 }
 
 
@@ -32,6 +33,7 @@ def __getattr__(name: str) -> Any:
             raise
         raise MissingDependency(f'{name} needs {library}: pip install "optangent[{library}]"') from None
     made = importlib.import_module(f"{__name__}.{module}").layer_class()
+    made.__module__, made.__qualname__ = __name__, name  # under which pickles find it
     globals()[name] = made
     return made
 

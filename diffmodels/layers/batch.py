@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
 import warnings
 from collections.abc import Sequence
 from typing import Any, final
@@ -19,11 +18,13 @@ from ...modelkit.attributes import DifferentiationStatusCode, TerminationStatusC
 from ...modelkit.errors import InvalidData, OptangentError
 from ...modelkit.rows import FloatArray, IntArray
 from ..optimizer import DifferentiationWarning
+from .arrays import Shape
 from .executors import Shipment, Workers
-from .failures import Refused, UnsolvedItems, check_policy, outputs_of
-from .program import Program
+from .failures import UnsolvedItems, check_policy, outputs_of
+from .program import Item, Program
+from .route import Mode
 from .variants import variant
-from .work import Found, Mode, derivative_batch, differentiate_items, solve_items
+from .work import Found, differentiate_items, solve_items
 
 __all__ = ["Batch", "Call"]
 
@@ -45,8 +46,8 @@ class Batch:
 
     Attributes
     ----------
+    programs : with that of `retry`
     shapes : of the parameters, and of the outputs
-    sizes : (p, o), numbers in all parameters and in all outputs
     status : list of TerminationStatusCode, an item of the last call each
     reasons : list of str, why there is no solution or derivative, "" where there is
     differentiation_status : list of DifferentiationStatusCode, what the derivatives are that were asked for
@@ -54,10 +55,10 @@ class Batch:
 
     def __init__(
         self,
-        program: Any,
+        program: Program,
         on_failure: str = "raise",
         executor: Any = None,
-        retry: Sequence[Any] = (),
+        retry: Sequence[Program] = (),
         warm_start: bool | str = False,
     ) -> None:
         check_policy(on_failure)
@@ -68,12 +69,14 @@ class Batch:
         self.workers = None if executor is None else Workers(executor)
         self.warm_start = warm_start
         self.shapes = program.parameter_shapes, program.output_shapes
-        self.sizes = sum(map(math.prod, self.shapes[0])), sum(map(math.prod, self.shapes[1]))
         self.status: list[TerminationStatusCode] = []
         self.reasons: list[str] = []
         self.differentiation_status: list[DifferentiationStatusCode] = []
         self._warned = False
-        self._forget()
+        self._shipment: Shipment | None = None
+        self._last: list[Item | None] = []  # where the next training call starts
+        self._seen: list[Item | None] = []  # where the next pass of an evaluation starts
+        self._at = 0
 
     @classmethod
     def of(
@@ -100,19 +103,17 @@ class Batch:
         others = [Program(variant(model, solver, threads), parameters, outputs) for solver in retry or ()]
         return cls(Program(first, parameters, outputs), on_failure, executor, others, warm_start)
 
-    def _forget(self) -> None:
-        self._shipment: Shipment | None = None
-        self._last: list[Any] = []  # where the next training call starts
-        self._seen: list[Any] = []  # where the next pass of an evaluation starts
-        self._at = 0
-
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_shipment": None, "_last": [], "_seen": [], "_at": 0}
 
     @property
-    def program(self) -> Any:
-        """The program."""
+    def program(self) -> Program:
+        """The first of them."""
         return self.programs[0]
+
+    def sides(self, mode: str) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
+        """The shapes of what a derivative takes and of what it gives; "solve" is the way of "jvp"."""
+        return self.shapes[::-1] if mode == "vjp" else self.shapes
 
     def begin_pass(self) -> None:
         """The next call is the first of a pass over the data."""
@@ -149,17 +150,20 @@ class Batch:
                 return
 
     # ------------------------------------------------------------------ where to start
-    def starts(self, count: int, training: bool) -> list[Any] | None:
+    def _knows_starts(self, training: bool) -> bool:
+        return bool(self.warm_start) and (training or self.warm_start == "order")
+
+    def starts(self, count: int, training: bool) -> list[Item | None] | None:
         """An item, or None, to start each of so many items from."""
-        if not self.warm_start or not (training or self.warm_start == "order"):
+        if not self._knows_starts(training):
             return None
         known = self._last if training else self._seen[self._at :]
         starts = known[:count]
         return starts + [None] * (count - len(starts)) if starts else None
 
-    def remember(self, items: Sequence[Any], training: bool) -> None:
+    def remember(self, items: Sequence[Item], training: bool) -> None:
         """Keep the items to start from; a copy of an item leaves its factorization behind."""
-        if not self.warm_start or not (training or self.warm_start == "order"):
+        if not self._knows_starts(training):
             return
         place = 0 if training else self._at
         known = self._last if training else self._seen
@@ -184,9 +188,7 @@ class Call:
     def __init__(self, batch: Batch, training: bool = True) -> None:
         self.batch = batch
         self.training = training
-        self.items: list[Any] = []
-        self.reasons: list[str] = []
-        self.differentiation_status: list[DifferentiationStatusCode] = []
+        self.take([])
 
     def solve(self, thetas: FloatArray) -> FloatArray:
         """Solve all items.
@@ -205,74 +207,52 @@ class Call:
             If some have no solution and the batch's policy is "raise".
         """
         batch = self.batch
-        warm = batch.starts(len(thetas), self.training)
-        if not math.isfinite(np.vdot(thetas, thetas)):  # NaN reaches no solver: some call it optimal
-            good = np.flatnonzero(np.isfinite(thetas).all(axis=1))
-            self.items = self._solved(thetas[good], warm and [warm[k] for k in good])
-            self._put_refused(thetas)
-        else:
-            self.items = self._solved(thetas, warm)
+        self.take(self._solved(thetas, batch.starts(len(thetas), self.training)))
         batch.remember(self.items, self.training)
         batch.status = [item.status for item in self.items]
-        batch.reasons = self.reasons = [item.reason for item in self.items]
-        batch.differentiation_status = self.differentiation_status = [_NOT_YET] * len(self.items)
-        self._some_unsolved = any(self.reasons)
+        batch.reasons, batch.differentiation_status = self.reasons, self.differentiation_status
         if self._some_unsolved and batch.on_failure == "raise":
             self._raise("solution", [k for k, why in enumerate(self.reasons) if why])
-        outputs = [outputs_of(item, batch.on_failure) for item in self.items]
-        return np.array(outputs).reshape(len(outputs), batch.sizes[1])
+        return outputs_of(self.items, batch.on_failure, batch.program.output_size)
 
-    def _solved(self, thetas: FloatArray, warm: list[Any] | None) -> list[Any]:
+    def _solved(self, thetas: FloatArray, warm: list[Item | None] | None) -> list[Item]:
         if self.batch.workers is None:
             return solve_items(self.batch.programs, thetas, warm)
         tasks = [(thetas[piece], warm and warm[piece]) for piece in self.batch.pieces(len(thetas))]
         return [item for items in self.batch.run(solve_items, tasks) for item in items]
 
-    def _put_refused(self, thetas: FloatArray) -> None:
-        """Put, in their places, items that say which number is not finite."""
-        shapes = self.batch.shapes[0]
-        ends = np.cumsum([math.prod(shape) for shape in shapes])
-        for k in np.flatnonzero(~np.isfinite(thetas).all(axis=1)):
-            at = int(np.argmin(np.isfinite(thetas[k])))
-            number = int(np.searchsorted(ends, at, side="right"))
-            shape = shapes[number]
-            entry = np.unravel_index(at - (ends[number] - math.prod(shape)), shape)
-            where = f" at {tuple(map(int, entry))}" if shape else ""
-            nothing = np.full(self.batch.sizes[1], np.nan)
-            self.items.insert(k, Refused(f"parameter {number} is {thetas[k, at]}{where}", nothing))
+    def take(self, items: list[Item]) -> None:
+        """Make these the items of the call."""
+        self.items, self.reasons = items, [item.reason for item in items]
+        self.differentiation_status = [_NOT_YET] * len(items)
+        self._some_unsolved = any(self.reasons)
 
     def _raise(self, lacking: str, places: list[int]) -> None:
         statuses = [self.items[k].status for k in places]
         raise UnsolvedItems(lacking, len(self.items), places, statuses, [self.reasons[k] for k in places])
 
-    def vjp(self, places: IntArray, cotangents: FloatArray) -> FloatArray:
-        """Pull cotangents of outputs back to the parameters.
+    def derivative(self, mode: Mode, places: IntArray, vectors: FloatArray) -> FloatArray:
+        """Pull cotangents of outputs back to the parameters, or push tangents of the parameters to the outputs.
 
         Parameters
         ----------
+        mode : "vjp" or "jvp"
         places : (K,) items; one may come many times, and is factorized once
-        cotangents : (K, o)
+        vectors : (K, o) cotangents or (K, p) tangents
 
         Returns
         -------
-        (K, p) array, zero for items without a solution
+        (K, p) or (K, o) array, zero for items without a solution
 
         Raises
         ------
         UnsolvedItems
             If some have no derivatives and the batch's policy is "raise".
         """
-        return self._derivatives("vjp", places, cotangents, self.batch.sizes[0])
-
-    def jvp(self, places: IntArray, tangents: FloatArray) -> FloatArray:
-        """Push (K, p) tangents of the parameters to the outputs, (K, o); otherwise as `vjp`."""
-        return self._derivatives("jvp", places, tangents, self.batch.sizes[1])
-
-    def _derivatives(self, mode: Mode, places: IntArray, vectors: FloatArray, size: int) -> FloatArray:
         found = self._all_at_once(mode, places, vectors)
         if found is not None:
             return found
-        out = np.zeros((len(places), size))
+        out = np.zeros((len(places), self.batch.program.width(mode)))
         rows = np.flatnonzero(vectors.any(axis=1))
         if self._some_unsolved:
             rows = rows[[not self.items[k].reason for k in places[rows]]]
@@ -284,8 +264,7 @@ class Call:
         failed = []
         for row, (derivative, status) in zip(rows, self._found(mode, places[rows], vectors[rows]), strict=True):
             place = int(places[row])
-            if status is not None:
-                self.differentiation_status[place] = status
+            self.differentiation_status[place] = status
             if isinstance(derivative, str):
                 self.reasons[place] = derivative
                 failed.append(place)
@@ -306,10 +285,10 @@ class Call:
         if not 0.0 < np.vdot(vectors, vectors) < np.inf or (count > 1 and not vectors.any(axis=1).all()):
             return None
         try:
-            found = derivative_batch(batch.program, mode, self.items, vectors)
+            found = batch.program.derivatives(mode, self.items, vectors)
         except OptangentError:
             return None  # which one was it?
-        self.differentiation_status[:] = [getattr(item, "differentiation_status", _NOT_YET) for item in self.items]
+        self.differentiation_status[:] = [item.differentiation_status for item in self.items]
         batch.warn(self.differentiation_status)
         return found
 
@@ -324,7 +303,7 @@ class Call:
             again = np.repeat(np.arange(piece.stop - piece.start), counts[piece])
             rows = order[ends[piece.start] : ends[piece.stop]]
             tasks.append((mode, [self.items[k] for k in chosen[piece]], again.tolist(), vectors[rows]))
-        found: list[Found] = [("", None)] * len(places)
+        found: list[Found] = [("", _NOT_YET)] * len(places)
         answers = (answer for some in self.batch.run(differentiate_items, tasks) for answer in some)
         for row, answer in zip(order, answers, strict=True):
             found[row] = answer

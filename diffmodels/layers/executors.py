@@ -25,7 +25,7 @@ from typing import Any, final
 
 from ...modelkit.errors import InvalidData, MissingDependency
 
-__all__ = ["Workers"]
+__all__ = ["Shipment", "Workers"]
 
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _OWN_POOLS = ("threads", "processes")

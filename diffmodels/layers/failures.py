@@ -16,24 +16,21 @@ The other items are not touched in any way: they are what single calls give, to 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
 from ...modelkit.attributes import TerminationStatusCode
 from ...modelkit.errors import InvalidData, NotOptimized
 from ...modelkit.rows import FloatArray
+from .program import Item
 
-__all__ = ["Refused", "UnsolvedItems", "check_policy", "outputs_of", "worth_another_try"]
+__all__ = ["UnsolvedItems", "check_policy", "outputs_of", "worth_another_try"]
 
-POLICIES = ("raise", "nan", "zero_gradient")
+_POLICIES = ("raise", "nan", "zero_gradient")
 _NAMED = 5
-_PROVED = (
-    TerminationStatusCode.INFEASIBLE,
-    TerminationStatusCode.DUAL_INFEASIBLE,
-    TerminationStatusCode.INVALID_MODEL,
-)
+_CODES = TerminationStatusCode
+_PROVED = (_CODES.INFEASIBLE, _CODES.DUAL_INFEASIBLE, _CODES.INVALID_MODEL)
 
 
 class UnsolvedItems(NotOptimized):
@@ -76,32 +73,24 @@ class UnsolvedItems(NotOptimized):
         return type(self), self._made_of
 
 
-@final
-@dataclass(eq=False)
-class Refused:
-    """Stands for the `Item` of parameters that no solver gets to see."""
-
-    reason: str
-    outputs: FloatArray
-    status: TerminationStatusCode = TerminationStatusCode.INVALID_MODEL
-
-
 def check_policy(on_failure: str) -> None:
     """Raise unless it is the name of a policy."""
-    if on_failure not in POLICIES:
-        raise InvalidData(f"on_failure is one of {', '.join(map(repr, POLICIES))}, got {on_failure!r}.")
+    if on_failure not in _POLICIES:
+        raise InvalidData(f"on_failure is one of {', '.join(map(repr, _POLICIES))}, got {on_failure!r}.")
 
 
-def outputs_of(item: Any, on_failure: str) -> FloatArray:
-    """(o,) what the batch shows of an item: its outputs, or what the policy puts there."""
-    outputs: FloatArray = item.outputs
-    if not item.reason:
-        return outputs
+def outputs_of(items: Sequence[Item], on_failure: str, size: int) -> FloatArray:
+    """(B, o) what the batch shows of items: their outputs, each of a size, or what the policy puts there."""
+    shown = [item.outputs if not item.reason else _put(item.outputs, on_failure) for item in items]
+    return np.array(shown).reshape(len(shown), size)
+
+
+def _put(outputs: FloatArray, on_failure: str) -> FloatArray:
     if on_failure == "zero_gradient":
         return np.where(np.isfinite(outputs), outputs, 0.0)
     return np.full_like(outputs, np.nan)
 
 
-def worth_another_try(item: Any) -> bool:
+def worth_another_try(item: Item) -> bool:
     """Whether another solver might do better: not where there is a solution, or a checked proof that there is none."""
     return bool(item.reason) and item.status not in _PROVED

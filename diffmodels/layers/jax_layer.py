@@ -14,35 +14,24 @@ The derivative of the first is the second, linear in the tangents, and the other
 dimension that `jax.vmap` maps over becomes one more dimension of the batch in front, so that there is one call of the
 host however often one maps.
 
-The modes share nothing but the parameters: as JAX wants it, all are pure functions of them, which may be called in any
-order, many times or never. What keeps an item from being solved again for its derivative is the host's memory of
-items, by the bytes of their parameters. What it has forgotten is solved again.
+The host's side of it, which knows nothing of JAX, is `jax_host`.
 """
 
 from __future__ import annotations
 
-import functools
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...modelkit.attributes import TerminationStatusCode
 from ...modelkit.errors import DifferentiationError, InvalidData
-from ...modelkit.rows import FloatArray, IntArray
-from .arrays import Shape, batch_shape, pack, unpack
-from .batch import Batch, Call
-from .failures import Refused, outputs_of
-from .work import Mode
+from .arrays import Shape, batch_shape
+from .batch import Batch
+from .jax_host import CODES, JaxHost
+from .route import Mode
 
 __all__ = ["layer_class"]
-
-_CODES = tuple(TerminationStatusCode)
-_CODE_OF = {status: code for code, status in enumerate(_CODES)}
 
 _TWICE = (
     "A solution has first derivatives only. Of the second ones those exist that see it as a linear map of tangents "
@@ -51,7 +40,6 @@ _TWICE = (
 )
 
 
-@functools.cache
 def layer_class() -> type[Any]:
     """The class `JaxLayer`."""
     import jax.numpy as jnp
@@ -130,7 +118,7 @@ def layer_class() -> type[Any]:
         6.0
         """
 
-        codes = _CODES
+        codes = CODES
 
         def __init__(
             self,
@@ -151,7 +139,7 @@ def layer_class() -> type[Any]:
             if keep < 0:
                 raise InvalidData(f"keep is a number of items, got {keep}.")
             batch = Batch.of(model, parameters, outputs, on_failure=on_failure, executor=executor, retry=retry)
-            self._host = _Host(batch, keep)
+            self._host = JaxHost(batch, keep)
 
         def __call__(self, *parameters: Any) -> tuple[Any, ...]:
             """The outputs at the parameters, in the order in which they were asked for."""
@@ -183,12 +171,10 @@ def layer_class() -> type[Any]:
         def __repr__(self) -> str:
             return f"JaxLayer(parameters={list(self._host.parameter_shapes)}, outputs={list(self._host.output_shapes)})"
 
-    JaxLayer.__module__, JaxLayer.__qualname__ = __package__, "JaxLayer"
     return JaxLayer
 
 
 # ---------------------------------------------------------------------- what JAX traces
-@functools.cache
 def _primitive() -> Any:
     """The primitive ``call_host[host, mode, batch, dtype](*parameters, *vectors)``.
 
@@ -203,14 +189,14 @@ def _primitive() -> Any:
     call_host = Primitive("optangent_call_host")
     call_host.multiple_results = True
 
-    def abstract_eval(*_: Any, host: _Host, mode: str, batch: Shape, dtype: Any) -> list[Any]:
-        results = [jax.core.ShapedArray(batch + shape, dtype) for shape in host.result_shapes(mode)]
+    def abstract_eval(*_: Any, host: JaxHost, mode: str, batch: Shape, dtype: Any) -> list[Any]:
+        results = [jax.core.ShapedArray(batch + shape, dtype) for shape in host.batch.sides(mode)[1]]
         return [*results, jax.core.ShapedArray(batch, np.dtype("int32"))] if mode == "solve" else results
 
-    def run_now(*arrays: Any, host: _Host, **static: Any) -> list[Any]:
+    def run_now(*arrays: Any, host: JaxHost, **static: Any) -> list[Any]:
         return [jnp.asarray(a) for a in host(*map(np.asarray, arrays), **static)]
 
-    def lower(ctx: Any, *operands: Any, host: _Host, **static: Any) -> Any:
+    def lower(ctx: Any, *operands: Any, host: JaxHost, **static: Any) -> Any:
         # Not through jax.pure_callback, which wraps the arrays in JAX's own: to read those one waits for a thread of
         # the pool in which the callback itself runs, for ever if it is the last one (jax issue 24255).
         def callback(*arrays: Any) -> tuple[Any, ...]:
@@ -221,7 +207,7 @@ def _primitive() -> Any:
         )
         return results
 
-    def jvp(primals: Any, tangents: Any, *, host: _Host, mode: str, batch: Shape, **static: Any) -> Any:
+    def jvp(primals: Any, tangents: Any, *, host: JaxHost, mode: str, batch: Shape, **static: Any) -> Any:
         static |= dict(host=host, batch=batch)
         results = call_host.bind(*primals, mode=mode, **static)
         shapes = host.parameter_shapes
@@ -236,7 +222,7 @@ def _primitive() -> Any:
         vectors = [ad.instantiate_zeros(t) for t in tangents[len(shapes) :]]
         return results, call_host.bind(*parameters, *vectors, mode=mode, **static)
 
-    def transpose(cotangents: Any, *operands: Any, host: _Host, mode: Mode, **static: Any) -> Any:
+    def transpose(cotangents: Any, *operands: Any, host: JaxHost, mode: Mode, **static: Any) -> Any:
         count = len(host.parameter_shapes)
         other = "vjp" if mode == "jvp" else "jvp"
         vectors = map(ad.instantiate_zeros, cotangents)
@@ -244,7 +230,7 @@ def _primitive() -> Any:
         unknown = map(ad.is_undefined_primal, operands[count:])
         return [*[None] * count, *(f if wanted else None for f, wanted in zip(found, unknown, strict=True))]
 
-    def vmap(operands: Any, dims: Any, *, host: _Host, batch: Shape, **static: Any) -> Any:
+    def vmap(operands: Any, dims: Any, *, host: JaxHost, batch: Shape, **static: Any) -> Any:
         size = next(a.shape[dim] for a, dim in zip(operands, dims, strict=True) if dim is not None)
         arrays = [
             jnp.expand_dims(a, 0) if dim is None else jnp.moveaxis(a, dim, 0)
@@ -262,141 +248,3 @@ def _primitive() -> Any:
     ad.primitive_transposes[call_host] = transpose
     batching.primitive_batchers[call_host] = vmap
     return call_host
-
-
-# ---------------------------------------------------------------------- the host, which knows nothing of JAX
-@final
-@dataclass(eq=False)
-class _Lost:
-    """Stands for a `Call` that could not be made, such as when a worker process died."""
-
-    items: list[Refused]
-    sizes: dict[str, int]
-    reasons: list[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.reasons = [item.reason for item in self.items]
-
-    def vjp(self, places: IntArray, cotangents: FloatArray) -> FloatArray:
-        return np.zeros((len(places), self.sizes["vjp"]))
-
-    def jvp(self, places: IntArray, tangents: FloatArray) -> FloatArray:
-        return np.zeros((len(places), self.sizes["jvp"]))
-
-
-_Place = tuple[Any, int]  # a call, and which of its items
-
-
-@final
-class _Host:
-    """Solves, remembers and differentiates items; never raises.
-
-    Calls come from any thread of JAX's, several at a time, in any order.
-
-    Parameters
-    ----------
-    batch : Batch
-    keep : how many items are remembered; those of the last call always are
-
-    Attributes
-    ----------
-    last : the items of the last call that solved
-    """
-
-    def __init__(self, batch: Batch, keep: int) -> None:
-        self.batch = batch
-        self.keep = keep
-        self.parameter_shapes: tuple[Shape, ...] = batch.program.parameter_shapes
-        self.output_shapes: tuple[Shape, ...] = batch.program.output_shapes
-        self.last: list[_Place] = []
-        self._places: dict[bytes, _Place] = {}
-        self._calls: OrderedDict[Any, list[bytes]] = OrderedDict()  # with their keys; used longest ago first
-        self._lock = threading.Lock()
-
-    def result_shapes(self, mode: str) -> tuple[Shape, ...]:
-        """One for each result, without the batch."""
-        return self.parameter_shapes if mode == "vjp" else self.output_shapes
-
-    def __call__(self, *arrays: Any, mode: Literal["solve", "jvp", "vjp"], batch: Shape, dtype: Any) -> list[Any]:
-        """The host's side of the primitive, from NumPy arrays to NumPy arrays."""
-        count = len(self.parameter_shapes)
-        parameters, vectors = arrays[:count], arrays[count:]
-        fronts = {a.shape[: len(batch)] for a in parameters}
-        front = batch if fronts == {batch} else np.broadcast_shapes((1,) * len(batch), *fronts)
-        thetas = pack(parameters, self.parameter_shapes, front)
-        with self._lock:
-            places = self._look_up(thetas)
-            if front != batch:
-                places = [places[k] for k in np.broadcast_to(np.arange(len(thetas)).reshape(front), batch).flat]
-            if mode == "solve":
-                self.last = places
-                flat, codes = self._outputs(places), [self._codes(places).reshape(batch)]
-            else:
-                sides = self.parameter_shapes if mode == "jvp" else self.output_shapes
-                flat, codes = self._derivatives(mode, places, pack(vectors, sides, batch)), []
-        return [*(a.astype(dtype) for a in unpack(flat, self.result_shapes(mode), batch)), *codes]
-
-    # ------------------------------------------------------------------ items
-    def _look_up(self, thetas: FloatArray) -> list[_Place]:
-        """Where the item of each row is; items not remembered are solved."""
-        keys = [theta.tobytes() for theta in thetas]
-        missing = {key: k for k, key in enumerate(keys) if key not in self._places}
-        if missing:
-            fresh = self._solved(thetas[list(missing.values())])
-            self._calls[fresh] = list(missing)
-            self._places |= {key: (fresh, place) for place, key in enumerate(missing)}
-        places = [self._places[key] for key in keys]
-        used = dict.fromkeys(call for call, _ in places)
-        for call in used:
-            self._calls.move_to_end(call)
-            if isinstance(call, _Lost):  # next time it may go well
-                self._forget(call)
-        while len(self._places) > self.keep and len(self._calls) > len(used):
-            self._forget(next(iter(self._calls)))
-        return places
-
-    def _forget(self, call: Any) -> None:
-        for key in self._calls.pop(call):
-            del self._places[key]
-
-    def _solved(self, thetas: FloatArray) -> Any:
-        call = Call(self.batch)
-        try:
-            call.solve(thetas)
-        except Exception as error:  # one that leaves the callback would end JAX's computation: it becomes a status
-            nothing = np.full(self._sizes["jvp"], np.nan)
-            refused = Refused(_told(error), nothing, TerminationStatusCode.OTHER_ERROR)
-            return _Lost([refused] * len(thetas), self._sizes)
-        return call
-
-    @property
-    def _sizes(self) -> dict[str, int]:
-        return dict(zip(("vjp", "jvp"), self.batch.sizes, strict=True))
-
-    # ------------------------------------------------------------------ results
-    def _outputs(self, places: list[_Place]) -> FloatArray:
-        rows = [outputs_of(call.items[place], self.batch.on_failure) for call, place in places]
-        return np.array(rows, np.float64).reshape(len(rows), self._sizes["jvp"])
-
-    def _codes(self, places: list[_Place]) -> NDArray[np.int32]:
-        return np.array([_CODE_OF[call.items[place].status] for call, place in places], np.int32)
-
-    def _derivatives(self, mode: Mode, places: list[_Place], vectors: FloatArray) -> FloatArray:
-        out = np.zeros((len(places), self._sizes[mode]))
-        rows_of: dict[Any, list[int]] = {}
-        for row, (call, _) in enumerate(places):
-            rows_of.setdefault(call, []).append(row)
-        for call, rows in rows_of.items():
-            at = np.array([places[row][1] for row in rows])
-            mine = vectors if len(rows) == len(places) else vectors[rows]
-            try:
-                out[rows] = getattr(call, mode)(at, mine)
-            except Exception as error:  # as in `_solved`
-                out[rows] = np.nan  # zero would say that nothing depends on anything
-                for place in set(at.tolist()):
-                    call.reasons[place] = _told(error)
-        return out
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-import threading
+import math
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -15,6 +16,9 @@ from ...modelkit.errors import OptangentError
 from ...modelkit.functions import VectorOfVariables
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.rows import FloatArray, IntArray
+from .arrays import Shape, unpack
+from .per_thread import PerThread
+from .route import Answer, Mode
 
 __all__ = ["ModelRoute"]
 
@@ -22,14 +26,20 @@ __all__ = ["ModelRoute"]
 @final
 @dataclass(eq=False)
 class Solved:
-    """What there is to know of a solved item; the solution itself is found again in the model.
+    """What there is to know of a solved item; the solution itself is found again in the model."""
 
-    Attributes
-    ----------
-    differentiation_status : None before a derivative was asked for
-    """
+    differentiation_status: attr.DifferentiationStatusCode = attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
 
-    differentiation_status: attr.DifferentiationStatusCode | None = None
+
+def _asked(output: Any) -> tuple[tuple[Any, ...], Any, Any, Any]:
+    """Of an output: its index, if it has one, and the attributes of its value, its tangent and its seed."""
+    if isinstance(output, attr.ObjectiveValue):
+        return (), attr.ObjectiveValue(), attr.ForwardObjectiveValue(), attr.ReverseObjectiveValue()
+    if isinstance(output, tuple):
+        return (output[1],), output[0], None, None
+    if isinstance(output, ConstraintIndex):
+        return (output,), attr.ConstraintDual(), attr.ForwardConstraintDual(), attr.ReverseConstraintDual()
+    return (output,), attr.VariablePrimal(), attr.ForwardVariablePrimal(), attr.ReverseVariablePrimal()
 
 
 @final
@@ -41,22 +51,15 @@ class ModelRoute:
     model : as given to the layer
     ids : of the parameters
     outputs : see `program.Output`
-    size : number of numbers in all outputs
+    shapes : of the outputs
     why : what kept the model from being compiled
     """
 
-    def __init__(self, model: Any, ids: IntArray, outputs: list[Any], size: int, why: str) -> None:
+    def __init__(self, model: Any, ids: IntArray, outputs: Sequence[Any], shapes: Sequence[Shape], why: str) -> None:
         self._model = copy.deepcopy(model)
         self._parameters = VectorOfVariables.of_ids(ids)
-        self._outputs, self._size, self.why = outputs, size, why
-        self._local = threading.local()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_local"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._local = threading.local()
+        self._outputs, self._shapes, self._why = [_asked(output) for output in outputs], shapes, why
+        self._local = PerThread()
 
     def _at(self, theta: FloatArray) -> Any:
         """The model of the thread, solved at the parameters; a second time that costs nothing."""
@@ -70,9 +73,9 @@ class ModelRoute:
         model.optimize()
         return model
 
-    def solve(self, theta: FloatArray, warm: Any) -> tuple[attr.TerminationStatusCode, str, FloatArray, Any]:
+    def solve(self, theta: FloatArray, warm: Any) -> Answer:
         """The solution, and a state that says that there is one."""
-        nothing = np.full(self._size, np.nan)
+        nothing = np.full(sum(map(math.prod, self._shapes)), np.nan)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -80,71 +83,41 @@ class ModelRoute:
                 status = model.termination_status()
                 if status is not attr.TerminationStatusCode.OPTIMAL:
                     return status, status.value, nothing, None
-                return status, "", self._read(model, *_READ), Solved()
+                outputs = _joined(model.get(value, *index) for index, value, *_ in self._outputs)
+                return status, "", outputs, Solved()
             except OptangentError as error:
                 return attr.TerminationStatusCode.OTHER_ERROR, str(error), nothing, None
 
-    def _read(self, model: Any, objective: Any, dual: Any, primal: Any) -> FloatArray:
-        parts = [np.zeros(0)]
-        for output in self._outputs:
-            if isinstance(output, attr.ObjectiveValue):
-                parts.append(np.ravel(model.get(objective)))
-            elif isinstance(output, tuple):
-                parts.append(np.ravel(model.get(*output)))
-            else:
-                parts.append(np.ravel(model.get(dual if isinstance(output, ConstraintIndex) else primal, output)))
-        return np.concatenate(parts)
-
-    def _refuse_values(self) -> None:
-        if any(isinstance(output, tuple) for output in self._outputs):
+    def derivative(self, mode: Mode, theta: FloatArray, state: Solved, directions: FloatArray) -> FloatArray:
+        """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o), one after the other."""
+        if any(seed is None for *_, seed in self._outputs):
             raise OptangentError(
-                f"The values of constraints are differentiated in compiled models only, and this one is not: {self.why}"
+                "The values of constraints are differentiated in compiled models only, and this one is not: "
+                f"{self._why}"
             )
-
-    def vjp(self, theta: FloatArray, state: Solved, cotangents: FloatArray) -> FloatArray:
-        """(K, o) to (K, p)."""
-        self._refuse_values()
-        model, found = self._at(theta), []
-        for cotangent in cotangents:
+        model = self._at(theta)
+        differentiate = self._pulled if mode == "vjp" else self._pushed
+        found = []
+        for direction in directions:
             model.empty_input_sensitivities()
-            at = 0
-            for output in self._outputs:
-                if isinstance(output, attr.ObjectiveValue):
-                    model.set(attr.ReverseObjectiveValue(), float(cotangent[at]))
-                    at += 1
-                    continue
-                if isinstance(output, ConstraintIndex):
-                    attribute: Any = attr.ReverseConstraintDual()
-                    shape = np.shape(model.dual(output))
-                else:
-                    attribute, shape = attr.ReverseVariablePrimal(), np.shape(model.value(output))
-                size = int(np.prod(shape, dtype=np.int64))
-                model.set(attribute, output, cotangent[at : at + size].reshape(shape))
-                at += size
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                model.reverse_differentiate()
+                found.append(differentiate(model, direction))
             state.differentiation_status = model.get(attr.DifferentiationStatus())
-            found.append(model.get(attr.ReverseParameterValue(), self._parameters))
         return np.stack(found)
 
-    def jvp(self, theta: FloatArray, state: Solved, tangents: FloatArray) -> FloatArray:
-        """(K, p) to (K, o)."""
-        self._refuse_values()
-        model, found = self._at(theta), []
-        for tangent in tangents:
-            model.empty_input_sensitivities()
-            model.set(attr.ForwardParameterValue(), self._parameters, tangent)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                model.forward_differentiate()
-            state.differentiation_status = model.get(attr.DifferentiationStatus())
-            found.append(
-                self._read(
-                    model, attr.ForwardObjectiveValue(), attr.ForwardConstraintDual(), attr.ForwardVariablePrimal()
-                )
-            )
-        return np.stack(found)
+    def _pulled(self, model: Any, cotangent: FloatArray) -> FloatArray:
+        parts = unpack(cotangent[None], self._shapes, ())
+        for (index, *_, seed), part in zip(self._outputs, parts, strict=True):
+            model.set(seed, *index, part if index else float(part))
+        model.reverse_differentiate()
+        return np.asarray(model.get(attr.ReverseParameterValue(), self._parameters))
+
+    def _pushed(self, model: Any, tangent: FloatArray) -> FloatArray:
+        model.set(attr.ForwardParameterValue(), self._parameters, tangent)
+        model.forward_differentiate()
+        return _joined(model.get(moved, *index) for index, _, moved, _ in self._outputs)
 
 
-_READ = (attr.ObjectiveValue(), attr.ConstraintDual(), attr.VariablePrimal())
+def _joined(values: Iterable[Any]) -> FloatArray:
+    return np.concatenate([np.zeros(0), *map(np.ravel, values)])

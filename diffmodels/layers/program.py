@@ -1,16 +1,17 @@
 """A model with parameters as a function: from the parameters' values to outputs of the solution, item by item.
 
 Everything here is NumPy and float64; the layers of other frameworks, and batches, are built on it. Two routes lead from
-values to outputs: the compiled form (`compiled_route`), and the model itself where it does not compile or the solver
+values to outputs: the compiled form (`compiled`), and the model itself where it does not compile or the solver
 takes no matrices (`model_route`).
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, final
 
 import numpy as np
 
@@ -21,28 +22,16 @@ from ...modelkit.functions.matrices import ids_of
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import Parameters
 from ...modelkit.rows import FloatArray, IntArray
-from .compiled_route import CompiledRoute
-from .compiling import NotCompilable
-from .dense_route import DenseRoute
+from .compiled.compiled_route import CompiledRoute
+from .compiled.compiling import NotCompilable
+from .compiled.dense_route import DenseRoute
 from .model_route import ModelRoute
+from .route import Answer, Mode, Route
 
-__all__ = ["Item", "Output", "Program", "Route"]
+__all__ = ["Item", "Output", "Program"]
 
 Output = Any
 """A variable or vector of them, a constraint (its dual), ``(ConstraintPrimal(), c)`` (value), or `ObjectiveValue()`."""
-
-
-class Route(Protocol):
-    """How items are solved and differentiated."""
-
-    def solve(self, theta: FloatArray, warm: Any) -> tuple[attr.TerminationStatusCode, str, FloatArray, Any]:
-        """(status, reason or "", outputs, state) at all parameters, given the state of another item or None."""
-
-    def vjp(self, theta: FloatArray, state: Any, cotangents: FloatArray) -> FloatArray:
-        """(K, o) to (K, p)."""
-
-    def jvp(self, theta: FloatArray, state: Any, tangents: FloatArray) -> FloatArray:
-        """(K, p) to (K, o)."""
 
 
 @final
@@ -58,6 +47,7 @@ class Program:
     Attributes
     ----------
     parameter_shapes, output_shapes : tuples of shapes; () for a single one, (T,) for a sparse matrix of T parameters
+    parameter_size, output_size : numbers in all parameters, p, and in all outputs, o
     route : the route taken
 
     Raises
@@ -77,22 +67,13 @@ class Program:
             words = f"{VariableIndex(int(bad[0]))!r} is not a parameter" if len(bad) else "a parameter is named twice"
             raise InvalidIndex(f"A layer takes parameters of the model, each once: {words}.")
         self.output_shapes = tuple(_shape_of(model, output) for output in outputs)
+        self.parameter_size, self.output_size = len(self._ids), sum(map(math.prod, self.output_shapes))
         self.route: Route
         try:
             general = CompiledRoute(model, self._ids, list(outputs))
             self.route = DenseRoute(general) if DenseRoute.fits(general) else general
         except NotCompilable as error:
-            self.route = ModelRoute(model, self._ids, list(outputs), self.output_size, str(error))
-
-    @property
-    def parameter_size(self) -> int:
-        """P."""
-        return len(self._ids)
-
-    @property
-    def output_size(self) -> int:
-        """O."""
-        return sum(int(np.prod(shape, dtype=np.int64)) for shape in self.output_shapes)
+            self.route = ModelRoute(model, self._ids, outputs, self.output_shapes, str(error))
 
     def solve(self, theta: FloatArray, warm: Item | None = None) -> Item:
         """The solution at one value of all parameters; safe to call from several threads.
@@ -110,40 +91,58 @@ class Program:
         theta = np.array(theta, np.float64)
         if theta.shape != (self.parameter_size,):
             raise DimensionMismatch(f"Expected {self.parameter_size} values of parameters, got shape {theta.shape}.")
-        if not np.isfinite(theta).all():
-            place = int(np.argmin(np.isfinite(theta)))
-            reason = f"parameter {place} is {theta[place]}; parameters must be finite"
-            outputs = np.full(self.output_size, np.nan)
-            return Item(self, theta, attr.TerminationStatusCode.INVALID_MODEL, reason, outputs, None)
         return self.solve_batch(theta[None], [warm])[0]
 
     def solve_batch(self, thetas: FloatArray, warm: Sequence[Item | None] | None = None) -> list[Item]:
-        """The solutions at the rows of (B, p), finite and not to be changed as long as derivatives may be asked for."""
-        starts = warm if warm is not None else [None] * len(thetas)
-        states = [None if start is None else start.state for start in starts]
-        if len(thetas) > 1 and hasattr(self.route, "solve_batch"):
-            answers = self.route.solve_batch(thetas, states)
-        else:
-            answers = [self.route.solve(theta, state) for theta, state in zip(thetas, states, strict=True)]
+        """The solutions at the rows of (B, p), which are not to be changed as long as derivatives may be asked for."""
+        states = [None if start is None else start.state for start in warm or [None] * len(thetas)]
+        if math.isfinite(np.vdot(thetas, thetas)):
+            answers = self._answers(thetas, states)
+        else:  # NaN reaches no solver: some call it optimal
+            good = np.isfinite(thetas).all(axis=1)
+            answers = self._answers(thetas[good], [states[k] for k in np.flatnonzero(good)])
+            for k in np.flatnonzero(~good):
+                answers.insert(k, self._refusal(thetas[k]))
         return [Item(self, theta, *answer) for theta, answer in zip(thetas, answers, strict=True)]
+
+    def _answers(self, thetas: FloatArray, states: Sequence[Any]) -> list[Answer]:
+        if len(thetas) > 1 and hasattr(self.route, "solve_batch"):
+            answers: list[Answer] = self.route.solve_batch(thetas, states)
+            return answers
+        return [self.route.solve(theta, state) for theta, state in zip(thetas, states, strict=True)]
+
+    def _refusal(self, theta: FloatArray) -> Answer:
+        """What says which number is not finite."""
+        at = int(np.argmin(np.isfinite(theta)))
+        number, entry, bad = 0, at, theta[at]
+        while entry >= (size := math.prod(self.parameter_shapes[number])):
+            number, entry = number + 1, entry - size
+        shape = self.parameter_shapes[number]
+        where = f" at {tuple(map(int, np.unravel_index(entry, shape)))}" if shape else ""
+        nothing = np.full(self.output_size, np.nan)
+        return attr.TerminationStatusCode.INVALID_MODEL, f"parameter {number} is {bad}{where}", nothing, None
 
     def vjp_batch(self, items: Sequence[Item], cotangents: FloatArray) -> FloatArray:
         """Pull (B, o) cotangents back, one for each item, all with solutions: (B, p)."""
-        return self._batch("vjp", items, cotangents, self.parameter_size)
+        return self.derivatives("vjp", items, cotangents)
 
     def jvp_batch(self, items: Sequence[Item], tangents: FloatArray) -> FloatArray:
         """Push (B, p) tangents, one for each item, all with solutions: (B, o)."""
-        return self._batch("jvp", items, tangents, self.output_size)
+        return self.derivatives("jvp", items, tangents)
 
-    def _batch(self, mode: str, items: Sequence[Item], directions: FloatArray, width: int) -> FloatArray:
-        """By the route's own way for many, where it has one."""
-        if len(items) == 1 and items[0].state is not None:
-            return np.asarray(getattr(self.route, mode)(items[0].theta, items[0].state, directions))
-        many = getattr(self.route, f"{mode}_batch", None)
-        if many is not None and items and all(item.state is not None for item in items):
-            return np.asarray(many([(item.theta, item.state) for item in items], directions))
-        found = [getattr(item, mode)(one) for item, one in zip(items, directions, strict=True)]
-        return np.array(found).reshape(len(items), width)
+    def derivatives(self, mode: Mode, items: Sequence[Item], directions: FloatArray) -> FloatArray:
+        """Either of these, by the route's own way for many, where it has one."""
+        if len(items) > 1 and hasattr(self.route, "derivative_batch") and all(i.state is not None for i in items):
+            thetas, states = np.array([item.theta for item in items]), [item.state for item in items]
+            return np.asarray(self.route.derivative_batch(mode, thetas, states, directions))
+        found = [item.derivative(mode, one[None]) for item, one in zip(items, directions, strict=True)]
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate([np.zeros((0, self.width(mode))), *found])
+
+    def width(self, mode: Mode) -> int:
+        """Of a row of derivatives."""
+        return self.parameter_size if mode == "vjp" else self.output_size
 
 
 @final
@@ -170,8 +169,7 @@ class Item:
     @property
     def differentiation_status(self) -> attr.DifferentiationStatusCode:
         """What the derivatives are, once one was asked for."""
-        status = getattr(self.state, "differentiation_status", None)
-        return status or attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
+        return getattr(self.state, "differentiation_status", attr.DifferentiationStatusCode.NOT_DIFFERENTIATED)
 
     def __copy__(self) -> Item:
         """The solution without what derivatives need, to start from."""
@@ -179,19 +177,19 @@ class Item:
 
     def vjp(self, cotangent: FloatArray) -> FloatArray:
         """Pull (o,) or (K, o) cotangents of the outputs back to the parameters: (p,) or (K, p)."""
-        self._require()
-        found = self.program.route.vjp(self.theta, self.state, np.atleast_2d(cotangent))
+        found = self.derivative("vjp", np.atleast_2d(cotangent))
         return found if np.ndim(cotangent) == 2 else found[0]
 
     def jvp(self, tangent: FloatArray) -> FloatArray:
         """Push (p,) or (K, p) tangents of the parameters to the outputs: (o,) or (K, o)."""
-        self._require()
-        found = self.program.route.jvp(self.theta, self.state, np.atleast_2d(tangent))
+        found = self.derivative("jvp", np.atleast_2d(tangent))
         return found if np.ndim(tangent) == 2 else found[0]
 
-    def _require(self) -> None:
+    def derivative(self, mode: Mode, directions: FloatArray) -> FloatArray:
+        """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o)."""
         if self.state is None:
             raise InvalidData(f"An item without a solution has no derivatives: {self.reason}.")
+        return self.program.route.derivative(mode, self.theta, self.state, directions)
 
 
 def _shape_of(model: Any, output: Output) -> tuple[int, ...]:

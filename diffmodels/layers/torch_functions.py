@@ -26,7 +26,7 @@ from ...modelkit.errors import DifferentiationError, InvalidData
 from ...modelkit.rows import FloatArray, IntArray
 from .arrays import batch_shape, pack, unpack
 from .batch import Batch, Call
-from .work import Mode
+from .route import Mode
 
 __all__ = ["TorchCall", "make_solve"]
 
@@ -38,34 +38,32 @@ _FIRST = np.zeros(1, np.int64)
 
 
 class TorchCall:
-    """A call, its shapes, and the floating type and device of its outputs."""
+    """A call, and the floating type and device of its outputs."""
 
     def __init__(self, batch: Batch, training: bool, tensors: Sequence[Any]) -> None:
         import torch
 
-        self.call = Call(batch, training)
-        self.shapes = batch.shapes
+        self.batch, self.call = batch, Call(batch, training)
         double = torch.float64
         self.plain = all(t.dtype is double and t.is_cpu for t in tensors)
         self.dtype = double if self.plain else _common_type(tensors)
         self.device = torch.device("cpu") if self.plain else _common_device(tensors)
 
-    def tensor(self, tensor: Any) -> Any:
-        """An output, given in float64 on the host."""
-        return tensor if self.plain else tensor.to(device=self.device, dtype=self.dtype)
+    def converted(self, outputs: list[Any]) -> list[Any]:
+        """The outputs, given in float64 on the host."""
+        return outputs if self.plain else [one.to(device=self.device, dtype=self.dtype) for one in outputs]
 
     def derivative(self, mode: Mode, places: IntArray, vectors: Sequence[FloatArray | None]) -> list[FloatArray]:
         """Cotangents of the outputs pulled back ("vjp") or tangents of the parameters pushed, for items at places."""
-        given, wanted = self.shapes if mode == "jvp" else self.shapes[::-1]
+        given, wanted = self.batch.sides(mode)
         if not places.ndim and all(v is not None and v.shape == shape for v, shape in zip(vectors, given, strict=True)):
-            return unpack(getattr(self.call, mode)(_FIRST, pack(vectors, given, ())), wanted, ())
+            return unpack(self.call.derivative(mode, _FIRST, pack(vectors, given, ())), wanted, ())
         fronts = {v.shape[: v.ndim - len(shape)] for v, shape in zip(vectors, given, strict=True) if v is not None}
         batch = places.shape
         if fronts != {batch}:
             batch = np.broadcast_shapes(batch, *fronts)
             places = np.broadcast_to(places, batch)
-        flat: FloatArray = getattr(self.call, mode)(places.reshape(-1), pack(vectors, given, batch))
-        return unpack(flat, wanted, batch)
+        return unpack(self.call.derivative(mode, places.reshape(-1), pack(vectors, given, batch)), wanted, batch)
 
 
 def _common_type(tensors: Sequence[Any]) -> Any:
@@ -124,25 +122,26 @@ def make_solve() -> Any:
     derivative, is_of_old_vmap = _make_derivative()
     transformed, from_numpy, may_nest = _transformed(), torch.from_numpy, torch.is_grad_enabled
 
-    def forward(this: Any, parameters: Sequence[Any]) -> tuple[list[Any], IntArray]:
-        wanted, given = this.shapes
+    def forward(this: TorchCall, parameters: Sequence[Any]) -> tuple[list[Any], IntArray]:
+        wanted, given = this.batch.shapes
         arrays = [_array(p) for p in parameters]
         batch = batch_shape([a.shape for a in arrays], wanted)
         flat = this.call.solve(pack(arrays, wanted, batch))
         outputs = [from_numpy(array) for array in unpack(flat, given, batch)]
         places = np.arange(len(flat)).reshape(batch) if batch else _FIRST.reshape(())
-        return outputs if this.plain else [this.tensor(one) for one in outputs], places
+        return this.converted(outputs), places
 
-    def backward(this: Any, places: Any, parameters: Sequence[Any], needed: Any, cotangents: Sequence[Any]) -> Any:
+    def backward(
+        this: TorchCall, places: Any, parameters: Sequence[Any], needed: Any, cotangents: Sequence[Any]
+    ) -> Any:
         if all(c is None for c in cotangents):
             return (None,) * len(needed)
         found = derivative(this, "vjp", places, parameters, cotangents)
         parts = zip(found, parameters, needed[1:], strict=True)
         return None, *(_sum_to(f, p) if needs else None for f, p, needs in parts)
 
-    def jvp(this: Any, places: Any, parameters: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
-        found = derivative(this, "jvp", places, parameters, tangents)
-        return [f.to(device=this.device, dtype=this.dtype) for f in found]
+    def jvp(this: TorchCall, places: Any, parameters: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+        return this.converted(list(derivative(this, "jvp", places, parameters, tangents)))
 
     class Solve(torch.autograd.Function):  # type: ignore[misc]
         """For all transformations: (call, *parameters) -> (*outputs, places)."""
@@ -172,7 +171,7 @@ def make_solve() -> Any:
 
         @staticmethod
         def vmap(info: Any, in_dims: Any, this: Any, *parameters: Any) -> Any:
-            sizes = [len(shape) for shape in this.shapes[0]]
+            sizes = [len(shape) for shape in this.batch.shapes[0]]
             parts = list(zip(parameters, in_dims[1:], sizes, strict=True))
             rank = max(p.ndim - own - (dim is not None) for p, dim, own in parts)
             return Solve.apply(this, *(_in_front(p, dim, rank, own) for p, dim, own in parts)), 0
@@ -205,10 +204,10 @@ def make_solve() -> Any:
 
     _known_signature(Solve)
 
-    def solve(this: Any, parameters: Sequence[Any]) -> tuple[Any, ...]:
+    def solve(this: TorchCall, parameters: Sequence[Any]) -> tuple[Any, ...]:
         if transformed():
             # said here, where the shapes are those that the user sees
-            batch_shape([tuple(p.shape) for p in parameters], this.shapes[0])
+            batch_shape([tuple(p.shape) for p in parameters], this.batch.shapes[0])
             return tuple(Solve.apply(this, *parameters)[:-1])
         return tuple(QuickSolve.apply(this, *parameters))
 
@@ -261,7 +260,7 @@ def _make_derivative() -> Any:
 
         @staticmethod
         def forward(this: Any, mode: Mode, places: Any, *tensors: Any) -> Any:
-            vectors = [_array(v) for v in tensors[len(this.shapes[0]) :]]
+            vectors = [_array(v) for v in tensors[len(this.batch.shapes[0]) :]]
             return tuple([from_numpy(a) for a in this.derivative(mode, places.numpy(), vectors)])
 
         @staticmethod
@@ -274,7 +273,7 @@ def _make_derivative() -> Any:
         @staticmethod
         def backward(ctx: Any, *cotangents: Any) -> Any:
             places, *tensors = ctx.saved_tensors
-            count = len(ctx.this.shapes[0])
+            count = len(ctx.this.batch.shapes[0])
             parameters, vectors = tensors[:count], tensors[count:]
             other: Mode = "jvp" if ctx.mode == "vjp" else "vjp"
             found = derivative_of(ctx.this, other, places, parameters, cotangents)
@@ -287,15 +286,14 @@ def _make_derivative() -> Any:
         @staticmethod
         def jvp(ctx: Any, *tangents: Any) -> Any:
             places, *tensors = ctx.saved_tensors
-            count = len(ctx.this.shapes[0])
+            count = len(ctx.this.batch.shapes[0])
             if any(t is not None for t in tangents[3 : 3 + count]):
                 raise DifferentiationError(_TWICE)
             return derivative_of(ctx.this, ctx.mode, places, tensors[:count], tangents[3 + count :])
 
         @staticmethod
         def vmap(info: Any, in_dims: Any, this: Any, mode: Mode, places: Any, *tensors: Any) -> Any:
-            sides = this.shapes if mode == "jvp" else this.shapes[::-1]
-            sizes = [len(shape) for shape in (*this.shapes[0], *sides[0])]
+            sizes = [len(shape) for shape in (*this.batch.shapes[0], *this.batch.sides(mode)[0])]
             rank = places.ndim - (in_dims[2] is not None)
             front = _in_front(places, in_dims[2], rank, 0)
             parts = zip(tensors, in_dims[3:], sizes, strict=True)
@@ -303,7 +301,9 @@ def _make_derivative() -> Any:
                 front = front.expand(info.batch_size, *front.shape)
             return derivative_of(this, mode, front, (), [_in_front(t, d, rank, own) for t, d, own in parts]), 0
 
-    def derivative_of(this: Any, mode: Mode, places: Any, parameters: Sequence[Any], vectors: Sequence[Any]) -> Any:
+    def derivative_of(
+        this: TorchCall, mode: Mode, places: Any, parameters: Sequence[Any], vectors: Sequence[Any]
+    ) -> Any:
         if any(v is not None and is_of_old_vmap(v) for v in vectors):
             return loop(this, mode, places, vectors)
         if torch.is_grad_enabled():
@@ -327,14 +327,14 @@ def _make_loop() -> Any:
 
     def derivative(key: int, mode: str, places: Any, vectors: Any) -> Any:
         rows = vectors.reshape(places.numel(), vectors.shape[-1]).numpy()
-        found = getattr(calls[key].call, mode)(places.reshape(-1).numpy(), rows)
+        found = calls[key].call.derivative(mode, places.reshape(-1).numpy(), rows)
         return torch.from_numpy(found).reshape(*places.shape, found.shape[1])
 
     operator = torch.library.custom_op("optangent::derivative", derivative, mutates_args=(), schema=schema)
 
-    def loop(this: Any, mode: Mode, places: Any, vectors: Sequence[Any]) -> Any:
+    def loop(this: TorchCall, mode: Mode, places: Any, vectors: Sequence[Any]) -> Any:
         calls[id(this)] = this
-        given, wanted = this.shapes if mode == "jvp" else this.shapes[::-1]
+        given, wanted = this.batch.sides(mode)
         parts = [
             torch.zeros(*places.shape, math.prod(shape), dtype=torch.float64)
             if v is None

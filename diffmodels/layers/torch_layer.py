@@ -5,7 +5,6 @@ PyTorch is optional, so the class is made when `layer_class` is first called (`o
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from .torch_functions import TorchCall, make_solve
 __all__ = ["layer_class"]
 
 
-@functools.cache
 def layer_class() -> type[Any]:
     """The class `TorchLayer`."""
     import torch
@@ -114,13 +112,7 @@ def layer_class() -> type[Any]:
         ) -> None:
             super().__init__()
             self._batch = Batch.of(
-                model,
-                parameters,
-                outputs,
-                on_failure=on_failure,
-                executor=executor,
-                retry=retry,
-                warm_start=warm_start,
+                model, parameters, outputs, on_failure=on_failure, executor=executor, retry=retry, warm_start=warm_start
             )
 
         def forward(self, *parameters: Any) -> tuple[Any, ...]:
@@ -150,6 +142,4 @@ def layer_class() -> type[Any]:
             program = self._batch.program
             return f"parameters={list(program.parameter_shapes)}, outputs={list(program.output_shapes)}"
 
-    # pickles find the class by the name under which users know it
-    TorchLayer.__module__, TorchLayer.__qualname__ = __package__, "TorchLayer"
     return TorchLayer

@@ -24,8 +24,8 @@ from .diffmodels import (
     gradcheck,
     layers,
 )
-from .diffmodels.layers import cvxpy_model as _cvxpy_model
-from .diffmodels.layers.cvxpy_model import CvxpyModel, from_cvxpy
+from .diffmodels.layers.cvxpy_problems.cvxpy_model import DEFAULT_SOLVERS as _DEFAULT_SOLVERS
+from .diffmodels.layers.cvxpy_problems.cvxpy_model import CvxpyModel, from_cvxpy
 from .modelkit import attributes as _attributes
 from .modelkit import errors as _errors
 from .modelkit import functions as _functions
@@ -48,7 +48,7 @@ from .modelkit.sets import *  # noqa: F403
 from .modelkit.store import Store
 
 Model.front = BridgeOptimizer
-_cvxpy_model.DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]
+_DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]
 
 __version__ = "0.1.0"
 
@@ -74,8 +74,8 @@ __all__ = [
     "bridges",
     "diff_optimizer",
     "diffmodels",
-    "gradcheck",
     "from_cvxpy",
+    "gradcheck",
     "layers",
     "modelkit",
     "print_bridges",

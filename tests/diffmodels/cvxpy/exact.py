@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import optangent as ot
-from optangent.diffmodels.layers.cvxpy_arrays import Leaf
-from optangent.diffmodels.layers.cvxpy_model import CvxpyModel, from_cvxpy
+from optangent.diffmodels.layers.cvxpy_problems.cvxpy_arrays import Leaf
+from optangent.diffmodels.layers.cvxpy_problems.cvxpy_model import CvxpyModel, from_cvxpy
 
 Array = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers import cvxpy_layer
-from optangent.diffmodels.layers.cvxpy_model import from_cvxpy
+from optangent.diffmodels.layers.cvxpy_problems import cvxpy_layer
+from optangent.diffmodels.layers.cvxpy_problems.cvxpy_model import from_cvxpy
 
 from .exact import Exact, run_examples, values_of, weighted_sum, weights
 from .problems import GEOMETRIC, PROBLEMS, Array, cp, definite
@@ -191,7 +191,7 @@ def test_without_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
     problem, a, x = projection()
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
-    made = cvxpy_layer.layer_class.__wrapped__()
+    made = cvxpy_layer.layer_class()
     layer = made(problem, [a], [x])
     assert not isinstance(layer, torch.nn.Module) and layer.status == []
     with pytest.raises(ot.MissingDependency, match=r'pip install "optangent\[torch\]" or \[jax\]'):

@@ -10,8 +10,8 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.diffmodels.layers import cvxpy_model
-from optangent.diffmodels.layers.cvxpy_model import from_cvxpy
+from optangent.diffmodels.layers.cvxpy_problems import cvxpy_model
+from optangent.diffmodels.layers.cvxpy_problems.cvxpy_model import from_cvxpy
 from optangent.diffmodels.layers.program import Program
 
 from .exact import Exact, run_examples, values_of, weighted_sum, weights

@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.diffmodels.layers import cvxpylayers_plugin
+from optangent.diffmodels.layers.cvxpy_problems import cvxpy_model, cvxpylayers_plugin
 
 from .exact import run_examples, values_of, weights
 from .problems import GEOMETRIC, PROBLEMS, VERSION, Array, cp, numbers
@@ -110,7 +110,7 @@ def solver(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("cvxpylayers", "cvxpylayers.interfaces", "cvxpylayers.interfaces.base"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     sys.modules["cvxpylayers.interfaces.base"].SolverInterface = Stub
-    return cvxpylayers_plugin.layer_class.__wrapped__()()
+    return cvxpylayers_plugin.layer_class()()
 
 
 def context(problem: Any, gp: bool) -> tuple[Any, Any]:
@@ -208,6 +208,6 @@ def test_refusals(solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     dims = types.SimpleNamespace(zero=0, nonneg=0, soc=[], psd=[], exp=0, p3d=[], pnd=[[0.2, 0.3, 0.5]])
     with pytest.raises(ot.Unsupported, match="more than three dimensions"):
         cvxpylayers_plugin._cones(dims)
-    monkeypatch.setattr(cvxpylayers_plugin, "DEFAULT_SOLVERS", [])
+    monkeypatch.setattr(cvxpy_model, "DEFAULT_SOLVERS", [])
     with pytest.raises(ot.InvalidData, match="Name a solver"):
         type(solver)()

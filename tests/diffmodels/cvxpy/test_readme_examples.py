@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers.cvxpy_model import from_cvxpy
+from optangent.diffmodels.layers.cvxpy_problems.cvxpy_model import from_cvxpy
 
 from .exact import Array, Exact
 from .problems import cp

@@ -11,10 +11,11 @@ import pytest
 
 import optangent as ot
 from optangent.diffmodels.layers.batch import Batch, Call
+from optangent.diffmodels.layers.variants import variant
 from optangent.solvers.matrix_solver import MatrixSolver
 from optangent.solvers.result import Result
 
-from .small_models import interval, price, projection, solved
+from .small_models import Formless, interval, price, projection, solved
 
 CODES = ot.TerminationStatusCode
 BAD = {17: [2.0, 3.0, 1.0], 400: [np.nan, 0.0, 1.0], 801: [-1.0, 0.0, 1.0]}  # infeasible, NaN, unbounded
@@ -40,7 +41,7 @@ def test_three_bad_items_do_not_touch_the_other_997() -> None:
     assert np.isnan(outputs[~good]).all()
     single = Batch.of(*price())
     np.testing.assert_array_equal(outputs[good], [Call(single).solve(theta[None])[0] for theta in thetas[good]])
-    gradients = call.vjp(np.arange(1000), np.ones((1000, 2)))
+    gradients = call.derivative("vjp", np.arange(1000), np.ones((1000, 2)))
     assert not gradients[~good].any()
     np.testing.assert_allclose(gradients[good], np.tile([0.0, 2.0, 0.0], (997, 1)), atol=1e-9)
 
@@ -53,8 +54,10 @@ def test_order_is_kept_and_nothing_depends_on_it() -> None:
     one, other = Call(batch), Call(batch)
     np.testing.assert_array_equal(one.solve(thetas)[shuffled], other.solve(thetas[shuffled]))
     seeds = rng.standard_normal((20, 8))
-    one_by_one = [one.vjp(np.array([k]), seeds[k : k + 1])[0] for k in shuffled]
-    np.testing.assert_allclose(one_by_one, other.vjp(np.arange(20), seeds[shuffled]), rtol=1e-12, atol=1e-14)
+    one_by_one = [one.derivative("vjp", np.array([k]), seeds[k : k + 1])[0] for k in shuffled]
+    np.testing.assert_allclose(
+        one_by_one, other.derivative("vjp", np.arange(20), seeds[shuffled]), rtol=1e-12, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1])
@@ -62,8 +65,8 @@ def test_batches_of_none_and_of_one(size: int) -> None:
     """A batch may be empty, or have one item, in values and in both derivatives."""
     call, outputs = solved(projection(), np.ones((size, 19)))
     assert outputs.shape == (size, 8) and call.batch.status == [CODES.OPTIMAL] * size
-    assert call.vjp(np.arange(size), np.ones((size, 8))).shape == (size, 19)
-    assert call.jvp(np.arange(size), np.ones((size, 19))).shape == (size, 8)
+    assert call.derivative("vjp", np.arange(size), np.ones((size, 8))).shape == (size, 19)
+    assert call.derivative("jvp", np.arange(size), np.ones((size, 19))).shape == (size, 8)
 
 
 def test_derivatives_are_those_of_central_differences() -> None:
@@ -72,10 +75,10 @@ def test_derivatives_are_those_of_central_differences() -> None:
     thetas, step = rng.standard_normal((3, 19)), rng.standard_normal((3, 19))
     call, _ = solved(projection(), thetas)
     there, back = (Call(call.batch).solve(thetas + h * step) for h in (1e-5, -1e-5))
-    forward = call.jvp(np.arange(3), step)
+    forward = call.derivative("jvp", np.arange(3), step)
     np.testing.assert_allclose(forward, (there - back) / 2e-5, rtol=1e-5, atol=1e-6)
     seeds = rng.standard_normal((3, 8))
-    reverse = call.vjp(np.arange(3), seeds)
+    reverse = call.derivative("vjp", np.arange(3), seeds)
     np.testing.assert_allclose((seeds * forward).sum(1), (reverse * step).sum(1), rtol=1e-9)
 
 
@@ -84,8 +87,10 @@ def test_many_vectors_of_one_item() -> None:
     rng = np.random.default_rng(3)
     call, _ = solved(projection(), rng.standard_normal((2, 19)))
     seeds, places = rng.standard_normal((5, 8)), np.array([1, 0, 1, 1, 0])
-    together = call.vjp(places, seeds)
-    alone = [call.vjp(np.array([place]), seed[None])[0] for place, seed in zip(places, seeds, strict=True)]
+    together = call.derivative("vjp", places, seeds)
+    alone = [
+        call.derivative("vjp", np.array([place]), seed[None])[0] for place, seed in zip(places, seeds, strict=True)
+    ]
     np.testing.assert_allclose(together, alone, rtol=1e-12, atol=1e-14)
 
 
@@ -108,14 +113,14 @@ def test_zero_gradient_leaves_no_nan() -> None:
     """With "zero_gradient" a loss of all outputs stays finite, and so does its gradient."""
     call, outputs = solved(price(), list(BAD.values()), on_failure="zero_gradient")
     assert np.isfinite(outputs).all() and all(call.reasons)
-    assert not call.vjp(np.arange(3), np.full((3, 2), np.nan)).any()
-    assert not call.jvp(np.arange(3), np.ones((3, 3))).any()
+    assert not call.derivative("vjp", np.arange(3), np.full((3, 2), np.nan)).any()
+    assert not call.derivative("jvp", np.arange(3), np.ones((3, 3))).any()
 
 
 def test_a_bad_cotangent_stays_with_its_item() -> None:
     """An infinite loss of one item makes its gradient NaN, and no other."""
     call, _ = solved(interval(), [[1.0, 3.0], [2.0, 3.0]])
-    gradients = call.vjp(np.arange(2), np.array([[np.inf], [1.0]]))
+    gradients = call.derivative("vjp", np.arange(2), np.array([[np.inf], [1.0]]))
     assert np.isnan(gradients[0]).all()
     np.testing.assert_allclose(gradients[1], [1.0, 0.0], atol=1e-9)
 
@@ -138,13 +143,13 @@ def test_items_without_derivatives_are_failures() -> None:
     call, outputs = solved(parts, [[0.5, 3.0], [1.5, 3.0]])
     np.testing.assert_allclose(outputs, [[1.0], [2.0]])
     with pytest.raises(ot.layers.UnsolvedItems, match="1 of 2 items has no derivative: item 1"):
-        call.vjp(np.arange(2), np.array([[0.0], [1.0]]))
+        call.derivative("vjp", np.arange(2), np.array([[0.0], [1.0]]))
     call, _ = solved(parts, [[0.5, 3.0], [1.5, 3.0]], on_failure="nan")
-    assert not call.vjp(np.arange(2), np.ones((2, 1))).any()
+    assert not call.derivative("vjp", np.arange(2), np.ones((2, 1))).any()
     assert all("integer" in why for why in call.batch.reasons)
 
 
-@pytest.mark.parametrize("solver", [ot.solvers.Clarabel, ot.solvers.HiGHS])
+@pytest.mark.parametrize("solver", [ot.solvers.Clarabel, Formless])
 def test_a_weakly_active_item_is_told_once(solver: Any) -> None:
     """At a kink one warning comes for the layer, compiled or not, and the status of every item is kept."""
     batch = Batch.of(*interval(solver))
@@ -152,9 +157,9 @@ def test_a_weakly_active_item_is_told_once(solver: Any) -> None:
     call.solve(np.array([[1.0, 3.0], [0.0, 3.0]]))
     assert {code.name for code in batch.differentiation_status} == {"NOT_DIFFERENTIATED"}
     with pytest.warns(ot.DifferentiationWarning, match="item 1 .*WEAKLY_ACTIVE"):
-        call.vjp(np.arange(2), np.ones((2, 1)))
+        call.derivative("vjp", np.arange(2), np.ones((2, 1)))
     assert [code.name for code in batch.differentiation_status] == ["EXACT", "WEAKLY_ACTIVE"]
-    call.vjp(np.arange(2), np.ones((2, 1)))  # no second warning, which would be an error here
+    call.derivative("vjp", np.arange(2), np.ones((2, 1)))  # no second warning, which would be an error here
 
 
 # ---------------------------------------------------------------------- other solvers
@@ -184,7 +189,7 @@ def test_retry_solves_what_the_first_solver_gives_up_on() -> None:
     call, outputs = solved(interval(Lazy), thetas, retry=[Lazy, ot.solvers.Clarabel])
     np.testing.assert_allclose(outputs, [[1.0], [2.0]], atol=1e-8)
     assert call.batch.status == [CODES.OPTIMAL] * 2 and call.reasons == ["", ""]
-    np.testing.assert_allclose(call.vjp(np.arange(2), np.ones((2, 1))), [[1.0, 0.0]] * 2, atol=1e-9)
+    np.testing.assert_allclose(call.derivative("vjp", np.arange(2), np.ones((2, 1))), [[1.0, 0.0]] * 2, atol=1e-9)
 
 
 def test_retry_leaves_proved_failures_alone() -> None:
@@ -210,8 +215,6 @@ def test_settings_of_the_model_hold_for_other_solvers() -> None:
     model.set(ot.AllowInaccurateSolution(), True)
     batch = Batch.of(model, *rest, retry=[ot.solvers.Clarabel])
     assert len(batch.programs) == 2
-    from optangent.diffmodels.layers.variants import variant
-
     assert variant(model, ot.solvers.Clarabel).get(ot.AllowInaccurateSolution()) is True
 
 
@@ -220,6 +223,7 @@ class Recorder:
     """A program that notes what each solve starts from."""
 
     parameter_shapes, output_shapes = ((),), ((),)
+    parameter_size = output_size = 1
 
     def __init__(self) -> None:
         self.warm: list[list[float | None]] = []
@@ -281,7 +285,7 @@ def test_starts_hold_no_factorization() -> None:
     assert call.items[0].factorization is not None and batch._last[0].factorization is None
 
 
-@pytest.mark.parametrize("solver", [ot.solvers.SCS, ot.solvers.Clarabel, ot.solvers.HiGHS])
+@pytest.mark.parametrize("solver", [ot.solvers.SCS, ot.solvers.Clarabel, ot.solvers.HiGHS, Formless])
 def test_warm_starts_give_the_same_solution(solver: Any) -> None:
     """A warm start changes the way to the solution, not the solution."""
     batch = Batch.of(*interval(solver), warm_start=True)
@@ -307,7 +311,7 @@ def test_real_items_are_kept_without_their_systems() -> None:
     """A copy to start from has the solution alone, and can still be differentiated."""
     call, _ = solved(interval(), [[1.0, 3.0]])
     other = copy.copy(call.items[0])
-    assert other.state.points is None and call.items[0].state.points is not None
+    assert other.state.dense is None and call.items[0].state.dense is not None
     np.testing.assert_array_equal(other.vjp(np.ones(1)), call.items[0].vjp(np.ones(1)))
 
 

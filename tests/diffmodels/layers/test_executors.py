@@ -64,7 +64,7 @@ PLACES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 def expected() -> tuple[np.ndarray, np.ndarray]:
     """Outputs and gradients without an executor."""
     call = Call(Batch.of(*projection()))
-    return call.solve(THETAS), call.vjp(np.arange(12), SEEDS)
+    return call.solve(THETAS), call.derivative("vjp", np.arange(12), SEEDS)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -79,8 +79,8 @@ def test_results_do_not_depend_on_the_place(place: str, expected: tuple[np.ndarr
         batch = Batch.of(*projection(), executor=executor, on_failure="nan")
         call = Call(batch)
         outputs = call.solve(thetas)
-        gradients = call.vjp(np.arange(12), SEEDS)
-        other_way = call.jvp(np.arange(12), np.ones((12, 19)))
+        gradients = call.derivative("vjp", np.arange(12), SEEDS)
+        other_way = call.derivative("jvp", np.arange(12), np.ones((12, 19)))
     np.testing.assert_allclose(outputs[good], expected[0][good], rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(gradients[good], expected[1][good], rtol=1e-12, atol=1e-14)
     assert np.isnan(outputs[5]).all() and not gradients[5].any() and not other_way[5].any()

@@ -301,7 +301,7 @@ def test_nothing_is_raised_inside_a_compiled_function(monkeypatch: pytest.Monkey
         raise RuntimeError("a worker died")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Call, "vjp", broken)
+        patch.setattr(Call, "derivative", broken)
         assert np.isnan(gradient(Q, T)).all()
         assert layer.status == [OPTIMAL] and layer.reasons == ["RuntimeError: a worker died"]
     with monkeypatch.context() as patch:

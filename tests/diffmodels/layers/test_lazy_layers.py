@@ -6,21 +6,23 @@ import subprocess
 import sys
 
 
-def test_importing_the_library_does_not_import_torch() -> None:
-    """PyTorch is imported when its layer is first asked for, and without it an error names the extra."""
+def test_importing_the_library_imports_no_framework() -> None:
+    """A framework is imported when its layer is first asked for, and without it an error names the extra."""
     program = """
 import sys, optangent as ot
-assert "torch" not in sys.modules and "TorchLayer" in dir(ot.layers)
-sys.modules["torch"] = None
-try:
-    ot.layers.TorchLayer
-except ot.MissingDependency as error:
-    print(error)
+for name, (_, library) in ot.layers._LAYERS.items():
+    assert library not in sys.modules and name in dir(ot.layers)
+    sys.modules[library] = None
+    try:
+        getattr(ot.layers, name)
+    except ot.MissingDependency as error:
+        assert str(error) == f'{name} needs {library}: pip install "optangent[{library}]"'
+        print(name)
 try:
     ot.layers.KerasLayer
 except AttributeError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], text=True, capture_output=True, check=True)
-    assert 'TorchLayer needs torch: pip install "optangent[torch]"' in done.stdout
+    assert done.stdout.split()[:4] == ["TorchLayer", "JaxLayer", "CvxpyLayer", "CvxpylayersSolver"]
     assert "has no attribute 'KerasLayer'; there are TorchLayer" in done.stdout

@@ -13,18 +13,19 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.diffmodels.layers.compiled_route import CompiledRoute
-from optangent.diffmodels.layers.dense_route import DenseRoute
+from optangent.diffmodels.layers.compiled.compiled_route import CompiledRoute
+from optangent.diffmodels.layers.compiled.dense_route import DenseRoute
 from optangent.diffmodels.layers.model_route import ModelRoute
 from optangent.diffmodels.layers.program import Program
 
-TIGHT = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12}
+from .small_models import OURS, Formless
+
 Built = tuple[ot.Model, list[Any], list[Any], np.ndarray]
 
 
 def clarabel() -> Any:
     """An accurate solver."""
-    return ot.solvers.Clarabel(**TIGHT)
+    return ot.solvers.Clarabel(tol_gap_abs=1e-12, tol_gap_rel=1e-12, tol_feas=1e-12)
 
 
 def quadratic(seed: int = 0) -> Built:
@@ -120,14 +121,14 @@ def test_both_routes_agree(build: Callable[[], Built]) -> None:
     plain = [output for output in outputs if not isinstance(output, tuple)]
     program = Program(model, parameters, plain)
     item = program.solve(theta)
-    route = ModelRoute(model, program._ids, plain, program.output_size, "")
+    route = ModelRoute(model, program._ids, plain, program.output_shapes, "")
     status, _, found, state = route.solve(theta, None)
     assert status is item.status
     np.testing.assert_allclose(found, item.outputs, atol=1e-7)
     rng = np.random.default_rng(7)
     w, u = rng.standard_normal((2, program.output_size)), rng.standard_normal((2, len(theta)))
-    np.testing.assert_allclose(route.vjp(theta, state, w), item.vjp(w), rtol=1e-8, atol=1e-8)
-    np.testing.assert_allclose(route.jvp(theta, state, u), item.jvp(u), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(route.derivative("vjp", theta, state, w), item.vjp(w), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(route.derivative("jvp", theta, state, u), item.jvp(u), rtol=1e-8, atol=1e-8)
 
 
 @BUILDERS
@@ -184,9 +185,7 @@ def test_items_that_are_not_solved() -> None:
     assert program.solve(np.array([0.5, 1.0, 2.0])).outputs[0] == pytest.approx(0.5, abs=1e-7)
 
 
-ROUTES = pytest.mark.parametrize(
-    ("solver", "route"), [(ot.solvers.Clarabel, DenseRoute), (ot.solvers.HiGHS, ModelRoute)]
-)
+ROUTES = pytest.mark.parametrize(("solver", "route"), [(ot.solvers.HiGHS, DenseRoute), (Formless, ModelRoute)])
 
 
 @ROUTES
@@ -212,8 +211,9 @@ def test_a_kink_is_told(solver: Any, route: type) -> None:
 
 
 def test_other_solvers() -> None:
-    """HiGHS goes by the model itself, SCS by the compiled form; a list of solvers falls back."""
-    for solver, route in ((ot.solvers.HiGHS, ModelRoute), (ot.solvers.SCS, DenseRoute)):
+    """All of ours go by the compiled form, one without forms by the model itself; a list of solvers falls back."""
+    assert len(OURS) >= 6
+    for solver, route in (*((solver, DenseRoute) for solver in OURS), (Formless, ModelRoute)):
         model = ot.Model(ot.diff_optimizer(solver))
         x, p = model.add_variable(), model.add_parameter(2.0)
         model.add_constraint(p * x >= 3.0)

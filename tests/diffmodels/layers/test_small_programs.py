@@ -9,19 +9,17 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers.compiled_route import CompiledRoute
-from optangent.diffmodels.layers.dense_route import DenseRoute
+from optangent.diffmodels.layers.compiled import dense_route
+from optangent.diffmodels.layers.compiled.compiled_route import CompiledRoute
+from optangent.diffmodels.layers.compiled.dense_route import DenseRoute
 from optangent.diffmodels.layers.program import Program
 from optangent.modelkit.functions.matrices import ids_of
+
+from .small_models import OURS, accurate
 
 Case = tuple[ot.Model, list[Any], list[Any], np.ndarray]
 """A model, parameters, outputs, and (4, p) values."""
 CODES = ot.TerminationStatusCode
-
-
-def accurate() -> Any:
-    """A solver for the general way."""
-    return ot.solvers.Clarabel(tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
 
 
 def full(solver: Callable[[], Any]) -> Case:
@@ -80,9 +78,7 @@ def outputs_at(route: CompiledRoute, theta: np.ndarray, point: Any) -> np.ndarra
 
 
 CASES = pytest.mark.parametrize("case", [full, shared, without_rows, linear])
-SOLVERS = pytest.mark.parametrize(
-    "solver", [accurate, ot.solvers.SCS, ot.solvers.PIQP, ot.solvers.DAQP], ids=["Clarabel", "SCS", "PIQP", "DAQP"]
-)
+SOLVERS = pytest.mark.parametrize("solver", OURS, ids=lambda solver: solver.name)
 
 
 @CASES
@@ -96,8 +92,12 @@ def test_all_ways_agree(case: Callable[..., Case], solver: Callable[[], Any]) ->
     assert isinstance(program.route, DenseRoute)
     rng = np.random.default_rng(3)
     w, u = rng.standard_normal((4, program.output_size)), rng.standard_normal(thetas.shape)
-    vjps = np.stack([general.vjp(t, r[3], one[None])[0] for t, r, one in zip(thetas, reference, w, strict=True)])
-    jvps = np.stack([general.jvp(t, r[3], one[None])[0] for t, r, one in zip(thetas, reference, u, strict=True)])
+    vjps = np.stack(
+        [general.derivative("vjp", t, r[3], one[None])[0] for t, r, one in zip(thetas, reference, w, strict=True)]
+    )
+    jvps = np.stack(
+        [general.derivative("jvp", t, r[3], one[None])[0] for t, r, one in zip(thetas, reference, u, strict=True)]
+    )
     exact = np.stack(
         [outputs_at(general, theta, answer[3].point) for theta, answer in zip(thetas, reference, strict=True)]
     )
@@ -179,8 +179,6 @@ def test_rows_in_other_units(solver: Any, size: float) -> None:
 
 def test_large_batches_go_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces, and systems that were not kept, change nothing."""
-    from optangent.diffmodels.layers import dense_route
-
     model, parameters, outputs, thetas = shared(ot.solvers.DAQP)
     program = Program(model, parameters, outputs)
     many, w = np.repeat(thetas, 3, axis=0), np.random.default_rng(4).standard_normal((12, 5))
@@ -189,7 +187,7 @@ def test_large_batches_go_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dense_route, "_PIECE", 5 * (5 + 18) ** 2)  # five items
     monkeypatch.setattr(dense_route, "_KEPT", 1)
     items = program.solve_batch(many)
-    assert [item.state.points is not None for item in items] == [True] * 5 + [False] * 7
+    assert [item.state.dense is not None for item in items] == [True] * 5 + [False] * 7
     for item, other in zip(items, expected, strict=True):
         np.testing.assert_allclose(item.outputs, other.outputs, rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(program.vjp_batch(items, w), gradients, rtol=1e-12, atol=1e-13)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import optangent as ot
+from optangent.diffmodels.layers.batch import Call
 from optangent.diffmodels.layers.program import Item
 
 from .small_models import interval, price, projection
@@ -145,18 +146,23 @@ def test_raise_is_the_default() -> None:
 
 
 # ---------------------------------------------------------------------- what it keeps
-def test_without_gradients_nothing_is_set_up(layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under no_grad no derivative is computed and no item outlives the call."""
-    items: list[Any] = []
+@pytest.fixture
+def items(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Weak references to all items that are made."""
+    found: list[Any] = []
     made = Item.__init__
 
     def noting(self: Any, *args: Any) -> None:
         made(self, *args)
-        items.append(weakref.ref(self))
+        found.append(weakref.ref(self))
 
     monkeypatch.setattr(Item, "__init__", noting)
-    for name in ("vjp", "jvp"):
-        monkeypatch.setattr(Item, name, lambda *args: pytest.fail("a derivative was computed"))
+    return found
+
+
+def test_without_gradients_nothing_is_set_up(layer: Any, items: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under no_grad no derivative is computed and no item outlives the call."""
+    monkeypatch.setattr(Call, "derivative", lambda *args: pytest.fail("a derivative was computed"))
     with torch.no_grad():
         outputs = layer(*tensors(*BATCH))
     assert not any(o.requires_grad for o in outputs)
@@ -164,16 +170,8 @@ def test_without_gradients_nothing_is_set_up(layer: Any, monkeypatch: pytest.Mon
     assert len(items) == 2 and not any(ref() for ref in items)
 
 
-def test_the_graph_owns_the_items(layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_graph_owns_the_items(layer: Any, items: list[Any]) -> None:
     """Items live as long as the outputs' graph and not longer, without the help of the garbage collector."""
-    items: list[Any] = []
-    made = Item.__init__
-
-    def noting(self: Any, *args: Any) -> None:
-        made(self, *args)
-        items.append(weakref.ref(self))
-
-    monkeypatch.setattr(Item, "__init__", noting)
     gc.disable()
     try:
         x, *_ = layer(*tensors(*BATCH))

@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
 
-from ...modelkit import attributes as attr
-from ...modelkit.convexity import is_positive_semidefinite
-from ...modelkit.errors import OptangentError
-from ...modelkit.matrix_form import MatrixForm
-from ...modelkit.parameters import Parameters
-from ...modelkit.remaking import recipe, remade
-from ...modelkit.rows import FloatArray, IntArray
-from ..conic import ConicDiff
-from ..convex import ConvexDiff, SolutionPoint
-from ..quadratic import QuadraticDiff
+from ....modelkit import attributes as attr
+from ....modelkit.convexity import is_positive_semidefinite
+from ....modelkit.errors import OptangentError
+from ....modelkit.matrix_form import MatrixForm
+from ....modelkit.parameters import Parameters
+from ....modelkit.remaking import recipe, remade
+from ....modelkit.rows import FloatArray, IntArray
+from ...conic import ConicDiff
+from ...convex import ConvexDiff
+from ...quadratic import QuadraticDiff
+from ..per_thread import PerThread
+from ..route import Answer, Mode
 from .chain_rule import ChainRule
 from .compiling import Compiled, NotCompilable, compiled
-from .data_map import Pattern
+from .dense_qp import Programs
 from .form_residuals import FormResiduals
+from .state import State
 
-__all__ = ["Answer", "CompiledRoute", "State"]
+__all__ = ["CompiledRoute"]
 
 _CODES = attr.TerminationStatusCode
-
-
-@final
-@dataclass(eq=False)
-class State:
-    """What is kept of an item: its solution, and with it what differentiates it once that is asked for."""
-
-    x: FloatArray
-    y: FloatArray
-    point: SolutionPoint | None = field(default=None, repr=False)
-
-    def __getstate__(self) -> tuple[FloatArray, FloatArray]:
-        return self.x, self.y
-
-    def __setstate__(self, state: tuple[FloatArray, FloatArray]) -> None:
-        self.x, self.y = state
-        self.point = None
-
-    @property
-    def differentiation_status(self) -> attr.DifferentiationStatusCode | None:
-        """What the derivatives are, if there are any yet."""
-        return None if self.point is None else self.point.status
-
-
-Answer = tuple[attr.TerminationStatusCode, str, FloatArray, Any]
-"""Status, why there are no outputs or "", outputs, state."""
 
 
 @final
@@ -67,9 +42,9 @@ class CompiledRoute:
     Attributes
     ----------
     form : any of the forms, of which the numbers are to be replaced
-    pattern : of its numbers
     chain : the maps from parameters to the form, and from its solution to outputs
-    has_candidates : whether the first solver has a quick way for small quadratic programs, see `MatrixSolver`
+    is_curving : whether P depends on the parameters, so that its convexity is checked at each solve
+    linear_algebra : the user's choice of it, or None
 
     Raises
     ------
@@ -80,29 +55,20 @@ class CompiledRoute:
     def __init__(self, model: Any, ids: IntArray, outputs: list[Any]) -> None:
         store = model.store
         solvers = [one.inner for one in model.cache.candidates if getattr(one.inner, "form_kinds", ())]
-        self._solvers = [recipe(solver) for solver in solvers]
-        self.has_candidates = hasattr(solvers[0], "candidates") if solvers else False
-        if not self._solvers:
-            raise NotCompilable("The solver takes no matrices, as those that come with the package do.")
-        made, self.diff_model = self._compile(store, solvers)
+        if not solvers:
+            raise NotCompilable("Its solver takes no matrices; choose one that does, as all of the package's do.")
+        self._solvers, self._has_candidates = [recipe(solver) for solver in solvers], hasattr(solvers[0], "candidates")
+        made, self._diff_model = self._compile(store, solvers)
         self.form: MatrixForm = made.form
-        self.pattern: Pattern = made.data.pattern
         parameters = Parameters(store)
         self.chain = ChainRule(made, store, parameters.values.copy(), parameters.places(ids), outputs)
         self._residuals = FormResiduals(self.form)
         self.linear_algebra: Any = model.get(attr.LinearAlgebraSolver())
         self._allow_inaccurate = model.get(attr.AllowInaccurateSolution())
-        self._local = threading.local()
+        self._local = PerThread()
         self.is_curving = made.data.moves(0)
         if not self.is_curving:
             self._check_convex(self.form_at(made.data.data(parameters.values)))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_local"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._local = threading.local()
 
     @staticmethod
     def _compile(store: Any, solvers: list[Any]) -> tuple[Compiled, type[ConvexDiff]]:
@@ -119,28 +85,24 @@ class CompiledRoute:
     # ------------------------------------------------------------------ solving
     def form_at(self, data: FloatArray) -> MatrixForm:
         """The form with these numbers."""
-        numbers = self.chain.data.numbers(data)
-        return self.form.with_numbers(numbers.P, numbers.q, numbers.r, numbers.F, numbers.g)
+        return self.form.with_numbers(*self.chain.data.numbers(data))
 
     @staticmethod
     def _check_convex(form: MatrixForm) -> None:
         if form.P.nnz and not is_positive_semidefinite(form.P):
             raise OptangentError("the quadratic objective has curvature of the wrong sign for its sense")
 
-    def borrowed(self, number: int) -> tuple[dict[int, Any], Any]:
-        """The solvers of the thread, and one of them (or None), taken out until all has gone well."""
-        known: dict[int, Any] = self._local.__dict__.setdefault("solvers", {})
-        return known, known.pop(number, None)
+    @property
+    def _of_thread(self) -> dict[int, Any]:
+        """The solvers that this thread has made, by their numbers."""
+        made: dict[int, Any] = self._local.__dict__.setdefault("solvers", {})
+        return made
 
-    def made(self, number: int) -> Any:
-        """One of the solvers, new."""
-        return remade(self._solvers[number])
-
-    def run(self, number: int, form: MatrixForm, start: Any) -> Any:
+    def _run(self, number: int, form: MatrixForm, start: Any) -> Any:
         """The answer of one of the solvers, its data changed in place where it can."""
-        known, solver = self.borrowed(number)
+        solver = self._of_thread.pop(number, None)  # until all has gone well
         is_loaded = solver is not None
-        solver = solver if is_loaded else self.made(number)
+        solver = solver if is_loaded else remade(self._solvers[number])
         answer = solver.solve_without_library(form)
         if answer is not None:
             return answer
@@ -148,10 +110,20 @@ class CompiledRoute:
         # anew each time: without a start, answers shall not depend on what was solved before
         solver.reload(form) if is_loaded else solver.load(form)
         answer = solver.run(form)
-        known[number] = solver
+        self._of_thread[number] = solver
         return answer
 
-    def solve(self, theta: FloatArray, warm: Any) -> Answer:
+    def candidates(self, programs: Programs, zeros: int) -> list[Any]:
+        """Those of the first solver for small quadratic programs (see `MatrixSolver`); None where it has none."""
+        if not self._has_candidates:
+            return [None] * len(programs.q)
+        made = self._of_thread
+        if 0 not in made:
+            made[0] = remade(self._solvers[0])
+        found: list[Any] = made[0].candidates(*programs, zeros)
+        return found
+
+    def solve(self, theta: FloatArray, warm: State | None) -> Answer:
         """The solution, by the first solver that finds one."""
         whole = self.chain.theta(theta)
         form, nothing = self.form_at(self.chain.data.data(whole)), np.full(self.chain.size, np.nan)
@@ -160,10 +132,10 @@ class CompiledRoute:
             if self.is_curving:
                 self._check_convex(form)
             for number in range(len(self._solvers)):
-                result = self.run(number, form, None if warm is None else (warm.x, warm.y))
+                result = self._run(number, form, None if warm is None else (warm.x, warm.y))
                 status, reason = result.status, result.raw
                 if status is _CODES.OPTIMAL:
-                    status = self._residuals.checked(form.P, form.q, form.F, form.g, result.x, result.dual)
+                    status = self._residuals.checked(form, result.x, result.dual)
                 if status is _CODES.OPTIMAL:
                     x, y = result.x, result.dual
                     return status, "", self.chain.outputs(whole, x, y, self.objective(form, x)), State(x, y)
@@ -180,32 +152,18 @@ class CompiledRoute:
         return float(0.5 * (x @ (form.P @ x)) + form.q @ x + form.r)
 
     # ------------------------------------------------------------------ derivatives
-    def _point(self, theta: FloatArray, state: State) -> SolutionPoint:
-        """The exact solution with its factorization, made when it is first asked for."""
+    def derivative(self, mode: Mode, theta: FloatArray, state: State, directions: FloatArray) -> FloatArray:
+        """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o): one solve for all."""
+        whole = self.chain.theta(theta)
         if state.point is None:
-            model = self.diff_model()
+            model = self._diff_model()
             model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
-            state.point = model.exact(self.form_at(self.chain.data.data(theta)), state.x, state.y)
-        return state.point
+            state.point = model.exact(self.form_at(self.chain.data.data(whole)), state.x, state.y)
+            state.differentiation_status = state.point.status
+        point = state.point
 
-    def vjp(self, theta: FloatArray, state: State, cotangents: FloatArray) -> FloatArray:
-        """(K, o) to (K, p): one solve for all."""
-        whole = self.chain.theta(theta)
-        point = self._point(whole, state)
-        return self.chain.vjp(whole, point.x, point.y, cotangents, _by_columns(point))
+        def solve(primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+            w, wy = point.solve(primal.T, rows.T)  # which has a direction in each column
+            return w.T, wy.T
 
-    def jvp(self, theta: FloatArray, state: State, tangents: FloatArray) -> FloatArray:
-        """(K, p) to (K, o): one solve for all."""
-        whole = self.chain.theta(theta)
-        point = self._point(whole, state)
-        return self.chain.jvp(whole, point.x, point.y, tangents, _by_columns(point))
-
-
-def _by_columns(point: SolutionPoint) -> Any:
-    """The point's solver, which has a direction in each column, for directions in rows."""
-
-    def solve(primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        w, wy = point.solve(primal.T, rows.T)
-        return w.T, wy.T
-
-    return solve
+        return self.chain.derivative(mode, whole, point.x, point.y, directions, solve)

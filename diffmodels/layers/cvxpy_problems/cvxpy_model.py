@@ -12,7 +12,6 @@ in this file alone, in its last part; tests compare what was read with CVXPY's o
 from __future__ import annotations
 
 import contextlib
-import importlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,13 +20,13 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...modelkit import attributes as attr
-from ...modelkit.errors import DimensionMismatch, InvalidData, MissingDependency, Unsupported
-from ...modelkit.functions import VectorOfVariables
-from ...modelkit.model import Model
-from ...modelkit.numeric import real_array
-from ...modelkit.rows import FloatArray, IntArray
-from ...modelkit.sets import (
+from ....modelkit import attributes as attr
+from ....modelkit.errors import DimensionMismatch, InvalidData, MissingDependency, Unsupported
+from ....modelkit.functions import VectorOfVariables
+from ....modelkit.model import Model
+from ....modelkit.numeric import real_array
+from ....modelkit.rows import FloatArray, IntArray
+from ....modelkit.sets import (
     ExponentialCone,
     Nonnegatives,
     PowerCone,
@@ -36,12 +35,12 @@ from ...modelkit.sets import (
     VectorSet,
     Zeros,
 )
-from ...modelkit.sets.triangles import position
-from ..optimizer import diff_optimizer
+from ....modelkit.sets.triangles import position
+from ...optimizer import diff_optimizer
 from .cone_program import ConeProgram, Table
 from .cvxpy_arrays import Dual, Leaf
 
-__all__ = ["DEFAULT_SOLVERS", "CvxpyModel", "from_cvxpy"]
+__all__ = ["DEFAULT_SOLVERS", "CvxpyModel", "chosen_solver", "from_cvxpy"]
 
 DEFAULT_SOLVERS: list[Callable[[], Any]] = []
 """What solves a problem for which no solver was named, in order; the package's face fills it."""
@@ -152,10 +151,7 @@ def from_cvxpy(
     """
     cvxpy = _cvxpy()
     _check(cvxpy, problem, gp)
-    makers = solver or DEFAULT_SOLVERS
-    if not makers:
-        raise InvalidData("Name a solver: from_cvxpy(problem, ot.solvers.Clarabel).")
-    model = Model(diff_optimizer(makers))
+    model = Model(diff_optimizer(chosen_solver(solver)))
     program, chain = _canonical(cvxpy, problem, gp, canon_backend)
     cones, cones_of = _cones(program)
     objective = program.c if hasattr(program, "c") else program.q  # before CVXPY 1.8, and from then on
@@ -192,6 +188,13 @@ def from_cvxpy(
     return result
 
 
+def chosen_solver(solver: Any) -> Any:
+    """The user's, or those for problems for which none was named."""
+    if solver or DEFAULT_SOLVERS:
+        return solver or DEFAULT_SOLVERS
+    raise InvalidData("Name a solver, such as ot.solvers.Clarabel.")
+
+
 def _find(leaves: Mapping[str, Leaf], which: Any, what: str) -> Leaf:
     for name, leaf in leaves.items():
         if name == which if isinstance(which, str) else leaf.key == which.id:
@@ -208,7 +211,9 @@ def _by_name(leaves: Iterable[Leaf]) -> dict[str, Leaf]:
 
 def _cvxpy() -> Any:
     try:
-        return importlib.import_module("cvxpy")
+        import cvxpy
+
+        return cvxpy
     except ImportError as error:
         raise MissingDependency(
             f'This needs CVXPY, which cannot be imported ({error}). Install it with: pip install "optangent[cvxpy]"'

@@ -13,15 +13,12 @@ from typing import final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from ....modelkit.rows import FloatArray, IntArray
 from .data_map import Pattern
 from .linear_map import LinearMap
 
 __all__ = ["FormDerivative"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @final

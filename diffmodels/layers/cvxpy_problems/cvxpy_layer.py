@@ -8,15 +8,15 @@ the framework differentiates itself. Which framework it is, the arrays of a call
 from __future__ import annotations
 
 import copy
-import functools
 import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from ...modelkit import attributes as attr
-from ...modelkit.errors import InvalidData, MissingDependency
+from ....modelkit import attributes as attr
+from ....modelkit.errors import InvalidData, MissingDependency
+from ... import layers
 from .cvxpy_arrays import Framework, Leaf, jax_arrays, torch_arrays
 from .cvxpy_model import CvxpyModel, from_cvxpy
 
@@ -38,7 +38,8 @@ def _framework_of(arrays: Sequence[Any]) -> tuple[Framework, list[Any]]:
     if jax is not None and any(isinstance(a, jax.Array) for a in arrays):
         return jax_arrays(), [jax.numpy.asarray(a) for a in arrays]
     if importlib.util.find_spec("torch"):
-        torch = importlib.import_module("torch")
+        import torch
+
         return torch_arrays(), [a if isinstance(a, torch.Tensor) else torch.as_tensor(a) for a in arrays]
     raise MissingDependency('A CvxpyLayer takes arrays of PyTorch or JAX: pip install "optangent[torch]" or [jax].')
 
@@ -86,7 +87,7 @@ class _Layers:
         outputs: list[Any] = []
         for one in self.variables:
             outputs += [one.ids] if isinstance(one, Leaf) else one.constraints
-        inner = getattr(importlib.import_module(__package__), framework.layer)
+        inner = getattr(layers, framework.layer)
         made = inner(model, [leaf.ids for leaf in self.parameters], outputs, **self._options)
         self._made[key] = made
         return made, True
@@ -112,7 +113,6 @@ def set_arguments(model: Any, solver_args: Mapping[str, Any]) -> None:
             model.set(attr.RawOptimizerAttribute(name), value)
 
 
-@functools.cache
 def layer_class() -> type[Any]:
     """The class `CvxpyLayer`; one of PyTorch's modules where PyTorch is installed."""
     base: Any = importlib.import_module("torch").nn.Module if importlib.util.find_spec("torch") else object
@@ -217,6 +217,4 @@ def layer_class() -> type[Any]:
             last = self._layers.last
             return [] if last is None else list(last.reasons)
 
-    # pickles find the class by the name under which users know it
-    CvxpyLayer.__module__, CvxpyLayer.__qualname__ = str(__package__), "CvxpyLayer"
     return CvxpyLayer

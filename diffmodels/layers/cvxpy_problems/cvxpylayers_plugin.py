@@ -7,19 +7,17 @@ parameters of the model here are those numbers, as far as they depend on paramet
 
 from __future__ import annotations
 
-import functools
-import importlib
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit.errors import InvalidData, Unsupported
-from ...modelkit.model import Model
-from ...modelkit.rows import FloatArray, IntArray
-from ...modelkit.sets import (
+from ....modelkit.errors import Unsupported
+from ....modelkit.model import Model
+from ....modelkit.rows import FloatArray, IntArray
+from ....modelkit.sets import (
     ExponentialCone,
     Nonnegatives,
     PowerCone,
@@ -28,12 +26,11 @@ from ...modelkit.sets import (
     VectorSet,
     Zeros,
 )
-from ..optimizer import diff_optimizer
-from .batch import Batch, Call
+from ...optimizer import diff_optimizer
+from ..batch import Batch, Call
 from .cone_program import ConeProgram, Table
 from .cvxpy_layer import arguments_key, set_arguments
-from .cvxpy_model import DEFAULT_SOLVERS
-from .program import Program
+from .cvxpy_model import chosen_solver
 
 __all__ = ["layer_class"]
 
@@ -94,7 +91,7 @@ class _Numbers:
 class _Structure:
     """One layer's cone program, and the models of it: one for each choice of solver arguments."""
 
-    def __init__(self, ctx: Any, make: Callable[[], Model]) -> None:
+    def __init__(self, ctx: Any, solver: Any) -> None:
         n = ctx.q.shape[0] - 1
         self.parts = [
             _Numbers.of(ctx.reduced_P, n),
@@ -105,17 +102,17 @@ class _Structure:
         P, q, A = (part.table(end - len(part.varying)) for part, end in zip(self.parts, self.ends, strict=True))
         self.n, self.program = n, ConeProgram(n, P, q, A, _cones(ctx.cone_dims))
         self.place = self.program.place_of_rows()
-        self._make = make
+        self._solver = solver
         self._batches: dict[Any, Batch] = {}
 
     def batch(self, solver_args: Mapping[str, Any]) -> Batch:
         """The program for solver arguments, for batches."""
         key = arguments_key(solver_args)
         if key not in self._batches:
-            model = self._make()
+            model = Model(diff_optimizer(self._solver))
             x, theta, constraints = self.program.build(model, np.zeros(self.ends[-1]))
             set_arguments(model, solver_args)
-            self._batches[key] = Batch(Program(model, [theta], [x, *constraints]))
+            self._batches[key] = Batch.of(model, [theta], [x, *constraints])
         return self._batches[key]
 
     def solve(self, numbers: Sequence[Any], solver_args: Mapping[str, Any]) -> tuple[FloatArray, FloatArray, Any]:
@@ -130,17 +127,17 @@ class _Structure:
         """The gradients (B, T) with respect to the numbers."""
         rows = np.zeros(np.shape(ddual))
         rows[:, self.place] = ddual
-        found = call.vjp(np.arange(len(rows)), np.concatenate([np.asarray(dprimal, np.float64), rows], axis=1))
+        seeds = np.concatenate([np.asarray(dprimal, np.float64), rows], axis=1)
+        found = call.derivative("vjp", np.arange(len(rows)), seeds)
         split = np.split(found, self.ends[:-1], axis=1)
         return [part.scattered(gradients) for part, gradients in zip(self.parts, split, strict=True)]
 
 
-@functools.cache
 def layer_class() -> type[Any]:
     """The class `CvxpylayersSolver`."""
-    base: Any = importlib.import_module("cvxpylayers.interfaces.base").SolverInterface
+    from cvxpylayers.interfaces.base import SolverInterface
 
-    class CvxpylayersSolver(base):  # type: ignore[misc]
+    class CvxpylayersSolver(SolverInterface):  # type: ignore[misc]
         """optangent as the solver of a layer of cvxpylayers for PyTorch (from 1.2 on; its layers for JAX call none).
 
         Parameters
@@ -164,16 +161,13 @@ def layer_class() -> type[Any]:
         supports_quad_obj = True
 
         def __init__(self, solver: Any = None) -> None:
-            makers = solver or DEFAULT_SOLVERS
-            if not makers:
-                raise InvalidData("Name a solver: CvxpylayersSolver(ot.solvers.Clarabel).")
-            self._make = functools.partial(_model, makers)
+            self._solver = chosen_solver(solver)
             # by the dims that each layer hands over at its calls, for it may be the solver of several layers
             self._structures: Any = weakref.WeakKeyDictionary()
 
         def setup(self, ctx: Any) -> None:
             """Take the structure of a layer's problem."""
-            self._structures[ctx.cone_dims] = _Structure(ctx, self._make)
+            self._structures[ctx.cone_dims] = _Structure(ctx, self._solver)
 
         def solve_numpy_batch(
             self, P: Any, q: Any, A: Any, dims: Any, solver_args: Mapping[str, Any], needs_grad: bool
@@ -192,22 +186,18 @@ def layer_class() -> type[Any]:
             self, P: Any, q: Any, A: Any, dims: Any, solver_args: Mapping[str, Any], needs_grad: bool
         ) -> Any:
             """Solve a batch of tensors."""
-            torch = importlib.import_module("torch")
+            import torch
+
             P_, q_, A_ = (None if a is None else a.detach().cpu().double().numpy() for a in (P, q, A))
             primal, dual, state = self.solve_numpy_batch(P_, q_, A_, dims, solver_args, needs_grad)
             return (*(torch.tensor(a, dtype=q.dtype, device=q.device) for a in (primal, dual)), state)
 
         def derivative_torch_batch(self, dprimal: Any, ddual: Any, saved_state: Any) -> Any:
             """Pull a batch of tensors back."""
-            torch = importlib.import_module("torch")
+            import torch
+
             x, y = (a.detach().cpu().double().numpy() for a in (dprimal, ddual))
             found = self.derivative_numpy_batch(x, y, saved_state)
             return tuple(a if a is None else torch.tensor(a, dtype=dprimal.dtype, device=dprimal.device) for a in found)
 
-    # pickles find the class by the name under which users know it
-    CvxpylayersSolver.__module__, CvxpylayersSolver.__qualname__ = str(__package__), "CvxpylayersSolver"
     return CvxpylayersSolver
-
-
-def _model(solver: Any) -> Model:
-    return Model(diff_optimizer(solver))

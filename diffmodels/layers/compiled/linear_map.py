@@ -6,12 +6,10 @@ from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
+
+from ....modelkit.rows import FloatArray, IntArray
 
 __all__ = ["LinearMap"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 _FEW = 4
 """Entries in a row up to which it is a sum of multiples of chosen numbers."""

@@ -7,17 +7,18 @@ confirmed there has the solver's own, and is differentiated by `CompiledRoute`, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 from scipy.linalg import lapack
 
-from ...modelkit import attributes as attr
-from ...modelkit.rows import FloatArray, IntArray
-from .compiled_route import Answer, CompiledRoute, State
+from ....modelkit import attributes as attr
+from ....modelkit.rows import FloatArray, IntArray
+from ..route import Answer, Mode
+from .compiled_route import CompiledRoute
 from .dense_qp import DensePoints, DenseQP, Programs
 from .single_qp import SinglePoint, SingleQP
+from .state import State
 
 __all__ = ["DenseRoute"]
 
@@ -27,36 +28,6 @@ _PIECE = 2**22
 _KEPT = 8
 """Pieces whose systems wait for derivatives; those of the others are made again."""
 _EXACT = attr.DifferentiationStatusCode.EXACT
-
-
-@final
-@dataclass(eq=False)
-class _State:
-    """An item's place among points made exact together; a copy sent elsewhere has the solution alone."""
-
-    points: DensePoints | SinglePoint | None
-    place: int
-    general: State
-    is_differentiated: bool = False
-
-    def __getstate__(self) -> State:
-        return self.general
-
-    def __setstate__(self, state: State) -> None:
-        self.points, self.place, self.general, self.is_differentiated = None, 0, state, False
-
-    @property
-    def x(self) -> FloatArray:
-        return self.general.x
-
-    @property
-    def y(self) -> FloatArray:
-        return self.general.y
-
-    @property
-    def differentiation_status(self) -> attr.DifferentiationStatusCode | None:
-        """What the derivatives are, if there are any yet."""
-        return _EXACT if self.is_differentiated else self.general.differentiation_status
 
 
 @final
@@ -79,13 +50,14 @@ class DenseRoute:
         return general.linear_algebra is None and DenseQP.fits(general.form)
 
     # ------------------------------------------------------------------ one item
-    def solve(self, theta: FloatArray, warm: Any) -> Answer:
+    def solve(self, theta: FloatArray, warm: State | None) -> Answer:
         """The solution: a candidate made exact, or that of the general way made exact if it can be."""
         whole = self._chain.theta(theta)
         data = self._chain.data.data(whole)
         P, q, F, g = self._dense.program(data)
         if not self.general.is_curving or lapack.dpotrf(P)[1] == 0:
-            candidate = self._candidates(Programs(P[None], q[None], F[None], g[None]))[0]
+            one = Programs(P[None], q[None], F[None], g[None])
+            candidate = self.general.candidates(one, self._dense.zeros)[0]
             if candidate is not None:
                 point = self._single.point(P, q, F, g, *candidate)
                 if point is not None:
@@ -95,44 +67,26 @@ class DenseRoute:
             return answer
         state = answer[3]
         point = self._single.point(P, q, F, g, state.x, state.y)
-        return (*answer[:3], _State(None, 0, state)) if point is None else self._exact_answer(whole, data, point)
+        return answer if point is None else self._exact_answer(whole, data, point)
 
     def _exact_answer(self, whole: FloatArray, data: FloatArray, point: SinglePoint) -> Answer:
         x, y, value = point.x, point.y, None
         if self._chain.has_objective:
             value = self.general.objective(self.general.form_at(data), x)
-        return _CODES.OPTIMAL, "", self._chain.outputs(whole, x, y, value), _State(point, 0, State(x, y))
+        return _CODES.OPTIMAL, "", self._chain.outputs(whole, x, y, value), State(x, y, point)
 
-    def _candidates(self, programs: Programs) -> list[Any]:
-        """By the first solver, if it has a quick way for programs of this kind."""
-        if not self.general.has_candidates:
-            return [None] * len(programs.q)
-        known, solver = self.general.borrowed(0)
-        known[0] = solver = self.general.made(0) if solver is None else solver
-        found: list[Any] = solver.candidates(*programs, self._dense.zeros)
-        return found
-
-    def vjp(self, theta: FloatArray, state: Any, cotangents: FloatArray) -> FloatArray:
-        """(K, o) to (K, p): one solve for all."""
-        return self._one("vjp", theta, state, cotangents)
-
-    def jvp(self, theta: FloatArray, state: Any, tangents: FloatArray) -> FloatArray:
-        """(K, p) to (K, o): one solve for all."""
-        return self._one("jvp", theta, state, tangents)
-
-    def _one(self, mode: str, theta: FloatArray, state: Any, directions: FloatArray) -> FloatArray:
-        whole, point = self._chain.theta(theta), state.points
+    def derivative(self, mode: Mode, theta: FloatArray, state: State, directions: FloatArray) -> FloatArray:
+        """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o): one solve for all."""
+        whole, point = self._chain.theta(theta), state.dense
         if not isinstance(point, SinglePoint):
             point = self._single.point(*self._dense.program(self._chain.data.data(whole)), state.x, state.y)
         if point is None or not point.is_smooth:
-            found: FloatArray = getattr(self.general, mode)(theta, state.general, directions)
-            return found
-        state.is_differentiated = True
-        found = getattr(self._chain, mode)(whole, point.x, point.y, directions, point.solve)
-        return found
+            return self.general.derivative(mode, theta, state, directions)
+        state.differentiation_status = _EXACT
+        return self._chain.derivative(mode, whole, point.x, point.y, directions, point.solve)
 
     # ------------------------------------------------------------------ many
-    def solve_batch(self, thetas: FloatArray, warm: Sequence[Any]) -> list[Answer]:
+    def solve_batch(self, thetas: FloatArray, warm: Sequence[State | None]) -> list[Answer]:
         """The solutions at the rows of (B, p), as those of single items."""
         answers: list[Answer] = []
         for number, piece in enumerate(self._pieces(len(thetas))):
@@ -144,24 +98,22 @@ class DenseRoute:
         size = max(1, _PIECE // (self._dense.n + self._dense.m) ** 2)
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
-    def _solve_piece(self, thetas: FloatArray, warm: Sequence[Any], keeps: bool) -> list[Answer]:
+    def _solve_piece(self, thetas: FloatArray, warm: Sequence[State | None], keeps: bool) -> list[Answer]:
         whole = self._chain.theta(thetas)
         data = self._chain.data.data(whole)
         programs = self._dense.programs(data)
         answers: list[Any] = [None] * len(thetas)
         if not self.general.is_curving or _are_convex(programs.P):
-            candidates = self._candidates(programs)
+            candidates = self.general.candidates(programs, self._dense.zeros)
             guessed = [k for k, candidate in enumerate(candidates) if candidate is not None]
             self._put_exact(answers, guessed, [candidates[k] for k in guessed], whole, data, programs)
         rest = [k for k, answer in enumerate(answers) if answer is None]
         for k in rest:
             answers[k] = self.general.solve(thetas[k], warm[k])
         solved = [k for k in rest if answers[k][0] is _CODES.OPTIMAL]
-        for k in solved:
-            answers[k] = (*answers[k][:3], _State(None, 0, answers[k][3]))
         self._put_exact(answers, solved, [(answers[k][3].x, answers[k][3].y) for k in solved], whole, data, programs)
         for state in (answer[3] for answer in answers if answer[3] is not None and not keeps):
-            state.points = None
+            state.dense = None
         return answers
 
     def _put_exact(
@@ -177,26 +129,21 @@ class DenseRoute:
         value = None
         if self._chain.has_objective:
             Px: FloatArray = (programs.P @ x[:, :, None])[:, :, 0]
-            value = ((0.5 * Px + programs.q) * x).sum(axis=1) + data[:, self.general.pattern.slices[2].start]
+            value = ((0.5 * Px + programs.q) * x).sum(axis=1) + data[:, self._chain.data.pattern.slices[2].start]
         outputs = self._chain.outputs(whole, x, y, value)
         for k in np.flatnonzero(points.exact).tolist():
-            state = _State(points, k, State(x[k], y[k]))
-            answers[items[k]] = _CODES.OPTIMAL, "", outputs[k], state
+            answers[items[k]] = _CODES.OPTIMAL, "", outputs[k], State(x[k], y[k], points, k)
 
-    def vjp_batch(self, items: list[tuple[FloatArray, Any]], cotangents: FloatArray) -> FloatArray:
-        """(B, o) to (B, p), a cotangent for each item."""
-        return self._many("vjp", items, cotangents)
-
-    def jvp_batch(self, items: list[tuple[FloatArray, Any]], tangents: FloatArray) -> FloatArray:
-        """(B, p) to (B, o), a tangent for each item."""
-        return self._many("jvp", items, tangents)
-
-    def _many(self, mode: str, items: list[tuple[FloatArray, Any]], directions: FloatArray) -> FloatArray:
-        parts = [self._piece(mode, items[piece], directions[piece]) for piece in self._pieces(len(items))]
+    def derivative_batch(
+        self, mode: Mode, thetas: FloatArray, states: Sequence[State], directions: FloatArray
+    ) -> FloatArray:
+        """Cotangents (B, o) pulled back to (B, p), or tangents (B, p) pushed to (B, o), one for each item."""
+        pieces = self._pieces(len(thetas))
+        parts = [self._piece(mode, thetas[piece], states[piece], directions[piece]) for piece in pieces]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _piece(self, mode: str, items: list[tuple[FloatArray, Any]], directions: FloatArray) -> FloatArray:
-        whole, states = self._chain.theta(np.array([theta for theta, _ in items])), [state for _, state in items]
+    def _piece(self, mode: Mode, thetas: FloatArray, states: Sequence[State], directions: FloatArray) -> FloatArray:
+        whole = self._chain.theta(thetas)
         points, members = self._gathered(whole, states)
         members, n = members[points.smooth], self._dense.n
         if len(members) < len(points.z):
@@ -206,28 +153,27 @@ class DenseRoute:
             found = points.solve(np.concatenate([primal, rows], axis=1)[:, :, None])[:, :, 0]
             return found[:, :n], found[:, n:]
 
-        is_all, differentiate = len(members) == len(items), getattr(self._chain, mode)
+        is_all = len(members) == len(states)
         whole, chosen = (whole, directions) if is_all else (whole[members], directions[members])
-        found: FloatArray = differentiate(whole, points.z[:, :n], points.z[:, n:], chosen, solve)
+        found = self._chain.derivative(mode, whole, points.z[:, :n], points.z[:, n:], chosen, solve)
         for k in members.tolist():
-            states[k].is_differentiated = True
+            states[k].differentiation_status = _EXACT
         if is_all:
             return found
-        out = np.empty((len(items), found.shape[1]))
+        out = np.empty((len(states), found.shape[1]))
         out[members] = found
-        for k in np.setdiff1d(np.arange(len(items)), members).tolist():
-            theta, state = items[k]
-            out[k] = self._one(mode, theta, state, directions[k][None])[0]
+        for k in np.setdiff1d(np.arange(len(states)), members).tolist():
+            out[k] = self.derivative(mode, thetas[k], states[k], directions[k][None])[0]
         return out
 
-    def _gathered(self, whole: FloatArray, states: list[Any]) -> tuple[DensePoints, IntArray]:
+    def _gathered(self, whole: FloatArray, states: Sequence[State]) -> tuple[DensePoints, IntArray]:
         """Points that states share, and which states these are; all made exact again if none share any."""
-        points = next((state.points for state in states if isinstance(state.points, DensePoints)), None)
+        points = next((state.dense for state in states if isinstance(state.dense, DensePoints)), None)
         if points is None:
             programs = self._dense.programs(self._chain.data.data(whole))
             points = self._dense.points(programs, np.array([s.x for s in states]), np.array([s.y for s in states]))
             return points, np.arange(len(states))
-        members = [k for k, state in enumerate(states) if state.points is points]
+        members = [k for k, state in enumerate(states) if state.dense is points]
         places = [states[k].place for k in members]
         is_all = places == list(range(len(points.z)))
         return points if is_all else points.take(np.array(places)), np.array(members)

@@ -16,12 +16,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from ....modelkit.rows import FloatArray, IntArray
 from .polynomial_map import PolynomialMap
 
-__all__ = ["DataMap", "Numbers", "Pattern"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+__all__ = ["DataMap", "Pattern"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +54,6 @@ class Pattern:
     def F_rows(self) -> IntArray:
         """The row of each entry of F."""
         return np.repeat(np.arange(self.m), np.diff(self.F_indptr))
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """The numbers of a form."""
-
-    P: sp.csc_array
-    q: FloatArray
-    r: float
-    F: sp.csr_array
-    g: FloatArray
 
 
 @final
@@ -120,12 +106,12 @@ class DataMap:
         out[..., self._at] = self._map(theta)
         return out
 
-    def numbers(self, data: FloatArray) -> Numbers:
-        """The numbers (D,) as matrices and vectors (which share memory with d)."""
+    def numbers(self, data: FloatArray) -> tuple[sp.csc_array, FloatArray, float, sp.csr_array, FloatArray]:
+        """P, q, r, F and g of the numbers (D,), with which they share memory."""
         P, q, r, F, g = self.pattern.slices
         matrices = copy.copy(self._P), copy.copy(self._F)  # SciPy's checks would cost more than a small solve
         matrices[0].data, matrices[1].data = data[P], data[F]
-        return Numbers(matrices[0], data[q], float(data[r.start]), matrices[1], data[g])
+        return matrices[0], data[q], float(data[r.start]), matrices[1], data[g]
 
     # ------------------------------------------------------------------ derivatives
     def tangent(self, theta: FloatArray, moves: FloatArray) -> FloatArray:

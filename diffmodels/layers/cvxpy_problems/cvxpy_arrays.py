@@ -6,7 +6,6 @@ differentiate them themselves. Dimensions of a batch stand in front.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +13,10 @@ from typing import Any, final
 
 import numpy as np
 
-from ...modelkit.errors import DimensionMismatch
-from ...modelkit.functions import VectorOfVariables
-from ...modelkit.indices import ConstraintIndex
-from ...modelkit.rows import FloatArray, IntArray
+from ....modelkit.errors import DimensionMismatch
+from ....modelkit.functions import VectorOfVariables
+from ....modelkit.indices import ConstraintIndex
+from ....modelkit.rows import FloatArray, IntArray
 
 __all__ = ["NUMPY", "Dual", "Framework", "Leaf", "jax_arrays", "torch_arrays"]
 
@@ -49,7 +48,8 @@ NUMPY = Framework("", np.log, np.exp, lambda parts: np.concatenate(parts, -1))
 
 def torch_arrays() -> Framework:
     """PyTorch's."""
-    torch = importlib.import_module("torch")
+    import torch
+
     return Framework(
         "TorchLayer",
         torch.log,
@@ -62,7 +62,8 @@ def torch_arrays() -> Framework:
 
 def jax_arrays() -> Framework:
     """JAX's."""
-    jnp = importlib.import_module("jax.numpy")
+    import jax.numpy as jnp
+
     return Framework(
         "JaxLayer",
         jnp.log,

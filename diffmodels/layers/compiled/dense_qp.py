@@ -18,14 +18,13 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from ...modelkit.matrix_form import MatrixForm
-from ...modelkit.sets import Nonnegatives, Zeros
+from ....modelkit.matrix_form import MatrixForm
+from ....modelkit.rows import FloatArray, IntArray
+from ....modelkit.sets import Nonnegatives, Zeros
 from .data_map import DataMap
 
 __all__ = ["EXACT", "LARGEST_INVERSE", "MARGIN", "DensePoints", "DenseQP", "Programs"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _LARGEST = 400

@@ -15,12 +15,12 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...modelkit.functions.base import build
-from ...modelkit.indices import ConstraintIndex
-from ...modelkit.monomials import Monomials
-from ...modelkit.rows import FloatArray, IntArray, Rows, segments
-from ...modelkit.sets import ScaledPositiveSemidefiniteConeTriangle, VectorSet
-from ...modelkit.sets.triangles import position
+from ....modelkit.functions.base import build
+from ....modelkit.indices import ConstraintIndex
+from ....modelkit.monomials import Monomials
+from ....modelkit.rows import FloatArray, IntArray, Rows, segments
+from ....modelkit.sets import ScaledPositiveSemidefiniteConeTriangle, VectorSet
+from ....modelkit.sets.triangles import position
 
 __all__ = ["ConeProgram", "Table"]
 

@@ -12,10 +12,11 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit import attributes as attr
-from ...modelkit.functions.matrices import ids_of
-from ...modelkit.indices import ConstraintIndex
-from ...modelkit.rows import FloatArray, IntArray, Rows
+from ....modelkit import attributes as attr
+from ....modelkit.functions.matrices import ids_of
+from ....modelkit.indices import ConstraintIndex
+from ....modelkit.rows import FloatArray, IntArray, Rows
+from ..route import Mode
 from .compiling import Compiled, NotCompilable
 from .form_derivative import FormDerivative
 from .linear_map import LinearMap
@@ -45,6 +46,7 @@ class ChainRule:
     Attributes
     ----------
     data : from all parameters to the form's numbers
+    size : number of numbers in all outputs
     has_objective : whether the objective's value is an output
     """
 
@@ -125,8 +127,15 @@ class ChainRule:
         return out
 
     # ------------------------------------------------------------------ derivatives
-    def vjp(self, theta: FloatArray, x: FloatArray, y: FloatArray, cotangents: FloatArray, solve: Solve) -> FloatArray:
-        """Pull (K, o) back to (K, p), of one solution or of K."""
+    def derivative(
+        self, mode: Mode, theta: FloatArray, x: FloatArray, y: FloatArray, directions: FloatArray, solve: Solve
+    ) -> FloatArray:
+        """Pull cotangents (K, o) back to (K, p), or push tangents (K, p) to (K, o), of one solution or of K."""
+        return (self._pulled if mode == "vjp" else self._pushed)(theta, x, y, directions, solve)
+
+    def _pulled(
+        self, theta: FloatArray, x: FloatArray, y: FloatArray, cotangents: FloatArray, solve: Solve
+    ) -> FloatArray:
         xbar = self._X.transposed(cotangents)
         ybar = np.zeros((len(cotangents), self._m)) if self._Y is None else self._Y.transposed(cotangents)
         if self._bilinear is not None:
@@ -147,8 +156,9 @@ class ChainRule:
             gradient = gradient + direct
         return gradient if self._places is None else gradient[:, self._places]
 
-    def jvp(self, theta: FloatArray, x: FloatArray, y: FloatArray, tangents: FloatArray, solve: Solve) -> FloatArray:
-        """Push (K, p) to (K, o), of one solution or of K."""
+    def _pushed(
+        self, theta: FloatArray, x: FloatArray, y: FloatArray, tangents: FloatArray, solve: Solve
+    ) -> FloatArray:
         moved = tangents
         if self._places is not None:
             moved = np.zeros((len(tangents), len(self._present)))

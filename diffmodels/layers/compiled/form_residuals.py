@@ -6,12 +6,12 @@ from typing import Any, final
 
 import numpy as np
 
-from ...modelkit import attributes as attr
-from ...modelkit.matrix_form import MatrixForm
-from ...modelkit.residuals import OPTIMAL_RESIDUAL
-from ...modelkit.rows import FloatArray
-from ...modelkit.sets import Nonnegatives, Zeros
-from ..cone_rows import ConeRows
+from ....modelkit import attributes as attr
+from ....modelkit.matrix_form import MatrixForm
+from ....modelkit.residuals import OPTIMAL_RESIDUAL
+from ....modelkit.rows import FloatArray
+from ....modelkit.sets import Nonnegatives, Zeros
+from ...cone_rows import ConeRows
 
 __all__ = ["FormResiduals"]
 
@@ -32,9 +32,10 @@ class FormResiduals:
         for kind, part in form.parts.items():
             self._is_zero[part.rows] = kind[1] is Zeros
 
-    def largest(self, P: Any, q: FloatArray, F: Any, g: FloatArray, x: FloatArray, y: FloatArray) -> float:
+    def largest(self, form: MatrixForm, x: FloatArray, y: FloatArray) -> float:
         """The largest relative residual: of the rows, of the gradient, of the multipliers, and the gap."""
-        Fx, Px, Fty = F @ x, P @ x, y @ F
+        q, g = form.q, form.g
+        Fx, Px, Fty = form.F @ x, form.P @ x, y @ form.F
         s = Fx + g
         inside, dual = self._project(s, y)
         xPx, qx, gy = float(x @ Px), float(q @ x), float(g @ y)
@@ -51,12 +52,12 @@ class FormResiduals:
             return np.where(self._is_zero, 0.0, np.maximum(s, 0.0)), np.where(self._is_zero, y, np.maximum(y, 0.0))
         return s + self._cones.project_dual(-s), self._cones.project_dual(y)
 
-    def checked(self, P: Any, q: FloatArray, F: Any, g: FloatArray, x: Any, y: Any) -> attr.TerminationStatusCode:
-        """OPTIMAL, or what an answer called so is instead; P and F may be arrays or sparse."""
+    def checked(self, form: MatrixForm, x: Any, y: Any) -> attr.TerminationStatusCode:
+        """OPTIMAL, or what an answer called so is instead."""
         codes = attr.TerminationStatusCode
         if x is None or y is None or not (np.isfinite(x).all() and np.isfinite(y).all()):
             return codes.OTHER_ERROR
-        return codes.OPTIMAL if self.largest(P, q, F, g, x, y) <= OPTIMAL_RESIDUAL else codes.ALMOST_OPTIMAL
+        return codes.OPTIMAL if self.largest(form, x, y) <= OPTIMAL_RESIDUAL else codes.ALMOST_OPTIMAL
 
 
 def _size(values: FloatArray) -> float:

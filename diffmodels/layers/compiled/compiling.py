@@ -15,19 +15,19 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ...bridges import BridgeOptimizer
-from ...bridges.nodes import Node
-from ...modelkit import attributes as attr
-from ...modelkit.copying import Mirror
-from ...modelkit.errors import UnsupportedConstraint, UnsupportedObjective
-from ...modelkit.functions import VectorOfVariables
-from ...modelkit.functions.printing import local_name
-from ...modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ...modelkit.matrix_form import MatrixForm
-from ...modelkit.monomials import Monomials
-from ...modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
-from ...modelkit.rows import FloatArray, IntArray, Rows
-from ..base import DiffModel
+from ....bridges import BridgeOptimizer
+from ....bridges.nodes import Node
+from ....modelkit import attributes as attr
+from ....modelkit.copying import Mirror
+from ....modelkit.errors import UnsupportedConstraint
+from ....modelkit.functions import VectorOfVariables
+from ....modelkit.functions.printing import local_name
+from ....modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ....modelkit.matrix_form import MatrixForm
+from ....modelkit.monomials import Monomials
+from ....modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
+from ....modelkit.rows import FloatArray, IntArray, Rows
+from ...base import DiffModel
 from .data_map import DataMap, Pattern
 
 __all__ = ["Compiled", "NotCompilable", "compiled"]
@@ -83,23 +83,27 @@ class Compiled:
     data : from the parameters, in the order of `parameter_ids`, to these numbers
     parameter_ids : (p,) identifiers in the user's model
     columns : from identifiers of the user's variables to columns of the form
-    duals : from a constraint of the user's to the sparse map (rows, m) from duals of the form
+    layer, index_map : the bridges, and the way down to them
+    rows_before : for each row that the bridges lead to, its row in the form, or m for those of the parameters
     """
 
     form: MatrixForm
     data: DataMap
     parameter_ids: IntArray
     columns: dict[int, int]
-    stack: Any
+    layer: BridgeOptimizer
+    index_map: Any
+    rows_before: IntArray
 
     def duals_of(self, index: ConstraintIndex) -> sp.csr_array:
         """The duals of a constraint as combinations of the duals of the form's rows, (rows, m)."""
-        receiver, m = self.stack.layer.inner, self.form.m
-        inner = self.stack.index_map(ConstraintIndices(index.kind, np.array([index.value])))
+        m = self.form.m
+        receiver: Any = self.layer.inner
+        inner = self.index_map(ConstraintIndices(index.kind, np.array([index.value])))
 
         def up(values: FloatArray) -> FloatArray:
-            receiver.duals = np.concatenate([values, np.zeros((1, *values.shape[1:]))])[self.stack.rows_before]
-            return np.asarray(self.stack.layer.get(attr.ConstraintDual(), inner))
+            receiver.duals = np.concatenate([values, np.zeros((1, *values.shape[1:]))])[self.rows_before]
+            return np.asarray(self.layer.get(attr.ConstraintDual(), inner))
 
         if m > _FEW_ROWS and (found := _one_to_one(up, m)) is not None:
             return found
@@ -121,16 +125,6 @@ def _one_to_one(up: Any, m: int) -> sp.csr_array | None:
         return None
     found = sp.csr_array(sp.coo_array((weight, (np.arange(len(at)), at)), shape=(len(at), m)))
     return found if np.allclose(found @ check, up(check), rtol=1e-9, atol=1e-12) else None
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _Stack:
-    """The bridges of a compiled model, with the receiver's rows that remain in the form: all but the parameters'."""
-
-    layer: BridgeOptimizer
-    index_map: Any
-    rows_before: IntArray
 
 
 def compiled(store: Any, kinds: Sequence[Kind]) -> Compiled:
@@ -242,7 +236,7 @@ class _Compiler:
                 continue
             code, others = self._split(terms)
             if (others[:, 1] >= 0).any():
-                self._refuse(terms, others, "a quadratic row whose curvature is a parameter; use a cone")
+                self._refuse(terms, others)
             row, one = terms.packed().row, others[:, 0]
             flat, bent = one < 0, one >= 0
             inner = self._layer.inner_variables(VectorOfVariables.of_ids(self._map.ids(one[bent]))).ids
@@ -275,10 +269,10 @@ class _Compiler:
                         "write the constraint in the set that it leads to (a triangle instead of a square)."
                     )
 
-    def _refuse(self, terms: Monomials, others: IntArray, why: str) -> None:
+    def _refuse(self, terms: Monomials, others: IntArray) -> None:
         factors = terms.packed().factors[np.flatnonzero(others[:, 1] >= 0)[0]]
         term = "*".join(local_name(int(i)) for i in factors if i >= 0)
-        raise NotCompilable(f"The term {term} makes {why}.")
+        raise NotCompilable(f"The term {term} makes a quadratic row whose curvature is a parameter; use a cone.")
 
     # ------------------------------------------------------------------ objective
     def _objective(self) -> tuple[list[Any], list[Any], list[Any]]:
@@ -289,8 +283,6 @@ class _Compiler:
         rows, sign = block.all_rows(), self._whole.sign
         terms = rows.terms()
         code, others = self._split(terms)
-        if others.shape[1] > 2 and (others[:, 2] >= 0).any():
-            raise UnsupportedObjective("An objective of a layer is at most quadratic in the variables.")
         coef = sign * terms.packed().coef
         degree = (others >= 0).sum(axis=1)
         column = np.full(others[:, :2].shape, -1, np.int64)
@@ -299,9 +291,7 @@ class _Compiler:
         column[there] = self._new_column[self._whole.columns(inner)]
         zero, one, two = (degree == d for d in range(3))
         i, j = column[two].T
-        P = [
-            (np.concatenate([i, j]), np.concatenate([j, i]), np.tile(code[two], 2), np.tile(coef[two], 2)),
-        ]
+        P = [(np.concatenate([i, j]), np.concatenate([j, i]), np.tile(code[two], 2), np.tile(coef[two], 2))]
         q = [(column[one][:, 0], code[one], coef[one])]
         r = [
             (np.zeros(int(zero.sum()), np.int64), code[zero], coef[zero]),
@@ -351,7 +341,7 @@ class _Compiler:
         columns = dict(zip(variables.tolist(), self._new_column[whole.columns(inner)].tolist(), strict=True))
         before = np.full(whole.m, len(rows), np.int64)
         before[rows] = np.arange(len(rows))
-        return Compiled(form, data, parameters.ids, columns, _Stack(self._layer, self._map, before))
+        return Compiled(form, data, parameters.ids, columns, self._layer, self._map, before)
 
 
 def _joined(parts: list[Any], width: int) -> list[Any]:

@@ -6,14 +6,11 @@ from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from ....modelkit.rows import FloatArray, IntArray
 from .linear_map import LinearMap
 
 __all__ = ["PolynomialMap"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @final

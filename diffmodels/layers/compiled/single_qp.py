@@ -10,15 +10,12 @@ import math
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from ....modelkit.rows import FloatArray, IntArray
 from .dense_qp import EXACT, LARGEST_INVERSE, MARGIN
 
 __all__ = ["SinglePoint", "SingleQP"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @final

@@ -1,0 +1,1 @@
+"""CVXPY's problems as models and as layers, and a solver for the layers of cvxpylayers."""
