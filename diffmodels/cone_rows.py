@@ -12,11 +12,10 @@ from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray, IntArray
-from .krylov import RowOperator
+from .kkt import Mask, RowOperator
 
 __all__ = ["ROUNDING", "ConeRows", "Rotation", "used_columns"]
 
@@ -96,11 +95,11 @@ class Rotation:
     def __init__(self, m: int, spectra: list[tuple[IntArray, Any]]) -> None:
         self._spectra = spectra
         self.delta: FloatArray = np.zeros(m)
-        self.kink: NDArray[np.bool_] = np.zeros(m, bool)
+        self.kink: Mask = np.zeros(m, bool)
         for rows, spectrum in spectra:
             self.delta[rows] = spectrum.delta
             self.kink[rows] = spectrum.kink.any(axis=1)[:, None]
-        self.active: NDArray[np.bool_] = self.delta > _NEGLIGIBLE
+        self.active: Mask = self.delta > _NEGLIGIBLE
         self._small = self._block_diagonal()
         cone = np.concatenate([np.zeros(0, np.int64), *(np.repeat(np.arange(len(r)), r.shape[1]) for r, _ in spectra)])
         first = np.cumsum([0, *(len(r) for r, _ in spectra)])
@@ -155,7 +154,7 @@ class Rotation:
         value = np.concatenate([dense.ravel() for *_, dense in blocks])
         return small + sp.csr_array(sp.coo_array((value, (row, column)), shape=A.shape))
 
-    def entries(self, A: sp.csr_array, kept: NDArray[np.bool_]) -> int:
+    def entries(self, A: sp.csr_array, kept: Mask) -> int:
         """A bound of the number of entries of UᵀA in the rows `kept`, without forming it."""
         total = 0
         for rows, _ in self._spectra:

@@ -11,9 +11,9 @@ import scipy.sparse as sp
 import optangent as ot
 from optangent.diffmodels.cone_columns import ConeColumns
 from optangent.diffmodels.conic_system import Conditions, Inverse, Iterate
-from optangent.diffmodels.elimination import Eliminated, Pivots
-from optangent.diffmodels.factors import SparseLU
 from optangent.diffmodels.kkt import KKTFactorization
+from optangent.diffmodels.kkt.elimination import Eliminated, Pivots
+from optangent.diffmodels.kkt.factors import SparseLU
 
 
 def system(seed: int, n: int = 60, general: int = 20) -> tuple[Any, Any, np.ndarray]:

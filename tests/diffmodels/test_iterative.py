@@ -9,9 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.diffmodels.kkt import KKTFactorization
-from optangent.diffmodels.krylov import KrylovSystem
-from optangent.diffmodels.linear_algebra import choose
+from optangent.diffmodels.kkt import KKTFactorization, KrylovSystem, choose
 
 from .oracle import conic_program, direction, pairing, set_tangents, tangents
 

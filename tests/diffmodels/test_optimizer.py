@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.kkt import factorize
+from optangent.diffmodels.kkt import KKTFactorization
 
 from .oracle import direction, program, set_tangents, tangents
 
@@ -35,7 +35,7 @@ class Counting:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Factorize."""
         self.calls += 1
-        return factorize(*args, **kwargs)
+        return KKTFactorization(*args, **kwargs)
 
 
 def test_one_factorization_serves_all_directions_of_both_modes() -> None:

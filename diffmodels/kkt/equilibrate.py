@@ -6,9 +6,11 @@ from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from ...modelkit.rows import FloatArray
+
+__all__ = ["largest_entry", "ruiz_scaling", "scaled"]
+
 _MAX_SWEEPS = 25
 # Row maxima within this factor of one are as good as ones: the scales are rounded to powers of two anyway.
 _CLOSE_ENOUGH = 4.0
@@ -26,7 +28,7 @@ class _Magnitudes:
             self._values = np.abs(M.data)
             self._filled = np.flatnonzero(np.diff(M.indptr))
 
-    def column_maxima(self, weights: Array) -> Array:
+    def column_maxima(self, weights: FloatArray) -> FloatArray:
         """Return ``max_i w_i |M_ij|`` for every column j; zero for an empty column."""
         M = self._matrix
         if not sp.issparse(M):
@@ -38,7 +40,7 @@ class _Magnitudes:
         return maxima
 
 
-def _dense_column_maxima(M: Array, weights: Array) -> Array:
+def _dense_column_maxima(M: FloatArray, weights: FloatArray) -> FloatArray:
     """The same for a dense array, in slices that stay in the cache and follow the memory order."""
     maxima = np.zeros(M.shape[1])
     slices = max(1, _SLICE // max(1, M.shape[0] if M.flags.f_contiguous else M.shape[1]))
@@ -55,12 +57,12 @@ def _dense_column_maxima(M: Array, weights: Array) -> Array:
     return maxima
 
 
-def largest_entry(P: Any, scale: Array) -> float:
+def largest_entry(P: Any, scale: FloatArray) -> float:
     """Return the largest absolute value in ``diag(scale) @ P @ diag(scale)``."""
     return float((scale * _Magnitudes(P).column_maxima(scale)).max(initial=0.0))
 
 
-def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
+def ruiz_scaling(P: Any, A: Any = None, start: FloatArray | None = None) -> FloatArray:
     r"""Return s > 0 such that the rows of :math:`\mathrm{diag}(s) K \mathrm{diag}(s)` have maxima near one.
 
     K is P, or :math:`\begin{pmatrix} P & A^T \\ A & 0 \end{pmatrix}`. Repeats
@@ -69,12 +71,9 @@ def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
 
     Parameters
     ----------
-    P
-        Symmetric matrix (n, n), a dense array or CSC.
-    A
-        Matrix (m, n), a dense array, CSR or CSC; None for no rows.
-    start
-        First guess (n + m,); ones by default.
+    P : symmetric matrix (n, n), a dense array or CSC
+    A : matrix (m, n), a dense array, CSR or CSC; None for no rows
+    start : first guess (n + m,); ones by default
 
     Returns
     -------
@@ -90,14 +89,7 @@ def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
     scale = np.ones(n + m) if start is None else start.copy()
     blocks = [_Magnitudes(P)]
     if A is not None:
-        blocks += (
-            [_Magnitudes(A.tocsc()), _Magnitudes(A.tocsr().T)]
-            if sp.issparse(A)
-            else [
-                _Magnitudes(A),
-                _Magnitudes(A.T),
-            ]
-        )
+        blocks += map(_Magnitudes, (A.tocsc(), A.tocsr().T) if sp.issparse(A) else (A, A.T))
     for _ in range(_MAX_SWEEPS):
         maxima = blocks[0].column_maxima(scale[:n])
         if A is not None:
@@ -111,7 +103,7 @@ def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
     return np.asarray(np.exp2(np.round(np.log2(scale))))
 
 
-def scaled(K: Any, scale: Array) -> Any:
+def scaled(K: Any, scale: FloatArray) -> Any:
     """Return ``diag(scale) @ K @ diag(scale)``; a dense array is overwritten, a CSC matrix is not."""
     if not sp.issparse(K):
         if (scale != 1.0).any():

@@ -19,14 +19,11 @@ from typing import Any, Self, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from ...modelkit.rows import FloatArray, IntArray
 from .factors import Factor
 
 __all__ = ["Eliminated", "Pivots"]
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 # Pivots of an equilibrated matrix, whose entries are about one, from which an elimination loses no digits that
 # refinement does not bring back.
@@ -47,12 +44,12 @@ class Pivots:
     core : the coordinates that remain, in order
     """
 
-    def __init__(self, curved: Ints, fixing: Ints, fixed: Ints, entries: Array, size: int) -> None:
+    def __init__(self, curved: IntArray, fixing: IntArray, fixed: IntArray, entries: FloatArray, size: int) -> None:
         self.curved, self.fixing, self.fixed, self.entries = curved, fixing, fixed, entries
         gone = np.zeros(size, bool)
         for eliminated in (curved, fixing, fixed):
             gone[eliminated] = True
-        self.core: Ints = np.flatnonzero(~gone)
+        self.core: IntArray = np.flatnonzero(~gone)
 
     @classmethod
     def of(cls, K: Any, n: int) -> Self:
@@ -112,7 +109,7 @@ class Eliminated:
             return sp.csc_array(sp.coo_array((value, (row, column)), shape=(A2.shape[1],) * 2))
         return sp.csc_array(A2.T @ (sp.diags_array(1.0 / self._bend.ravel()) @ A2))
 
-    def solve(self, B: Array) -> Array:
+    def solve(self, B: FloatArray) -> FloatArray:
         """Return ``K^-1 B``, to the accuracy of the core's factor; raise `SingularFactor` when that breaks down."""
         p = self._pivots
         X = np.zeros_like(B)
