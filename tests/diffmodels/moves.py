@@ -14,6 +14,8 @@ import pytest
 
 import optangent as ot
 
+from .oracle import Program
+
 Array = np.ndarray
 
 STEP = 1e-5
@@ -56,6 +58,14 @@ class Direction:
         if self.objective is not None:
             twin.set(ot.ObjectiveFunction(), twin.get(ot.ObjectiveFunction()) + t * self.objective)
         return twin, new
+
+
+def along(v: Any, indices: list[ot.ConstraintIndex], p: Program, d: Program) -> Direction:
+    """The same as `oracle.set_tangents` sets."""
+    rows = list(zip(indices, p.rows, d.rows, strict=True))
+    functions = {index: c.function(v, e.F, e.g) for index, c, e in rows}
+    sets = {index: e.set for index, c, e in rows if c.set_type.fields}
+    return Direction(functions=functions, sets=sets, objective=0.5 * (v @ (d.P @ v)) + d.q @ v + d.r)
 
 
 def constraints(model: ot.Model) -> list[ot.ConstraintIndex]:
@@ -146,5 +156,11 @@ def check(model: ot.Model, direction: Direction, tolerance: float) -> None:
         ends.append(exact(twin, [new[i] for i in constraints(model)]))
     difference = (ends[0] - ends[1]) / (2.0 * STEP)
     np.testing.assert_allclose(tangent, difference, rtol=tolerance, atol=tolerance)
+    check_adjoint(model, direction)
+
+
+def check_adjoint(model: ot.Model, direction: Direction, tolerance: float = 1e-9) -> None:
+    """<J u, v> = <u, Jᵀ v> over all data and all results: u is the direction that was pushed, v is random."""
+    pushed = outputs(model)
     seeds = reverse(model, 7)
-    assert pairing(model, direction) == pytest.approx(seeds @ tangent, rel=1e-9, abs=1e-9)
+    assert pairing(model, direction) == pytest.approx(seeds @ pushed, rel=tolerance, abs=tolerance)

@@ -45,8 +45,7 @@ class Exact:
         model.optimize()
         model.empty_input_sensitivities()
         model.set(ot.ForwardObjectiveFunction(), 0.0 * next(iter(self.program.variables.values())).ids[0])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ot.DifferentiationWarning)  # wanted is the solution, not its derivative
+        with warnings.catch_warnings(action="ignore", category=ot.DifferentiationWarning):  # the solution is wanted
             model.forward_differentiate()
         found = []
         for one in self.variables:

@@ -170,8 +170,7 @@ def test_arrays_of_jax() -> None:
         return sum((w * f).sum() for w, f in zip(given_weights, layer(*arrays), strict=True))
 
     arrays = [jax.numpy.asarray(v) for v in values]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # JAX's own
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # JAX's own
         gradients = jax.jit(jax.grad(loss))(*arrays)
         outputs = layer(*arrays)
     assert all(isinstance(f, jax.Array) for f in outputs)

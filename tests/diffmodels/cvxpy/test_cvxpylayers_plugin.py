@@ -36,8 +36,7 @@ def tensors(values: list[Array]) -> list[Any]:
 
 def theirs() -> Any:
     """The layer of cvxpylayers for PyTorch."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         module = pytest.importorskip("cvxpylayers.torch", reason="cvxpylayers is not installed")
     return module.CvxpyLayer
 
