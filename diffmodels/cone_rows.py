@@ -57,11 +57,9 @@ class ConeRows:
                 items = np.array([i for i, s in enumerate(shapes) if s == shape], np.int64)
                 d = int(part.sets.dims[items[0]])
                 cone: Any = part.sets.type.build(shape, np.zeros((d, 0)))
+                rows = starts[items][:, None] + np.arange(d)
                 if cone.is_product:  # zeros, nonnegatives: each row is a cone of its own
-                    rows = (starts[items][:, None] + np.arange(d)).reshape(-1, 1)
-                    cone = part.sets.type.build((1,), np.zeros((1, 0)))
-                else:
-                    rows = starts[items][:, None] + np.arange(d)
+                    rows, cone = rows.reshape(-1, 1), part.sets.type.build((1,), np.zeros((1, 0)))
                 self.groups.append(_Group(cone, rows))
 
     def project_dual(self, v: FloatArray) -> FloatArray:

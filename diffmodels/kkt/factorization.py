@@ -186,7 +186,7 @@ class KKTFactorization(KKTSystem):
 
     def _sparse_factor(self, of_core: Callable[[Any, Any], Factor]) -> Factor:
         """Factorize a sparse K, or all but its pivots, by `of_core`, which takes a matrix and its coordinates."""
-        pivots = Pivots.of(self._scaled, self.n)
+        pivots = Pivots(self._scaled, self.n)
         if pivots.count < _MANY_PIVOTS * self.size:
             return of_core(self._scaled, np.arange(self.size))
         return Eliminated(self._scaled, pivots, lambda core: of_core(core, pivots.core))

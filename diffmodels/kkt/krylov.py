@@ -125,46 +125,24 @@ class KrylovSystem(KKTSystem):
 
     def _minres(self, b: FloatArray) -> tuple[FloatArray, float]:
         """Solution and relative residual."""
-        size = float(np.linalg.norm(b))
-        x, r = np.zeros_like(b), b
-        if size == 0.0:
-            return x, 0.0
         M = sp.diags_array(self._preconditioner)
-        best = 1.0
-        for _ in range(_RESTARTS):
-            step, _ = spla.minres(self._K, r, rtol=1e-12, maxiter=self._iterations, M=M)
-            trial = x + step
-            r_new = b - self._apply(trial)
-            residual = float(np.linalg.norm(r_new)) / size
-            if not residual < best:
-                break
-            progress, best, x, r = best / residual, residual, trial, r_new
-            if best <= 1e-3 * self._tolerance or progress < _PROGRESS:
-                break
-        return x, best
+
+        def step(r: FloatArray) -> Any:
+            return spla.minres(self._K, r, rtol=1e-12, maxiter=self._iterations, M=M)[0]
+
+        return _restarted(step, self._apply, lambda r: r, b, 1e-3 * self._tolerance)
 
     def _least_squares(self, b: FloatArray, weights: FloatArray | None = None) -> tuple[FloatArray, float]:
         """Solution of least norm, and what it leaves of the normal equations."""
-        K = self._K
+        K, tol = self._K, _LEAST_SQUARES_TOLERANCE
         if weights is not None:
-            D = sp.diags_array(weights)
-            K = spla.aslinearoperator(D) @ K @ spla.aslinearoperator(D)
-        tol = _LEAST_SQUARES_TOLERANCE
-        x, r = np.zeros_like(b), b
-        last = float(np.linalg.norm(K.rmatvec(b)))
-        first = max(last, float(np.finfo(float).tiny))
-        for _ in range(_RESTARTS):
-            if last <= tol * first:
-                break
-            trial = x + spla.lsmr(K, r, atol=tol, btol=tol, conlim=1e16, maxiter=self._iterations)[0]
-            r_new = b - K.matvec(trial)
-            normal = float(np.linalg.norm(K.rmatvec(r_new)))
-            if not normal < last:
-                break
-            progress, last, x, r = last / max(normal, 1e-300), normal, trial, r_new
-            if progress < _PROGRESS:
-                break
-        return x, last / first
+            D = spla.aslinearoperator(sp.diags_array(weights))
+            K = D @ K @ D
+
+        def step(r: FloatArray) -> Any:
+            return spla.lsmr(K, r, atol=tol, btol=tol, conlim=1e16, maxiter=self._iterations)[0]
+
+        return _restarted(step, K.matvec, K.rmatvec, b, tol)
 
     # ------------------------------------------------------------------ what is singular
     @cached_property
@@ -176,3 +154,28 @@ class KrylovSystem(KKTSystem):
         weights = np.sqrt(self._preconditioner)
         z, _ = self._least_squares(b, weights)
         return np.asarray(np.abs(b - weights * self._apply(weights * z)) > _PRESENT)
+
+
+def _restarted(
+    step: Callable[[FloatArray], FloatArray],
+    apply: Callable[[FloatArray], FloatArray],
+    remainder: Callable[[FloatArray], FloatArray],
+    b: FloatArray,
+    tolerance: float,
+) -> tuple[FloatArray, float]:
+    """Solve ``K x = b`` by steps on the true residual while they help; the size of its remainder relative to b's."""
+    x, r = np.zeros_like(b), b
+    last = float(np.linalg.norm(remainder(b)))
+    first = max(last, float(np.finfo(float).tiny))
+    for _ in range(_RESTARTS):
+        if last <= tolerance * first:
+            break
+        trial = x + step(r)
+        r_new = b - apply(trial)
+        now = float(np.linalg.norm(remainder(r_new)))
+        if not now < last:
+            break
+        progress, last, x, r = last / max(now, 1e-300), now, trial, r_new
+        if progress < _PROGRESS:
+            break
+    return x, last / first

@@ -105,9 +105,16 @@ def outputs(model: ot.Model) -> Array:
 
 
 def reverse(model: ot.Model, seed: int) -> Array:
-    """Pull back random seeds of x, all duals and the objective value; the seeds, in the order of `forward`."""
-    rng, v = np.random.default_rng(seed), model.get(ot.ListOfVariableIndices())
+    """Pull back random seeds; these, in the order of `forward`."""
     model.empty_input_sensitivities()
+    seeds = set_seeds(model, seed)
+    model.reverse_differentiate()
+    return seeds
+
+
+def set_seeds(model: ot.Model, seed: int) -> Array:
+    """Random seeds of x, all duals and the objective value."""
+    rng, v = np.random.default_rng(seed), model.get(ot.ListOfVariableIndices())
     seeds = [rng.standard_normal(len(v))]
     model.set(ot.ReverseVariablePrimal(), v, seeds[0])
     for i in constraints(model):
@@ -115,7 +122,6 @@ def reverse(model: ot.Model, seed: int) -> Array:
         model.set(ot.ReverseConstraintDual(), i, seeds[-1] if i.kind[1].is_vector else float(seeds[-1][0]))
     seeds.append(rng.standard_normal(1))
     model.set(ot.ReverseObjectiveValue(), float(seeds[-1][0]))
-    model.reverse_differentiate()
     return flat(seeds)
 
 

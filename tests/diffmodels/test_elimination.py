@@ -37,7 +37,7 @@ def test_elimination_solves(seed: int) -> None:
     K = sp.csc_array(sp.block_array([[P, A.T], [A, sp.diags_array(-C)]]))
     K.eliminate_zeros()
     K.sort_indices()
-    pivots = Pivots.of(K, n)
+    pivots = Pivots(K, n)
     assert len(pivots.fixing) == n // 4 and len(pivots.core) == K.shape[0] - pivots.count
     assert len(pivots.curved) == n // 2
     B = np.random.default_rng(seed).standard_normal((K.shape[0], 3))

@@ -11,7 +11,7 @@ import pytest
 import optangent as ot
 
 from ..parametric import CASES, Built, reduced_cost
-from .moves import STEP, Direction, check, check_adjoint, constraints, forward, outputs, pairing, reverse
+from .moves import STEP, Direction, check, check_adjoint, forward, outputs, pairing, reverse, set_seeds
 
 Array = np.ndarray
 
@@ -337,12 +337,7 @@ def test_both_modes_side_by_side(name: str) -> None:
     total = pairing(model, direction)
     gradient = model.get(ot.ReverseParameterValue(), built.p)
     direction.tell(model)
-    rng = np.random.default_rng(4)
-    model.set(ot.ReverseVariablePrimal(), model.get(ot.ListOfVariableIndices()), rng.standard_normal(4 + len(built.p)))
-    for i in constraints(model):
-        part = rng.standard_normal(model.get(ot.ConstraintSet(), i).dimension)
-        model.set(ot.ReverseConstraintDual(), i, part if i.kind[1].is_vector else float(part[0]))
-    model.set(ot.ReverseObjectiveValue(), float(rng.standard_normal(1)[0]))
+    set_seeds(model, 4)
     for passes in (("forward", "reverse"), ("reverse", "forward"), ("forward", "reverse", "many")):
         for one in passes:
             if one == "many":
