@@ -92,6 +92,20 @@ def weighted_sum(given: Sequence[Array]) -> Callable[[list[Array]], float]:
     return lambda found: float(sum(np.sum(w * one) for w, one in zip(given, found, strict=True)))
 
 
+def tensors(values: Sequence[Array]) -> list[Any]:
+    """Tensors in float64, with gradients."""
+    import torch
+
+    return [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in values]
+
+
+def pull(given: Sequence[Array], found: Sequence[Any]) -> None:
+    """Pull the weighted sum of some tensors back."""
+    import torch
+
+    sum((torch.from_numpy(np.asarray(w)) * f).sum() for w, f in zip(given, found, strict=True)).backward()
+
+
 def run_examples(documented: Any) -> None:
     """Run the examples of a docstring, those too that are skipped where a library may be missing."""
     source = documented.__doc__.replace("  # doctest: +SKIP", "")
