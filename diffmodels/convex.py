@@ -157,9 +157,8 @@ class ConvexDiff(DiffModel):
         """Pull the seeds back to the data, in one solve."""
         form, point = self.solution()
         primal, dual = np.zeros(form.n), np.zeros(form.m)
-        if self.primal_seeds:
-            ids, values = zip(*self.primal_seeds, strict=True)
-            np.add.at(primal, form.columns(np.array(ids, np.int64)), values)
+        for ids, values in self.primal_seeds:
+            np.add.at(primal, form.columns(ids), values)
         for indices, seed in self.dual_seeds:
             dual[form.rows_of(indices)] += seed
         envelope = form.sign * self.objective_seed

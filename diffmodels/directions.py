@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,22 +30,28 @@ class _Terms:
 
     def add(self, first: int, value: Any) -> None:
         """A function from a row on, or a number in it."""
-        parts: tuple[Iterable[Any], ...]
+        row, var, coef, at, constants = self._columns
         if isinstance(value, ScalarAffineFunction):  # without arrays, as there may be many
             ids, coefs = value.terms
-            parts = [first] * len(ids), ids, coefs, [first], [value.constant]
+            row += [first] * len(ids)
+            var += ids
+            coef += coefs
+            at.append(first)
+            constants.append(value.constant)
         elif isinstance(value, Function):
             rows = value.rows
             if rows.degree > 1:
                 raise InvalidData(
                     "Quadratic tangents of constraints go one direction at a time (ForwardConstraintFunction)."
                 )
-            constants = range(first, first + rows.m), rows.constant.tolist()
-            parts = (rows.row + first).tolist(), rows.var.tolist(), rows.coef.tolist(), *constants
+            row += (rows.row + first).tolist()
+            var += rows.var.tolist()
+            coef += rows.coef.tolist()
+            at += range(first, first + rows.m)
+            constants += rows.constant.tolist()
         else:
-            parts = [], [], [], [first], [float(value)]
-        for column, part in zip(self._columns, parts, strict=True):
-            column.extend(part)
+            at.append(first)
+            constants.append(float(value))
 
     def finish(self, m: int) -> Rows:
         """The rows."""
