@@ -2,7 +2,7 @@
 
 from .conic import ConicDiff
 from .gradcheck import gradcheck
-from .linear_algebra import DirectKKT, IterativeKKT
+from .kkt import DirectKKT, IterativeKKT
 from .optimizer import DifferentiationWarning, DiffOptimizer, diff_optimizer
 from .quadratic import QuadraticDiff
 

@@ -22,26 +22,22 @@ SIAM J. Optimization 13 (2002), 865-888.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import connected_components
 
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
-from .linear_algebra import KKTSystem, automatic
+from ..modelkit.rows import FloatArray, IntArray
+from .kkt import KKTSystem, Mask, automatic
 from .proximal_newton import proximal_newton
-from .standard_form import Magnitudes, Residuals, StandardForm, Units
+from .standard_form import Magnitudes, StandardForm, Units
 from .weak_rows import is_unique, makes_unique, spanning_rows
 
-__all__ = ["PolishedSolution", "Residuals", "StandardForm", "polish"]
-
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Factorize = Callable[..., KKTSystem]
+__all__ = ["PolishedSolution", "polish"]
 
 # Relative violation at which a row is moved, and residual at which a point counts as exact.
 _TOLERANCE = 1e-10
@@ -61,37 +57,28 @@ class PolishedSolution:
 
     Attributes
     ----------
-    x, y, s
-        Solution (n,), multipliers (m,), slacks (m,) with A x + s = b.
-    active
-        Mask (m,) of the rows in `kkt`: equalities, strongly active rows, and the chosen weakly active ones.
-    weakly_active
-        Mask (m,) of the inequality rows with y = s = 0.
-    kkt
-        Factorization of ``[[P, A1'], [A1, 0]]``, A1 the active rows.
-    residuals
-        Relative violations of the optimality conditions.
-    status
-        What the derivatives are.
-    polished
-        Whether the optimality conditions hold to 1e-10. If not, the point is the best one found, and the
-        status that of its own classification.
-    given
-        The largest of the residuals of the given point.
+    x, y : solution (n,) and multipliers (m,)
+    active : mask (m,) of the rows in `kkt`: equalities, strongly active rows, and the chosen weakly active ones
+    weakly_active : mask (m,) of the inequality rows with y = s = 0
+    kkt : factorization of ``[[P, A1'], [A1, 0]]``, A1 the active rows
+    status : what the derivatives are; where the point is not `polished`, those of its own classification
+    refinement : largest relative violation of the optimality conditions, of the given point and of this one
     """
 
-    x: Array
-    y: Array
-    s: Array
+    x: FloatArray
+    y: FloatArray
     active: Mask
     weakly_active: Mask
     kkt: KKTSystem
-    residuals: Residuals
     status: DifferentiationStatusCode
-    polished: bool
-    given: float
+    refinement: Refinement
 
-    def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[Array, Array]:
+    @property
+    def polished(self) -> bool:
+        """Whether the optimality conditions hold to 1e-10; if not, the point is the best one found."""
+        return self.refinement.after <= _TOLERANCE
+
+    def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
         r"""Solve the KKT system on the active rows; inactive rows of the answer are zero.
 
         Forward mode: ``primal`` :math:`= -(dP\,x + dA^T y + dc)` and ``rows`` :math:`= -(dA\,x - db)` give
@@ -101,10 +88,8 @@ class PolishedSolution:
 
         Parameters
         ----------
-        primal
-            (n,) or (n, k).
-        rows
-            (m,) or (m, k); None for zeros.
+        primal : (n,) or (n, k)
+        rows : (m,) or (m, k); None for zeros
         """
         upper = np.asarray(primal, dtype=np.float64)
         active = np.flatnonzero(self.active)
@@ -118,11 +103,6 @@ class PolishedSolution:
         return answer[: self.x.size], dy
 
     @property
-    def refinement(self) -> Refinement:
-        """The largest of the residuals of the given point and of this one."""
-        return Refinement(self.given, self.residuals.largest)
-
-    @property
     def rows_at_fault(self) -> Mask:
         """Mask (m,) of the rows that keep the status from being EXACT: weakly active or dependent ones."""
         mask = self.weakly_active.copy()
@@ -133,12 +113,12 @@ class PolishedSolution:
 @final
 @dataclass(frozen=True, slots=True)
 class _Point:
-    x: Array
-    y: Array
-    s: Array
+    x: FloatArray
+    y: FloatArray
+    s: FloatArray
     active: Mask
     unit: Magnitudes
-    residuals: Residuals
+    residual: float
 
 
 def polish(
@@ -146,22 +126,18 @@ def polish(
     x: ArrayLike,
     y: ArrayLike,
     basis: ArrayLike | None = None,
-    factorize: Factorize = automatic,
+    solve_with: Any = None,
 ) -> PolishedSolution:
     """Return the exact solution near an approximate one, and its active rows.
 
     Parameters
     ----------
-    form
-        The quadratic program.
-    x, y
-        A solver's answer (n,), (m,), of any accuracy.
-    basis
-        Integers (m,), nonzero for the rows that are active in the solver's basis: chooses among weakly active
-        rows, which makes the derivative an element of the B-subdifferential. Without it, weakly active rows
-        are kept only as far as x would not be unique without them.
-    factorize
-        How a KKT system is factorized: a callable with the signature and result of `kkt.factorize`.
+    form : the quadratic program
+    x, y : a solver's answer (n,), (m,), of any accuracy
+    basis : numbers (m,), nonzero for the rows that are active in the solver's basis: chooses among weakly active rows,
+        which makes the derivative an element of the B-subdifferential. Without it, weakly active rows are kept only as
+        far as x would not be unique without them.
+    solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
 
     Returns
     -------
@@ -172,57 +148,54 @@ def polish(
     start_x = np.nan_to_num(np.array(x, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     start_y = np.nan_to_num(np.array(y, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     chosen = None if basis is None else np.asarray(basis) != 0
-    return _Polish(Units(form), chosen, factorize).run(start_x, start_y)
+    return _Polish(Units(form), chosen, solve_with or automatic).run(start_x, start_y)
 
 
 class _Polish:
     """The steps of `polish`; keeps the last factorization so that the same rows are not factorized twice."""
 
-    def __init__(self, units: Units, basis: Mask | None, factorize: Factorize) -> None:
+    def __init__(self, units: Units, basis: Mask | None, solve_with: Any) -> None:
         self.units = units
-        self.form = units.form
         self.inequality = units.form.inequalities
         self.basis = basis
-        self._factorize = factorize
+        self._solve_with = solve_with
         self._last: tuple[bytes, KKTSystem] | None = None
 
-    def run(self, x: Array, y: Array) -> PolishedSolution:
-        given = self._given(x, y)
+    def run(self, x: FloatArray, y: FloatArray) -> PolishedSolution:
+        given = best = self._given(x, y)
         point = self._newton(x, y, given.active, _ROUNDS)
-        best = given
         if point is None:
             point, best = self._globally(given)
-        if point is None or point.residuals.largest > max(given.residuals.largest, _ROUNDOFF):
-            return self._finish(best, best.residuals.largest <= _TOLERANCE, given)
-        return self._finish(point, True, given)
+        if point is None or point.residual > max(given.residual, _ROUNDOFF):
+            point = best
+        return self._finish(point, given)
 
     def factorization(self, active: Mask) -> KKTSystem:
         key = active.tobytes()
         if self._last is None or self._last[0] != key:
             rows = np.flatnonzero(active)
             scale = np.concatenate([self.units.column, self.units.row[rows]])
-            self._last = key, self._factorize(self.units.P, self.units.A[rows], scale=scale)
+            self._last = key, self._solve_with(self.units.P, self.units.A[rows], scale=scale)
         return self._last[1]
 
     # ------------------------------------------------------------------ classification
 
-    def _given(self, x: Array, y: Array) -> _Point:
+    def _given(self, x: FloatArray, y: FloatArray) -> _Point:
         """The given point, its multipliers and slacks moved into their cones, and its classification."""
         y = np.where(self.inequality, np.maximum(y, 0.0), y)
         slack = self.units.slack(x)
-        everything = np.ones(slack.size, dtype=bool)
         unit = self.units.magnitudes(x, ~self.inequality)
         y_hat, s_hat = y / self.units.row / unit.multiplier, slack * self.units.row / unit.slack
         active = ~self.inequality | (y_hat > s_hat)
         if self.basis is not None:
-            undecided = everything & (y_hat <= _WEAK) & (np.abs(s_hat) <= _WEAK)
-            active = np.where(undecided & self.inequality, self.basis, active)
+            undecided = self.inequality & (y_hat <= _WEAK) & (np.abs(s_hat) <= _WEAK)
+            active = np.where(undecided, self.basis, active)
         s = np.where(self.inequality, np.maximum(slack, 0.0), 0.0)
-        return _Point(x, y, s, active, unit, self.units.residuals(x, y, s, unit))
+        return _Point(x, y, s, active, unit, self.units.residual(x, y, s, unit))
 
     # ------------------------------------------------------------------ local steps
 
-    def _newton(self, x: Array, y: Array, active: Mask, rounds: int) -> _Point | None:
+    def _newton(self, x: FloatArray, y: FloatArray, active: Mask, rounds: int) -> _Point | None:
         """Newton steps from (x, y) with corrected guesses of the active rows; None if they do not settle.
 
         Each step starts from the given point: where the system is singular, its minimum-norm solution then
@@ -246,14 +219,12 @@ class _Polish:
             if not moved.any():
                 y_new = np.where(self.inequality, np.maximum(y_new, 0.0), y_new)
                 s = np.where(active, 0.0, np.maximum(slack, 0.0))
-                residuals = self.units.residuals(x_new, y_new, s, unit)
-                if residuals.largest <= _TOLERANCE:
-                    return _Point(x_new, y_new, s, active, unit, residuals)
-                return None
+                residual = self.units.residual(x_new, y_new, s, unit)
+                return _Point(x_new, y_new, s, active, unit, residual) if residual <= _TOLERANCE else None
             active = active ^ moved
         return None
 
-    def _contradicting(self, active: Mask, slack: Array, y: Array, unit: Magnitudes) -> Mask:
+    def _contradicting(self, active: Mask, slack: FloatArray, y: FloatArray, unit: Magnitudes) -> Mask:
         """Return the rows that leave where no x meets all active rows: none, where one does.
 
         The slacks of the active rows are then those of a least-squares solution: A1'slack = 0, so multipliers that
@@ -274,7 +245,7 @@ class _Polish:
             leaving[off[first[np.isfinite(time[first])]]] = True
         return leaving
 
-    def _solve_on(self, active: Mask, x: Array, y: Array) -> tuple[Array, Array]:
+    def _solve_on(self, active: Mask, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows."""
         kkt = self.factorization(active)
         rows = np.flatnonzero(active)
@@ -308,13 +279,13 @@ class _Polish:
             if point is not None:
                 return point, best
             candidate = self._given(x, y)
-            if candidate.residuals.largest < best.residuals.largest:
+            if candidate.residual < best.residual:
                 best = candidate
         return None, best
 
     # ------------------------------------------------------------------ what the derivative is
 
-    def _finish(self, point: _Point, polished: bool, given: _Point) -> PolishedSolution:
+    def _finish(self, point: _Point, given: _Point) -> PolishedSolution:
         y_hat, s_hat = point.y / self.units.row, point.s * self.units.row
         weak = (
             self.inequality
@@ -323,16 +294,9 @@ class _Polish:
         )
         active, unique = self._choose(point.active & ~weak, weak)
         kkt = self.factorization(active)
-        if not unique or kkt.primal_nullity:
-            status = DifferentiationStatusCode.NONUNIQUE
-        elif weak.any():
-            status = DifferentiationStatusCode.WEAKLY_ACTIVE
-        elif kkt.dual_nullity:
-            status = DifferentiationStatusCode.DEPENDENT_ROWS
-        else:
-            status = DifferentiationStatusCode.EXACT
-        size = given.residuals.largest
-        return PolishedSolution(point.x, point.y, point.s, active, weak, kkt, point.residuals, status, polished, size)
+        status = kkt.status(weakly_active=bool(weak.any())) if unique else DifferentiationStatusCode.NONUNIQUE
+        refinement = Refinement(given.residual, point.residual)
+        return PolishedSolution(point.x, point.y, active, weak, kkt, status, refinement)
 
     def _choose(self, strong: Mask, weak: Mask) -> tuple[Mask, bool]:
         """Return the rows to differentiate with, and whether x is unique."""
@@ -361,7 +325,7 @@ class _Polish:
         chosen[needed] = True
         return chosen, unique
 
-    def _directions(self, rows: NDArray[Any], basis: Array) -> Array:
+    def _directions(self, rows: IntArray, basis: FloatArray) -> FloatArray:
         """Rows of A, normalized, times a basis of directions; rounding noise set to zero."""
         A = self.units.A[rows]
         norms = np.sqrt(np.asarray((A * A).sum(axis=1)).ravel())

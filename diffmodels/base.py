@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +13,7 @@ from ..modelkit.errors import UnsupportedConstraint
 from ..modelkit.functions import Function, ScalarAffineFunction, ScalarQuadraticFunction, VectorOfVariables
 from ..modelkit.indices import ConstraintIndices, Kind, describe_kind
 from ..modelkit.layer import Layer
-from ..modelkit.rows import FloatArray, Rows
+from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import Set
 from ..modelkit.store import Store
 
@@ -50,7 +49,7 @@ class DiffModel(Layer):
         self.objective_tangent: Rows | None = None
         self.function_tangents: list[tuple[ConstraintIndices, Rows]] = []
         self.set_tangents: list[tuple[ConstraintIndices, FloatArray]] = []
-        self.primal_seeds: list[tuple[int, float]] = []
+        self.primal_seeds: list[tuple[IntArray, FloatArray]] = []
         self.dual_seeds: list[tuple[ConstraintIndices, FloatArray]] = []
         self.objective_seed = 0.0
 
@@ -104,8 +103,8 @@ class DiffModel(Layer):
         elif kind is attr.ForwardConstraintSet:
             self.set_tangents.append((index[0], value))
         elif kind is attr.ReverseVariablePrimal:
-            at: Sequence[int] = index[0].ids.tolist() if isinstance(index[0], VectorOfVariables) else [index[0].value]
-            self.primal_seeds += zip(at, np.broadcast_to(value, len(at)).tolist(), strict=True)
+            ids = index[0].ids if isinstance(index[0], VectorOfVariables) else np.array([index[0].value])
+            self.primal_seeds.append((ids, np.broadcast_to(value, len(ids))))
         elif kind is attr.ReverseConstraintDual:
             self.dual_seeds.append((index[0], value))
         elif kind is attr.ReverseObjectiveValue:

@@ -12,11 +12,10 @@ from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray, IntArray
-from .krylov import RowOperator
+from .kkt import Mask, RowOperator
 
 __all__ = ["ROUNDING", "ConeRows", "Rotation", "used_columns"]
 
@@ -58,11 +57,9 @@ class ConeRows:
                 items = np.array([i for i, s in enumerate(shapes) if s == shape], np.int64)
                 d = int(part.sets.dims[items[0]])
                 cone: Any = part.sets.type.build(shape, np.zeros((d, 0)))
+                rows = starts[items][:, None] + np.arange(d)
                 if cone.is_product:  # zeros, nonnegatives: each row is a cone of its own
-                    rows = (starts[items][:, None] + np.arange(d)).reshape(-1, 1)
-                    cone = part.sets.type.build((1,), np.zeros((1, 0)))
-                else:
-                    rows = starts[items][:, None] + np.arange(d)
+                    rows, cone = rows.reshape(-1, 1), part.sets.type.build((1,), np.zeros((1, 0)))
                 self.groups.append(_Group(cone, rows))
 
     def project_dual(self, v: FloatArray) -> FloatArray:
@@ -96,11 +93,11 @@ class Rotation:
     def __init__(self, m: int, spectra: list[tuple[IntArray, Any]]) -> None:
         self._spectra = spectra
         self.delta: FloatArray = np.zeros(m)
-        self.kink: NDArray[np.bool_] = np.zeros(m, bool)
+        self.kink: Mask = np.zeros(m, bool)
         for rows, spectrum in spectra:
             self.delta[rows] = spectrum.delta
             self.kink[rows] = spectrum.kink.any(axis=1)[:, None]
-        self.active: NDArray[np.bool_] = self.delta > _NEGLIGIBLE
+        self.active: Mask = self.delta > _NEGLIGIBLE
         self._small = self._block_diagonal()
         cone = np.concatenate([np.zeros(0, np.int64), *(np.repeat(np.arange(len(r)), r.shape[1]) for r, _ in spectra)])
         first = np.cumsum([0, *(len(r) for r, _ in spectra)])
@@ -155,7 +152,7 @@ class Rotation:
         value = np.concatenate([dense.ravel() for *_, dense in blocks])
         return small + sp.csr_array(sp.coo_array((value, (row, column)), shape=A.shape))
 
-    def entries(self, A: sp.csr_array, kept: NDArray[np.bool_]) -> int:
+    def entries(self, A: sp.csr_array, kept: Mask) -> int:
         """A bound of the number of entries of UᵀA in the rows `kept`, without forming it."""
         total = 0
         for rows, _ in self._spectra:

@@ -17,7 +17,7 @@ from ..modelkit.sets import (
     SecondOrderCone,
     Zeros,
 )
-from .conic_point import ConicPoint, refine
+from .conic_point import ConicPoint, polish
 from .convex import ConvexDiff
 
 __all__ = ["ConicDiff"]
@@ -42,4 +42,4 @@ class ConicDiff(ConvexDiff):
 
     def polish(self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> ConicPoint:
         """The exact solution by Newton steps on the KKT system."""
-        return refine(form, x, y, self.linear_algebra)
+        return polish(form, x, y, self.linear_algebra)

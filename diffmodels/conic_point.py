@@ -13,17 +13,16 @@ from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from .conic_system import Conditions, Inverse, Iterate
-from .factors import refine as refined
-from .kkt import ACCEPTED_RESIDUAL
-from .linear_algebra import automatic
+from .kkt import ACCEPTED_RESIDUAL, Mask, automatic
+from .kkt.factors import refine
 
-__all__ = ["ConicPoint", "refine"]
+__all__ = ["ConicPoint", "polish"]
 
 _TARGET = 1e-13
 _ROUNDS = 15
@@ -63,22 +62,15 @@ class ConicPoint:
     @property
     def status(self) -> DifferentiationStatusCode:
         """What the derivatives are."""
-        kkt = self._inverse.kkt
-        if kkt.primal_nullity:
-            return DifferentiationStatusCode.NONUNIQUE
-        if self._at.rotation.kink.any():
-            return DifferentiationStatusCode.WEAKLY_ACTIVE
-        if kkt.dual_nullity:
-            return DifferentiationStatusCode.DEPENDENT_ROWS
-        return DifferentiationStatusCode.EXACT
+        return self._inverse.kkt.status(weakly_active=bool(self._at.rotation.kink.any()))
 
     @property
-    def rows_at_fault(self) -> NDArray[np.bool_]:
+    def rows_at_fault(self) -> Mask:
         """(m,): rows of cones at a kink, and those in which dependent rotated rows lie."""
         rotation = self._at.rotation
         dependent = np.zeros(len(self.y))
         dependent[np.flatnonzero(rotation.active)[self._inverse.kkt.dependent_rows]] = 1.0
-        fault: NDArray[np.bool_] = rotation.kink | (np.abs(rotation.up(dependent)) > 1e-8)
+        fault: Mask = rotation.kink | (np.abs(rotation.up(dependent)) > 1e-8)
         return fault
 
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
@@ -94,21 +86,21 @@ class ConicPoint:
         at, inverse = self._at, self._inverse
         if inverse.at is at:
             return inverse.solve(R)
-        Z, _, residual = refined(at.apply, inverse.solve, R, at.norm)
+        Z, residual = refine(at.apply, inverse.solve, R, at.norm)
         if residual.max(initial=0.0) <= ACCEPTED_RESIDUAL:
             return Z
         self._renew()
         return self._solve(R)
 
 
-def refine(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = None) -> ConicPoint:
+def polish(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = None) -> ConicPoint:
     """The exact solution near (x, y), by Newton steps as long as they help.
 
     Parameters
     ----------
     form : a conic program
     x, y : a solver's answer, (n,) and (m,)
-    solve_with : how KKT systems are solved, see `linear_algebra`; None to choose by the estimated cost
+    solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
 
     Returns
     -------

@@ -30,7 +30,7 @@ from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from .cone_columns import ConeColumns
 from .cone_rows import ConeRows
-from .linear_algebra import KKTSystem, choose
+from .kkt import IterativeKKT, KKTSystem, choose
 
 __all__ = ["Conditions", "Inverse", "Iterate"]
 
@@ -157,17 +157,17 @@ class Inverse:
     Parameters
     ----------
     at : the iterate
-    preferred : how KKT systems are solved, see `linear_algebra`; None to choose by the estimated cost
+    solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
     """
 
-    def __init__(self, at: Iterate, preferred: Any = None) -> None:
+    def __init__(self, at: Iterate, solve_with: Any = None) -> None:
         self.at = at
         rotation = at.rotation
         rows = np.flatnonzero(rotation.active)
         C = 1.0 / rotation.delta[rows] - 1.0
         self._columns: ConeColumns | None = ConeColumns(rotation, at.A, at.P)
-        solve_with = preferred or choose(*self._cost())
-        if getattr(solve_with, "takes_operators", False):
+        solve_with = solve_with or choose(*self._cost())
+        if isinstance(solve_with, IterativeKKT):
             self._columns = None
             self.kkt: KKTSystem = solve_with(at.P, rotation.operator(at.A, rows), C)
             return

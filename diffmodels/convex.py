@@ -11,7 +11,7 @@ from abc import abstractmethod
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..modelkit import attributes as attr
 from ..modelkit.convexity import is_positive_semidefinite
@@ -20,6 +20,7 @@ from ..modelkit.indices import ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray, IntArray
 from .base import DiffModel
+from .kkt import Mask
 from .right_hand_sides import RightHandSides
 
 __all__ = ["ACCURATE", "ConvexDiff", "SolutionPoint"]
@@ -48,7 +49,7 @@ class SolutionPoint(Protocol):
         """Largest relative violation of the optimality conditions, of the given point and of this one."""
 
     @property
-    def rows_at_fault(self) -> NDArray[np.bool_]:
+    def rows_at_fault(self) -> Mask:
         """(m,): the rows that keep the status from being EXACT."""
 
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
@@ -156,9 +157,8 @@ class ConvexDiff(DiffModel):
         """Pull the seeds back to the data, in one solve."""
         form, point = self.solution()
         primal, dual = np.zeros(form.n), np.zeros(form.m)
-        if self.primal_seeds:
-            ids, values = zip(*self.primal_seeds, strict=True)
-            np.add.at(primal, form.columns(np.array(ids, np.int64)), values)
+        for ids, values in self.primal_seeds:
+            np.add.at(primal, form.columns(ids), values)
         for indices, seed in self.dual_seeds:
             dual[form.rows_of(indices)] += seed
         envelope = form.sign * self.objective_seed
@@ -183,8 +183,12 @@ class ConvexDiff(DiffModel):
             return point.y[form.rows_of(index)]
         if kind is attr.ConstraintDegeneracy:
             return point.rows_at_fault[form.rows_of(index)].astype(np.float64)
-        if kind in _FORWARD:
-            return self._forward_result(attribute, index, form)
+        if kind is attr.ForwardVariablePrimal:
+            return self._pushed(attribute)[0][form.columns(index.ids), 0]
+        if kind is attr.ForwardConstraintDual:
+            return self._pushed(attribute)[1][form.rows_of(index), 0]
+        if kind is attr.ForwardObjectiveValue:
+            return float(self._pushed(attribute)[2][0])
         if self._reverse is None:
             raise NotOptimized(f"There is no {attribute!r}; call reverse_differentiate() first.")
         w, wy, seed = self._reverse
@@ -200,15 +204,7 @@ class ConvexDiff(DiffModel):
                 return wy[at][:, None]
         raise DifferentiationError(f"{attribute!r} is not a result of {self.name}.")
 
-    def _forward_result(self, attribute: attr.Attribute, index: Any, form: MatrixForm) -> Any:
+    def _pushed(self, attribute: attr.Attribute) -> tuple[FloatArray, FloatArray, FloatArray]:
         if self._forward is None:
             raise NotOptimized(f"There is no {attribute!r}; call forward_differentiate() first.")
-        dx, dy, values = self._forward
-        if isinstance(attribute, attr.ForwardObjectiveValue):
-            return float(values[0])
-        if isinstance(attribute, attr.ForwardVariablePrimal):
-            return dx[form.columns(index.ids), 0]
-        return dy[form.rows_of(index), 0]
-
-
-_FORWARD = (attr.ForwardVariablePrimal, attr.ForwardConstraintDual, attr.ForwardObjectiveValue)
+        return self._forward

@@ -14,7 +14,7 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.rows import FloatArray, Rows
 from ..modelkit.sets import Parameter
 from ..modelkit.store import Store
-from .inputs import parameter_constraint
+from .inputs import Tangents, parameter_constraint
 
 __all__ = ["Direction", "stack_directions"]
 
@@ -23,55 +23,45 @@ Direction = Mapping[Any, Any]
 
 
 class _Terms:
-    """Rows being written term by term."""
+    """Rows being written term by term: row, variable and coefficient of each, and row and value of each constant."""
 
     def __init__(self) -> None:
-        self.row: list[int] = []
-        self.var: list[int] = []
-        self.coef: list[float] = []
-        self.constant_row: list[int] = []
-        self.constant: list[float] = []
+        self._columns: tuple[list[Any], ...] = ([], [], [], [], [])
 
-    def add(self, row: int, value: Any) -> None:
-        """A scalar function, or a number, in a row."""
-        if isinstance(value, ScalarAffineFunction):
+    def add(self, first: int, value: Any) -> None:
+        """A function from a row on, or a number in it."""
+        row, var, coef, at, constants = self._columns
+        if isinstance(value, ScalarAffineFunction):  # without arrays, as there may be many
             ids, coefs = value.terms
-            self.row += [row] * len(ids)
-            self.var += ids
-            self.coef += coefs
-            constant = value.constant
+            row += [first] * len(ids)
+            var += ids
+            coef += coefs
+            at.append(first)
+            constants.append(value.constant)
         elif isinstance(value, Function):
-            self.add_rows(row, value.rows)
-            return
+            rows = value.rows
+            if rows.degree > 1:
+                raise InvalidData(
+                    "Quadratic tangents of constraints go one direction at a time (ForwardConstraintFunction)."
+                )
+            row += (rows.row + first).tolist()
+            var += rows.var.tolist()
+            coef += rows.coef.tolist()
+            at += range(first, first + rows.m)
+            constants += rows.constant.tolist()
         else:
-            constant = float(value)
-        if constant:
-            self.constant_row.append(row)
-            self.constant.append(constant)
-
-    def add_rows(self, first: int, rows: Rows) -> None:
-        """Several rows."""
-        if rows.degree > 1:
-            raise InvalidData(
-                "Quadratic tangents of constraints go one direction at a time (ForwardConstraintFunction)."
-            )
-        self.row += (rows.row + first).tolist()
-        self.var += rows.var.tolist()
-        self.coef += rows.coef.tolist()
-        self.constant_row += range(first, first + rows.m)
-        self.constant += rows.constant.tolist()
+            at.append(first)
+            constants.append(float(value))
 
     def finish(self, m: int) -> Rows:
         """The rows."""
+        row, var, coef, at, constants = self._columns
         constant = np.zeros(m)
-        np.add.at(constant, np.array(self.constant_row, np.int64), np.array(self.constant, np.float64))
-        row, var = np.array(self.row, np.int64), np.array(self.var, np.int64)
-        return Rows(constant, row, var, np.array(self.coef, np.float64))
+        np.add.at(constant, np.array(at, np.int64), np.array(constants, np.float64))
+        return Rows(constant, np.array(row, np.int64), np.array(var, np.int64), np.array(coef, np.float64))
 
 
-def stack_directions(
-    directions: Sequence[Direction], store: Store
-) -> tuple[Rows | None, list[tuple[ConstraintIndices, Rows]], list[tuple[ConstraintIndices, FloatArray]]]:
+def stack_directions(directions: Sequence[Direction], store: Store) -> Tangents:
     """The objective's tangents, those of constraint functions and those of parameters, in bulk.
 
     Parameters
@@ -105,8 +95,8 @@ def stack_directions(
             known = used.setdefault(kind, {})
             place = known.get(index.value)
             if place is None:
-                start, stop = store.block(kind).row_range(store.number(index)) if kind in store.kinds() else (0, 0)
-                store.number(index)
+                number = store.number(index)
+                start, stop = store.block(kind).row_range(number)
                 place = known[index.value] = widths.get(kind, 0), stop - start
                 widths[kind] = place[0] + place[1]
             first, m = place
@@ -118,11 +108,7 @@ def stack_directions(
             entries.append((k, kind, first + (row or 0), value))
     terms: dict[Kind, _Terms] = {kind: _Terms() for kind in used}
     for k, kind, row, value in entries:
-        at = k * widths[kind] + row
-        if isinstance(value, Function) and value.is_vector:
-            terms[kind].add_rows(at, value.rows)
-        else:
-            terms[kind].add(at, value)
+        terms[kind].add(k * widths[kind] + row, value)
     blocks = []
     for kind, t in terms.items():
         rows = t.finish(count * widths[kind])

@@ -81,11 +81,11 @@ def gradcheck(
     """
     if not steps or not all(0.0 < step < np.inf for step in steps):
         raise InvalidData(f"Steps are positive numbers, got {steps!r}.")
-    twin = _twin(model)
+    twin = copy.deepcopy(model)  # which is moved
+    twin.empty_input_sensitivities()  # raises for a model that only solves
     chosen, of = _some(numbers_of(twin, numbers), most, seed)
     watched = Outputs(twin, outputs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of kinks and inaccurate solves: the result says it
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # the result tells what they say
         twin.optimize()
         twin.forward_differentiate()  # raises where there is nothing to differentiate
         status = twin.get(attr.DifferentiationStatus())
@@ -116,15 +116,6 @@ def gradcheck(
     return result
 
 
-# ---------------------------------------------------------------------- the copy that is moved
-def _twin(model: Model) -> Model:
-    if not hasattr(model.inner, "forward_differentiate"):
-        raise DifferentiationError(
-            "This model only solves. To differentiate, make it with ot.Model(ot.diff_optimizer(solver))."
-        )
-    return copy.deepcopy(model)
-
-
 def _some(numbers: list[Number], most: int, seed: int) -> tuple[list[Number], int]:
     """At most so many of them, chosen at random; and how many there are."""
     if len(numbers) <= most:
@@ -150,7 +141,6 @@ def _take_steps(number: Number, watched: Outputs, slopes: Slopes, steps: Sequenc
     number.move(model, 0.0)
 
 
-# ---------------------------------------------------------------------- what it says
 def _worst(name: str, watched: Outputs, slopes: Slopes, status: attr.DifferentiationStatusCode) -> CheckedNumber:
     """The output whose derivative fits worst."""
     judged = slopes.judge()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, final
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias, final
 
 import numpy as np
 
@@ -16,7 +16,12 @@ from ..modelkit.rows import FloatArray, Rows
 from ..modelkit.sets import Parameter
 from ..modelkit.store import Store
 
-__all__ = ["Inputs", "parameter_constraint"]
+__all__ = ["Inputs", "Tangents", "parameter_constraint"]
+
+Tangents: TypeAlias = tuple[
+    Rows | None, Iterable[tuple[ConstraintIndices, Rows]], Iterable[tuple[ConstraintIndices, FloatArray]]
+]
+"""Of the objective, of functions and of sets, as they travel: all constraints of a kind at once."""
 
 
 def parameter_constraint(store: Store, p: Any) -> ConstraintIndex:
@@ -55,12 +60,15 @@ class Inputs:
         return self._values.get(attribute, {}).get(index)
 
     # ------------------------------------------------------------------ in bulk, as they travel
-    def function_tangents(self) -> Iterator[tuple[ConstraintIndices, Rows]]:
-        """Tangents of constraint functions, all of a kind at once."""
+    def tangents(self) -> Tangents:
+        """Of the objective, of functions and of sets."""
+        return self.get(attr.ForwardObjectiveFunction(), None), self._of_functions(), self._of_sets()
+
+    def _of_functions(self) -> Iterator[tuple[ConstraintIndices, Rows]]:
         for indices, values in self._by_kind(self._values.get(attr.ForwardConstraintFunction(), {})):
             yield indices, Rows.stack(values)
 
-    def set_tangents(self) -> Iterator[tuple[ConstraintIndices, FloatArray]]:
+    def _of_sets(self) -> Iterator[tuple[ConstraintIndices, FloatArray]]:
         """Tangents of sets and parameters: what belongs to the constants of the functions (nothing), then numbers."""
         for indices, values in self._by_kind(self._values.get(attr.ForwardConstraintSet(), {})):
             numbers = np.concatenate([value.numbers for value in values])

@@ -1,43 +1,29 @@
 """The meta-solver: solves with any solver, differentiates with a diff model.
 
 The user's model lives in a cache. Beside the solver's bridge layer stands a second, independent one in front of a
-diff model, built when a derivative is first asked for: the solution goes down its bridges, tangents and seeds too,
-and what comes out travels back up.
+diff model, built when a derivative is first asked for (`differentiation`).
 """
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
-
-import numpy as np
 
 from ..bridges import BridgeOptimizer
 from ..modelkit import attributes as attr
 from ..modelkit.caching import CachingOptimizer
-from ..modelkit.copying import Mirror
-from ..modelkit.errors import (
-    DifferentiationError,
-    InvalidData,
-    NotOptimized,
-    OptangentError,
-    Unsupported,
-)
-from ..modelkit.functions import VariableIndex, VectorOfVariables
-from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
-from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
+from ..modelkit.errors import InvalidData, NotOptimized
+from ..modelkit.functions import VectorOfVariables
+from ..modelkit.indices import ConstraintIndex
 from ..modelkit.layer import Layer
-from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
-from ..modelkit.products import Products
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray
+from ..modelkit.rows import FloatArray
 from .base import DiffModel
 from .conic import ConicDiff
-from .convex import ACCURATE
-from .directions import Direction, stack_directions
-from .inputs import Inputs, parameter_constraint
+from .differentiation import Differentiation
+from .directions import Direction
+from .inputs import Inputs
 from .quadratic import QuadraticDiff
 
 __all__ = ["DIFF_MODELS", "DiffOptimizer", "DifferentiationWarning", "diff_optimizer"]
@@ -45,21 +31,16 @@ __all__ = ["DIFF_MODELS", "DiffOptimizer", "DifferentiationWarning", "diff_optim
 DIFF_MODELS: list[Callable[[], DiffModel]] = [QuadraticDiff, ConicDiff]
 """Diff models to choose from, the first that takes the model's constraints."""
 
-_NAMED = 5
-_FORWARD_OUTPUTS = (attr.ForwardVariablePrimal, attr.ForwardConstraintDual, attr.ForwardObjectiveValue)
-_REVERSE_OUTPUTS = (
-    attr.ReverseObjectiveFunction,
-    attr.ReverseConstraintFunction,
-    attr.ReverseConstraintSet,
-    attr.ReverseParameterValue,
-)
-_INACCURATE = (
-    attr.TerminationStatusCode.ALMOST_OPTIMAL,
-    attr.TerminationStatusCode.SLOW_PROGRESS,
-    attr.TerminationStatusCode.ITERATION_LIMIT,
-    attr.TerminationStatusCode.TIME_LIMIT,
-)
-"""Ends with a point that refinement may make a solution."""
+_MODES: dict[type[attr.Attribute], str] = {
+    attr.ForwardVariablePrimal: "forward",
+    attr.ForwardConstraintDual: "forward",
+    attr.ForwardObjectiveValue: "forward",
+    attr.ReverseObjectiveFunction: "reverse",
+    attr.ReverseConstraintFunction: "reverse",
+    attr.ReverseConstraintSet: "reverse",
+    attr.ReverseParameterValue: "reverse",
+}
+"""The mode that each result is of."""
 _SETTINGS: dict[type[attr.Attribute], Any] = {
     attr.ModelConstructor: None,
     attr.LinearAlgebraSolver: None,
@@ -127,24 +108,15 @@ class DiffOptimizer(Layer):
 
     def _drop(self) -> None:
         """The model changed: the diff model is of no use any more."""
-        self._stack: BridgeOptimizer | None = None
-        self._mirror: Mirror | None = None
-        self._seconds = float("nan")
-        self._forget_outputs()
+        self._current: Differentiation | None = None
 
-    def _forget_outputs(self) -> None:
-        """Tangents or seeds changed, or others were pushed."""
-        self._outputs: set[str] = set()
-        self._forget_pulled()
-
-    def _forget_pulled(self) -> None:
-        """Gradients of an earlier reverse differentiation."""
-        self._pulled: dict[Any, tuple[list[FloatArray], dict[int, int]]] = {}
-        self._right: FloatArray | None = None
-        self._gradient: tuple[Parameters, FloatArray] | None = None
+    def _forget_results(self) -> None:
+        """Tangents or seeds changed."""
+        if self._current is not None:
+            self._current.forget()
 
     # ------------------------------------------------------------------ the model: a change drops the derivative
-    # (additions are not intercepted: they show in `Mirror.complete`)
+    # (additions are not intercepted: they show in `Differentiation.is_current`)
     def modify(self, target: Any, change: Any) -> None:
         """Change coefficients or constants."""
         self._drop()
@@ -178,7 +150,7 @@ class DiffOptimizer(Layer):
         """Set data, an option, a tangent or a seed."""
         kind = type(attribute)
         if kind in Inputs.TYPES:
-            self._forget_outputs()
+            self._forget_results()
             self._inputs.set(attribute, *index_and_value)
         elif kind in self.settings:
             self.settings[kind] = index_and_value[-1]
@@ -194,103 +166,35 @@ class DiffOptimizer(Layer):
             return self.settings[kind]
         if kind in Inputs.TYPES:
             return self._inputs.get(attribute, index)
-        if kind in _FORWARD_OUTPUTS:
-            return self._output(attribute, index, "forward")
-        if kind in _REVERSE_OUTPUTS:
-            return self._output(attribute, index, "reverse")
-        if kind is attr.DifferentiationStatus:
-            if self._stack is None or not self._seconds >= 0:
-                return attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
-            return self._stack.get(attribute)
-        if kind is attr.SolutionRefinement:
-            if self._stack is None or not self._seconds >= 0:
-                raise NotOptimized("No solution was refined: differentiate the model first.")
-            return self._stack.get(attribute)
+        if kind in _MODES:
+            return self._output(attribute, index)
+        current = self._current
         if kind is attr.DifferentiateTimeSec:
-            return self._seconds
+            return float("nan") if current is None else current.seconds
+        if kind in (attr.DifferentiationStatus, attr.SolutionRefinement):
+            if current is not None and current.seconds >= 0.0:
+                return current.stack.get(attribute)
+            if kind is attr.DifferentiationStatus:
+                return attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
+            raise NotOptimized("No solution was refined: differentiate the model first.")
         return self.cache.get(attribute, index)
 
-    def _output(self, attribute: attr.Attribute, index: Any, mode: str) -> Any:
+    def _output(self, attribute: attr.Attribute, index: Any) -> Any:
         if index is not None:
             for one in index if isinstance(index, (list, tuple)) else [index]:
                 self.cache.store.check_index(one)
-        if self._stack is None or self._mirror is None or mode not in self._outputs or not self._mirror.complete:
+        mode = _MODES[type(attribute)]
+        if self._current is None or not self._current.has(mode):
             raise NotOptimized(
                 f"There is no {attribute!r}: call {mode}_differentiate() after the last change of the model, "
                 "its tangents or seeds."
             )
-        if isinstance(index, (list, tuple)):
-            return [self._output(attribute, one, mode) for one in index]
-        stack, index_map = self._stack, self._mirror.index_map
-        kind = type(attribute)
-        if kind is attr.ReverseParameterValue:
-            ids = index.ids if isinstance(index, VectorOfVariables) else np.array([index.value])
-            found = self._parameter_gradient(ids)
-            return found if isinstance(index, VectorOfVariables) else float(found[0])
-        if kind is attr.ReverseObjectiveFunction:
-            seed, sign = stack.get(attribute)
-            return GradientOfObjective(self._right_factor(), self.cache.store.variable_ids(), seed, sign)
-        if kind is attr.ReverseConstraintFunction:
-            left = self._rows_of(attribute, index)
-            if index.kind[1].is_vector:
-                return GradientOfRows(left, self._right_factor(), self.cache.store.variable_ids())
-            return GradientOfRow(left[0], self._right_factor(), self.cache.store.variable_ids())
-        if kind is attr.ReverseConstraintSet:
-            values = self._rows_of(attribute, index)
-            shape = self.cache.store.get(attr.ConstraintSet(), index).shape
-            return index.kind[1].build(shape, values[:, 1:])
-        if index is None:
-            return stack.get(attribute)
-        value = stack.get(attribute, index_map(index))
-        return float(value) if np.ndim(value) == 0 else value
-
-    def _rows_of(self, attribute: attr.Attribute, index: ConstraintIndex) -> FloatArray:
-        """A gradient's rows of one constraint; those of all of its kind are fetched at once."""
-        assert self._stack is not None
-        store, kind = self.cache.store, index.kind
-        place = type(attribute), kind
-        if place not in self._pulled:
-            indices = store.get(attr.ListOfConstraintIndices(*kind))
-            numbers = store.numbers(indices)
-            ends = np.cumsum(store.block(kind).dims()[numbers])
-            values = self._stack.get(attribute, self._index_map(indices))
-            self._pulled[place] = (
-                np.split(values, ends[:-1]),
-                dict(zip(numbers.tolist(), range(len(ends)), strict=True)),
-            )
-        parts, position = self._pulled[place]
-        return parts[position[store.number(index)]]
-
-    def _parameter_gradient(self, ids: IntArray) -> FloatArray:
-        """Gradient with respect to the values of parameters; of all of them at once, as one is asked for."""
-        assert self._stack is not None
-        if self._gradient is None:
-            parameters = Parameters(self.cache.store)
-            indices = self._index_map(ConstraintIndices(PARAMETERS, parameters.ids))
-            self._gradient = parameters, self._stack.get(attr.ReverseConstraintSet(), indices)[:, 1]
-        parameters, gradient = self._gradient
-        places = parameters.places(ids)
-        if (places < 0).any():  # raises
-            parameter_constraint(self.cache.store, VariableIndex(int(ids[places < 0][0])))
-        return gradient[places]
-
-    def _right_factor(self) -> Callable[[IntArray], FloatArray]:
-        """From identifiers of variables to (w, x), the adjoint and the solution: the right factor of all gradients."""
-        if self._right is None:
-            assert self._stack is not None
-            store = self.cache.store
-            ids = store.variable_ids()
-            v = VectorOfVariables.of_ids(self._index_map.ids(ids))
-            self._right = np.zeros((store.variable_count, 2))
-            for column, attribute in enumerate((attr.ReverseVariableAdjoint(), attr.VariablePrimal())):
-                self._right[ids - store.base, column] = self._stack.get(attribute, v)
-        table, base = self._right, self.cache.store.base
-        return lambda ids: table[ids - base]
+        return self._current.output(attribute, index)
 
     def empty_input_sensitivities(self) -> None:
         """Forget all tangents and seeds; the factorization stays."""
         self._inputs.clear()
-        self._forget_outputs()
+        self._forget_results()
 
     # ------------------------------------------------------------------ differentiation
     def forward_differentiate(self) -> None:
@@ -301,21 +205,9 @@ class DiffOptimizer(Layer):
         DifferentiationError
             If the model is not solved, or no diff model takes it.
         """
-        stack = self._begin()
-        start = time.perf_counter()
-        model = _diff_model(stack)
-        stack.empty_inputs()
-        index_map = self._index_map
-        objective = self._inputs.get(attr.ForwardObjectiveFunction(), None)
-        if objective is not None:
-            stack.set(attr.ForwardObjectiveFunction(), objective.renamed(index_map.ids))
-        for indices, rows in self._inputs.function_tangents():
-            stack.set(attr.ForwardConstraintFunction(), index_map(indices), rows.renamed(index_map.ids))
-        for indices, numbers in self._inputs.set_tangents():
-            stack.set(attr.ForwardConstraintSet(), index_map(indices), numbers)
-        model.forward()
-        stack.pushed()
-        self._finish("forward", start)
+        current = self._at_solution()
+        current.forward(self._inputs)
+        self._warn(current)
 
     def reverse_differentiate(self) -> None:
         """Pull the seeds back to the data.
@@ -325,19 +217,9 @@ class DiffOptimizer(Layer):
         DifferentiationError
             If the model is not solved, or no diff model takes it.
         """
-        stack = self._begin()
-        start = time.perf_counter()
-        model = _diff_model(stack)
-        stack.empty_inputs()
-        index_map = self._index_map
-        variables, values = self._inputs.primal_seeds()
-        if len(variables):
-            stack.set(attr.ReverseVariablePrimal(), index_map(variables), values)
-        for indices, seeds in self._inputs.dual_seeds():
-            stack.set(attr.ReverseConstraintDual(), index_map(indices), seeds)
-        stack.set(attr.ReverseObjectiveValue(), self._inputs.get(attr.ReverseObjectiveValue(), None) or 0.0)
-        model.reverse()
-        self._finish("reverse", start)
+        current = self._at_solution()
+        current.reverse(self._inputs)
+        self._warn(current)
 
     def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Direction]) -> FloatArray:
         """Derivatives of some variables along many directions, with one factorization.
@@ -365,21 +247,9 @@ class DiffOptimizer(Layer):
         array([[ 1.,  0.],
                [ 0., -2.]])
         """
-        stack = self._begin()
-        start = time.perf_counter()
-        model = _diff_model(stack)
-        stack.empty_inputs()
-        index_map = self._index_map
-        objective, blocks, sets = stack_directions(directions, self.cache.store)
-        if objective is not None:
-            stack.set(attr.ForwardObjectiveFunction(), objective.renamed(index_map.ids))
-        for indices, rows in blocks:
-            stack.set(attr.ForwardConstraintFunction(), index_map(indices), rows.renamed(index_map.ids))
-        for indices, shift in sets:
-            stack.set(attr.ForwardConstraintSet(), index_map(indices), shift)
-        derivatives: FloatArray = model.directional(stack.inner_variables(index_map(outputs)).ids)
-        stack.empty_inputs()
-        self._finish("", start)
+        current = self._at_solution()
+        derivatives = current.directional(outputs, directions)
+        self._warn(current)
         return derivatives
 
     def polished(self, index: VectorOfVariables | ConstraintIndex) -> Any:
@@ -387,133 +257,26 @@ class DiffOptimizer(Layer):
 
         They are the solver's, made exact by Newton steps on the optimality conditions.
         """
-        if self._stack is None or self._mirror is None or not self._mirror.complete:
+        if self._current is None or not self._current.is_current:
             raise NotOptimized("Nothing was differentiated since the model was last changed.")
-        attribute = attr.VariablePrimal() if isinstance(index, VectorOfVariables) else attr.ConstraintDual()
-        return self._stack.get(attribute, self._mirror.index_map(index))
+        return self._current.polished(index)
 
     @property
     def diff_stack(self) -> BridgeOptimizer | None:
         """The diff model behind its bridges, once a derivative was asked for."""
-        return self._stack
+        return None if self._current is None else self._current.stack
 
-    @property
-    def _index_map(self) -> Any:
-        assert self._mirror is not None
-        return self._mirror.index_map
+    def _at_solution(self) -> Differentiation:
+        if self._current is None or not self._current.is_current:
+            chosen = self.settings[attr.ModelConstructor]
+            makers = DIFF_MODELS if chosen is None else [chosen]
+            self._current = Differentiation(self.cache, makers, self.settings)
+        return self._current
 
-    def _finish(self, mode: str, start: float) -> None:
-        self._seconds = time.perf_counter() - start
-        self._outputs.add(mode)
-        if mode == "reverse":
-            self._forget_pulled()
-        assert self._stack is not None
+    def _warn(self, current: Differentiation) -> None:
         if not self._warned:
             self._warned = True
-            for text in self._caveats():
+            for text in current.caveats():
                 warnings.warn(
                     f"{text} This warning comes once for each solution.", DifferentiationWarning, stacklevel=4
                 )
-
-    def _caveats(self) -> Iterator[str]:
-        """What a user must know about the derivatives."""
-        assert self._stack is not None
-        status = self._stack.get(attr.DifferentiationStatus())
-        if status is not attr.DifferentiationStatusCode.EXACT:
-            yield (
-                f"The solution is not differentiable in the ordinary sense, {status.name}: {status.value}"
-                f"{self._at_fault()}. DifferentiationStatus tells."
-            )
-        termination = self.cache.get(attr.TerminationStatus())
-        before, after = self._stack.get(attr.SolutionRefinement())
-        if termination in _INACCURATE or after > ACCURATE:
-            made = "derivatives are those at the refined point" if after <= ACCURATE else "derivatives are not accurate"
-            yield (
-                f"The solver's solution is not accurate ({termination.name}): its relative residuals were "
-                f"{before:.1e}, {after:.1e} after refinement; {made}. SolutionRefinement tells."
-            )
-
-    def _at_fault(self) -> str:
-        """The constraints behind the status, in words."""
-        assert self._stack is not None
-        store, found = self.cache.store, []
-        for kind in store.kinds():
-            for index in store.get(attr.ListOfConstraintIndices(*kind)):
-                if np.any(self._stack.get(attr.ConstraintDegeneracy(), self._index_map(index))):
-                    found.append(store.get(attr.ConstraintName(), index) or repr(index))
-                if len(found) > _NAMED:
-                    return f" (constraints {', '.join(found[:_NAMED])} and others)"
-        return f" (constraints {', '.join(found)})" if found else ""
-
-    def _begin(self) -> BridgeOptimizer:
-        """The diff model at the present solution, behind its bridges; built if it is not there."""
-        if self._stack is not None and self._mirror is not None and self._mirror.complete:
-            return self._stack
-        self._require_solution()
-        self._stack = self._build()
-        return self._stack
-
-    def _require_solution(self) -> None:
-        status = self.cache.get(attr.TerminationStatus())
-        codes = attr.TerminationStatusCode
-        if status is codes.OPTIMIZE_NOT_CALLED:
-            raise DifferentiationError(
-                "Only a solved model can be differentiated: it has not been solved since it was last changed. "
-                "Call optimize() first."
-            )
-        if status not in (codes.OPTIMAL, codes.LOCALLY_SOLVED, *_INACCURATE):
-            raise DifferentiationError(
-                f"A model with termination status {status.name} ({status.value}) has no solution to differentiate."
-            )
-        results = attr.ResultStatusCode
-        points = (results.FEASIBLE_POINT, results.NEARLY_FEASIBLE_POINT, results.UNKNOWN_RESULT_STATUS)
-        if self.cache.get(attr.DualStatus()) not in points:
-            raise DifferentiationError(
-                "The solver gave no dual solution (a model with integer variables has none), "
-                "so its solution cannot be differentiated."
-            )
-
-    def _build(self) -> BridgeOptimizer:
-        store = self.cache.store
-        chosen = self.settings[attr.ModelConstructor]
-        reasons = []
-        for make in [chosen] if chosen is not None else DIFF_MODELS:
-            model = make()
-            stack = BridgeOptimizer(model)
-            lacking = [k for k in kinds_inserted(store) if not stack.supports_constraint(*k)]
-            if lacking:
-                reasons += [f"{model.name} takes no {describe_kind(k)} ({stack.graph.missing(k)})" for k in lacking]
-                continue
-            model.linear_algebra = self.settings[attr.LinearAlgebraSolver]
-            model.allow_inaccurate = self.settings[attr.AllowInaccurateSolution]
-            try:
-                self._mirror = Mirror(store, stack)
-            except Unsupported as error:
-                reasons.append(str(error))
-                continue
-            self._hand_over(stack)
-            return stack
-        raise DifferentiationError("No diff model takes this model: " + "; ".join(reasons) + ".")
-
-    def _hand_over(self, stack: BridgeOptimizer) -> None:
-        """Give the solution, and the basis where there is one, to the diff model."""
-        store, index_map = self.cache.store, self._index_map
-        ids = store.variable_ids()
-        v = VectorOfVariables.of_ids(ids)
-        stack.set(attr.VariablePrimalStart(), index_map(v), self.cache.values(ids))
-        for kind in store.kinds():
-            indices = store.get(attr.ListOfConstraintIndices(*kind))
-            dual = self.cache.get(attr.ConstraintDual(), indices)
-            if kind == PARAMETERS:  # the diff model holds products at present values: its duals are less what they add
-                products = Products(store)
-                dual = dual - products.reduced_costs(self.cache)[products.parameters.places(indices.values)]
-            stack.set(attr.ConstraintDualStart(), index_map(indices), dual)
-            try:
-                activity = self.cache.get(attr.ConstraintActivity(), indices)
-            except OptangentError:  # no basis: an interior-point or first-order solve
-                continue
-            stack.set(attr.ConstraintActivityStart(), index_map(indices), activity)
-
-
-def _diff_model(stack: BridgeOptimizer) -> Any:
-    return stack.inner

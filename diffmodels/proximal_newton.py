@@ -27,12 +27,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from .kkt import factorize
+from ..modelkit.rows import FloatArray
+from .kkt import KKTFactorization, Mask
 from .standard_form import StandardForm
-
-Array = NDArray[np.float64]
 
 _FIRST_PENALTY = 1e-3
 _LAST_PENALTY = 1e-7
@@ -43,7 +41,7 @@ _ALL_NEWTON_STEPS = 300
 _GRADIENT_TOLERANCE = 1e-12
 
 
-def proximal_newton(form: StandardForm, x: Array, y: Array) -> Iterator[tuple[Array, Array]]:
+def proximal_newton(form: StandardForm, x: FloatArray, y: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield the points (x, y) after each outer iteration; `form` should be equilibrated."""
     A = sp.csr_array(form.A)
     identity = sp.eye_array(form.c.size, format="csc")
@@ -62,7 +60,7 @@ def proximal_newton(form: StandardForm, x: Array, y: Array) -> Iterator[tuple[Ar
             if np.abs(gradient).max(initial=0.0) <= _GRADIENT_TOLERANCE * size:
                 break
             rows = A[np.flatnonzero(active)]
-            kkt = factorize(P, rows, np.full(rows.shape[0], penalty))
+            kkt = KKTFactorization(P, rows, np.full(rows.shape[0], penalty))
             step = kkt.solve(np.concatenate([-gradient, np.zeros(rows.shape[0])]))[: x.size]
             slope = A @ step
             curvature = float(step @ (form.P @ step) + penalty * step @ step)
@@ -80,9 +78,9 @@ def proximal_newton(form: StandardForm, x: Array, y: Array) -> Iterator[tuple[Ar
 def _line_search(
     curvature: float,
     descent: float,
-    excess: Array,
-    slope: Array,
-    inequality: NDArray[np.bool_],
+    excess: FloatArray,
+    slope: FloatArray,
+    inequality: Mask,
     penalty: float,
 ) -> float:
     """Return the t > 0 where ``descent + t curvature + slope' Pi(excess + t slope) / penalty`` is zero.

@@ -13,15 +13,12 @@ from __future__ import annotations
 
 from typing import final
 
-import numpy as np
-
 from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.rows import FloatArray
 from ..modelkit.sets import Nonnegatives, Zeros
 from .active_set import PolishedSolution, polish
 from .convex import ConvexDiff
-from .linear_algebra import automatic
 from .standard_form import StandardForm
 
 __all__ = ["QuadraticDiff"]
@@ -39,5 +36,4 @@ class QuadraticDiff(ConvexDiff):
         equalities = form.parts.get(self.kinds[0])
         zero_rows = equalities.rows.stop if equalities else 0
         standard = StandardForm(form.P, form.q, -form.F, form.g, zero_rows)
-        basis = None if activity is None else (activity != 0).astype(np.int64)
-        return polish(standard, x, y, basis, self.linear_algebra or automatic)
+        return polish(standard, x, y, activity, self.linear_algebra)

@@ -15,12 +15,12 @@ from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from .equilibrate import largest_entry, ruiz_scaling, scaled
+from ..modelkit.rows import FloatArray
+from .kkt import Mask
+from .kkt.equilibrate import largest_entry, ruiz_scaling, scaled
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+__all__ = ["Magnitudes", "StandardForm", "Units"]
 
 _MOSTLY_STORED = 0.3
 
@@ -32,43 +32,23 @@ class StandardForm:
 
     Attributes
     ----------
-    P
-        Symmetric positive semidefinite (n, n), sparse CSC, both triangles.
-    c
-        (n,).
-    A
-        (m, n), sparse CSR or CSC, the equality rows first.
-    b
-        (m,), finite.
-    zero_rows
-        p, the number of equality rows.
+    P : symmetric positive semidefinite (n, n), sparse CSC, both triangles
+    c : (n,)
+    A : (m, n), sparse CSR or CSC, the equality rows first
+    b : (m,), finite
+    zero_rows : p, the number of equality rows
     """
 
     P: Any
-    c: Array
+    c: FloatArray
     A: Any
-    b: Array
+    b: FloatArray
     zero_rows: int
 
     @property
     def inequalities(self) -> Mask:
         """Mask (m,) of the rows with s >= 0."""
         return np.arange(self.b.size) >= self.zero_rows
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Residuals:
-    """Violations of the optimality conditions, relative to the problem's own magnitudes."""
-
-    primal: float
-    dual: float
-    complementarity: float
-
-    @property
-    def largest(self) -> float:
-        """The worst of the three."""
-        return max(self.primal, self.dual, self.complementarity)
 
 
 @final
@@ -97,7 +77,7 @@ class Units:
         self._c = float(np.abs(self.column * form.c).max(initial=0.0))
         self._P = largest_entry(self.P, self.column)
 
-    def magnitudes(self, x: Array, active: Mask) -> Magnitudes:
+    def magnitudes(self, x: FloatArray, active: Mask) -> Magnitudes:
         r"""Return the magnitudes at x with these active rows.
 
         They come from the data: the larger of :math:`\|\hat b_{active}\|`, :math:`\|\hat c\| / \|\hat P\|`
@@ -113,27 +93,23 @@ class Units:
         multiplier = max(self._c, self._P * slack if self._P > 0.0 else 0.0)
         return Magnitudes(slack, multiplier if multiplier > 0.0 else 1.0)
 
-    def slack(self, x: Array) -> Array:
+    def slack(self, x: FloatArray) -> FloatArray:
         """Return b - A x, in the form's own units."""
         return np.asarray(self.form.b - self.A @ x)
 
-    def gradient(self, x: Array, y: Array) -> Array:
+    def gradient(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """Return P x + A'y + c, in the form's own units."""
         return np.asarray(self.P @ x + self.A.T @ y + self.form.c)
 
-    def residuals(self, x: Array, y: Array, s: Array, unit: Magnitudes) -> Residuals:
-        """Return the relative violations of feasibility, stationarity and complementarity."""
+    def residual(self, x: FloatArray, y: FloatArray, s: FloatArray, unit: Magnitudes) -> float:
+        """Return the largest relative violation of feasibility, stationarity and complementarity."""
         ineq = self.form.inequalities
         cone = np.where(ineq, np.minimum(s, 0.0), s)
-        primal = np.maximum(np.abs(self.slack(x) - s), np.abs(cone)) * self.row
-        dual = np.abs(self.gradient(x, y)) * self.column
-        wrong_sign = np.where(ineq, np.maximum(-y, 0.0), 0.0) / self.row
-        gap = np.where(ineq, np.abs(y * s), 0.0)
-        return Residuals(
-            float(primal.max(initial=0.0)) / unit.slack,
-            max(float(dual.max(initial=0.0)), float(wrong_sign.max(initial=0.0))) / unit.multiplier,
-            float(gap.max(initial=0.0)) / (unit.slack * unit.multiplier),
-        )
+        primal = np.maximum(np.abs(self.slack(x) - s), np.abs(cone)) * self.row / unit.slack
+        dual = np.abs(self.gradient(x, y)) * self.column / unit.multiplier
+        wrong_sign = np.where(ineq, np.maximum(-y, 0.0), 0.0) / self.row / unit.multiplier
+        gap = np.where(ineq, np.abs(y * s), 0.0) / (unit.slack * unit.multiplier)
+        return max(float(violation.max(initial=0.0)) for violation in (primal, dual, wrong_sign, gap))
 
     def scaled_form(self) -> StandardForm:
         """Return the form in equilibrated units."""

@@ -8,15 +8,17 @@ import numpy as np
 import scipy.linalg as sla
 import scipy.optimize as spo
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from ..modelkit.rows import FloatArray, IntArray
+
+__all__ = ["is_unique", "makes_unique", "spanning_rows"]
+
 _RANK_TOLERANCE = 1e-9
 # The linear program's optimum is zero or at least one, up to its feasibility tolerance.
 _LP_TOLERANCE = 1e-3
 
 
-def makes_unique(G: Array) -> bool:
+def makes_unique(G: FloatArray) -> bool:
     r"""Return whether ``{z : G z <= 0}`` is ``{0}``.
 
     With G = (weakly active rows) times (basis of the directions that keep the objective and the strongly
@@ -55,16 +57,16 @@ def is_unique(P: Any, strong: Any, weak: Any) -> bool:
     return bool(answer.status == 0 and answer.fun > -_LP_TOLERANCE)
 
 
-def spanning_rows(G: Array) -> NDArray[np.intp]:
+def spanning_rows(G: FloatArray) -> IntArray:
     """Return the positions of independent rows of G, as many as its rank, by pivoted QR."""
     if not G.size:
-        return np.zeros(0, dtype=np.intp)
+        return np.zeros(0, dtype=np.int64)
     R, pivots = sla.qr(G.T, mode="r", pivoting=True, check_finite=False)
     diagonal = np.abs(np.diag(R))
     rank = int((diagonal > _RANK_TOLERANCE * diagonal.max(initial=0.0)).sum())
-    return np.sort(np.asarray(pivots[:rank], dtype=np.intp))
+    return np.sort(np.asarray(pivots[:rank], dtype=np.int64))
 
 
-def _rank(G: Array) -> int:
+def _rank(G: FloatArray) -> int:
     values = np.linalg.svd(G, compute_uv=False)
     return int((values > _RANK_TOLERANCE * values.max(initial=0.0)).sum())

@@ -34,7 +34,6 @@ def exact(p: Program) -> Array:
     """X and the duals after Newton's method on the optimality conditions, from an accurate solve."""
     model, v, indices = solved(p)
     model.set(ot.ForwardObjectiveFunction(), 0.0 * v[0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ot.DifferentiationWarning)  # wanted is the solution, not its derivative
+    with warnings.catch_warnings(action="ignore", category=ot.DifferentiationWarning):  # the solution is wanted
         model.forward_differentiate()
     return polished(model, v, indices)

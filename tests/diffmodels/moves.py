@@ -14,6 +14,8 @@ import pytest
 
 import optangent as ot
 
+from .oracle import Program
+
 Array = np.ndarray
 
 STEP = 1e-5
@@ -58,6 +60,14 @@ class Direction:
         return twin, new
 
 
+def along(v: Any, indices: list[ot.ConstraintIndex], p: Program, d: Program) -> Direction:
+    """The same as `oracle.set_tangents` sets."""
+    rows = list(zip(indices, p.rows, d.rows, strict=True))
+    functions = {index: c.function(v, e.F, e.g) for index, c, e in rows}
+    sets = {index: e.set for index, c, e in rows if c.set_type.fields}
+    return Direction(functions=functions, sets=sets, objective=0.5 * (v @ (d.P @ v)) + d.q @ v + d.r)
+
+
 def constraints(model: ot.Model) -> list[ot.ConstraintIndex]:
     """All of them, those of the parameters too."""
     return [i for kind in model.store.kinds() for i in model.get(ot.ListOfConstraintIndices(*kind))]
@@ -95,9 +105,16 @@ def outputs(model: ot.Model) -> Array:
 
 
 def reverse(model: ot.Model, seed: int) -> Array:
-    """Pull back random seeds of x, all duals and the objective value; the seeds, in the order of `forward`."""
-    rng, v = np.random.default_rng(seed), model.get(ot.ListOfVariableIndices())
+    """Pull back random seeds; these, in the order of `forward`."""
     model.empty_input_sensitivities()
+    seeds = set_seeds(model, seed)
+    model.reverse_differentiate()
+    return seeds
+
+
+def set_seeds(model: ot.Model, seed: int) -> Array:
+    """Random seeds of x, all duals and the objective value."""
+    rng, v = np.random.default_rng(seed), model.get(ot.ListOfVariableIndices())
     seeds = [rng.standard_normal(len(v))]
     model.set(ot.ReverseVariablePrimal(), v, seeds[0])
     for i in constraints(model):
@@ -105,7 +122,6 @@ def reverse(model: ot.Model, seed: int) -> Array:
         model.set(ot.ReverseConstraintDual(), i, seeds[-1] if i.kind[1].is_vector else float(seeds[-1][0]))
     seeds.append(rng.standard_normal(1))
     model.set(ot.ReverseObjectiveValue(), float(seeds[-1][0]))
-    model.reverse_differentiate()
     return flat(seeds)
 
 
@@ -146,5 +162,11 @@ def check(model: ot.Model, direction: Direction, tolerance: float) -> None:
         ends.append(exact(twin, [new[i] for i in constraints(model)]))
     difference = (ends[0] - ends[1]) / (2.0 * STEP)
     np.testing.assert_allclose(tangent, difference, rtol=tolerance, atol=tolerance)
+    check_adjoint(model, direction)
+
+
+def check_adjoint(model: ot.Model, direction: Direction, tolerance: float = 1e-9) -> None:
+    """<J u, v> = <u, Jᵀ v> over all data and all results: u is the direction that was pushed, v is random."""
+    pushed = outputs(model)
     seeds = reverse(model, 7)
-    assert pairing(model, direction) == pytest.approx(seeds @ tangent, rel=1e-9, abs=1e-9)
+    assert pairing(model, direction) == pytest.approx(seeds @ pushed, rel=tolerance, abs=tolerance)

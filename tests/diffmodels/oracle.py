@@ -1,4 +1,4 @@
-"""Random programs with known solutions, and two judges of derivatives: central differences and the adjoint identity.
+"""Random programs with known solutions, directions in which their data move, and central differences.
 
 Programs are built backwards from a strictly complementary primal-dual pair, so the solution is known, unique and
 differentiable, whatever a solver says.
@@ -226,23 +226,3 @@ def differences(p: Program, d: Program, solver: Any, step: float) -> tuple[Array
     (x1, y1, f1), (x0, y0, f0) = p.moved(step, d).solve(solver), p.moved(-step, d).solve(solver)
     h = 2 * step
     return (x1 - x0) / h, [(a - b) / h for a, b in zip(y1, y0, strict=True)], (f1 - f0) / h
-
-
-def pairing(model: ot.Model, v: Any, indices: list[ot.ConstraintIndex], p: Program, d: Program) -> float:
-    """The sum over all data of reverse gradient times direction."""
-    h = model.get(ot.ReverseObjectiveFunction())
-    n = len(p.q)
-    i, j = np.triu_indices(n)
-    written = np.where(i == j, 0.5, 1.0) * d.P[i, j]  # ½xᵀPx written out
-    total = h.constant * d.r + h.coefficients(v) @ d.q + h.coefficients(v[i], v[j]) @ written
-    for index, c, e in zip(indices, p.rows, d.rows, strict=True):
-        g = model.get(ot.ReverseConstraintFunction(), index)
-        if c.set_type.is_vector:
-            m = len(e.g)
-            row, column = np.divmod(np.arange(m * n), n)
-            total += g.constants @ e.g + g.coefficients(row, v[column]) @ e.F.ravel()
-        else:
-            total += g.constant * e.g[0] + g.coefficients(v) @ e.F[0]
-        if c.set_type.fields:
-            total += float((model.get(ot.ReverseConstraintSet(), index).numbers * e.numbers).sum())
-    return float(total)

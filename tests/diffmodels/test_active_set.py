@@ -10,7 +10,8 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
 from optangent import DifferentiationStatusCode as Status
-from optangent.diffmodels.active_set import StandardForm, polish
+from optangent.diffmodels.active_set import polish
+from optangent.diffmodels.standard_form import StandardForm
 from optangent.diffmodels.weak_rows import is_unique, makes_unique
 
 
@@ -23,9 +24,7 @@ def _form(P: Any, c: Any, A: Any, b: Any, zero_rows: Any = 0) -> Any:
 def _random_program(
     rng: Any, n: Any = 20, equalities: Any = 3, inequalities: Any = 30, rank: Any = None, scaling: Any = 0.0
 ) -> Any:
-    """A program built backwards from a strictly complementary solution (x, y), with rows and columns
-    scaled.
-    """
+    """A program built backwards from a strictly complementary solution (x, y), with rows and columns scaled."""
     M = rng.standard_normal((n, n if rank is None else rank))
     P = M @ M.T
     A = rng.standard_normal((equalities + inequalities, n))
@@ -46,9 +45,7 @@ def _random_program(
 @pytest.mark.parametrize("noise", [1e-9, 1e-6, 1e-3, 1e-1])
 @pytest.mark.parametrize("scaling", [0.0, 3.0], ids=["unit", "1e-3..1e3"])
 def test_answers_of_any_accuracy_end_exact(noise: Any, scaling: Any) -> None:
-    """From a relative perturbation of the solution, x and y end at the exact ones to 1e-9 in their own
-    units.
-    """
+    """From a relative perturbation of the solution, x and y end at the exact ones to 1e-9 in their own units."""
     rng = np.random.default_rng(0)
     for _ in range(10):
         form, x, y = _random_program(rng, scaling=scaling)
@@ -56,7 +53,7 @@ def test_answers_of_any_accuracy_end_exact(noise: Any, scaling: Any) -> None:
         given_y = y * (1 + noise * rng.standard_normal(y.size))
         solution = polish(form, given_x, given_y)
         assert solution.polished and solution.status is Status.EXACT
-        assert solution.residuals.largest <= 1e-12
+        assert solution.refinement.after <= 1e-12
         np.testing.assert_allclose(solution.x, x, rtol=0, atol=1e-9 * np.abs(x).max())
         np.testing.assert_array_equal(solution.active[3:], y[3:] > 0)
 
@@ -105,9 +102,7 @@ def test_derivatives_against_central_differences(datum: Any) -> None:
 
 
 def test_adjoint_identity_and_many_seeds() -> None:
-    """Reverse mode is the same symmetric solve: <u, K^-1 v> = <v, K^-1 u> to 1e-12, and blocks equal
-    columns.
-    """
+    """Reverse mode is the same symmetric solve: <u, K^-1 v> = <v, K^-1 u> to 1e-12, and blocks equal columns."""
     rng = np.random.default_rng(3)
     form, x, y = _random_program(rng)
     solution = polish(form, x, y)
@@ -171,7 +166,7 @@ def test_rows_closer_than_a_solvers_tolerance(gap: float, shared: bool, pairs: i
     y = np.tile([0.5, 1.0] if shared else [1.0, 0.0], n)
     x = np.full(n, 1.0 - (0.5 if shared else 1.0) * gap)
     solution = polish(form, x, y)
-    assert solution.status is Status.EXACT and solution.residuals.largest <= 1e-14
+    assert solution.status is Status.EXACT and solution.refinement.after <= 1e-14
     np.testing.assert_array_equal(solution.active, np.arange(2 * n) % 2 == 1)
     np.testing.assert_allclose(solution.y, np.tile([0.0, 2.0], n), atol=1e-14)
     db = np.random.default_rng(1).standard_normal(2 * n)
@@ -198,13 +193,11 @@ def test_rows_that_contradict_one_another_stay_a_failure() -> None:
     """X >= 1 and x <= 1 - 1e-7 have no point: not polished, the residual is half the gap."""
     solution = polish(_form([[0.0]], [2.0], [[-1.0], [1.0]], [-1.0, 1.0 - 1e-7]), [1.0], [2.0, 0.0])
     assert not solution.polished
-    assert solution.residuals.primal == pytest.approx(5e-8, rel=1e-2)
+    assert solution.refinement.after == pytest.approx(5e-8, rel=1e-2)
 
 
 def test_duplicated_equality() -> None:
-    """Equality rows that repeat another: dependent rows, the minimum-norm multiplier derivative is shared
-    equally.
-    """
+    """Equality rows that repeat another: dependent rows, the minimum-norm multiplier derivative is shared equally."""
     form = _form(np.eye(2), [1.0, 2.0], [[1.0, 1.0], [1.0, 1.0]], [1.0, 1.0], zero_rows=2)
     solution = polish(form, [1.0, 0.0], [0.0, 0.0])
     assert solution.polished and solution.status is Status.DEPENDENT_ROWS
@@ -215,9 +208,7 @@ def test_duplicated_equality() -> None:
 
 @pytest.mark.parametrize("extra", [1, 2, 3])
 def test_vertex_with_extra_rows(extra: Any) -> None:
-    """More rows than variables at a vertex with positive multipliers: x does not move with c, and says
-    why.
-    """
+    """More rows than variables at a vertex with positive multipliers: x does not move with c, and says why."""
     A = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 2.0], [2.0, 1.0]])[: 2 + extra]
     y = np.full(2 + extra, 0.5)
     form = _form(np.zeros((2, 2)), -A.T @ y, A, A @ [1.0, 1.0])
@@ -257,9 +248,7 @@ def test_optimal_edge() -> None:
 
 
 def test_singular_reduced_hessian() -> None:
-    """A quadratic flat along one direction: not unique, the answer keeps its place there, the derivative is
-    least.
-    """
+    """A quadratic flat along one direction: not unique, the answer keeps its place there, the derivative is least."""
     form = _form([[1.0, 1.0], [1.0, 1.0]], [-2.0, -2.0], np.zeros((0, 2)), [])
     solution = polish(form, [1.7, 0.301], [])
     assert solution.status is Status.NONUNIQUE and solution.polished
@@ -283,7 +272,7 @@ def test_failure_is_told() -> None:
     form = _form(np.eye(1), [0.0], [[1.0], [-1.0]], [-1.0, -1.0])
     solution = polish(form, [0.0], [1.0, 1.0])
     assert not solution.polished
-    assert solution.residuals.largest > 1e-3
+    assert solution.refinement.after > 1e-3
     assert np.isfinite(solution.x).all() and np.isfinite(solution.y).all()
     assert np.isfinite(solution.solve([1.0])[0]).all()
 
@@ -308,9 +297,7 @@ def test_polish_is_repeatable() -> None:
 
 
 def test_uniqueness_criteria_agree() -> None:
-    """The small criterion (a basis of directions) and the sparse one (a linear program) give the same
-    answers.
-    """
+    """The small criterion (a basis of directions) and the sparse one (a linear program) give the same answers."""
     rng = np.random.default_rng(5)
     answers = set()
     for _ in range(60):
@@ -336,9 +323,7 @@ def _schedule(T: Any, rng: Any) -> Any:
 
 
 def test_ten_thousand_steps() -> None:
-    """A long schedule, known nowhere near exactly: solved, and its gradient is the exact active-set one to
-    1e-12.
-    """
+    """A long schedule, known nowhere near exactly: solved, and its gradient is the exact active-set one to 1e-12."""
     T = 10_000
     form = _schedule(T, np.random.default_rng(6))
     exact = polish(form, np.full(T, 1.5), np.zeros(form.b.size))

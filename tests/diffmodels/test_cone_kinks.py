@@ -21,9 +21,10 @@ import pytest
 import optangent as ot
 
 from .accurate import solved
+from .moves import check_adjoint
 from .oracle import Program, Rows
 from .smooth_points import Subject, exact_directions, weights
-from .test_every_cone import SPLIT, STATUS, check_adjoint, differentiated
+from .test_every_cone import SPLIT, STATUS, differentiated
 
 SOLVERS = pytest.mark.parametrize("solver", [ot.solvers.SCS, ot.solvers.Clarabel], ids=lambda s: s.name)
 
@@ -127,8 +128,7 @@ def test_rows_of_rounding_errors(solver: Any) -> None:
     model.minimize(x + 0.3 * z)
     model.optimize()
     model.set(ot.ForwardObjectiveFunction(), y)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ot.DifferentiationWarning)
+    with warnings.catch_warnings(action="ignore", category=ot.DifferentiationWarning):
         model.forward_differentiate()
     np.testing.assert_allclose(model.get(ot.ForwardVariablePrimal(), v), [0.0, -1.0 / 4.1, 0.0], atol=1e-8)
 
@@ -143,8 +143,7 @@ def test_weakly_active_rows_of_conic_programs(cone: Any, s: list[float], solver:
     p = Program("min", np.eye(6), -x, 0.0, (rows,), x, (np.zeros(len(s)),))
     model, v, _ = solved(p, solver)
     model.set(ot.ForwardObjectiveFunction(), 1.0 * v[0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ot.DifferentiationWarning)
+    with warnings.catch_warnings(action="ignore", category=ot.DifferentiationWarning):
         model.forward_differentiate()
     assert model.get(ot.DifferentiationStatus()) is STATUS.WEAKLY_ACTIVE
 
@@ -159,8 +158,7 @@ def test_a_norm_that_is_not_active(cone: Any) -> None:
     model.minimize(0.5 * (v @ v) - v[0])
     model.optimize()
     model.set(ot.ForwardObjectiveFunction(), -1.0 * v[0] - v[1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ot.DifferentiationWarning)
+    with warnings.catch_warnings(action="ignore", category=ot.DifferentiationWarning):
         model.forward_differentiate()
     np.testing.assert_allclose(model.get(ot.ForwardVariablePrimal(), v), [1.0, 1.0], atol=1e-8)
 
@@ -176,7 +174,8 @@ def test_a_norm_that_is_not_active(cone: Any) -> None:
 )
 def test_large_cones(subject: Subject) -> None:
     """From 65 rows on cones are not rotated by a sparse matrix; the way there and back is the same."""
-    check_adjoint(differentiated(subject, "min", count=1))
+    at = differentiated(subject, "min", count=1)
+    check_adjoint(at.model, at.moves)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ import pytest
 import optangent as ot
 
 from .accurate import polished, solved
-from .oracle import Array, pairing, set_tangents, tangents
+from .moves import along, pairing
+from .oracle import Array, set_tangents, tangents
 from .smooth_points import CONES, Subject, pairs
 
 VAF = ot.VectorAffineFunction
@@ -147,11 +148,10 @@ def derivatives(cone: Any, sense: str, taken: tuple[type[ot.Set], ...]) -> Array
         model.set(ot.ReverseConstraintDual(), index, rng.standard_normal(len(y)))
     differentiate(model.reverse_differentiate)
     costs = model.get(ot.ReverseObjectiveFunction()).coefficients(v)
-    return np.concatenate([dx, *dy, [df], costs, [pairing(model, v, indices, p, d)]])
+    return np.concatenate([dx, *dy, [df], costs, [pairing(model, along(v, indices, p, d))]])
 
 
 def differentiate(way: Any) -> None:
     """Forward or reverse; a status that is not EXACT is what test_every_cone.py is about."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ot.DifferentiationWarning)
+    with warnings.catch_warnings(action="ignore", category=ot.DifferentiationWarning):
         way()

@@ -11,9 +11,9 @@ import scipy.sparse as sp
 import optangent as ot
 from optangent.diffmodels.cone_columns import ConeColumns
 from optangent.diffmodels.conic_system import Conditions, Inverse, Iterate
-from optangent.diffmodels.elimination import Eliminated, Pivots
-from optangent.diffmodels.factors import SparseLU
 from optangent.diffmodels.kkt import KKTFactorization
+from optangent.diffmodels.kkt.elimination import Eliminated, Pivots
+from optangent.diffmodels.kkt.factors import SparseLU
 
 
 def system(seed: int, n: int = 60, general: int = 20) -> tuple[Any, Any, np.ndarray]:
@@ -37,7 +37,7 @@ def test_elimination_solves(seed: int) -> None:
     K = sp.csc_array(sp.block_array([[P, A.T], [A, sp.diags_array(-C)]]))
     K.eliminate_zeros()
     K.sort_indices()
-    pivots = Pivots.of(K, n)
+    pivots = Pivots(K, n)
     assert len(pivots.fixing) == n // 4 and len(pivots.core) == K.shape[0] - pivots.count
     assert len(pivots.curved) == n // 2
     B = np.random.default_rng(seed).standard_normal((K.shape[0], 3))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from optangent.diffmodels.equilibrate import ruiz_scaling, scaled
-from optangent.diffmodels.kkt import factorize
+from optangent.diffmodels.kkt import KKTFactorization
+from optangent.diffmodels.kkt.equilibrate import ruiz_scaling, scaled
 
 _BOTH = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 
@@ -28,9 +28,7 @@ def _chain(n: Any, rng: Any) -> Any:
 
 
 def test_equilibration_restores_badly_scaled_matrices() -> None:
-    """Ruiz scaling brings all row maxima to within a factor 8 of one, by powers of two, dense and sparse
-    alike.
-    """
+    """Ruiz scaling brings all row maxima to within a factor 8 of one, by powers of two, dense and sparse alike."""
     rng = np.random.default_rng(0)
     M = rng.standard_normal((40, 40))
     units = 10.0 ** rng.uniform(-6, 6, 40)
@@ -50,7 +48,7 @@ def test_regular_system(sparse: Any, columns: Any) -> None:
     P, B = _chain(300, rng)
     C = rng.uniform(0.0, 1.0, 150) * (rng.random(150) < 0.5)
     K = _dense(P.toarray(), B.toarray(), C)
-    kkt = factorize(P, B, C) if sparse else factorize(P.toarray(), B.toarray(), C)
+    kkt = KKTFactorization(P, B, C) if sparse else KKTFactorization(P.toarray(), B.toarray(), C)
     R = rng.standard_normal((450,) if columns is None else (450, columns))
     X = kkt.solve(R)
     assert X.shape == R.shape
@@ -63,11 +61,11 @@ def test_paths_are_chosen_by_size_and_density() -> None:
     """Small and full matrices are factorized dense, large sparse ones sparse."""
     rng = np.random.default_rng(2)
     P, B = _chain(400, rng)
-    assert not factorize(P, B).is_dense
-    assert factorize(P[:40, :40], B[:10, :40]).is_dense
+    assert not KKTFactorization(P, B).is_dense
+    assert KKTFactorization(P[:40, :40], B[:10, :40]).is_dense
     full = rng.standard_normal((400, 400))
-    assert factorize(full @ full.T, B.toarray()).is_dense
-    assert factorize(sp.csc_array(full @ full.T), B).is_dense
+    assert KKTFactorization(full @ full.T, B.toarray()).is_dense
+    assert KKTFactorization(sp.csc_array(full @ full.T), B).is_dense
 
 
 @pytest.mark.parametrize("n", [1, 7, 60, 500])
@@ -76,7 +74,7 @@ def test_vertex_of_a_linear_program(n: Any) -> None:
     rng = np.random.default_rng(3)
     density = min(1.0, 5.0 / n)
     B = sp.eye_array(n, format="csr") * 3.0 + sp.random_array((n, n), density=density, rng=rng, format="csr")
-    kkt = factorize(sp.csc_array((n, n)), B)
+    kkt = KKTFactorization(sp.csc_array((n, n)), B)
     r = rng.standard_normal(2 * n)
     w = kkt.solve(r)
     dense = B.toarray()
@@ -108,7 +106,7 @@ def test_nullities_and_minimum_norm(scaling: Any) -> None:
         n, m = P.shape[0], B.shape[0]
         dx, dy = 10.0 ** rng.uniform(-scaling, scaling, n), 10.0 ** rng.uniform(-scaling, scaling, m)
         P, B, C = P * dx[:, None] * dx, B * dy[:, None] * dx, C * dy * dy
-        kkt = factorize(P, B, C)
+        kkt = KKTFactorization(P, B, C)
         assert (kkt.primal_nullity, kkt.dual_nullity) == (primal, dual)
         R = rng.standard_normal((n + m, 2))
         X = kkt.solve(R)
@@ -120,14 +118,12 @@ def test_nullities_and_minimum_norm(scaling: Any) -> None:
 
 @pytest.mark.parametrize("copies", [3, 120, 400], ids=["a few", "basis", "projector"])
 def test_large_system_with_duplicated_rows(copies: Any) -> None:
-    """Duplicated and scaled rows: dx is that without them to 1e-12, multipliers have minimum norm, rows are
-    named.
-    """
+    """Duplicated and scaled rows: dx is that without them to 1e-12, multipliers have minimum norm, rows are named."""
     rng = np.random.default_rng(5)
     P, B = _chain(1200, rng)
     factors = rng.uniform(0.5, 2.0, copies)
     rows = sp.vstack([B, sp.diags_array(factors) @ B[:copies]], format="csr")
-    kkt, reference = factorize(P, rows), factorize(P, B)
+    kkt, reference = KKTFactorization(P, rows), KKTFactorization(P, B)
     assert not kkt.primal_nullity and kkt.dual_nullity
     expected = np.zeros(600 + copies, dtype=bool)
     expected[:copies] = expected[600:] = True
@@ -149,7 +145,7 @@ def test_large_system_with_free_directions(free: Any) -> None:
     P, B = _chain(1000, rng)
     big_P = sp.block_diag([P, sp.csc_array((free, free))], format="csc")
     big_B = sp.hstack([B, sp.csr_array((500, free))], format="csr")
-    kkt, reference = factorize(big_P, big_B), factorize(P, B)
+    kkt, reference = KKTFactorization(big_P, big_B), KKTFactorization(P, B)
     assert kkt.primal_nullity and not kkt.dual_nullity
     np.testing.assert_array_equal(np.flatnonzero(kkt.undetermined_variables), np.arange(1000, 1000 + free))
     r = rng.standard_normal(1500)
@@ -166,7 +162,7 @@ def test_solutions_are_repeatable() -> None:
     P, B = _chain(600, rng)
     rows = sp.vstack([B, B[:5]], format="csr")
     r = rng.standard_normal(600 + 305)
-    np.testing.assert_array_equal(factorize(P, rows).solve(r), factorize(P, rows).solve(r))
+    np.testing.assert_array_equal(KKTFactorization(P, rows).solve(r), KKTFactorization(P, rows).solve(r))
 
 
 @_BOTH
@@ -174,16 +170,16 @@ def test_no_rows_and_no_variables(sparse: Any) -> None:
     """Empty blocks are legitimate."""
     make = sp.csc_array if sparse else np.asarray
     np.testing.assert_allclose(
-        factorize(make(2 * np.eye(3)), make(np.zeros((0, 3)))).solve(np.ones(3)), 0.5, rtol=1e-15
+        KKTFactorization(make(2 * np.eye(3)), make(np.zeros((0, 3)))).solve(np.ones(3)), 0.5, rtol=1e-15
     )
-    assert factorize(make(np.zeros((0, 0))), make(np.zeros((0, 0)))).solve(np.zeros(0)).shape == (0,)
-    assert factorize(make(np.eye(2)), make(np.ones((1, 2)))).solve(np.zeros((3, 0))).shape == (3, 0)
+    assert KKTFactorization(make(np.zeros((0, 0))), make(np.zeros((0, 0)))).solve(np.zeros(0)).shape == (0,)
+    assert KKTFactorization(make(np.eye(2)), make(np.ones((1, 2)))).solve(np.zeros((3, 0))).shape == (3, 0)
 
 
 def test_wrong_shape_is_refused() -> None:
     """A right-hand side of the wrong length is named with the expected one."""
     with pytest.raises(ValueError, match=r"expected \(3,\)"):
-        factorize(np.eye(2), np.ones((1, 2))).solve(np.ones(2))
+        KKTFactorization(np.eye(2), np.ones((1, 2))).solve(np.ones(2))
 
 
 def test_ill_conditioned_but_regular() -> None:
@@ -193,7 +189,7 @@ def test_ill_conditioned_but_regular() -> None:
     values = 10.0 ** np.linspace(-6, 0, n)
     Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
     P = (Q * values) @ Q.T
-    kkt = factorize(0.5 * (P + P.T), np.zeros((0, n)))
+    kkt = KKTFactorization(0.5 * (P + P.T), np.zeros((0, n)))
     kkt.solve(rng.standard_normal(n))
     assert kkt.residual <= 1e-9
     assert not kkt.primal_nullity

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.kkt import factorize
+from optangent.diffmodels.kkt import KKTFactorization
 
 from .oracle import direction, program, set_tangents, tangents
 
@@ -35,7 +35,7 @@ class Counting:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Factorize."""
         self.calls += 1
-        return factorize(*args, **kwargs)
+        return KKTFactorization(*args, **kwargs)
 
 
 def test_one_factorization_serves_all_directions_of_both_modes() -> None:
@@ -157,6 +157,26 @@ def test_many_directions_are_the_single_ones() -> None:
     np.testing.assert_allclose(model.directional_derivatives(v[:2], directions), np.array(expected)[:, :2], atol=1e-10)
 
 
+def test_directions_that_make_no_sense_are_refused() -> None:
+    """What is moved, its rows and the tangents are checked, in words, and the model is differentiated afterwards."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    v = model.add_variables(2)
+    c = model.add_constraint(v >= [1.0, 2.0])
+    model.minimize(v.sum())
+    model.optimize()
+    for wrong, error, words in (
+        ({"c": 1.0}, ot.InvalidData, "got the key 'c'"),
+        ({v[0]: 1.0}, ot.InvalidIndex, "not a parameter"),
+        ({(c, 2): 1.0}, ot.DimensionMismatch, "rows 0 to 1; got row 2"),
+        ({c: 1.0}, ot.DimensionMismatch, "2 rows; got a tangent of 1"),
+        ({(c, 0): v[0] * v[1]}, ot.InvalidData, "one direction at a time"),
+        ({(c, 0): np.nan}, ot.InvalidData, "must be finite"),
+    ):
+        with pytest.raises(error, match=words):
+            model.directional_derivatives(v, [{}, wrong])
+    np.testing.assert_allclose(model.directional_derivatives(v, [{(c, 0): -1.0}, {}]), [[1.0, 0.0], [0.0, 0.0]])
+
+
 def test_weakly_active_bound_is_told_with_its_name() -> None:
     """Min (x - 1)² with x <= 1: the bound holds with zero multiplier, and the warning names it, once."""
     model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
@@ -169,8 +189,7 @@ def test_weakly_active_bound_is_told_with_its_name() -> None:
         model.forward_differentiate()
     assert model.get(ot.DifferentiationStatus()) is STATUS.WEAKLY_ACTIVE
     assert model.get(ot.ForwardVariablePrimal(), x) in (pytest.approx(-0.5), pytest.approx(0.0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(action="error"):
         model.forward_differentiate()
 
 

@@ -45,8 +45,7 @@ class Exact:
         model.optimize()
         model.empty_input_sensitivities()
         model.set(ot.ForwardObjectiveFunction(), 0.0 * next(iter(self.program.variables.values())).ids[0])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ot.DifferentiationWarning)  # wanted is the solution, not its derivative
+        with warnings.catch_warnings(action="ignore", category=ot.DifferentiationWarning):  # the solution is wanted
             model.forward_differentiate()
         found = []
         for one in self.variables:
@@ -91,6 +90,20 @@ def weights(like: Sequence[Array], seed: int = 0) -> list[Array]:
 def weighted_sum(given: Sequence[Array]) -> Callable[[list[Array]], float]:
     """The loss of these weights."""
     return lambda found: float(sum(np.sum(w * one) for w, one in zip(given, found, strict=True)))
+
+
+def tensors(values: Sequence[Array]) -> list[Any]:
+    """Tensors in float64, with gradients."""
+    import torch
+
+    return [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in values]
+
+
+def pull(given: Sequence[Array], found: Sequence[Any]) -> None:
+    """Pull the weighted sum of some tensors back."""
+    import torch
+
+    sum((torch.from_numpy(np.asarray(w)) * f).sum() for w, f in zip(given, found, strict=True)).backward()
 
 
 def run_examples(documented: Any) -> None:

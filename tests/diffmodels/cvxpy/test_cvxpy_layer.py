@@ -15,18 +15,13 @@ import optangent as ot
 from optangent.diffmodels.layers.cvxpy_problems import cvxpy_layer
 from optangent.diffmodels.layers.cvxpy_problems.cvxpy_model import from_cvxpy
 
-from .exact import Exact, run_examples, values_of, weighted_sum, weights
-from .problems import GEOMETRIC, PROBLEMS, Array, cp, definite
+from .exact import Exact, pull, run_examples, tensors, values_of, weighted_sum, weights
+from .problems import GEOMETRIC, PROBLEMS, cp, definite
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed (an extra)")
 
 # CVXPY's own canonicalization reads sparse values the way that it warns of
 pytestmark = pytest.mark.filterwarnings("ignore:Reading from a sparse CVXPY expression")
-
-
-def tensors(values: list[Array], **options: Any) -> list[Any]:
-    """Tensors in float64, with gradients."""
-    return [torch.tensor(v, dtype=torch.float64, requires_grad=True, **options) for v in values]
 
 
 def projection() -> tuple[Any, Any, Any]:
@@ -51,8 +46,7 @@ def test_gradients_are_those_of_the_problem(name: str) -> None:
     for f, e in zip(found, at, strict=True):
         np.testing.assert_allclose(f.detach().numpy(), e, atol=1e-4)
     given_weights = weights(at)
-    loss = sum((torch.from_numpy(np.asarray(w)) * f).sum() for w, f in zip(given_weights, found, strict=True))
-    loss.backward()
+    pull(given_weights, found)
     differences = exact.gradients(weighted_sum(given_weights), *values)
     for tensor, expected in zip(given, differences, strict=True):
         np.testing.assert_allclose(tensor.grad.numpy(), expected, rtol=2e-5, atol=2e-5)
@@ -164,14 +158,13 @@ def test_arrays_of_jax() -> None:
     given = tensors(values)
     found = layer(*given)
     given_weights = weights([f.detach().numpy() for f in found])
-    sum((torch.from_numpy(w) * f).sum() for w, f in zip(given_weights, found, strict=True)).backward()
+    pull(given_weights, found)
 
     def loss(*arrays: Any) -> Any:
         return sum((w * f).sum() for w, f in zip(given_weights, layer(*arrays), strict=True))
 
     arrays = [jax.numpy.asarray(v) for v in values]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # JAX's own
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # JAX's own
         gradients = jax.jit(jax.grad(loss))(*arrays)
         outputs = layer(*arrays)
     assert all(isinstance(f, jax.Array) for f in outputs)

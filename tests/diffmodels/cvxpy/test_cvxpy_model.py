@@ -39,6 +39,14 @@ def moved(problem: Any, seed: int) -> None:
         p.value = value * rng.uniform(0.8, 1.2, () if special else value.shape)
 
 
+def symmetric(entries: Array, places: tuple[Any, Any]) -> Array:
+    """The matrix of scaled entries in the given places."""
+    first, second = places
+    M = np.zeros((int(second.max()) + 1,) * 2)
+    M[first, second] = M[second, first] = entries / np.where(first == second, 1.0, np.sqrt(2))
+    return M
+
+
 def rows_of_cvxpy(data: Any, x: Array) -> list[Array]:
     """``b - A x`` as SCS gets it, a vector for each cone; of semidefinite cones the matrix."""
     rest = data["b"] - data["A"] @ x
@@ -51,13 +59,7 @@ def rows_of_cvxpy(data: Any, x: Array) -> list[Array]:
 
     found += [cut(dims.zero), cut(dims.nonneg), *(cut(d) for d in dims.soc)]
     for side in dims.psd:
-        lower = cut(side * (side + 1) // 2)
-        M, at = np.zeros((side, side)), 0
-        for column in range(side):
-            for row in range(column, side):
-                M[row, column] = M[column, row] = lower[at] / (1.0 if row == column else np.sqrt(2))
-                at += 1
-        found.append(M)
+        found.append(symmetric(cut(side * (side + 1) // 2), np.triu_indices(side)))  # the lower one, by columns
     found += [cut(3) for _ in range(dims.exp)] + [cut(3) for _ in dims.p3d]
     assert not len(rest)
     return found
@@ -81,14 +83,8 @@ def rows_of_model(model: ot.Model, x: Array) -> list[Array]:
         if cone in (ot.Zeros, ot.Nonnegatives):
             found.append(np.sort(np.concatenate([np.zeros(0), *parts])))
         elif cone is ot.ScaledPositiveSemidefiniteConeTriangle:
-            for part in parts:
-                side = int(np.sqrt(2 * len(part)))
-                M, entry = np.zeros((side, side)), 0
-                for column in range(side):
-                    for row in range(column + 1):
-                        M[row, column] = M[column, row] = part[entry] / (1.0 if row == column else np.sqrt(2))
-                        entry += 1
-                found.append(M)
+            sides = (int(np.sqrt(2 * len(part))) for part in parts)
+            found += [symmetric(part, np.tril_indices(side)) for part, side in zip(parts, sides, strict=True)]
         else:
             found += parts
     objective = model.get(ot.ObjectiveFunction()).rows.evaluate(at)

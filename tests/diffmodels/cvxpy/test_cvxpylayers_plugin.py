@@ -14,7 +14,7 @@ import scipy.sparse as sp
 import optangent as ot
 from optangent.diffmodels.layers.cvxpy_problems import cvxpy_model, cvxpylayers_plugin
 
-from .exact import run_examples, values_of, weights
+from .exact import pull, run_examples, tensors, values_of, weights
 from .problems import GEOMETRIC, PROBLEMS, VERSION, Array, cp, numbers
 
 # CVXPY's own canonicalization reads sparse values the way that it warns of
@@ -27,17 +27,9 @@ DIAGONAL = {"diagonal_and_sparse"}  # whose parameters cvxpylayers does not take
 
 
 # ---------------------------------------------------------------------- with cvxpylayers
-def tensors(values: list[Array]) -> list[Any]:
-    """Tensors with gradients."""
-    import torch
-
-    return [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in values]
-
-
 def theirs() -> Any:
     """The layer of cvxpylayers for PyTorch."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         module = pytest.importorskip("cvxpylayers.torch", reason="cvxpylayers is not installed")
     return module.CvxpyLayer
 
@@ -62,8 +54,7 @@ def test_an_existing_layer_changes_its_solver(name: str) -> None:
     for layer in layers:
         given = tensors(values_of(problem.parameters()))
         at = layer(*given)
-        factors = weights([a.detach().numpy() for a in at])
-        sum((torch.from_numpy(np.asarray(w)) * a).sum() for w, a in zip(factors, at, strict=True)).backward()
+        pull(weights([a.detach().numpy() for a in at]), at)
         found.append([a.detach().numpy() for a in at])
         gradients.append([g.grad.numpy() for g in given])
     for mine, its in zip(found[1] + gradients[1], found[0] + gradients[0], strict=True):

@@ -138,8 +138,7 @@ def test_gradients_are_those_of_cvxpylayers(make: Callable[[], Example]) -> None
     example = make()
     accurate = {"eps": 1e-10, "max_iters": 100_000, "acceleration_lookback": 0}
     value, gradients = example.run(ot.layers.CvxpyLayer, **accurate)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own, of PyTorch and NumPy
+    with warnings.catch_warnings(action="ignore"):  # its own, of PyTorch and NumPy
         its_value, its_gradients = example.run(theirs.CvxpyLayer, **accurate)
     assert value == pytest.approx(its_value, abs=1e-4)
     for mine, its in zip(gradients, its_gradients, strict=True):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from ...modelkit.rows import FloatArray
+
+__all__ = ["largest_entry", "ruiz_scaling", "scaled"]
+
 _MAX_SWEEPS = 25
 # Row maxima within this factor of one are as good as ones: the scales are rounded to powers of two anyway.
 _CLOSE_ENOUGH = 4.0
@@ -16,29 +19,22 @@ _CLOSE_ENOUGH = 4.0
 _SLICE = 32_768
 
 
-@final
-class _Magnitudes:
-    """Absolute values of a dense array or a CSC matrix, ready for weighted maxima of its columns."""
+def _column_maxima(M: Any) -> Callable[[FloatArray], FloatArray]:
+    """From weights w to ``max_i w_i |M_ij|`` for every column j of a dense array or CSC matrix; zero if it is empty."""
+    if not sp.issparse(M):
+        return lambda weights: _dense_column_maxima(M, weights)
+    values, filled = np.abs(M.data), np.flatnonzero(np.diff(M.indptr))
 
-    def __init__(self, M: Any) -> None:
-        self._matrix = M
-        if sp.issparse(M):
-            self._values = np.abs(M.data)
-            self._filled = np.flatnonzero(np.diff(M.indptr))
+    def maxima(weights: FloatArray) -> FloatArray:
+        found = np.zeros(M.shape[1])
+        if filled.size:
+            found[filled] = np.maximum.reduceat(values * weights[M.indices], M.indptr[filled])
+        return found
 
-    def column_maxima(self, weights: Array) -> Array:
-        """Return ``max_i w_i |M_ij|`` for every column j; zero for an empty column."""
-        M = self._matrix
-        if not sp.issparse(M):
-            return _dense_column_maxima(M, weights)
-        maxima = np.zeros(M.shape[1])
-        if self._filled.size:
-            weighted = self._values * weights[M.indices]
-            maxima[self._filled] = np.maximum.reduceat(weighted, M.indptr[self._filled])
-        return maxima
+    return maxima
 
 
-def _dense_column_maxima(M: Array, weights: Array) -> Array:
+def _dense_column_maxima(M: FloatArray, weights: FloatArray) -> FloatArray:
     """The same for a dense array, in slices that stay in the cache and follow the memory order."""
     maxima = np.zeros(M.shape[1])
     slices = max(1, _SLICE // max(1, M.shape[0] if M.flags.f_contiguous else M.shape[1]))
@@ -55,12 +51,12 @@ def _dense_column_maxima(M: Array, weights: Array) -> Array:
     return maxima
 
 
-def largest_entry(P: Any, scale: Array) -> float:
+def largest_entry(P: Any, scale: FloatArray) -> float:
     """Return the largest absolute value in ``diag(scale) @ P @ diag(scale)``."""
-    return float((scale * _Magnitudes(P).column_maxima(scale)).max(initial=0.0))
+    return float((scale * _column_maxima(P)(scale)).max(initial=0.0))
 
 
-def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
+def ruiz_scaling(P: Any, A: Any = None, start: FloatArray | None = None) -> FloatArray:
     r"""Return s > 0 such that the rows of :math:`\mathrm{diag}(s) K \mathrm{diag}(s)` have maxima near one.
 
     K is P, or :math:`\begin{pmatrix} P & A^T \\ A & 0 \end{pmatrix}`. Repeats
@@ -69,12 +65,9 @@ def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
 
     Parameters
     ----------
-    P
-        Symmetric matrix (n, n), a dense array or CSC.
-    A
-        Matrix (m, n), a dense array, CSR or CSC; None for no rows.
-    start
-        First guess (n + m,); ones by default.
+    P : symmetric matrix (n, n), a dense array or CSC
+    A : matrix (m, n), a dense array, CSR or CSC; None for no rows
+    start : first guess (n + m,); ones by default
 
     Returns
     -------
@@ -88,21 +81,14 @@ def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
     """
     n, m = P.shape[0], 0 if A is None else A.shape[0]
     scale = np.ones(n + m) if start is None else start.copy()
-    blocks = [_Magnitudes(P)]
+    blocks = [_column_maxima(P)]
     if A is not None:
-        blocks += (
-            [_Magnitudes(A.tocsc()), _Magnitudes(A.tocsr().T)]
-            if sp.issparse(A)
-            else [
-                _Magnitudes(A),
-                _Magnitudes(A.T),
-            ]
-        )
+        blocks += map(_column_maxima, (A.tocsc(), A.tocsr().T) if sp.issparse(A) else (A, A.T))
     for _ in range(_MAX_SWEEPS):
-        maxima = blocks[0].column_maxima(scale[:n])
+        maxima = blocks[0](scale[:n])
         if A is not None:
-            columns = np.maximum(maxima, blocks[1].column_maxima(scale[n:]))
-            maxima = np.concatenate([columns, blocks[2].column_maxima(scale[:n])])
+            columns = np.maximum(maxima, blocks[1](scale[n:]))
+            maxima = np.concatenate([columns, blocks[2](scale[:n])])
         maxima = maxima * scale
         filled = maxima > 0.0
         if not filled.any() or (maxima.max() <= _CLOSE_ENOUGH and maxima[filled].min() >= 1.0 / _CLOSE_ENOUGH):
@@ -111,7 +97,7 @@ def ruiz_scaling(P: Any, A: Any = None, start: Array | None = None) -> Array:
     return np.asarray(np.exp2(np.round(np.log2(scale))))
 
 
-def scaled(K: Any, scale: Array) -> Any:
+def scaled(K: Any, scale: FloatArray) -> Any:
     """Return ``diag(scale) @ K @ diag(scale)``; a dense array is overwritten, a CSC matrix is not."""
     if not sp.issparse(K):
         if (scale != 1.0).any():

@@ -10,12 +10,14 @@ import qdldl
 import scipy.linalg as sla
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-Array = NDArray[np.float64]
+from ...modelkit.rows import FloatArray
+
+__all__ = ["DenseLDL", "Factor", "Refined", "SingularFactor", "SparseLDL", "SparseLU", "one_norm", "refine"]
+
 _ROUNDOFF = float(np.finfo(np.float64).eps)
-MAX_REFINEMENTS = 40
+_MAX_REFINEMENTS = 40
 
 
 class SingularFactor(ArithmeticError):
@@ -25,7 +27,7 @@ class SingularFactor(ArithmeticError):
 class Factor(Protocol):
     """A factorized square matrix."""
 
-    def solve(self, B: Array) -> Array:
+    def solve(self, B: FloatArray) -> FloatArray:
         """Return ``K^-1 B`` for B of shape (N, k), to the accuracy of the factorization."""
         ...
 
@@ -46,7 +48,7 @@ class DenseLDL:
     # `dsytrs` works a column at a time; the LU factors' blocked solves win beyond this many columns.
     _MANY = 64
 
-    def __init__(self, K: Array) -> None:
+    def __init__(self, K: FloatArray) -> None:
         self._K = K
         self._lu: Any = None
         self.reciprocal_condition = 1.0
@@ -59,7 +61,7 @@ class DenseLDL:
             rcond, _ = lapack.dsycon(self._factor, self._pivots, one_norm(K), lower=1)
             self.reciprocal_condition = float(rcond)
 
-    def solve(self, B: Array) -> Array:
+    def solve(self, B: FloatArray) -> FloatArray:
         """Return ``K^-1 B``; raise `SingularFactor` when a pivot is zero."""
         if self.reciprocal_condition == 0.0:
             raise SingularFactor
@@ -87,7 +89,7 @@ class SparseLDL:
         except Exception as error:  # QDLDL has no exception type of its own.
             raise SingularFactor from error
 
-    def solve(self, B: Array) -> Array:
+    def solve(self, B: FloatArray) -> FloatArray:
         """Return ``K^-1 B``, one column at a time."""
         X = np.empty(B.shape, order="F")
         for j in range(B.shape[1]):
@@ -100,10 +102,8 @@ class SparseLU:
 
     Parameters
     ----------
-    K
-        Sparse square matrix.
-    symmetric
-        Prefer diagonal pivots: less fill, weaker pivoting. Check the residual.
+    K : sparse square matrix
+    symmetric : Prefer diagonal pivots: less fill, weaker pivoting. Check the residual.
     """
 
     def __init__(self, K: Any, symmetric: bool = False) -> None:
@@ -117,24 +117,23 @@ class SparseLU:
         except RuntimeError as error:  # "Factor is exactly singular"
             raise SingularFactor from error
 
-    def solve(self, B: Array) -> Array:
+    def solve(self, B: FloatArray) -> FloatArray:
         """Return ``K^-1 B``, all columns at once."""
         return np.asarray(self._lu.solve(B))
 
 
-def column_norms(B: Array) -> Array:
+def _column_norms(B: FloatArray) -> FloatArray:
     """Return the maximum norm of every column; infinity where the column is not finite."""
-    norms: Array = np.abs(B).max(axis=0, initial=0.0)
+    norms: FloatArray = np.abs(B).max(axis=0, initial=0.0)
     return np.where(np.isfinite(norms), norms, np.inf)
 
 
 def refine(
-    apply: Callable[[Array], Array],
-    solve: Callable[[Array], Array],
-    B: Array,
+    apply: Callable[[FloatArray], FloatArray],
+    solve: Callable[[FloatArray], FloatArray],
+    B: FloatArray,
     matrix_norm: float,
-    steps: int = MAX_REFINEMENTS,
-) -> tuple[Array, Array, Array]:
+) -> tuple[FloatArray, FloatArray]:
     r"""Solve ``K X = B`` by iterative refinement with an approximate inverse.
 
     Repeats :math:`X \leftarrow X + \tilde K^{-1}(B - K X)` for each column until its residual is at rounding
@@ -143,39 +142,35 @@ def refine(
 
     Returns
     -------
-    X, R, relative
-        Solutions (N, k), residuals ``B - K X`` (N, k), and their norms relative to the columns of B (k,).
+    X, relative
+        Solutions (N, k), and the norms of the residuals ``B - K X`` relative to those of the columns of B (k,).
     """
-    size = column_norms(B)
+    size = _column_norms(B)
     X = solve(B)
     R = B - apply(X)
-    residual = column_norms(R)
+    residual = _column_norms(R)
     lost = ~np.isfinite(residual)
     if lost.any():
         X, R = np.where(lost, 0.0, X), np.where(lost, B, R)
         residual = np.where(lost, size, residual)
-    open_columns = residual > _ROUNDOFF * (matrix_norm * column_norms(X) + size)
-    for _ in range(steps):
+    open_columns = residual > _ROUNDOFF * (matrix_norm * _column_norms(X) + size)
+    for _ in range(_MAX_REFINEMENTS):
         j = np.flatnonzero(open_columns)
         if not j.size:
             break
         every = j.size == B.shape[1]
         X_new = X + solve(R) if every else X[:, j] + solve(R[:, j])
         R_new = (B if every else B[:, j]) - apply(X_new)
-        residual_new = column_norms(R_new)
+        residual_new = _column_norms(R_new)
         better = residual_new < residual[j]
-        floor = _ROUNDOFF * (matrix_norm * column_norms(X_new) + size[j])
+        floor = _ROUNDOFF * (matrix_norm * _column_norms(X_new) + size[j])
         open_columns[j] = (residual_new < 0.5 * residual[j]) & (residual_new > floor)
         if every and better.all():
             X, R, residual = X_new, R_new, residual_new
         else:
             taken = j[better]
-            X[:, taken], R[:, taken], residual[taken] = (
-                X_new[:, better],
-                R_new[:, better],
-                residual_new[better],
-            )
-    return X, R, residual / np.where(size > 0.0, size, 1.0)
+            X[:, taken], R[:, taken], residual[taken] = X_new[:, better], R_new[:, better], residual_new[better]
+    return X, residual / np.where(size > 0.0, size, 1.0)
 
 
 class Refined:
@@ -190,6 +185,6 @@ class Refined:
         self._K = sp.csr_array(K) if sp.issparse(K) else K
         self._norm = one_norm(K)
 
-    def solve(self, B: Array) -> Array:
+    def solve(self, B: FloatArray) -> FloatArray:
         """Return ``K^-1 B``."""
         return refine(lambda X: np.asarray(self._K @ X), self._factor.solve, B, self._norm)[0]

@@ -1,15 +1,6 @@
-r"""The one symmetric linear system behind every derivative of a convex program.
+r"""The KKT system by factorization.
 
-.. math::
-
-    K = \begin{pmatrix} P & A_1^T \\ A_1 & -C \end{pmatrix}, \qquad
-    P \succeq 0, \quad C = \mathrm{diag}(c) \succeq 0,
-
-with P the Hessian (n, n), :math:`A_1` the active rows (m, n) of the constraints and c the curvature of the
-cone's boundary (zero for linear constraints). K is symmetric, so one factorization serves forward and reverse
-mode.
-
-How it is solved: K is equilibrated symmetrically (Ruiz), then
+K is equilibrated symmetrically (Ruiz), then
 
 * dense data: Bunch-Kaufman factorization;
 * sparse data with many rows that are good pivots: these are eliminated by hand (`elimination`), the rest is dense data
@@ -35,22 +26,22 @@ from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ...modelkit.rows import FloatArray
 from .elimination import Eliminated, Pivots
 from .equilibrate import ruiz_scaling, scaled
 from .factors import DenseLDL, Factor, Refined, SingularFactor, SparseLDL, SparseLU, one_norm, refine
 from .null_space import NullSpace, ResolventProjector, by_eigenvalues, by_inverse_iteration
+from .system import ACCEPTED_RESIDUAL, KKTSystem, Mask
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+__all__ = ["KKTFactorization", "count", "prefers_dense"]
 
-REGULARIZATION = 1e-9
+_REGULARIZATION = 1e-9
 # Without pivoting, a singular matrix needs a regularization well above the rounding error it causes, about
 # 1e-16 over it times a column sum: the first of these whose factorization can be refined.
 _SINGULAR_REGULARIZATIONS = (1e-7, 1e-6, 1e-5, 1e-4)
 _REFINABLE = 1e-8
-ACCEPTED_RESIDUAL = 1e-9
 # Where a dense factorization was measured to win: always up to the first size (sparse ones cost 1 ms of
 # overhead), and above a share of nonzeros that depends on the size.
 _DENSE_SIZE = 200
@@ -71,59 +62,43 @@ _NO_DIMENSION = 1e-4
 # Share of a random vector that must remain in a factor of the null space for it to be called nontrivial.
 _PRESENT = 1e-7
 
-
-def factorize(P: Any, A1: Any, C: ArrayLike | None = None, scale: Array | None = None) -> KKTFactorization:
-    """Return the factorization of ``[[P, A1'], [A1, -diag(C)]]``; see `KKTFactorization`."""
-    return KKTFactorization(P, A1, C, scale)
+Projector = Callable[[FloatArray], FloatArray]
 
 
 @final
-class KKTFactorization:
+class KKTFactorization(KKTSystem):
     r"""Factorization of :math:`K = \begin{pmatrix} P & A_1^T \\ A_1 & -\mathrm{diag}(C) \end{pmatrix}`.
 
     Parameters
     ----------
-    P
-        Symmetric positive semidefinite (n, n), both triangles; ndarray or scipy sparse.
-    A1
-        Active rows (m, n); ndarray or scipy sparse.
-    C
-        Nonnegative (m,), or None for zero.
-    scale
-        Positive (n + m,), a first guess of the equilibration; saves time only.
+    P : symmetric positive semidefinite (n, n), both triangles; ndarray or scipy sparse
+    A1 : active rows (m, n); ndarray or scipy sparse
+    C : nonnegative (m,), or None for zero
+    scale : positive (n + m,), a first guess of the equilibration; saves time only
 
     Attributes
     ----------
-    residual : float
-        Largest relative residual, ``|K x - b| / |b|`` in maximum norms and equilibrated units, over the
-        columns of the last solve. In a singular system b is first projected on the range of K.
+    residual : largest relative residual, ``|K x - b| / |b|`` in maximum norms and equilibrated units, over the columns
+        of the last solve. In a singular system b is first projected on the range of K.
     """
 
-    def __init__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: Array | None = None) -> None:
+    def __init__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> None:
         self.n: int = P.shape[0]
         self.m: int = A1.shape[0]
-        self.residual = 0.0
         K = _assemble(P, A1, C)
         self._scale = ruiz_scaling(K, start=scale)
         self._scaled = scaled(K, self._scale)
         self._rows = self._scaled if isinstance(self._scaled, np.ndarray) else self._scaled.tocsr()
         self._norm = one_norm(self._scaled)
-        self._null_scaled: NullSpace | None = None
-        self._null: NullSpace | None = None
         self._examined = False
-        self._projector: ResolventProjector | None = None
-        self._nullities = (False, False)
-        # Coordinates in which some null vector is not zero.
-        self._loose: Mask = np.zeros(self.size, dtype=bool)
+        # Of a singular K: what is projected out of equilibrated vectors and of others.
+        self._projectors: tuple[Projector, Projector] | None = None
+        self._primal_basis: FloatArray | None = None
+        self._found_loose: Mask = np.zeros(self.size, dtype=bool)
         self._many: Factor | None = None
         # Whether the factor solves for one right-hand side at a time.
         self._one_at_a_time = False
         self._factor: Factor = self._first_factor()
-
-    @property
-    def size(self) -> int:
-        """The order n + m of the system."""
-        return self.n + self.m
 
     @property
     def is_dense(self) -> bool:
@@ -131,97 +106,54 @@ class KKTFactorization:
         return isinstance(self._scaled, np.ndarray)
 
     @property
-    def primal_nullity(self) -> bool:
-        """Whether some u != 0 has P u = 0 and A1 u = 0: the solution x is not unique."""
+    def _loose(self) -> Mask:
         self._examine()
-        return self._nullities[0]
+        return self._found_loose
 
     @property
-    def dual_nullity(self) -> bool:
-        """Whether some v != 0 has A1' v = 0, C v = 0: dependent rows, multipliers not unique."""
-        self._examine()
-        return self._nullities[1]
-
-    @property
-    def primal_null_basis(self) -> Array | None:
+    def primal_null_basis(self) -> FloatArray | None:
         """Orthonormal basis (n, p) of {u : P u = 0, A1 u = 0}; None if too large to compute."""
-        self._examine()
-        if not any(self._nullities):
+        if not self._loose.any():
             return np.zeros((self.n, 0))
-        return None if self._null is None else self._null.primal
+        return self._primal_basis
 
-    @property
-    def dependent_rows(self) -> Mask:
-        """Which rows of A1 (m,) take part in a dependence."""
-        self._examine()
-        return self._loose[self.n :]
-
-    @property
-    def undetermined_variables(self) -> Mask:
-        """Which entries of x (n,) can move without changing optimality."""
-        self._examine()
-        return self._loose[: self.n]
-
-    def solve(self, R: ArrayLike) -> Array:
-        """Return ``K^-1 R``, or the minimum-norm least-squares solution ``pinv(K) R`` if K is singular.
-
-        Parameters
-        ----------
-        R
-            Right-hand sides of shape (N,) or (N, k), N = n + m.
-
-        Returns
-        -------
-        ndarray
-            Of the shape of R.
-        """
-        right = np.asarray(R, dtype=np.float64)
-        if right.shape[:1] != (self.size,) or right.ndim > 2:
-            raise ValueError(f"right-hand side has shape {right.shape}, expected ({self.size},) or ({self.size}, k)")
-        if not right.size:
-            self.residual = 0.0
-            return np.zeros(right.shape)
-        columns = right.reshape(self.size, -1)
-        solution = np.empty(columns.shape)
-        residual = 0.0
+    def _solve_columns(self, columns: FloatArray) -> tuple[FloatArray, float]:
+        solution, residual = np.empty(columns.shape), 0.0
         for start in range(0, columns.shape[1], _BLOCK):
             block = slice(start, start + _BLOCK)
             solution[:, block], largest = self._solve_block(columns[:, block], columns.shape[1])
             residual = max(residual, largest)
-        self.residual = residual
-        return solution.reshape(right.shape)
+        return solution, residual
 
-    def _solve_block(self, columns: Array, total: int) -> tuple[Array, float]:
+    def _solve_block(self, columns: FloatArray, total: int) -> tuple[FloatArray, float]:
         scale = self._scale[:, None]
-        if not any(self._nullities):
-            X, residual = self._solve_scaled(columns * scale, total)
-            if self._examined or residual <= ACCEPTED_RESIDUAL:
-                return X * scale, residual
-            self._examine()
-            return self._solve_block(columns, total)
-        if self._projector is not None:
-            return self._solve_projected(columns, self._projector, total)
-        assert self._null is not None and self._null_scaled is not None
-        consistent = self._null.project_out(columns) * scale
-        # Scaling magnifies the projection's rounding error; projecting once more removes it.
-        X, residual = self._solve_scaled(self._null_scaled.project_out(consistent), total)
-        return self._null.project_out(X * scale), residual
+        if self._projectors is not None:
+            of_scaled, of_given = self._projectors
+            # Scaling magnifies the projection's rounding error; projecting once more removes it.
+            B = of_scaled(of_given(columns) * scale)
+            X, residual = self._solve_scaled(B, total)
+            return of_given(X * scale), residual
+        X, residual = self._solve_scaled(columns * scale, total)
+        if self._examined or residual <= ACCEPTED_RESIDUAL:
+            return X * scale, residual
+        self._examine()
+        return self._solve_block(columns, total)
 
     # ------------------------------------------------------------------ the equilibrated system
 
-    def _apply(self, X: Array) -> Array:
+    def _apply(self, X: FloatArray) -> FloatArray:
         return np.asarray(self._rows @ X)
 
-    def _solve_scaled(self, B: Array, total: int) -> tuple[Array, float]:
+    def _solve_scaled(self, B: FloatArray, total: int) -> tuple[FloatArray, float]:
         """Solve for B, a block of ``total`` columns, in equilibrated units; also return the residual."""
         try:
-            X, _, residual = refine(self._apply, self._factor_for(total).solve, B, self._norm)
+            X, residual = refine(self._apply, self._factor_for(total).solve, B, self._norm)
         except SingularFactor:
             return np.zeros_like(B), np.inf
         return X, float(residual.max())
 
     def _factor_for(self, total: int) -> Factor:
-        if total < _MANY_COLUMNS or any(self._nullities) or not self._one_at_a_time:
+        if total < _MANY_COLUMNS or self._projectors is not None or not self._one_at_a_time:
             return self._factor
         if self._many is None:
             try:
@@ -230,7 +162,7 @@ class KKTFactorization:
                 self._many = self._factor
         return self._many
 
-    def _shift(self, size: float) -> Array:
+    def _shift(self, size: float) -> FloatArray:
         return np.concatenate([np.full(self.n, size), np.full(self.m, -size)])
 
     def _shifted(self, size: float) -> Any:
@@ -245,7 +177,7 @@ class KKTFactorization:
         def of_core(core: Any, coordinates: Any) -> Factor:
             if prefers_dense(core.nnz, core.shape[0]):
                 return DenseLDL(np.asfortranarray(core.toarray()))
-            shift = sp.diags_array(self._shift(REGULARIZATION)[coordinates], format="csc")
+            shift = sp.diags_array(self._shift(_REGULARIZATION)[coordinates], format="csc")
             factor = _quasidefinite(sp.csc_array(core + shift))
             self._one_at_a_time = isinstance(factor, SparseLDL)
             return factor
@@ -254,7 +186,7 @@ class KKTFactorization:
 
     def _sparse_factor(self, of_core: Callable[[Any, Any], Factor]) -> Factor:
         """Factorize a sparse K, or all but its pivots, by `of_core`, which takes a matrix and its coordinates."""
-        pivots = Pivots.of(self._scaled, self.n)
+        pivots = Pivots(self._scaled, self.n)
         if pivots.count < _MANY_PIVOTS * self.size:
             return of_core(self._scaled, np.arange(self.size))
         return Eliminated(self._scaled, pivots, lambda core: of_core(core, pivots.core))
@@ -280,7 +212,7 @@ class KKTFactorization:
         elif null is not None:
             self._use_basis(null)
 
-    def _probe(self) -> Array:
+    def _probe(self) -> FloatArray:
         return np.random.default_rng(10).standard_normal((self.size, 1))
 
     def _is_clearly_regular(self) -> bool:
@@ -301,13 +233,9 @@ class KKTFactorization:
             null = by_inverse_iteration(self._apply, resolvent.solve, (self.n, self.m), block)
             if null is not None:
                 return null
-        self._projector = projector
-        self._set_loose(np.abs(projector.scaled_null_part(self._probe())[:, 0]) > _PRESENT)
+        self._projectors = projector.project_out_scaled, projector.project_out
+        self._found_loose = np.abs(projector.scaled_null_part(self._probe())[:, 0]) > _PRESENT
         return None
-
-    def _set_loose(self, loose: Mask) -> None:
-        self._loose = loose
-        self._nullities = (bool(loose[: self.n].any()), bool(loose[self.n :].any()))
 
     def _resolvent(self) -> tuple[Factor, Factor, float]:
         """Return a factor of K + eps J, its refined version (the inverse to full accuracy), and eps."""
@@ -324,9 +252,10 @@ class KKTFactorization:
         return factor, refined, regularization
 
     def _use_basis(self, null: NullSpace) -> None:
-        self._null_scaled, self._null = null, null.rescaled(self._scale)
+        rescaled = null.rescaled(self._scale)
+        self._projectors, self._primal_basis = (null.project_out, rescaled.project_out), rescaled.primal
         present = [np.abs(basis).max(axis=1, initial=0.0) > _PRESENT for basis in (null.primal, null.dual)]
-        self._set_loose(np.concatenate(present))
+        self._found_loose = np.concatenate(present)
         if isinstance(self._scaled, np.ndarray):
             # Filling the null space with +1 (primal) and -1 (dual) leaves the rest of the spectrum as it is.
             filled = self._scaled.copy()
@@ -347,12 +276,6 @@ class KKTFactorization:
         except SingularFactor:
             # Singular to SuperLU's exact zeros only: keep the regularized factor, the residual tells.
             return
-
-    def _solve_projected(self, columns: Array, projector: ResolventProjector, total: int) -> tuple[Array, float]:
-        scale = self._scale[:, None]
-        B = projector.project_out(columns) * scale
-        X, residual = self._solve_scaled(B - projector.scaled_null_part(B), total)
-        return projector.project_out(X * scale), residual
 
 
 def _quasidefinite(K: Any) -> Factor:
@@ -398,5 +321,5 @@ def count(M: Any) -> int:
     return int(M.nnz) if sp.issparse(M) else int(np.count_nonzero(M))
 
 
-def _to_dense(M: Any) -> Array:
+def _to_dense(M: Any) -> FloatArray:
     return np.asarray(M.toarray() if sp.issparse(M) else M, dtype=np.float64)

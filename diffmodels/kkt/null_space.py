@@ -19,12 +19,14 @@ from typing import final
 
 import numpy as np
 import scipy.linalg as sla
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from ...modelkit.rows import FloatArray
+
+__all__ = ["NullSpace", "ResolventProjector", "by_eigenvalues", "by_inverse_iteration"]
+
 # A singular value of the equilibrated matrix below this, relative to the matrix, counts as zero: far above
 # the rounding error of data (1e-16 times a dimension), far below what a solvable problem shows.
-NULL_TOLERANCE = 1e-11
+_NULL_TOLERANCE = 1e-11
 _INVERSE_ITERATIONS = 3
 
 
@@ -33,31 +35,31 @@ _INVERSE_ITERATIONS = 3
 class NullSpace:
     """Orthonormal bases of the two factors: ``primal`` (n, p) and ``dual`` (m, d)."""
 
-    primal: Array
-    dual: Array
+    primal: FloatArray
+    dual: FloatArray
 
     @property
     def is_trivial(self) -> bool:
         """Whether it is {0}."""
         return not self.primal.shape[1] and not self.dual.shape[1]
 
-    def project_out(self, X: Array) -> Array:
+    def project_out(self, X: FloatArray) -> FloatArray:
         """Return X (n + m, k) minus its orthogonal projection on the null space."""
         n = self.primal.shape[0]
         x, y = X[:n], X[n:]
         return np.concatenate([x - self.primal @ (self.primal.T @ x), y - self.dual @ (self.dual.T @ y)])
 
-    def rescaled(self, scale: Array) -> NullSpace:
+    def rescaled(self, scale: FloatArray) -> NullSpace:
         """Return the null space of K, given this one of ``diag(scale) K diag(scale)``."""
         n = self.primal.shape[0]
         return NullSpace(_orthonormal(self.primal * scale[:n, None]), _orthonormal(self.dual * scale[n:, None]))
 
 
-def _orthonormal(V: Array) -> Array:
+def _orthonormal(V: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.qr(V)[0])
 
 
-def _range(V: Array) -> Array:
+def _range(V: FloatArray) -> FloatArray:
     """Orthonormal basis of the columns of V, whose singular values are near 0 or near 1."""
     if not V.size:
         return np.zeros((V.shape[0], 0))
@@ -65,21 +67,21 @@ def _range(V: Array) -> Array:
     return np.asarray(left[:, values > 0.5])
 
 
-def split(Z: Array, n: int) -> NullSpace:
+def _split(Z: FloatArray, n: int) -> NullSpace:
     """Split an orthonormal basis Z into its parts on the first n and the other coordinates."""
     return NullSpace(_range(Z[:n]), _range(Z[n:]))
 
 
-def by_eigenvalues(K: Array, n: int) -> NullSpace:
+def by_eigenvalues(K: FloatArray, n: int) -> NullSpace:
     """Return the null space of a small dense K by its eigenvalues."""
     values, vectors = sla.eigh(K, check_finite=False)
     size = float(np.abs(values).max(initial=0.0))
-    return split(vectors[:, np.abs(values) <= NULL_TOLERANCE * size], n)
+    return _split(vectors[:, np.abs(values) <= _NULL_TOLERANCE * size], n)
 
 
 def by_inverse_iteration(
-    apply: Callable[[Array], Array],
-    solve_shifted: Callable[[Array], Array],
+    apply: Callable[[FloatArray], FloatArray],
+    solve_shifted: Callable[[FloatArray], FloatArray],
     shape: tuple[int, int],
     block: int,
 ) -> NullSpace | None:
@@ -91,14 +93,10 @@ def by_inverse_iteration(
 
     Parameters
     ----------
-    apply
-        X -> K X.
-    solve_shifted
-        X -> (K + eps J)^-1 X.
-    shape
-        (n, m), the numbers of primal and dual coordinates.
-    block
-        Number of columns to begin with, more than the expected dimension.
+    apply : X -> K X
+    solve_shifted : X -> (K + eps J)^-1 X
+    shape : (n, m), the numbers of primal and dual coordinates
+    block : number of columns to begin with, more than the expected dimension
 
     Returns
     -------
@@ -118,9 +116,9 @@ def by_inverse_iteration(
         V = _orthonormal(V)
         _, values, right = sla.svd(apply(V), full_matrices=False, check_finite=False)
         # The equilibrated matrix has norm at least about one.
-        null = values <= NULL_TOLERANCE
+        null = values <= _NULL_TOLERANCE
         if not null.all() or block == n + m:
-            return split(V @ right[null].T, n)
+            return _split(V @ right[null].T, n)
         block *= 2
 
 
@@ -135,12 +133,9 @@ class ResolventProjector:
 
     Parameters
     ----------
-    solve
-        X -> M^-1 X.
-    shift
-        The diagonal eps J (n + m,).
-    scale
-        The diagonal of S (n + m,).
+    solve : X -> M^-1 X
+    shift : the diagonal eps J (n + m,)
+    scale : the diagonal of S (n + m,)
     """
 
     _POWERS = 4
@@ -150,12 +145,12 @@ class ResolventProjector:
     _CG_STEPS = 60
     _CG_TOLERANCE = 1e-10
 
-    def __init__(self, solve: Callable[[Array], Array], shift: Array, scale: Array) -> None:
+    def __init__(self, solve: Callable[[FloatArray], FloatArray], shift: FloatArray, scale: FloatArray) -> None:
         self._solve = solve
         self._shift = shift[:, None]
         self._scale = scale[:, None]
 
-    def scaled_null_part(self, B: Array) -> Array:
+    def scaled_null_part(self, B: FloatArray) -> FloatArray:
         """Return the orthogonal projection of B (N, k) on the null space of the equilibrated matrix."""
         total = np.zeros_like(B)
         for _ in range(self._PASSES):
@@ -164,6 +159,10 @@ class ResolventProjector:
                 part = self._shift * self._solve(part)
             total += part
         return total
+
+    def project_out_scaled(self, B: FloatArray) -> FloatArray:
+        """Return B (N, k) minus its orthogonal projection on the null space of the equilibrated matrix."""
+        return B - self.scaled_null_part(B)
 
     def dimension(self) -> float:
         """Return an estimate of the dimension of the null space, the projection's trace, by random signs.
@@ -174,7 +173,7 @@ class ResolventProjector:
         signs = np.random.default_rng(30).choice([-1.0, 1.0], size=(self._scale.size, self._PROBES))
         return float((self.scaled_null_part(signs) ** 2).sum()) / self._PROBES
 
-    def project_out(self, X: Array) -> Array:
+    def project_out(self, X: FloatArray) -> FloatArray:
         """Return X (N, k) minus its orthogonal projection on the null space of K."""
         # The projector's own rounding error bounds what one run of conjugate gradients can reach; a second
         # one on what is left squares it.
@@ -182,7 +181,7 @@ class ResolventProjector:
             X = X - self._weighted_null_part(X)
         return X
 
-    def _weighted_null_part(self, X: Array) -> Array:
+    def _weighted_null_part(self, X: FloatArray) -> FloatArray:
         S = self._scale
         r = self.scaled_null_part(S * X)
         z, p = np.zeros_like(r), r.copy()

@@ -29,14 +29,13 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ..modelkit.errors import DifferentiationError
+from ...modelkit.errors import DifferentiationError
+from ...modelkit.rows import FloatArray
+from .system import KKTSystem, Mask
 
 __all__ = ["KrylovSystem", "RowOperator"]
-
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 _RESTARTS = 8
 # A restart that does not divide the residual by this is the last.
@@ -60,10 +59,10 @@ class RowOperator:
     """
 
     shape: tuple[int, int]
-    apply: Callable[[Array], Array]
-    apply_transposed: Callable[[Array], Array]
-    column_squares: Array
-    row_squares: Callable[[Array], Array]
+    apply: Callable[[FloatArray], FloatArray]
+    apply_transposed: Callable[[FloatArray], FloatArray]
+    column_squares: FloatArray
+    row_squares: Callable[[FloatArray], FloatArray]
 
     @classmethod
     def of(cls, A: Any) -> RowOperator:
@@ -75,8 +74,8 @@ class RowOperator:
 
 
 @final
-class KrylovSystem:
-    """What `kkt.KKTFactorization` is, by iterations.
+class KrylovSystem(KKTSystem):
+    """The KKT system, applied and never formed.
 
     Parameters
     ----------
@@ -92,131 +91,91 @@ class KrylovSystem:
         the normal equations
     """
 
-    is_dense = False
-    primal_null_basis = None
-
     def __init__(
         self, P: Any, A1: Any, C: ArrayLike | None = None, tolerance: float = 1e-8, max_iterations: int | None = None
     ) -> None:
         self._P = sp.csr_array(P)
         self._A = A1 if isinstance(A1, RowOperator) else RowOperator.of(A1)
         self.m, self.n = self._A.shape
-        self._C: Array = np.zeros(self.m) if C is None else np.asarray(C, np.float64)
+        self._C: FloatArray = np.zeros(self.m) if C is None else np.asarray(C, np.float64)
         self._tolerance = tolerance
         self._iterations = max_iterations or 10 * self.size + 1000
-        self.residual = 0.0
         self._K = spla.LinearOperator((self.size, self.size), self._apply, rmatvec=self._apply, dtype=np.float64)
         first = self._P.diagonal() + self._A.column_squares
         first = np.where(first > 0.0, first, 1.0)
         second = self._C + self._A.row_squares(1.0 / first)
         self._preconditioner = 1.0 / np.concatenate([first, np.where(second > 0.0, second, 1.0)])
 
-    @property
-    def size(self) -> int:
-        """The order n + m."""
-        return int(self.n + self.m)
-
-    def _apply(self, z: Array) -> Array:
+    def _apply(self, z: FloatArray) -> FloatArray:
         x, y = z[: self.n].ravel(), z[self.n :].ravel()
         return np.concatenate([self._P @ x + self._A.apply_transposed(y), self._A.apply(x) - self._C * y])
 
     # ------------------------------------------------------------------ solving
-    def solve(self, R: ArrayLike) -> Array:
-        """``K^-1 R``, or the least-squares solution of least norm if K is singular.
-
-        Parameters
-        ----------
-        R : (N,) or (N, k), N = n + m
-
-        Raises
-        ------
-        DifferentiationError
-            If a residual stays above the tolerance.
-        """
-        right = np.asarray(R, np.float64)
-        columns = right.reshape(self.size, -1)
-        singular = self.primal_nullity or self.dual_nullity
+    def _solve_columns(self, columns: FloatArray) -> tuple[FloatArray, float]:
+        singular = self._loose.any()
         solved = [self._least_squares(b) if singular else self._minres(b) for b in columns.T]
-        self.residual = max((residual for _, residual in solved), default=0.0)
-        if not self.residual <= self._tolerance:
+        residual = max(residual for _, residual in solved)
+        if not residual <= self._tolerance:
             raise DifferentiationError(
-                f"The iterative solution of the KKT system stopped at a relative residual of {self.residual:.1e}; "
+                f"The iterative solution of the KKT system stopped at a relative residual of {residual:.1e}; "
                 f"{self._tolerance:.1e} is asked for. Raise max_iterations or the tolerance of IterativeKKT, or use "
                 "DirectKKT."
             )
-        return np.stack([x for x, _ in solved], axis=1).reshape(right.shape) if solved else np.zeros(right.shape)
+        return np.stack([x for x, _ in solved], axis=1), residual
 
-    def _minres(self, b: Array) -> tuple[Array, float]:
+    def _minres(self, b: FloatArray) -> tuple[FloatArray, float]:
         """Solution and relative residual."""
-        size = float(np.linalg.norm(b))
-        x, r = np.zeros_like(b), b
-        if size == 0.0:
-            return x, 0.0
         M = sp.diags_array(self._preconditioner)
-        best = 1.0
-        for _ in range(_RESTARTS):
-            step, _ = spla.minres(self._K, r, rtol=1e-12, maxiter=self._iterations, M=M)
-            trial = x + step
-            r_new = b - self._apply(trial)
-            residual = float(np.linalg.norm(r_new)) / size
-            if not residual < best:
-                break
-            progress, best, x, r = best / residual, residual, trial, r_new
-            if best <= 1e-3 * self._tolerance or progress < _PROGRESS:
-                break
-        return x, best
 
-    def _least_squares(self, b: Array, weights: Array | None = None) -> tuple[Array, float]:
+        def step(r: FloatArray) -> Any:
+            return spla.minres(self._K, r, rtol=1e-12, maxiter=self._iterations, M=M)[0]
+
+        return _restarted(step, self._apply, lambda r: r, b, 1e-3 * self._tolerance)
+
+    def _least_squares(self, b: FloatArray, weights: FloatArray | None = None) -> tuple[FloatArray, float]:
         """Solution of least norm, and what it leaves of the normal equations."""
-        K = self._K
+        K, tol = self._K, _LEAST_SQUARES_TOLERANCE
         if weights is not None:
-            D = sp.diags_array(weights)
-            K = spla.aslinearoperator(D) @ K @ spla.aslinearoperator(D)
-        tol = _LEAST_SQUARES_TOLERANCE
-        x, r = np.zeros_like(b), b
-        last = float(np.linalg.norm(K.rmatvec(b)))
-        first = max(last, float(np.finfo(float).tiny))
-        for _ in range(_RESTARTS):
-            if last <= tol * first:
-                break
-            trial = x + spla.lsmr(K, r, atol=tol, btol=tol, conlim=1e16, maxiter=self._iterations)[0]
-            r_new = b - K.matvec(trial)
-            normal = float(np.linalg.norm(K.rmatvec(r_new)))
-            if not normal < last:
-                break
-            progress, last, x, r = last / max(normal, 1e-300), normal, trial, r_new
-            if progress < _PROGRESS:
-                break
-        return x, last / first
+            D = spla.aslinearoperator(sp.diags_array(weights))
+            K = D @ K @ D
+
+        def step(r: FloatArray) -> Any:
+            return spla.lsmr(K, r, atol=tol, btol=tol, conlim=1e16, maxiter=self._iterations)[0]
+
+        return _restarted(step, K.matvec, K.rmatvec, b, tol)
 
     # ------------------------------------------------------------------ what is singular
     @cached_property
-    def _null_part(self) -> Array:
-        """The projection of a random vector on the null space of the preconditioned matrix; zero if that is {0}."""
+    def _loose(self) -> Mask:
+        # by the projection of a random vector on the null space of the preconditioned matrix
         b = np.random.default_rng(10).standard_normal(self.size)
         if self._minres(b)[1] <= self._tolerance:
-            return np.zeros(self.size)
+            return np.zeros(self.size, bool)
         weights = np.sqrt(self._preconditioner)
         z, _ = self._least_squares(b, weights)
-        null: Array = b - weights * self._apply(weights * z)
-        return null
+        return np.asarray(np.abs(b - weights * self._apply(weights * z)) > _PRESENT)
 
-    @property
-    def primal_nullity(self) -> bool:
-        """Whether some u != 0 has P u = 0 and A1 u = 0: the solution x is not unique."""
-        return bool(self.undetermined_variables.any())
 
-    @property
-    def dual_nullity(self) -> bool:
-        """Whether some v != 0 has A1' v = 0, C v = 0: dependent rows, multipliers not unique."""
-        return bool(self.dependent_rows.any())
-
-    @property
-    def dependent_rows(self) -> Mask:
-        """Which rows of A1 (m,) take part in a dependence."""
-        return np.asarray(np.abs(self._null_part[self.n :]) > _PRESENT)
-
-    @property
-    def undetermined_variables(self) -> Mask:
-        """Which entries of x (n,) can move without changing optimality."""
-        return np.asarray(np.abs(self._null_part[: self.n]) > _PRESENT)
+def _restarted(
+    step: Callable[[FloatArray], FloatArray],
+    apply: Callable[[FloatArray], FloatArray],
+    remainder: Callable[[FloatArray], FloatArray],
+    b: FloatArray,
+    tolerance: float,
+) -> tuple[FloatArray, float]:
+    """Solve ``K x = b`` by steps on the true residual while they help; the size of its remainder relative to b's."""
+    x, r = np.zeros_like(b), b
+    last = float(np.linalg.norm(remainder(b)))
+    first = max(last, float(np.finfo(float).tiny))
+    for _ in range(_RESTARTS):
+        if last <= tolerance * first:
+            break
+        trial = x + step(r)
+        r_new = b - apply(trial)
+        now = float(np.linalg.norm(remainder(r_new)))
+        if not now < last:
+            break
+        progress, last, x, r = last / max(now, 1e-300), now, trial, r_new
+        if progress < _PROGRESS:
+            break
+    return x, last / first

@@ -15,18 +15,15 @@ its equations and of the mixed pairs of eigenvalues. In inequality form it is of
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from ...modelkit.rows import FloatArray, IntArray
 from .factors import Factor
 
 __all__ = ["Eliminated", "Pivots"]
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 # Pivots of an equilibrated matrix, whose entries are about one, from which an elimination loses no digits that
 # refinement does not bring back.
@@ -40,6 +37,11 @@ _MOSTLY_FULL = 0.1
 class Pivots:
     """Which rows of an equilibrated sparse K are eliminated by hand.
 
+    Parameters
+    ----------
+    K : CSC array
+    n : number of columns of P
+
     Attributes
     ----------
     curved : rows with c > 0
@@ -47,16 +49,7 @@ class Pivots:
     core : the coordinates that remain, in order
     """
 
-    def __init__(self, curved: Ints, fixing: Ints, fixed: Ints, entries: Array, size: int) -> None:
-        self.curved, self.fixing, self.fixed, self.entries = curved, fixing, fixed, entries
-        gone = np.zeros(size, bool)
-        for eliminated in (curved, fixing, fixed):
-            gone[eliminated] = True
-        self.core: Ints = np.flatnonzero(~gone)
-
-    @classmethod
-    def of(cls, K: Any, n: int) -> Self:
-        """Those of a CSC array with n columns of P."""
+    def __init__(self, K: Any, n: int) -> None:
         diagonal = K.diagonal()
         beside = np.diff(K.indptr) - (diagonal != 0.0)
         rows = n + np.flatnonzero(beside[n:] == 1)
@@ -64,11 +57,15 @@ class Pivots:
         first = K.indptr[rows]
         at, entry = K.indices[first].astype(np.int64), K.data[first]
         flat = (at < n) & (np.abs(entry) >= _SMALLEST_ENTRY) & (diagonal[rows] == 0.0)
-        fixed, chosen = np.unique(at[flat], return_index=True)
+        self.fixed, chosen = np.unique(at[flat], return_index=True)
+        self.fixing: IntArray = rows[flat][chosen]
+        self.entries: FloatArray = entry[flat][chosen]
         curved = np.flatnonzero(-diagonal >= _SMALLEST_CURVATURE)
-        if len(curved) <= n - len(fixed):
+        if len(curved) <= n - len(self.fixed):
             curved = curved[beside[curved] == 1]
-        return cls(curved, rows[flat][chosen], fixed, entry[flat][chosen], K.shape[0])
+        self.curved: IntArray = curved
+        gone = np.concatenate([self.curved, self.fixing, self.fixed])
+        self.core: IntArray = np.delete(np.arange(K.shape[0]), gone)
 
     @property
     def count(self) -> int:
@@ -112,7 +109,7 @@ class Eliminated:
             return sp.csc_array(sp.coo_array((value, (row, column)), shape=(A2.shape[1],) * 2))
         return sp.csc_array(A2.T @ (sp.diags_array(1.0 / self._bend.ravel()) @ A2))
 
-    def solve(self, B: Array) -> Array:
+    def solve(self, B: FloatArray) -> FloatArray:
         """Return ``K^-1 B``, to the accuracy of the core's factor; raise `SingularFactor` when that breaks down."""
         p = self._pivots
         X = np.zeros_like(B)

@@ -6,17 +6,16 @@ The values of the attribute `LinearAlgebraSolver`; with None, `choose` decides b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias, final
+from typing import Any, final
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .kkt import KKTFactorization, count, prefers_dense
+from ...modelkit.rows import FloatArray
+from .factorization import KKTFactorization, count, prefers_dense
 from .krylov import KrylovSystem
+from .system import KKTSystem
 
-Array = NDArray[np.float64]
-
-__all__ = ["DirectKKT", "IterativeKKT", "KKTSystem", "automatic", "choose"]
+__all__ = ["DirectKKT", "IterativeKKT", "automatic", "choose"]
 
 _LARGEST_ENTRIES = 2.5e8
 """Entries of a sparse matrix from which iterations are taken: 4 GB with its indices."""
@@ -26,8 +25,6 @@ _RATES = {True: 2e10, False: 1e9}
 """Operations a second of dense and of sparse factorizations, measured on one core."""
 _FILLS_UP = 0.02
 """Share of entries from which a sparse matrix is taken to fill up in its factorization."""
-
-KKTSystem: TypeAlias = KKTFactorization | KrylovSystem
 
 
 @final
@@ -42,9 +39,9 @@ class DirectKKT:
     >>> model.set(ot.LinearAlgebraSolver(), ot.DirectKKT())
     """
 
-    takes_operators: ClassVar[bool] = False
-
-    def __call__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: Array | None = None) -> KKTFactorization:
+    def __call__(
+        self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None
+    ) -> KKTFactorization:
         """The factorization of ``[[P, A1'], [A1, -diag(C)]]``."""
         return KKTFactorization(P, A1, C, scale)
 
@@ -70,9 +67,8 @@ class IterativeKKT:
 
     tolerance: float = 1e-8
     max_iterations: int | None = None
-    takes_operators: ClassVar[bool] = True
 
-    def __call__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: Array | None = None) -> KrylovSystem:
+    def __call__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> KrylovSystem:
         """The system ``[[P, A1'], [A1, -diag(C)]]``; the first guess of an equilibration is of no use here."""
         return KrylovSystem(P, A1, C, self.tolerance, self.max_iterations)
 
@@ -86,6 +82,6 @@ def choose(entries: float, size: int) -> DirectKKT | IterativeKKT:
     return IterativeKKT() if entries > _LARGEST_ENTRIES or seconds > _LONGEST else DirectKKT()
 
 
-def automatic(P: Any, A1: Any, C: ArrayLike | None = None, scale: Array | None = None) -> KKTSystem:
+def automatic(P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> KKTSystem:
     """The KKT system, factorized unless that costs too much."""
     return choose(count(P) + 2 * count(A1), P.shape[0] + A1.shape[0])(P, A1, C, scale)

@@ -1,0 +1,19 @@
+"""The KKT system: what is asked of it (`system`), factorizations and iterations, and the choice (`linear_algebra`)."""
+
+from .factorization import KKTFactorization
+from .krylov import KrylovSystem, RowOperator
+from .linear_algebra import DirectKKT, IterativeKKT, automatic, choose
+from .system import ACCEPTED_RESIDUAL, KKTSystem, Mask
+
+__all__ = [
+    "ACCEPTED_RESIDUAL",
+    "DirectKKT",
+    "IterativeKKT",
+    "KKTFactorization",
+    "KKTSystem",
+    "KrylovSystem",
+    "Mask",
+    "RowOperator",
+    "automatic",
+    "choose",
+]
