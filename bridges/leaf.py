@@ -121,7 +121,7 @@ class Leaf:
     def change_function(self, items: IntArray, rows: Rows) -> None:
         """Other functions for some constraints, one below the other."""
         if not self.indices.kind[0].degree and not is_plain(rows):
-            raise UnsupportedModification("The function became another than plain variables below.")
+            raise UnsupportedModification("The function is no longer of plain variables below: build the model anew.")
         self.inner.set_functions(self.at(items), rows)
 
     def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:

@@ -186,7 +186,9 @@ class Node:
         """New constants and numbers for one constraint."""
         new = type(self.example).build(self.example.shape, numbers.reshape(self.m, self.q))
         if self.bridge.group(new) != self.bridge.group(self.example):
-            raise UnsupportedModification(f"{new!r} is bridged in another way than {self.example!r}.")
+            raise UnsupportedModification(
+                f"{new!r} is bridged in another way than {self.example!r}: build the model anew."
+            )
         if not np.array_equal(constants, self.constants[item]):
             self._check_changeable()
         self.constants[item], self.numbers[item] = constants, numbers
