@@ -31,7 +31,7 @@ class Bundle:
     def __init__(self, pieces: Sequence[tuple[Piece, IntArray]], count: int) -> None:
         self.pieces: list[Piece] = []
         self._table = Growable(np.int64, 3)  # rows, piece, and item there of each constraint; unless one has them all
-        self._alone = len(pieces) == 1 and np.array_equal(pieces[0][1], np.arange(count))
+        self._alone = len(pieces) == 1 and bool((pieces[0][1] == np.arange(count)).all())
         if self._alone:
             self.pieces.append(pieces[0][0])
         else:
