@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias, final
 
@@ -34,7 +34,19 @@ from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import Set
 from .leaf import Piece
 
-__all__ = ["REGISTRY", "Bridge", "Lift", "Target", "affine", "grouped", "identity", "scalar_of", "vector_of"]
+__all__ = [
+    "REGISTRY",
+    "SCALARS",
+    "VECTORS",
+    "Bridge",
+    "Lift",
+    "Target",
+    "affine",
+    "grouped",
+    "identity",
+    "of_degree",
+    "retyped",
+]
 
 Matrix: TypeAlias = Any
 """A `csr_array`."""
@@ -53,9 +65,8 @@ class Target:
     Parameters
     ----------
     kind : (function type, set type) of the constraints
-    dims : rows of each of the constraints, adding up to p
-    shapes : their shapes, or None for scalar sets
     A : (p, m)
+    shapes : of the vector sets, one after the other; by default there is one, whose shape is its dimension p
     B : (p, number of extra variables), default none
     C : (p, m q) with q numbers a row of S, default zero
     c0 : (p,), default zero
@@ -63,10 +74,13 @@ class Target:
     n0 : (p q2,), default zero
     weights, target_weights : of the inner products of S (m,) and S2 (p,), None for ones; a bridge need not give
         them, `Lift.weighted` asks the sets
+
+    Attributes
+    ----------
+    dims : rows of each of the constraints, adding up to p: all ones for scalar sets
     """
 
     kind: Kind
-    dims: IntArray
     A: Matrix
     shapes: tuple[tuple[float, ...], ...] | None = None
     B: Matrix | None = None
@@ -76,20 +90,37 @@ class Target:
     n0: FloatArray | None = None
     weights: FloatArray | None = None
     target_weights: FloatArray | None = None
+    dims: IntArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        set_type = self.kind[1]
+        if not set_type.is_vector:
+            dims = np.ones(self.p, np.int64)
+        elif self.shapes is None or len(self.shapes) == 1:
+            dims = np.array([self.p])
+            object.__setattr__(self, "shapes", self.shapes or ((self.p,),))
+        else:  # several sets stand together only where they have no numbers
+            dims = np.array([set_type.build(shape, np.zeros((0, 0))).dimension for shape in self.shapes])
+        object.__setattr__(self, "dims", dims)
 
     @property
     def count(self) -> int:
         """Number of constraints."""
         return len(self.dims)
 
+    def sets(self, numbers: FloatArray) -> SetBlock:
+        """The sets of k targets, by their numbers (k, p q2)."""
+        k = len(numbers)
+        shapes = None if self.shapes is None else self.shapes * k
+        numbers = numbers.reshape(k * self.p, len(self.kind[1].fields))
+        return SetBlock(self.kind[1], np.tile(self.dims, k), numbers, shapes)
+
     def set_weights(self) -> FloatArray | None:
         """The weights of the sets S2, one set below the other; None for ones."""
-        if self.shapes is None or self.kind[1].weights is Set.weights:
+        if self.kind[1].weights is Set.weights:
             return None
-        q = len(self.kind[1].fields)
-        sets = [self.kind[1].build(s, np.zeros((int(d), q))) for s, d in zip(self.shapes, self.dims, strict=True)]
-        weights = [np.ones(s.dimension) if s.weights is None else s.weights for s in sets]
-        return np.concatenate([np.zeros(0), *weights])
+        block = self.sets(np.zeros((1, self.p * len(self.kind[1].fields))))
+        return np.concatenate([w for i in range(block.count) if (w := block.set(i).weights) is not None])
 
     @property
     def p(self) -> int:
@@ -159,19 +190,21 @@ class Lift:
     Parameters
     ----------
     targets : the constraints
-    extra : number of extra free variables u
     """
 
     targets: tuple[Target, ...]
-    extra: int = 0
+
+    @cached_property
+    def extra(self) -> int:
+        """Number of extra free variables u."""
+        return max((int(t.B.shape[1]) for t in self.targets if t.B is not None), default=0)
 
     def weighted(self, source: Set) -> Lift:
         """The lift with the weights of the inner products of the source and of the targets' sets."""
         w1, w2 = source.weights, [t.set_weights() for t in self.targets]
         if w1 is None and not any(w is not None for w in w2):
             return self
-        weighted = [replace(t, weights=w1, target_weights=w) for t, w in zip(self.targets, w2, strict=True)]
-        return Lift(tuple(weighted), self.extra)
+        return Lift(tuple(replace(t, weights=w1, target_weights=w) for t, w in zip(self.targets, w2, strict=True)))
 
     @cached_property
     def _dual_system(self) -> tuple[Matrix, Callable[[FloatArray], FloatArray]]:
@@ -219,12 +252,11 @@ REGISTRY: list[Bridge] = []
 class Bridge(ABC):
     """An affine rewriting of constraints of some kinds. Subclasses register themselves, unless told not to.
 
-    A subclass declares `reach` (types only, for the graph) and `lift` (the matrices).
+    A subclass declares `reach` (types only, for the graph) and `lift` (the matrices); the few whose matrices are made
+    of more than the set write `lifts` or `stand_in` instead.
     """
 
     cost: ClassVar[float] = 1.0
-    has_matrices: ClassVar[bool] = True
-    """False of the declared exceptions, which make a `stand_in` or `lifts` but no `lift` from the set alone."""
     looks_at_functions: ClassVar[bool] = False
     """Whether the stand-ins depend on more than the set, so that a changed function needs a rebuilt model."""
 
@@ -236,14 +268,16 @@ class Bridge(ABC):
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
         """The kinds of constraint that stand in for one of this kind; None where the bridge is none for it."""
 
-    @abstractmethod
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """The matrices for one constraint in a set like the example (of its group)."""
+        raise TypeError(f"The matrices of {self!r} depend on the functions: there is no lift of {example!r} alone.")
 
     def lifts(
         self, block: ConstraintBlock, bounds: Callable[[Rows], tuple[FloatArray, FloatArray]]
     ) -> Sequence[tuple[IntArray, Lift]] | None:
         """(items, lift) of each group of a block, by a bridge that looks at the functions; None by all others.
+
+        The lifts need not be `weighted`.
 
         Parameters
         ----------
@@ -277,28 +311,24 @@ class Bridge(ABC):
         return type(self).__name__
 
 
-_VECTOR: dict[type[Function], type[Function]] = {
-    VariableIndex: VectorOfVariables,
-    ScalarAffineFunction: VectorAffineFunction,
-    ScalarQuadraticFunction: VectorQuadraticFunction,
-}
-_SCALAR = {vector: scalar for scalar, vector in _VECTOR.items()}
+SCALARS: tuple[type[Function], ...] = (VariableIndex, ScalarAffineFunction, ScalarQuadraticFunction)
+"""The types of scalar functions that bridges know, by degree."""
+VECTORS: tuple[type[Function], ...] = (VectorOfVariables, VectorAffineFunction, VectorQuadraticFunction)
+"""Those of vector functions."""
+
+
+def of_degree(function_type: type[Function], degree: int) -> type[Function]:
+    """The type of another degree, scalar or vector as the given one."""
+    return (VECTORS if function_type.is_vector else SCALARS)[degree]
 
 
 def affine(function_type: type[Function]) -> type[Function]:
     """The type of ``A f + c``: plain variables become affine."""
-    widened: dict[type[Function], type[Function]] = {
-        VariableIndex: ScalarAffineFunction,
-        VectorOfVariables: VectorAffineFunction,
-    }
-    return widened.get(function_type, function_type)
+    return function_type if function_type.degree else of_degree(function_type, 1)
 
 
-def vector_of(function_type: type[Function]) -> type[Function]:
-    """The vector type with rows of a scalar type."""
-    return _VECTOR[function_type]
-
-
-def scalar_of(function_type: type[Function]) -> type[Function]:
-    """The scalar type of the rows of a vector type."""
-    return _SCALAR[function_type]
+def retyped(function_type: type[Function], example: Set) -> Lift:
+    """The same rows in the same set, as functions of another type."""
+    m, shapes = example.dimension, (example.shape,) if example.is_vector else None
+    kind = (function_type, type(example))
+    return Lift((Target(kind, identity(m), shapes, N=identity(m * len(example.fields))),))

@@ -24,11 +24,11 @@ from ..modelkit.modifications import (
     ScalarQuadraticCoefficientChange,
     VectorConstantChange,
 )
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import FloatArray, Rows
 from ..modelkit.store import Store
+from .bundle import Bundle
 from .inserted import Inserted
 from .leaf import Leaf
-from .nodes import Bundle
 from .variables import VariableMap
 
 __all__ = ["ConstraintChange", "renamed"]
@@ -43,7 +43,7 @@ class ConstraintChange:
     store : with the constraint as written
     variables, inserted : of the layer
     index : of the constraint
-    bundle, item : where it is
+    bundle : of its kind
     """
 
     def __init__(
@@ -53,24 +53,21 @@ class ConstraintChange:
         inserted: Inserted,
         index: ConstraintIndex,
         bundle: Bundle,
-        item: IntArray,
     ) -> None:
         self._store = store
         self._variables = variables
         self._inserted = inserted
         self._index = index
         self._bundle = bundle
-        self._item = item
         self._block = store.block(index.kind)
         self._number = store.number(index)
-        start, stop = self._block.row_range(self._number)
-        self._rows = slice(start, stop)
-        self._dims = np.array([stop - start])
+        self._item = np.array([self._number])
+        self._rows = slice(*self._block.row_range(self._number))
 
     def change_set(self, value: Any) -> None:
         """Another set of the same shape."""
         pairs = self._store.check_setting(attr.ConstraintSet(), self._index, value)
-        piece, item = self._bundle.piece(int(self._item[0]))
+        piece, item = self._bundle.piece(self._number)
         if isinstance(piece, Leaf):
             piece.inner.set(attr.ConstraintSet(), piece.index(item), value)
         else:
@@ -115,10 +112,10 @@ class ConstraintChange:
     def _pass_numbers(self, constants: FloatArray, numbers: FloatArray) -> None:
         before = self._constants().copy(), self._block.all_numbers[self._rows].ravel().copy()
         try:
-            self._bundle.change_numbers(self._item, self._dims, constants.copy(), numbers.copy())
+            self._bundle.change_numbers(self._item, constants.copy(), numbers.copy())
         except NotAllowed:
             with contextlib.suppress(NotAllowed):
-                self._bundle.change_numbers(self._item, self._dims, *before)
+                self._bundle.change_numbers(self._item, *before)
             raise
 
     def _pass_function(self, rows: Rows) -> None:
@@ -133,7 +130,7 @@ class ConstraintChange:
         rows = np.unique(np.array([row for row, _ in pairs], np.int64))
         inner = VariableIndex(self._variables.inner_id(variable))
         with self._taken_back(before):
-            self._bundle.change_column(self._item, self._dims, inner, rows, column)
+            self._bundle.change_column(self._item, inner, rows, column)
 
     @contextlib.contextmanager
     def _taken_back(self, before: Rows) -> Iterator[None]:

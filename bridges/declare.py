@@ -51,13 +51,7 @@ class Part:
 
     def target(self, function_type: type[Function]) -> Target:
         """With functions of a type."""
-        return Target(
-            (function_type, type(self.sets[0])),
-            np.array([s.dimension for s in self.sets]),
-            self.A,
-            shapes=tuple(s.shape for s in self.sets),
-            B=self.B,
-        )
+        return Target((function_type, type(self.sets[0])), self.A, tuple(s.shape for s in self.sets), self.B)
 
 
 class ConeBridge(Bridge, register=False):
@@ -82,6 +76,4 @@ class ConeBridge(Bridge, register=False):
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """The parts."""
-        parts = self.parts(example)
-        extra = max((int(p.B.shape[1]) for p in parts if p.B is not None), default=0)
-        return Lift(tuple(p.target(affine(function_type)) for p in parts), extra)
+        return Lift(tuple(part.target(affine(function_type)) for part in self.parts(example)))

@@ -35,27 +35,23 @@ def print_bridges(model: Any, file: TextIO | None = None) -> None:
           ScalarAffineFunction-in-GreaterThan  (native)
     """
     out = file or sys.stdout
-    layers = [layer for layer in _bridge_layers(model) if layer is not None]
+    layers = _bridge_layers(model)
     if not layers:
         print("There is no bridge layer in this model: it has no optimizer.", file=out)
     kinds = model.store.kinds() if hasattr(model, "store") else []
     for layer in layers:
-        print(f"{_name(layer)}:", file=out)
+        print(f"{layer.get(SolverName())}:", file=out)
         for line in layer.explain() or [line for kind in kinds for line in layer.path(kind)]:
             print("  " + line, file=out)
 
 
-def _bridge_layers(model: Any) -> list[BridgeOptimizer | None]:
+def _bridge_layers(model: Any) -> list[BridgeOptimizer]:
     """The layers below a model, that of the solver first."""
     if isinstance(model, BridgeOptimizer):
         return [model]
-    found: list[BridgeOptimizer | None] = []
+    found: list[BridgeOptimizer] = []
     for name in ("optimizer", "inner", "diff_stack"):
         below = getattr(model, name, None)
         if below is not None:
             found += _bridge_layers(below)
     return found
-
-
-def _name(layer: BridgeOptimizer) -> str:
-    return str(layer.get(SolverName()))

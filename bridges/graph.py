@@ -83,7 +83,7 @@ class BridgeGraph:
             new.append(kind)
             self._edges[kind] = []
             # No bridge rewrites polynomials: with the parameters in them inserted they are quadratic, or refused.
-            for bridge in self._bridges if kind[0].degree < 3 else ():
+            for bridge in self._bridges if kind[0] in _WORDS else ():
                 reached = bridge.reach(*kind)
                 if reached is not None:
                     self._edges[kind].append((bridge, tuple(reached)))
@@ -118,7 +118,7 @@ class BridgeGraph:
         kind : (function type, set type)
         name : of the inner model
         """
-        if self.cost(kind) < math.inf:
+        if not self.is_lacking(kind):
             return f"{describe_kind(kind)} can be bridged."
         paths: dict[Kind, list[tuple[Bridge, Kind]]] = {kind: []}
         queue = [kind]

@@ -9,7 +9,7 @@ import numpy as np
 from ..modelkit.block import ConstraintBlock
 from ..modelkit.errors import UnsupportedModification
 from ..modelkit.functions import Function
-from ..modelkit.indices import ConstraintIndices
+from ..modelkit.indices import Kind
 from ..modelkit.parameters import Parameters, inserted_blocks
 from ..modelkit.rows import IntArray, Rows
 from ..modelkit.store import Store
@@ -100,17 +100,17 @@ class Inserted:
         return rows.degree > 1 and bool(len(self._present().products(rows)))
 
     # ------------------------------------------------------------------ what moved parameters change
-    def moved(self) -> tuple[list[tuple[ConstraintIndices, Rows]], bool]:
+    def moved(self) -> tuple[list[tuple[Kind, IntArray, Rows]], bool]:
         """Constraints with products of parameters that got other values since `passed_on`, and whether the objective.
 
-        Constraints of one kind come together, with their functions as they are below now.
+        Constraints of one kind come together: their numbers in the store, and their functions as they are below now.
         """
         if not self._moved:
             return [], False
         moved = np.array(sorted(self._moved), np.int64)
         self._read_new_variables()
         parameters = self._present()
-        found: list[tuple[ConstraintIndices, Rows]] = []
+        found: list[tuple[Kind, IntArray, Rows]] = []
         for kind in self._store.kinds():
             if kind[0].degree < 2:
                 continue
@@ -120,7 +120,7 @@ class Inserted:
             if not len(touched):
                 continue
             items = np.unique(np.searchsorted(block.starts, touched, side="right") - 1)
-            found.append((self._store.indices(kind, numbers[items]), self.rows(block.take(items).rows)))
+            found.append((kind, numbers[items], self.rows(block.take(items).rows)))
         objective = self._store.objective_block
         if objective is None:
             return found, False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -11,26 +11,22 @@ import numpy as np
 from ..modelkit import attributes as attr
 from ..modelkit.attributes import Way
 from ..modelkit.block import ConstraintBlock
-from ..modelkit.errors import (
-    NotOptimized,
-    UnsupportedAttribute,
-    UnsupportedModification,
-)
+from ..modelkit.errors import NotOptimized, UnsupportedAttribute, UnsupportedModification
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind
 from ..modelkit.modifications import Modification
 from ..modelkit.parameters import PARAMETERS
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray, Rows, segments
+from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import Set, VectorSet
 from ..modelkit.store import Store
 from . import catalogue  # noqa: F401  its import registers the bridges
 from .base import REGISTRY, Bridge
+from .bundle import Bundle
 from .changing import ConstraintChange, renamed
 from .inserted import Inserted
 from .leaf import Leaf
 from .lifting import Lifter
-from .nodes import Bundle, of_rows
 from .objective import Objective
 from .products import ProductTravel
 
@@ -59,14 +55,13 @@ class BridgeOptimizer(AbstractModel):
         self.graph = self._lifter.graph
         self._inserted = Inserted(self.store, self._lifter)
         self._objective = Objective(self._lifter, self.store, self._inserted)
-        self._bundles: dict[Kind, tuple[list[int], list[Bundle]]] = {}
+        self._bundles: dict[Kind, Bundle] = {}
         self._products = ProductTravel(self)
 
     # ------------------------------------------------------------------ building
     def add_variables(self, count: int) -> VectorOfVariables:
         """Add free variables."""
-        variables = self._lifter.variables
-        variables.record(variables.add_free(count))
+        self._lifter.variables.record(self._lifter.variables.add_free(count))
         return self.store.add_variables(count)
 
     def add_constrained_variables(self, set: VectorSet) -> tuple[VectorOfVariables, ConstraintIndex]:
@@ -97,36 +92,18 @@ class BridgeOptimizer(AbstractModel):
         return indices
 
     def _remember(self, kind: Kind, first: int, bundle: Bundle) -> None:
-        starts, bundles = self._bundles.setdefault(kind, ([], []))
-        starts.append(first)
-        bundles.append(bundle)
-
-    # ------------------------------------------------------------------ finding
-    def located(self, index: ConstraintIndex | ConstraintIndices) -> list[tuple[Bundle, IntArray, IntArray]]:
-        """(bundle, its items, positions among the given constraints)."""
-        if isinstance(index, ConstraintIndex):
-            numbers = np.array([self.store.number(index)])
+        """What stands for the constraints of a kind, numbered as in the store."""
+        if first or kind in self._bundles:
+            self._bundles.setdefault(kind, Bundle([], 0)).grow(bundle, first)
         else:
-            numbers = self.store.numbers(index)
-        if not len(numbers):
-            return []
-        starts, bundles = self._bundles[index.kind]
-        if len(bundles) == 1:
-            return [(bundles[0], numbers - starts[0], np.arange(len(numbers)))]
-        which = np.searchsorted(starts, numbers, side="right") - 1
-        out = []
-        for at in np.unique(which).tolist():
-            chosen = np.flatnonzero(which == at)
-            out.append((bundles[at], numbers[chosen] - starts[at], chosen))
-        return out
-
-    def _locate_one(self, index: ConstraintIndex) -> tuple[Bundle, IntArray]:
-        number = self.store.number(index)
-        starts, bundles = self._bundles[index.kind]
-        at = bisect.bisect_right(starts, number) - 1
-        return bundles[at], np.array([number - starts[at]])
+            self._bundles[kind] = bundle
 
     # ------------------------------------------------------------------ asking
+    def located(self, index: ConstraintIndex | ConstraintIndices) -> list[tuple[Bundle, IntArray]]:
+        """(bundle of the kind, the constraints' numbers there); nothing of no constraints."""
+        numbers: Any = [self.store.number(index)] if isinstance(index, ConstraintIndex) else self.store.numbers(index)
+        return [(self._bundles[index.kind], np.asarray(numbers))] if len(numbers) else []
+
     def is_valid(self, index: VariableIndex | ConstraintIndex) -> bool:
         """Whether the model holds the variable or constraint."""
         return self.store.is_valid(index)
@@ -186,60 +163,48 @@ class BridgeOptimizer(AbstractModel):
         return self.inner.get(attribute)
 
     def _get_variables(self, attribute: attr.Attribute, index: Any) -> Any:
+        values = self._lifter.variables.pull(attribute, self._ids(index))
+        if not isinstance(index, VariableIndex):
+            return values
+        return float(values[0]) if isinstance(values[0], np.floating) else values[0]
+
+    def _ids(self, index: Any) -> IntArray:
+        """Identifiers of one variable or many, all of them in the model."""
         if isinstance(index, VariableIndex):
-            self.store.check_ids([index.value])
-            value = self._lifter.variables.pull(attribute, np.array([index.value]))[0]
-            return float(value) if isinstance(value, np.floating) else value
-        ids = index.ids if isinstance(index, VectorOfVariables) else np.array([v.value for v in index], np.int64)
+            ids: Any = [index.value]
+        else:
+            ids = index.ids if isinstance(index, VectorOfVariables) else [v.value for v in index]
         self.store.check_ids(ids)
-        return self._lifter.variables.pull(attribute, ids)
+        return np.asarray(ids, np.int64)
 
     def _get_native(self, attribute: attr.Attribute, index: ConstraintIndex | ConstraintIndices) -> Any:
         """A result that does not travel through bridges: only of constraints that are native."""
         if isinstance(index, ConstraintIndices):
             return [self._get_native(attribute, one) for one in index]
-        bundle, item = self._locate_one(index)
-        piece, at = bundle.piece(int(item[0]))
+        ((bundle, (number,)),) = self.located(index)
+        piece, at = bundle.piece(number)
         if not isinstance(piece, Leaf):
             raise UnsupportedAttribute(f"{attribute!r} of {index!r} is not known: the constraint is bridged.")
         return self.inner.get(attribute, piece.index(at))
 
     def _pull(self, attribute: attr.Attribute, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         """Bring values of constraints up, rows one below the other."""
-        found = self.located(index)
-        dims, starts = self._dims(index)
-        out: FloatArray | None = None
-        for bundle, items, chosen in found:
+        rows = 0
+        for bundle, items in self.located(index):
             values = bundle.pull(attribute, items)
-            if len(found) == 1 and values is not None:
+            if values is not None:
                 return values
-            if values is None:
-                continue
-            if out is None:
-                out = np.zeros((int(dims.sum()), *values.shape[1:]))
-            out[segments(starts[chosen], dims[chosen])] = values
-        if out is None:  # no stand-in at all: zeros
-            tails = {Way.GRADIENT: (2,), Way.SET_GRADIENT: (1 + len(index.kind[1].fields),)}
-            out = np.zeros((int(dims.sum()), *tails.get(attribute.way or Way.DUAL, ())))
-        return out
-
-    def _dims(self, index: ConstraintIndex | ConstraintIndices) -> tuple[IntArray, IntArray]:
-        """Rows of each of the given constraints, and their first rows one below the other."""
-        if isinstance(index, ConstraintIndex):
-            start, stop = self.store.block(index.kind).row_range(self.store.number(index))
-            return np.array([stop - start]), np.zeros(1, np.int64)
-        if not len(index):
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        dims = self.store.block(index.kind).dims()[self.store.numbers(index)]
-        return dims, np.cumsum(dims) - dims
+            rows = int(bundle.dims[items].sum())
+        # no stand-in at all: zeros
+        tails = {Way.GRADIENT: (2,), Way.SET_GRADIENT: (1 + len(index.kind[1].fields),)}
+        return np.zeros((rows, *tails.get(attribute.way or Way.DUAL, ())))
 
     def _constraint_primal(self, index: ConstraintIndex | ConstraintIndices) -> Any:
-        if self.inner.get(attr.PrimalStatus()) == attr.ResultStatusCode.NO_SOLUTION:
+        status = self.inner.get(attr.PrimalStatus())
+        if status == attr.ResultStatusCode.NO_SOLUTION:
             raise NotOptimized("There is no primal result to evaluate the constraint at.")
-        constants = self.inner.get(attr.PrimalStatus()) != attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
-        primal = attr.VariablePrimal()
-        variables = self._lifter.variables
-        return self.store.evaluate(index, lambda ids: variables.pull(primal, ids), constants)
+        constants = status != attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
+        return self.store.evaluate(index, partial(self._lifter.variables.pull, attr.VariablePrimal()), constants)
 
     # ------------------------------------------------------------------ telling
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
@@ -251,13 +216,11 @@ class BridgeOptimizer(AbstractModel):
             self._set_model(attribute, value)
         elif attribute.on == attr.On.VARIABLE:
             self._set_variable(attribute, index[0], value)
-        elif not isinstance(index[0], ConstraintIndex) and not (
-            isinstance(index[0], ConstraintIndices) and attribute.way is not None
-        ):
+        elif attribute.way is not None and isinstance(index[0], (ConstraintIndex, ConstraintIndices)):
+            self._push(attribute, index[0], value)
+        elif not isinstance(index[0], ConstraintIndex):
             for one, each in zip(index[0], value, strict=True):
                 self.set(attribute, one, each)
-        elif attribute.way is not None:
-            self._push(attribute, index[0], value)
         elif isinstance(attribute, (attr.ConstraintSet, attr.ConstraintFunction)):
             self._replace(attribute, index[0], value)
         elif isinstance(attribute, attr.ConstraintName):
@@ -283,14 +246,11 @@ class BridgeOptimizer(AbstractModel):
                 self._objective.sense_changed()
 
     def _set_variable(self, attribute: attr.Attribute, index: Any, value: Any) -> None:
-        variables = self._lifter.variables
         if isinstance(attribute, attr.VariableName):
             self.store.set(attribute, index, value)
             return
-        if not isinstance(index, (VariableIndex, VectorOfVariables)):
-            index = VectorOfVariables(index)
-        ids = np.array([index.value]) if isinstance(index, VariableIndex) else index.ids
-        self.store.check_ids(ids)
+        variables = self._lifter.variables
+        ids = self._ids(index)
         values = None if value is None else np.broadcast_to(np.asarray(value, np.float64), (len(ids),))
         if not isinstance(attribute, attr.VariablePrimalStart):
             assert values is not None
@@ -305,22 +265,19 @@ class BridgeOptimizer(AbstractModel):
     def _start_extra(self, ids: IntArray, values: FloatArray) -> None:
         """A start of all variables starts the extra ones behind bridges as well."""
         order = np.argsort(ids)
-        for kind, (_, bundles) in self._bundles.items():
-            if not any(bundle.has_extra for bundle in bundles):
+        for kind, bundle in self._bundles.items():
+            if not bundle.has_extra:
                 continue
             indices = self.store.get(attr.ListOfConstraintIndices(*kind))
             at = self.store.evaluate(indices, lambda i: values[order][np.searchsorted(ids[order], i)])
-            dims, starts = self._dims(indices)
-            for bundle, items, chosen in self.located(indices):
-                bundle.start_extra(items, np.asarray(at)[segments(starts[chosen], dims[chosen])])
+            bundle.start_extra(self.store.numbers(indices), np.asarray(at))
 
     def _push(self, attribute: attr.Attribute, index: ConstraintIndex | ConstraintIndices, value: Any) -> None:
         """Send a tangent, seed or start down its way."""
-        found = self.located(index)
         if isinstance(attribute, attr.ConstraintDualStart) and isinstance(index, ConstraintIndex):
             self.store.set(attribute, index, value)
         if value is None:
-            for bundle, items, _ in found:
+            for bundle, items in self.located(index):
                 bundle.clear(attribute, items)
             return
         if attribute.way is Way.FUNCTION_TANGENT:
@@ -337,13 +294,8 @@ class BridgeOptimizer(AbstractModel):
 
     def send(self, attribute: attr.Attribute, index: ConstraintIndex | ConstraintIndices, payload: Any) -> None:
         """Send down what is in inner variables already: `Rows`, or an array with one row for each of the rows."""
-        found = self.located(index)
-        dims, starts = self._dims(index)
-        for bundle, items, chosen in found:
-            part = payload
-            if len(found) > 1:
-                part = of_rows(payload, segments(starts[chosen], dims[chosen]), dims)
-            bundle.push(attribute, items, part)
+        for bundle, items in self.located(index):
+            bundle.push(attribute, items, payload)
 
     def inner_variables(self, v: VectorOfVariables) -> VectorOfVariables:
         """The inner variables that stand for outer ones, each alone; raises where one is bridged."""
@@ -351,14 +303,14 @@ class BridgeOptimizer(AbstractModel):
 
     # ------------------------------------------------------------------ changing data
     def _change(self, index: ConstraintIndex) -> ConstraintChange:
-        bundle, item = self._locate_one(index)
+        ((bundle, item),) = self.located(index)
         self._lifter.bounds.check_free(bundle.leaves(item))
-        return ConstraintChange(self.store, self._lifter.variables, self._inserted, index, bundle, item)
+        return ConstraintChange(self.store, self._lifter.variables, self._inserted, index, bundle)
 
     def _replace(self, attribute: attr.Attribute, index: Any, value: Any) -> None:
         """Give a constraint another set or function."""
         change = self._change(index)
-        change.change_set(value) if isinstance(attribute, attr.ConstraintSet) else change.change_function(value)
+        (change.change_set if isinstance(attribute, attr.ConstraintSet) else change.change_function)(value)
         if index.kind == PARAMETERS:
             self._inserted.parameters_changed(np.array([index.value]))
 
@@ -391,8 +343,7 @@ class BridgeOptimizer(AbstractModel):
         self._inserted.check_no_products(np.array(kinds.get(PARAMETERS, []), np.int64))
         for kind, values in kinds.items():
             indices = ConstraintIndices(kind, np.unique(np.array(values, np.int64)))
-            for bundle, below, _ in self.located(indices):
-                self._lifter.delete(bundle, below)
+            self._lifter.delete(self._bundles[kind], self.store.numbers(indices))
             self.store.delete(indices)
         if PARAMETERS in kinds:
             self._inserted.parameters_changed()
@@ -412,11 +363,9 @@ class BridgeOptimizer(AbstractModel):
     def refresh(self) -> None:
         """Give functions with products of parameters that moved their new coefficients below."""
         constraints, objective = self._inserted.moved()
-        for indices, rows in constraints:
-            dims, starts = self._dims(indices)
-            for bundle, items, chosen in self.located(indices):
-                self._lifter.bounds.check_free(bundle.leaves(items))
-                bundle.change_function(items, rows.take(segments(starts[chosen], dims[chosen])))
+        for kind, numbers, rows in constraints:
+            self._lifter.bounds.check_free(self._bundles[kind].leaves(numbers))
+            self._bundles[kind].change_function(numbers, rows)
         if objective:
             self._objective.set(self.store.get(attr.ObjectiveFunction()))
         self._inserted.passed_on()

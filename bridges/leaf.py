@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, ClassVar, Protocol, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..modelkit import attributes as attr
 from ..modelkit.errors import UnsupportedModification
@@ -21,9 +20,7 @@ from ..modelkit.modifications import (
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import FloatArray, IntArray, Rows
 
-__all__ = ["Leaf", "Piece", "Values", "is_plain"]
-
-Values = NDArray[np.float64]
+__all__ = ["Leaf", "Piece", "is_plain"]
 
 
 def is_plain(rows: Rows) -> bool:
@@ -44,7 +41,7 @@ class Piece(Protocol):
     def dims(self) -> IntArray:
         """Rows of each constraint."""
 
-    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values | None:
+    def pull(self, attribute: attr.Attribute, items: IntArray) -> FloatArray | None:
         """Bring values up; None stands for zeros."""
 
     def push(self, attribute: attr.Attribute, items: IntArray, payload: Any) -> None:
@@ -52,6 +49,10 @@ class Piece(Protocol):
 
     def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
         """Take back what was set."""
+
+    @property
+    def has_extra(self) -> bool:
+        """Whether there are extra variables."""
 
     def start_extra(self, items: IntArray, values: FloatArray) -> None:
         """Start the extra variables of some constraints, given the values of their functions."""
@@ -81,10 +82,11 @@ class Leaf:
     indices: ConstraintIndices
     dims: IntArray
     shapes: tuple[tuple[float, ...], ...] | None
+    has_extra: ClassVar[bool] = False
 
-    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values:
+    def pull(self, attribute: attr.Attribute, items: IntArray) -> FloatArray:
         """The inner model's values, in bulk."""
-        values: Values = self.inner.get(attribute, self.at(items))
+        values: FloatArray = self.inner.get(attribute, self.at(items))
         return values
 
     def push(self, attribute: attr.Attribute, items: IntArray, payload: Any) -> None:
@@ -119,7 +121,7 @@ class Leaf:
     def change_function(self, items: IntArray, rows: Rows) -> None:
         """Other functions for some constraints, one below the other."""
         if not self.indices.kind[0].degree and not is_plain(rows):
-            raise UnsupportedModification("The function became another than plain variables below.")
+            raise UnsupportedModification("The function is no longer of plain variables below: build the model anew.")
         self.inner.set_functions(self.at(items), rows)
 
     def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:

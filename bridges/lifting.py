@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -15,15 +14,16 @@ from ..modelkit.errors import OptangentError, UnsupportedConstraint
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, describe_kind
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import IntArray, Rows
 from ..modelkit.sets import Set, VectorSet
-from .base import Bridge, Lift, Target, affine
+from .base import Bridge, Lift, affine
+from .bundle import Bundle
 from .catalogue.flip import FlipVector
 from .graph import BridgeGraph
 from .leaf import Leaf, is_plain
-from .nodes import Bundle, Node
+from .nodes import Node
 from .row_bounds import RowBounds
-from .variables import VARIABLE_FLIPS, VariableMap
+from .variables import FLIPS, VariableMap
 
 __all__ = ["Lifter"]
 
@@ -86,7 +86,7 @@ class Lifter:
 
     def reaches(self, kind: Kind) -> bool:
         """Whether the inner model, or a chain of bridges towards it, takes constraints of a kind."""
-        return self.graph.cost(self._as_taken(kind)) < math.inf
+        return not self.graph.is_lacking(self._as_taken(kind))
 
     def refusal(self, kind: Kind) -> UnsupportedConstraint:
         """Why it does not."""
@@ -102,8 +102,8 @@ class Lifter:
         """Whether variables in the set are made as negatives of others."""
         return (
             not self.inner.supports_free_variables()
-            and set_type in VARIABLE_FLIPS
-            and self.inner.supports_constrained_variables(VARIABLE_FLIPS[set_type])
+            and set_type in FLIPS
+            and self.inner.supports_constrained_variables(FLIPS[set_type])
         )
 
     # ------------------------------------------------------------------ variables in sets
@@ -111,22 +111,18 @@ class Lifter:
         """Variables made in a set, as rows in inner variables: native ones, or flipped ones."""
         if self.inner.supports_constrained_variables(type(chosen)):
             z, index = self.inner.add_constrained_variables(chosen)
-            return Rows.of_variables(z.ids), Bundle.of(self._made([index], [chosen]))
+            return Rows.of_variables(z.ids), Bundle.of(self._made([index], SetBlock.of([chosen])))
         rows, index = self.variables.add_flipped(chosen)
         # x = -z: the dual travels by the inverse adjoint, which for -I is -I, as through a flipped constraint
         flip, m = FlipVector(), chosen.dimension
         lift = flip.lift(VectorOfVariables, chosen)
-        kind: Kind = (VectorOfVariables, type(chosen))
-        child = Bundle.of(self._made([index], [VARIABLE_FLIPS[type(chosen)](m)]))
+        child = Bundle.of(self._made([index], SetBlock.of([FLIPS[type(chosen)](m)])))
         constants, numbers = np.zeros((1, m)), np.zeros((1, 0))
-        return rows, Bundle.of(
-            Node(flip, lift, kind, chosen, constants, numbers, (child,), _NO_ROWS, self.remove, self.start)
-        )
+        return rows, Bundle.of(Node(flip, lift, chosen, constants, numbers, (child,), _NO_ROWS, self.inner))
 
-    def _made(self, indices: Sequence[ConstraintIndex], sets: Sequence[Set]) -> Leaf:
+    def _made(self, indices: Sequence[ConstraintIndex], sets: SetBlock) -> Leaf:
         values = np.array([index.value for index in indices])
-        dims = np.array([s.dimension for s in sets])
-        return Leaf(self.inner, ConstraintIndices(indices[0].kind, values), dims, tuple(s.shape for s in sets))
+        return Leaf(self.inner, ConstraintIndices(indices[0].kind, values), sets.dims, sets.shapes)
 
     # ------------------------------------------------------------------ constraints
     def add(self, block: ConstraintBlock) -> Bundle:
@@ -148,6 +144,8 @@ class Lifter:
         if lifts is None:
             groups = bridge.groups(block.sets)
             lifts = [(g, self._lift(bridge, kind[0], block.sets.set(int(g[0])))) for g in groups]
+        else:
+            lifts = [(items, lift.weighted(block.sets.set(int(items[0])))) for items, lift in lifts]
         pieces = []
         for items, lift in lifts:
             part = block if len(items) == block.count else block.take(items)
@@ -158,8 +156,7 @@ class Lifter:
         """Add groups of constraints, (items, constraints) each, as one bundle."""
         if len(parts) == 1:
             return self.add(parts[0][1])
-        bundles = [(items, self.add(part)) for items, part in parts]
-        pieces = [(piece, items[b.items(i)]) for items, b in bundles for i, piece in enumerate(b.pieces)]
+        pieces = [placed for items, part in parts for placed in self.add(part).placed(items)]
         return Bundle(pieces, sum(len(items) for items, _ in parts))
 
     def _add_native(self, block: ConstraintBlock) -> Bundle:
@@ -179,8 +176,7 @@ class Lifter:
             return Bundle.of(self._leaf(block))
         late, fresh = np.flatnonzero(clash), np.flatnonzero(~clash)
         rest = block.take(late)
-        other = self.add(ConstraintBlock(affine(VariableIndex), rest.rows, rest.sets))
-        pieces = [(piece, late[other.items(i)]) for i, piece in enumerate(other.pieces)]
+        pieces = self.add(ConstraintBlock(affine(VariableIndex), rest.rows, rest.sets)).placed(late)
         if len(fresh):
             self._bound_sides.view[at[fresh]] |= np.uint8(sides)
             pieces.append((self._leaf(block.take(fresh)), fresh))
@@ -203,10 +199,9 @@ class Lifter:
         m, q = example.dimension, len(example.fields)
         g = block.rows.constant.reshape(k, m).copy()
         numbers = block.sets.numbers.reshape(k, m * q).copy()
+        sets = [t.sets(t.numbers(numbers)) for t in lift.targets]
         made: dict[int, Bundle] = {}
-        extra = _NO_ROWS
-        if lift.extra:
-            extra = self._add_extra(lift, [t.numbers(numbers) for t in lift.targets], k, made)
+        extra = self._add_extra(lift, sets, k, made) if lift.extra else _NO_ROWS
         children = []
         for i, t in enumerate(lift.targets):
             if i in made:
@@ -216,16 +211,8 @@ class Lifter:
             rows = t.mapped(of, k).with_constants(t.constants(g, numbers).ravel())
             if t.B is not None:
                 rows = rows + extra.mapped(t.B, k)
-            q2 = len(t.kind[1].fields)
-            sets = SetBlock(
-                t.kind[1],
-                np.tile(t.dims, k),
-                t.numbers(numbers).reshape(k * t.p, q2),
-                None if t.shapes is None else t.shapes * k,
-            )
-            children.append(self.add(ConstraintBlock(t.kind[0], rows, sets)))
-        made_of = (g, numbers, tuple(children), extra)
-        return Node(bridge, lift, block.kind, example, *made_of, self.remove, self.start)
+            children.append(self.add(ConstraintBlock(t.kind[0], rows, sets[i])))
+        return Node(bridge, lift, example, g, numbers, tuple(children), extra, self.inner)
 
     def _lift(self, bridge: Bridge, function_type: type[Function], example: Set) -> Lift:
         """The lift of a group of sets, made once."""
@@ -239,26 +226,18 @@ class Lifter:
             lift = self._lifts[key] = bridge.lift(function_type, example).weighted(example)
         return lift
 
-    def _add_extra(self, lift: Lift, numbers: Sequence[np.ndarray], k: int, made: dict[int, Bundle]) -> Rows:
+    def _add_extra(self, lift: Lift, sets: Sequence[SetBlock], k: int, made: dict[int, Bundle]) -> Rows:
         """Extra variables of k constraints: made in the set of a target, noting its bundle, or free."""
         for i, t in enumerate(lift.targets):
-            if not (t.is_membership and t.p == lift.extra and t.shapes and not self._takes_later(t.kind)):
+            if not (t.is_membership and t.p == lift.extra) or self._takes_later(t.kind):
                 continue
             if not self.inner.supports_constrained_variables(t.kind[1]):
                 continue
-            sets = [_set_of(t, one) for one in numbers[i]]
-            new = [self.inner.add_constrained_variables(s) for s in sets]
-            made[i] = Bundle.of(self._made([index for _, index in new], sets))
+            chosen: Any = [sets[i].set(item) for item in range(k)]
+            new = [self.inner.add_constrained_variables(one) for one in chosen]
+            made[i] = Bundle.of(self._made([index for _, index in new], sets[i]))
             return Rows.of_variables(np.concatenate([z.ids for z, _ in new]))
         return self.variables.add_free(k * lift.extra)
-
-    def remove(self, ids: IntArray) -> None:
-        """Delete inner variables."""
-        self.inner.delete(list(VectorOfVariables.of_ids(ids)))
-
-    def start(self, ids: IntArray, values: FloatArray) -> None:
-        """Start inner variables at values."""
-        self.inner.set(attr.VariablePrimalStart(), VectorOfVariables.of_ids(ids), values)
 
     # ------------------------------------------------------------------ deleting
     def delete(self, bundle: Bundle, items: IntArray) -> None:
@@ -272,11 +251,3 @@ class Lifter:
 
 
 _NO_ROWS = Rows(np.zeros(0))
-
-
-def _set_of(target: Target, numbers: np.ndarray) -> VectorSet:
-    """The one set of a target."""
-    assert target.shapes is not None
-    chosen = target.kind[1].build(target.shapes[0], numbers.reshape(target.p, len(target.kind[1].fields)))
-    assert isinstance(chosen, VectorSet)
-    return chosen

@@ -14,8 +14,9 @@ carry two things side by side: what belongs to the constant of its function, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -23,31 +24,24 @@ import numpy as np
 from ..modelkit import attributes as attr
 from ..modelkit.attributes import Way
 from ..modelkit.errors import UnsupportedAttribute, UnsupportedModification
-from ..modelkit.indices import Kind
-from ..modelkit.rows import FloatArray, IntArray, Rows, segments
+from ..modelkit.functions import VectorOfVariables
+from ..modelkit.protocol import AbstractModel
+from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import Set
-from .base import Bridge, Lift, Matrix
-from .leaf import Leaf, Piece, Values, is_plain
+from .base import Bridge, Lift, Matrix, Target
+from .bundle import Bundle
+from .leaf import Leaf, is_plain
 
-__all__ = ["Bundle", "Node", "of_rows"]
-
-
-def of_rows(payload: Any, rows: IntArray, dims: IntArray) -> Any:
-    """The part for some of the rows, of an array or of `Rows` for one or several directions."""
-    if not isinstance(payload, Rows):
-        return payload[rows]
-    total = int(dims.sum())
-    directions = np.arange(payload.m // max(total, 1)) * total
-    return payload.take((directions[:, None] + rows).ravel())
+__all__ = ["Node"]
 
 
-def _apply(M: Matrix, values: Values, copies: int) -> Values:
+def _apply(M: Matrix, values: FloatArray, copies: int) -> FloatArray:
     """``kron(I, M)`` on the first axis."""
     p, q = M.shape
     tail = values.shape[1:]
     width = int(np.prod(tail, dtype=np.int64))
     flat = np.moveaxis(values.reshape(copies, q, width), 1, 0).reshape(q, copies * width)
-    out: Values = np.moveaxis((M @ flat).reshape(p, copies, width), 1, 0)
+    out: FloatArray = np.moveaxis((M @ flat).reshape(p, copies, width), 1, 0)
     return out.reshape(copies * p, *tail)
 
 
@@ -58,25 +52,22 @@ class Node:
 
     Parameters
     ----------
-    kind : of the constraints that are bridged
     example : a set of the group
     constants : (k, m) of the bridged functions
     numbers : (k, m q) of the bridged sets
     children : a bundle for each target of the lift
-    extra : (k, lift.extra) maps of the extra variables to rows in inner variables
-    remove_extra, set_extra : of the inner model: delete variables, start them at values
+    extra : k * lift.extra rows in inner variables, the extra variables
+    inner : the model that holds these
     """
 
     bridge: Bridge
     lift: Lift
-    kind: Kind
     example: Set
     constants: FloatArray
     numbers: FloatArray
     children: tuple[Bundle, ...]
     extra: Rows
-    remove_extra: Callable[[IntArray], None]
-    set_extra: Callable[[IntArray, FloatArray], None]
+    inner: AbstractModel
 
     @property
     def m(self) -> int:
@@ -84,11 +75,21 @@ class Node:
         return int(self.constants.shape[1])
 
     @property
+    def q(self) -> int:
+        """Numbers of each row."""
+        return len(self.example.fields)
+
+    @cached_property
     def dims(self) -> IntArray:
         """Rows of each constraint."""
         return np.full(len(self.constants), self.m)
 
-    def _below(self, items: IntArray) -> list[tuple[Any, Bundle, IntArray]]:
+    def _extra_of(self, items: IntArray) -> Rows:
+        """The extra variables of some constraints."""
+        e = self.lift.extra
+        return self.extra.take((items[:, None] * e + np.arange(e)).ravel())
+
+    def _below(self, items: IntArray) -> list[tuple[Target, Bundle, IntArray]]:
         """Each target with its bundle and the items there that stand in for the given ones."""
         out = []
         for target, child in zip(self.lift.targets, self.children, strict=True):
@@ -97,10 +98,10 @@ class Node:
             out.append((target, child, below))
         return out
 
-    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values | None:
+    def pull(self, attribute: attr.Attribute, items: IntArray) -> FloatArray | None:
         """Bring values up; None stands for zeros, of constraints that have no stand-in."""
         k = len(items)
-        total: Values | None = None
+        total: FloatArray | None = None
         for target, child, below in self._below(items):
             values = child.pull(attribute, below)
             if values is None:
@@ -116,8 +117,8 @@ class Node:
             total = up if total is None else total + up
         return total
 
-    def _set_gradient(self, target: Any, values: Values, k: int) -> Values:
-        q = len(self.kind[1].fields)
+    def _set_gradient(self, target: Target, values: FloatArray, k: int) -> FloatArray:
+        q = self.q
         constant = _apply(target.A_transposed, values[:, :1], k)
         numbers = np.zeros((k * self.m * q, 1))
         if q and target.C is not None:
@@ -147,8 +148,8 @@ class Node:
                 raise UnsupportedAttribute(f"{attribute!r} does not travel down through bridges.")
             child.push(attribute, below, value)
 
-    def _set_tangent(self, target: Any, payload: Values, k: int) -> Values:
-        q, q2 = len(self.kind[1].fields), len(target.kind[1].fields)
+    def _set_tangent(self, target: Target, payload: FloatArray, k: int) -> FloatArray:
+        q, q2 = self.q, len(target.kind[1].fields)
         constant = _apply(target.A, payload[:, :1], k)
         numbers = payload[:, 1:].reshape(k * self.m * q, *payload.shape[2:])
         if q and target.C is not None:
@@ -158,17 +159,22 @@ class Node:
             below = _apply(target.N, numbers, k).reshape(below.shape)
         return np.concatenate([constant, below], axis=1)
 
+    @property
+    def has_extra(self) -> bool:
+        """Whether there are extra variables, here or below."""
+        return bool(self.lift.extra) or any(child.has_extra for child in self.children)
+
     def start_extra(self, items: IntArray, values: FloatArray) -> None:
         """Start the extra variables, here and below, where the bridge knows them."""
         k, e = len(items), self.lift.extra
         f, u = values.reshape(k, self.m), np.zeros((k, e))
         if e:
             found = self.bridge.extra_start(self.example, f)
-            rows = self.extra.take((items[:, None] * e + np.arange(e)).ravel())
+            rows = self._extra_of(items)
             if found is None or not is_plain(rows):
                 return
-            u = found
-            self.set_extra(rows.var[np.argsort(rows.row)], u.ravel())
+            u, ids = found, VectorOfVariables.of_ids(rows.var[np.argsort(rows.row)])
+            self.inner.set(attr.VariablePrimalStart(), ids, u.ravel())
         for target, child, below in self._below(items):
             value = target.constants(f, self.numbers[items])
             if target.B is not None:
@@ -178,17 +184,18 @@ class Node:
     # ------------------------------------------------------------------ new data
     def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
         """New constants and numbers for one constraint."""
-        q = len(self.kind[1].fields)
-        new = self.kind[1].build(self.example.shape, numbers.reshape(self.m, q))
+        new = type(self.example).build(self.example.shape, numbers.reshape(self.m, self.q))
         if self.bridge.group(new) != self.bridge.group(self.example):
-            raise UnsupportedModification(f"{new!r} is bridged in another way than {self.example!r}.")
+            raise UnsupportedModification(
+                f"{new!r} is bridged in another way than {self.example!r}: build the model anew."
+            )
         if not np.array_equal(constants, self.constants[item]):
             self._check_changeable()
         self.constants[item], self.numbers[item] = constants, numbers
         for target, child, below in self._below(np.array([item])):
             g = target.constants(constants[None, :], numbers[None, :])[0]
             theta = target.numbers(numbers[None, :])[0]
-            child.change_numbers(below, target.dims, g, theta)
+            child.change_numbers(below, g, theta)
 
     def _check_changeable(self) -> None:
         if self.bridge.looks_at_functions:
@@ -197,16 +204,15 @@ class Node:
     def change_function(self, items: IntArray, rows: Rows) -> None:
         """Other functions for some constraints, one below the other."""
         self._check_changeable()
-        k, e = len(items), self.lift.extra
+        k = len(items)
         g = rows.constant.reshape(k, self.m)
         self.constants[items] = g
-        extra = self.extra.take((items[:, None] * e + np.arange(e)).ravel()) if e else None
         for target, child, below in self._below(items):
             if not target.A.nnz:
                 continue
             mapped = target.mapped(rows, k).with_constants(target.constants(g, self.numbers[items]).ravel())
-            if extra is not None and target.B is not None:
-                mapped = mapped + extra.mapped(target.B, k)
+            if target.B is not None:
+                mapped = mapped + self._extra_of(items).mapped(target.B, k)
             child.change_function(below, mapped)
 
     def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
@@ -214,7 +220,7 @@ class Node:
         self._check_changeable()
         for target, child, below in self._below(np.array([item])):
             touched = np.unique(target.A.tocsc()[:, rows].indices)
-            child.change_column(below, target.dims, variable, touched, target.A @ column)
+            child.change_column(below, variable, touched, target.A @ column)
 
     def leaves(self, items: IntArray) -> Iterator[tuple[Leaf, IntArray]]:
         """The native constraints that stand for some constraints."""
@@ -231,130 +237,4 @@ class Node:
         for _, child, below in self._below(items):
             child.delete(below)
         if self.lift.extra:
-            e = self.lift.extra
-            self.remove_extra(self.extra.take((items[:, None] * e + np.arange(e)).ravel()).variables())
-
-
-@final
-class Bundle:
-    """Constraints added together, in one or several pieces.
-
-    Parameters
-    ----------
-    pieces : (piece, items) pairs: item i of the piece is constraint ``items[i]`` of the bundle
-    count : number of constraints
-    """
-
-    def __init__(self, pieces: Sequence[tuple[Piece, IntArray]], count: int) -> None:
-        self.pieces = [piece for piece, _ in pieces]
-        self._alone = len(pieces) == 1 and np.array_equal(pieces[0][1], np.arange(count))
-        if self._alone:
-            self.dims = self.pieces[0].dims
-            return
-        self.dims = np.zeros(count, np.int64)
-        self._piece_of = np.zeros(count, np.int64)
-        self._item_of = np.zeros(count, np.int64)
-        for at, (piece, items) in enumerate(pieces):
-            self.dims[items] = piece.dims
-            self._piece_of[items] = at
-            self._item_of[items] = np.arange(len(items))
-
-    @staticmethod
-    def of(piece: Piece) -> Bundle:
-        """The bundle of one piece."""
-        return Bundle([(piece, np.arange(len(piece.dims)))], len(piece.dims))
-
-    def items(self, at: int) -> IntArray:
-        """The constraints of the bundle that piece number `at` holds, in the piece's order."""
-        if self._alone:
-            return np.arange(len(self.dims))
-        mine = np.flatnonzero(self._piece_of == at)
-        return mine[np.argsort(self._item_of[mine], kind="stable")]
-
-    def piece(self, item: int) -> tuple[Piece, int]:
-        """The piece that holds a constraint, and the item there."""
-        if self._alone:
-            return self.pieces[0], item
-        return self.pieces[self._piece_of[item]], int(self._item_of[item])
-
-    def _split(self, items: IntArray) -> list[tuple[Piece, IntArray, IntArray | None]]:
-        """(piece, its items, positions among the rows of the given items, or None for all of them)."""
-        if self._alone:
-            return [(self.pieces[0], items, None)]
-        dims = self.dims[items]
-        starts = np.cumsum(dims) - dims
-        out: list[tuple[Piece, IntArray, IntArray | None]] = []
-        which = self._piece_of[items]
-        for at in np.unique(which).tolist():
-            chosen = np.flatnonzero(which == at)
-            rows = segments(starts[chosen], dims[chosen])
-            out.append((self.pieces[at], self._item_of[items[chosen]], rows))
-        return out
-
-    @property
-    def has_extra(self) -> bool:
-        """Whether there are extra variables."""
-        nodes = [piece for piece in self.pieces if isinstance(piece, Node)]
-        return any(node.lift.extra or any(child.has_extra for child in node.children) for node in nodes)
-
-    def leaves(self, items: IntArray) -> Iterator[tuple[Leaf, IntArray]]:
-        """The native constraints that stand for some constraints."""
-        for piece, below, _ in self._split(items):
-            yield from piece.leaves(below)
-
-    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values | None:
-        """Bring the values of some constraints up; None stands for zeros."""
-        out: Values | None = None
-        for piece, below, rows in self._split(items):
-            values = piece.pull(attribute, below)
-            if values is None or rows is None:
-                out = values if rows is None else out
-                continue
-            if out is None:
-                out = np.zeros((int(self.dims[items].sum()), *values.shape[1:]))
-            out[rows] = values
-        return out
-
-    def push(self, attribute: attr.Attribute, items: IntArray, payload: Any) -> None:
-        """Send the values of some constraints down."""
-        for piece, below, rows in self._split(items):
-            piece.push(attribute, below, payload if rows is None else of_rows(payload, rows, self.dims[items]))
-
-    def start_extra(self, items: IntArray, values: FloatArray) -> None:
-        """Start the extra variables of some constraints."""
-        for piece, below, rows in self._split(items):
-            piece.start_extra(below, values if rows is None else values[rows])
-
-    def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
-        """Take back what was set on some constraints."""
-        for piece, below, _ in self._split(items):
-            piece.clear(attribute, below)
-
-    def _each(self, items: IntArray, dims: IntArray) -> Iterator[tuple[Piece, int, slice]]:
-        """(piece, item there, its rows among those of the given items) one by one."""
-        ends = np.cumsum(dims)
-        for item, d, end in zip(items.tolist(), dims.tolist(), ends.tolist(), strict=True):
-            yield *self.piece(item), slice(int(end - d), int(end))
-
-    def change_numbers(self, items: IntArray, dims: IntArray, constants: FloatArray, numbers: FloatArray) -> None:
-        """New constants and numbers for some constraints."""
-        q = len(numbers) // max(len(constants), 1)
-        for piece, item, rows in self._each(items, dims):
-            piece.change_numbers(item, constants[rows], numbers[rows.start * q : rows.stop * q])
-
-    def change_function(self, items: IntArray, rows: Rows) -> None:
-        """Other functions for some constraints, one below the other."""
-        for piece, below, at in self._split(items):
-            piece.change_function(below, rows if at is None else rows.take(at))
-
-    def change_column(self, items: IntArray, dims: IntArray, variable: Any, rows: IntArray, column: FloatArray) -> None:
-        """New coefficients of one variable in some rows of some constraints."""
-        for piece, item, mine in self._each(items, dims):
-            touched = rows[(rows >= mine.start) & (rows < mine.stop)] - mine.start
-            if len(touched):
-                piece.change_column(item, variable, touched, column[mine])
-
-    def delete(self, items: IntArray) -> None:
-        """Delete constraints."""
-        for piece, below, _ in self._split(items):
-            piece.delete(below)
+            self.inner.delete(list(VectorOfVariables.of_ids(self._extra_of(items).variables())))

@@ -26,14 +26,14 @@ from ..modelkit.parameters import of_ray
 from ..modelkit.rows import IntArray, Rows
 from ..modelkit.sets import GreaterThan, LessThan
 from ..modelkit.store import Store
+from .base import SCALARS
+from .bundle import Bundle
 from .inserted import Inserted
 from .leaf import is_plain
 from .lifting import Lifter
-from .nodes import Bundle
 
 __all__ = ["Objective"]
 
-_WIDER: tuple[type[Function], ...] = (VariableIndex, ScalarAffineFunction, ScalarQuadraticFunction)
 _FIRST: IntArray = np.zeros(1, np.int64)
 _NOTHING = ScalarAffineFunction()
 
@@ -72,8 +72,7 @@ class Objective:
     # ------------------------------------------------------------------ what is taken
     def taken_as(self, function_type: type[Function]) -> type[Function] | None:
         """The narrowest type at least as wide that the inner model takes."""
-        at = _WIDER.index(function_type) if function_type in _WIDER else len(_WIDER)
-        wider = _WIDER[at:] or (function_type,)
+        wider = SCALARS[function_type.degree :] if function_type in SCALARS else (function_type,)
         return next((t for t in wider if self._inner.supports_objective(t)), None)
 
     def takes(self, function_type: type[Function]) -> bool:
@@ -114,8 +113,11 @@ class Objective:
         if self._row is not None:
             slack, row = self._row
             self._lifter.delete(row, _FIRST)
-            self._lifter.remove(slack.variables())
+            self._remove(slack)
         self._row, self._due = None, due
+
+    def _remove(self, slack: Rows) -> None:
+        self._inner.delete(list(VectorOfVariables.of_ids(slack.variables())))
 
     def settle(self) -> None:
         """Make the row if one is due, and start t where x is started."""
@@ -135,7 +137,7 @@ class Objective:
         try:
             row = self._lifter.add(ConstraintBlock(ScalarQuadraticFunction, rows, SetBlock.of([side])))
         except OptangentError as error:
-            self._lifter.remove(slack.variables())
+            self._remove(slack)
             if not isinstance(error, UnsupportedConstraint):
                 raise
             shape = "concave to be maximized" if maximized else "convex to be minimized"
@@ -153,7 +155,8 @@ class Objective:
         known = self._inner.get(start, list(VectorOfVariables.of_ids(ids)))
         if None not in known:
             at = np.array(known, np.float64)
-            self._lifter.start(slack.var, f.evaluate(lambda i: at[np.searchsorted(ids, i)]))
+            t = VectorOfVariables.of_ids(slack.var)
+            self._inner.set(start, t, f.evaluate(lambda i: at[np.searchsorted(ids, i)]))
 
     # ------------------------------------------------------------------ asking
     def value(self) -> float:

@@ -42,14 +42,13 @@ class ProductTravel:
     def __init__(self, layer: Any) -> None:
         self._layer = layer
         self._tangents: list[Pieces] = []
-        self._moved: FloatArray | None = None  # how dG/dp moved along the tangents that were pushed last
         self.forget()
 
     def forget(self) -> None:
         """The model changed, or is about to be solved."""
         self._found: Products | None = None
         self._costs: FloatArray | None = None
-        self._moved = None
+        self._moved: FloatArray | None = None  # how dG/dp moved along the tangents that were pushed last
 
     def empty_inputs(self) -> None:
         """Tangents were taken back."""

@@ -23,10 +23,10 @@ from ..modelkit.rows import FloatArray, IntArray, Rows
 from ..modelkit.sets import Nonnegatives, Nonpositives, Set, VectorSet
 from .base import Matrix
 
-__all__ = ["VARIABLE_FLIPS", "VariableMap"]
+__all__ = ["FLIPS", "VariableMap"]
 
-VARIABLE_FLIPS: dict[type[Set], type[VectorSet]] = {Nonnegatives: Nonpositives, Nonpositives: Nonnegatives}
-"""``x in S  <=>  x = -z, z in -S``."""
+FLIPS: dict[type[Set], type[VectorSet]] = {Nonnegatives: Nonpositives, Nonpositives: Nonnegatives}
+"""``x in S  <=>  -x in FLIPS[S]``."""
 
 
 @final
@@ -52,7 +52,7 @@ class VariableMap:
     def split_cone(self) -> type[VectorSet] | None:
         """The cone whose differences stand for free variables where the inner model has none."""
         supported = self._inner.supports_constrained_variables
-        return next((cone for cone in VARIABLE_FLIPS.values() if supported(cone)), None)
+        return next((cone for cone in FLIPS.values() if supported(cone)), None)
 
     def add_free(self, count: int) -> Rows:
         """New free variables, as rows in inner variables; split in two where the inner model has none."""
@@ -69,7 +69,7 @@ class VariableMap:
 
     def add_flipped(self, chosen: VectorSet) -> tuple[Rows, ConstraintIndex]:
         """New variables in a cone, as negatives of inner variables in the opposite cone."""
-        z, index = self._inner.add_constrained_variables(VARIABLE_FLIPS[type(chosen)](chosen.dimension))
+        z, index = self._inner.add_constrained_variables(FLIPS[type(chosen)](chosen.dimension))
         m = chosen.dimension
         return Rows(np.zeros(m), np.arange(m), z.ids, -np.ones(m)), index
 
@@ -93,10 +93,21 @@ class VariableMap:
 
     def inner_ids(self, ids: IntArray) -> IntArray:
         """Identifiers of the inner variables that stand for outer ones, each alone."""
-        direct: IntArray = self._direct.view[ids - self._base]
-        if (direct < 0).any():
+        T, z = self._expressions(ids)
+        if T is not None:
             raise UnsupportedAttribute("One of the variables is bridged; it is no single variable below.")
-        return direct
+        return z
+
+    def _expressions(self, ids: IntArray) -> tuple[Matrix | None, IntArray]:
+        """The rows of T for some outer variables, or None for I, and the identifiers of the inner ones in them."""
+        numbers = ids - self._base
+        direct: IntArray = self._direct.view[numbers]
+        if (direct >= 0).all():
+            return None, direct
+        T, inner_ids = self._as_matrix()
+        part = T[numbers]
+        used = np.unique(part.indices)
+        return part[:, used], inner_ids[used]
 
     def rewrite(self, rows: Rows) -> Rows:
         """Rows in outer variables, in inner variables."""
@@ -109,48 +120,33 @@ class VariableMap:
 
     def pull(self, attribute: attr.Attribute, ids: IntArray) -> Any:
         """Values of outer variables from those of the inner ones: T z."""
-        numbers = ids - self._base
-        direct = self._direct.view[numbers]
-        if (direct >= 0).all():
-            return self._inner.get(attribute, VectorOfVariables.of_ids(direct))
-        if isinstance(attribute, attr.VariableBasisStatus):
+        T, z = self._expressions(ids)
+        if T is not None and isinstance(attribute, attr.VariableBasisStatus):
             raise UnsupportedAttribute(f"{attribute!r} of a bridged variable: it is no single variable below.")
-        T, inner_ids = self._as_matrix()
-        part = T[numbers]
-        used = np.unique(part.indices)
-        values = self._inner.get(attribute, VectorOfVariables.of_ids(inner_ids[used]))
-        return np.asarray(part[:, used] @ values)
+        values = self._inner.get(attribute, VectorOfVariables.of_ids(z))
+        return values if T is None else np.asarray(T @ values)
 
     def push_seeds(self, attribute: attr.Attribute, ids: IntArray, values: FloatArray) -> None:
         """The transpose of `pull`."""
-        numbers = ids - self._base
-        direct = self._direct.view[numbers]
-        if (direct < 0).any():
-            T, inner_ids = self._as_matrix()
-            part = T[numbers]
-            used = np.unique(part.indices)
-            direct, values = inner_ids[used], part[:, used].T @ values
-        self._inner.set(attribute, VectorOfVariables.of_ids(direct), values)
+        T, z = self._expressions(ids)
+        self._inner.set(attribute, VectorOfVariables.of_ids(z), values if T is None else T.T @ values)
 
     def push_starts(self, attribute: attr.Attribute, ids: IntArray, values: FloatArray | None) -> None:
         """Starts of inner variables that give the outer ones theirs, inside the cones of split ones."""
-        numbers = ids - self._base
-        direct = self._direct.view[numbers]
-        if (direct < 0).any():
-            T, inner_ids = self._as_matrix()
-            part = T[numbers]
-            direct = inner_ids[part.indices]
+        T, z = self._expressions(ids)
+        if T is not None:
+            z = z[T.indices]
             if values is not None:
-                terms = np.diff(part.indptr)
+                terms = np.diff(T.indptr)
                 alone = np.repeat(terms == 1, terms)
-                parts = np.repeat(values, terms) / part.data  # a coefficient is 1 or -1
+                parts = np.repeat(values, terms) / T.data  # a coefficient is 1 or -1
                 inside = np.minimum if self.split_cone is Nonpositives else np.maximum
                 values = np.where(alone, parts, inside(parts, 0.0))
         if values is not None:
-            self._inner.set(attribute, VectorOfVariables.of_ids(direct), values)
+            self._inner.set(attribute, VectorOfVariables.of_ids(z), values)
             return
-        for z in VectorOfVariables.of_ids(direct):
-            self._inner.set(attribute, z, None)
+        for one in VectorOfVariables.of_ids(z):
+            self._inner.set(attribute, one, None)
 
     def _as_matrix(self) -> tuple[Matrix, IntArray]:
         """T, and the identifiers of its columns."""

@@ -6,8 +6,8 @@ python docs/reach.py --check    # fail if it is not up to date
 
 from __future__ import annotations
 
-import math
 import sys
+from inspect import isabstract
 from pathlib import Path
 
 import optangent as ot
@@ -25,45 +25,34 @@ does not reach the solver (quadratic objectives and constraints and integrality 
 
 
 def way(layer: ot.BridgeOptimizer, kind: tuple[type, type]) -> str:
-    """The first bridge and the sets it leads to, down to the native ones."""
-    if layer.graph.cost(kind) == math.inf:
+    """The first bridge and those of the sets that it leads to, down to the native ones."""
+    if layer.graph.is_lacking(kind):
         return "–"
-    bridge = layer.graph.bridge(kind)
-    if bridge is None:
-        return "*native*"
-    names, queue, seen = [], [kind], set()
-    while queue:
-        now = queue.pop(0)
+    names, queue = {}, [kind]
+    for now in queue:
         step = layer.graph.bridge(now)
-        if step is None or now in seen:
-            continue
-        seen.add(now)
-        if repr(step) not in names:
-            names.append(repr(step))
-        queue += step.reach(*now) or ()
-    return " → ".join(names)
+        if step is not None:
+            names[repr(step)] = None
+            queue += [reached for reached in step.reach(*now) or () if reached not in queue]
+    return " → ".join(names) or "*native*"
 
 
-def rows(scalar: bool) -> list[str]:
-    """The lines of one table."""
-    models = [make() for make in (*SOLVERS, *DIFF_MODELS)]
-    layers = [ot.BridgeOptimizer(model) for model in models]
-    names = [str(model.get(ot.SolverName())) for model in models]
+def rows(base: type) -> list[str]:
+    """The lines of the table of all sets of a base class."""
+    layers = [ot.BridgeOptimizer(make()) for make in (*SOLVERS, *DIFF_MODELS)]
+    names = [str(layer.get(ot.SolverName())) for layer in layers]
     lines = ["| set | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    function = ot.VectorAffineFunction if base is ot.VectorSet else ot.ScalarAffineFunction
     for name in sorted(sets.__all__):
         kind = getattr(sets, name)
-        if not (isinstance(kind, type) and issubclass(kind, ot.ScalarSet if scalar else ot.VectorSet)):
-            continue
-        if kind.__abstractmethods__ or kind in (ot.ScalarSet, ot.VectorSet):
-            continue
-        function = ot.ScalarAffineFunction if scalar else ot.VectorAffineFunction
-        lines.append(f"| `{name}` | " + " | ".join(way(layer, (function, kind)) for layer in layers) + " |")
+        if isinstance(kind, type) and issubclass(kind, base) and kind is not base and not isabstract(kind):
+            lines.append(f"| `{name}` | " + " | ".join(way(layer, (function, kind)) for layer in layers) + " |")
     return lines
 
 
 def page() -> str:
     """The whole page."""
-    parts = [HEAD, "## Sets of numbers\n", *rows(True), "\n## Sets of vectors\n", *rows(False)]
+    parts = [HEAD, "## Sets of numbers\n", *rows(ot.ScalarSet), "\n## Sets of vectors\n", *rows(ot.VectorSet)]
     return "\n".join(parts) + "\n"
 
 

@@ -6,16 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 
 from ...modelkit.block import ConstraintBlock, SetBlock
-from ...modelkit.functions import (
-    Function,
-    ScalarAffineFunction,
-    ScalarQuadraticFunction,
-    VectorAffineFunction,
-    VectorQuadraticFunction,
-)
+from ...modelkit.functions import Function
 from ...modelkit.indices import Kind
 from ...modelkit.rows import FloatArray, IntArray, Rows
 from ...modelkit.sets import (
@@ -31,7 +24,8 @@ from ...modelkit.sets import (
     Set,
     Zeros,
 )
-from ..base import Bridge, Lift, Target, affine, grouped, identity
+from ..base import Bridge, Lift, Target, affine, grouped, identity, of_degree, retyped
+from ..declare import entries
 
 __all__ = [
     "BoundToInterval",
@@ -43,14 +37,6 @@ __all__ = [
     "SplitInterval",
     "ZerosToOrthants",
 ]
-
-
-def _rows(at: IntArray, columns: IntArray, factor: float, shape: tuple[int, int]) -> sp.csr_array:
-    return sp.csr_array((np.full(len(at), factor), (at, columns)), shape=shape)
-
-
-def _one(value: float, column: int, shape: tuple[int, int], row: int = 0) -> sp.csr_array:
-    return sp.csr_array(([value], ([row], [column])), shape=shape)
 
 
 class BoundToInterval(Bridge):
@@ -69,9 +55,8 @@ class BoundToInterval(Bridge):
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """A = 1; the number goes to one side, infinity to the other."""
         sides, constant = self._maps[type(example)]
-        N = _rows(np.array(sides), np.zeros(len(sides), np.int64), 1.0, (2, 1))
-        kind = (function_type, Interval)
-        return Lift((Target(kind, np.ones(1, np.int64), identity(1), N=N, n0=np.array(constant)),))
+        N = entries((2, 1), (sides, 0, 1.0))
+        return Lift((Target((function_type, Interval), identity(1), N=N, n0=np.array(constant)),))
 
 
 class ParameterToFixed(Bridge):
@@ -83,7 +68,7 @@ class ParameterToFixed(Bridge):
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """A = 1, the same number."""
-        return Lift((Target((function_type, EqualTo), np.ones(1, np.int64), identity(1), N=identity(1)),))
+        return Lift((Target((function_type, EqualTo), identity(1), N=identity(1)),))
 
 
 class DropReals(Bridge):
@@ -136,13 +121,9 @@ class SplitInterval(_Split):
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """A = 1 for each side."""
         pattern = int(_patterns(example.numbers)[0])
-        sides: list[tuple[type[Set], int]] = [(EqualTo, 0)] if pattern == 4 else []
-        if pattern < 4:
-            sides = [(s, column) for bit, s, column in ((1, GreaterThan, 0), (2, LessThan, 1)) if pattern & bit]
-        one = np.ones(1, np.int64)
-        return Lift(
-            tuple(Target((function_type, s), one, identity(1), N=_one(1.0, column, (1, 2))) for s, column in sides)
-        )
+        sides = ((1, GreaterThan, 0), (2, LessThan, 1), (4, EqualTo, 0))
+        found = [(s, entries((1, 2), (0, column, 1.0))) for bit, s, column in sides if pattern & bit]
+        return Lift(tuple(Target((function_type, s), identity(1), N=N) for s, N in found))
 
 
 def _patterns(numbers: FloatArray) -> IntArray:
@@ -152,37 +133,33 @@ def _patterns(numbers: FloatArray) -> IntArray:
     return np.where(lower == upper, 4, pattern)
 
 
-class EqualToBounds(_Split):
-    """``f == v  <=>  f >= v, f <= v``, for a model without equalities."""
-
+class _Halves(_Split):
     cost = 5.0
+    source: ClassVar[type[Set]]
+    halves: ClassVar[tuple[type[Set], type[Set]]]
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
         """Both inequalities."""
-        return [(function_type, GreaterThan), (function_type, LessThan)] if set_type is EqualTo else None
+        return [(function_type, s) for s in self.halves] if set_type is self.source else None
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
-        """A = 1 twice."""
-        one = np.ones(1, np.int64)
-        return Lift(tuple(Target((function_type, s), one, identity(1), N=identity(1)) for s in (GreaterThan, LessThan)))
+        """A = I twice, the same number."""
+        I, N = identity(example.dimension), identity(example.dimension * len(example.fields))
+        return Lift(tuple(Target((function_type, s), I, N=N) for s in self.halves))
 
 
-class ZerosToOrthants(_Split):
+class EqualToBounds(_Halves):
+    """``f == v  <=>  f >= v, f <= v``, for a model without equalities."""
+
+    source = EqualTo
+    halves = (GreaterThan, LessThan)
+
+
+class ZerosToOrthants(_Halves):
     """``F == 0  <=>  F >= 0, F <= 0``, for a model without equalities."""
 
-    cost = 5.0
-
-    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
-        """Both orthants."""
-        return [(function_type, Nonnegatives), (function_type, Nonpositives)] if set_type is Zeros else None
-
-    def lift(self, function_type: type[Function], example: Set) -> Lift:
-        """A = I twice."""
-        m = example.dimension
-        dims, shapes = np.array([m]), ((m,),)
-        return Lift(
-            tuple(Target((function_type, s), dims, identity(m), shapes=shapes) for s in (Nonnegatives, Nonpositives))
-        )
+    source = Zeros
+    halves = (Nonnegatives, Nonpositives)
 
 
 class QuadraticEquality(_Split):
@@ -193,17 +170,13 @@ class QuadraticEquality(_Split):
     """
 
     looks_at_functions = True
-    _affine: ClassVar[dict[type[Function], type[Function]]] = {
-        ScalarQuadraticFunction: ScalarAffineFunction,
-        VectorQuadraticFunction: VectorAffineFunction,
-    }
     _split: ClassVar[dict[type[Set], Bridge]] = {EqualTo: EqualToBounds(), Zeros: ZerosToOrthants()}
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
         """The equality of an affine function, and both inequalities."""
-        if function_type not in self._affine or set_type not in self._split:
+        if function_type.degree != 2 or set_type not in self._split:
             return None
-        return [(self._affine[function_type], set_type), *(self._split[set_type].reach(function_type, set_type) or ())]
+        return [(of_degree(function_type, 1), set_type), *(self._split[set_type].reach(function_type, set_type) or ())]
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """Both inequalities."""
@@ -221,19 +194,15 @@ class QuadraticEquality(_Split):
             if not example.dimension:  # a constraint without rows needs no stand-in
                 found.append((items, Lift(())))
                 continue
-            for chosen, lift in ((is_curved, self.lift), (~is_curved, self._equality)):
-                if chosen[items].any():
-                    found.append((items[chosen[items]], lift(block.function_type, example).weighted(example)))
+            curved, flat = items[is_curved[items]], items[~is_curved[items]]
+            if len(curved):
+                found.append((curved, self.lift(block.function_type, example)))
+            if len(flat):
+                found.append((flat, retyped(of_degree(block.function_type, 1), example)))
         return found
 
-    def _equality(self, function_type: type[Function], example: Set) -> Lift:
-        m = example.dimension
-        shapes = (example.shape,) if example.is_vector else None
-        kind = (self._affine[function_type], type(example))
-        return Lift((Target(kind, np.array([m]), identity(m), shapes=shapes, N=identity(m * len(example.fields))),))
 
-
-class SplitHyperRectangle(Bridge):
+class SplitHyperRectangle(_Split):
     """``l <= F <= u  <=>  [F - l; u - F] >= 0`` on rows with finite bounds, ``F - l == 0`` where l = u."""
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
@@ -259,26 +228,15 @@ class SplitHyperRectangle(Bridge):
         """A = [I; -I] on the finite sides."""
         m = example.dimension
         pattern = _patterns(example.numbers)
-        low, high = np.flatnonzero(pattern & 1), np.flatnonzero(pattern & 2)
-        equal = np.flatnonzero(pattern == 4)
-        p = len(low) + len(high)
-        up, down = np.arange(len(low)), np.arange(len(low), p)
+        low, high, equal = (np.flatnonzero(pattern & bit) for bit in (1, 2, 4))
+        p, e = len(low) + len(high), len(equal)
+        up, down, i = np.arange(len(low)), np.arange(len(low), p), np.arange(e)
         targets = []
         if p:
-            A = _rows(up, low, 1.0, (p, m)) + _rows(down, high, -1.0, (p, m))
-            C = _rows(up, 2 * low, -1.0, (p, 2 * m)) + _rows(down, 2 * high + 1, 1.0, (p, 2 * m))
-            kind: Kind = (affine(function_type), Nonnegatives)
-            targets.append(Target(kind, np.array([p]), sp.csr_array(A), shapes=((p,),), C=sp.csr_array(C)))
-        if len(equal):
-            e = len(equal)
-            A, C = _rows(np.arange(e), equal, 1.0, (e, m)), _rows(np.arange(e), 2 * equal, -1.0, (e, 2 * m))
-            targets.append(Target((affine(function_type), Zeros), np.array([e]), A, shapes=((e,),), C=C))
+            A = entries((p, m), (up, low, 1.0), (down, high, -1.0))
+            C = entries((p, 2 * m), (up, 2 * low, -1.0), (down, 2 * high + 1, 1.0))
+            targets.append(Target((affine(function_type), Nonnegatives), A, C=C))
+        if e:
+            A, C = entries((e, m), (i, equal, 1.0)), entries((e, 2 * m), (i, 2 * equal, -1.0))
+            targets.append(Target((affine(function_type), Zeros), A, C=C))
         return Lift(tuple(targets))
-
-    def dual_start(self, lift: Lift, dual: FloatArray) -> FloatArray:
-        """Positive parts to lower sides, negative parts to upper ones, all to equalities."""
-        parts = []
-        for target in lift.targets:
-            value = (target.A @ dual.T).T
-            parts.append(np.maximum(value, 0.0) if target.kind[1] is Nonnegatives else value)
-        return np.concatenate(parts, axis=1) if parts else np.zeros((len(dual), 0))

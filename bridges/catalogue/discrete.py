@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy.sparse as sp
 
 from ...modelkit.block import ConstraintBlock
 from ...modelkit.errors import NotAllowed
@@ -42,7 +43,6 @@ class _ToBinary(Bridge):
     """What such bridges share: lifts made from the set and the bounds of its rows."""
 
     cost = 10.0
-    has_matrices = False
     looks_at_functions = True
     sources: ClassVar[tuple[type[Set], ...]]
     into: ClassVar[tuple[type[Set], ...]]
@@ -60,10 +60,6 @@ class _ToBinary(Bridge):
         if set_type not in self.sources or function_type.degree >= 2:
             return None
         return [*((affine(function_type), s) for s in self.into), (VariableIndex, ZeroOne)]
-
-    def lift(self, function_type: type[Function], example: Set) -> Lift:
-        """None."""
-        raise TypeError("The rows depend on the bounds of the function: there is no lift without it.")
 
     def group(self, chosen: Set) -> Hashable:
         """The set, as its numbers stand in the matrices."""
@@ -85,13 +81,7 @@ class _ToBinary(Bridge):
 
 def _binaries(count: int, m: int) -> Target:
     """The extra variables are binary."""
-    kind: Kind = (VariableIndex, ZeroOne)
-    return Target(kind, np.ones(count, np.int64), entries((count, m)), B=identity(count))
-
-
-def _rows(function_type: type[Function], A: Matrix, B: Matrix, c0: FloatArray) -> Target:
-    p = len(c0)
-    return Target((affine(function_type), Nonnegatives), np.array([p]), A, shapes=((p,),), B=B, c0=c0)
+    return Target((VariableIndex, ZeroOne), entries((count, m)), B=identity(count))
 
 
 def _check_finite(S: Set, values: FloatArray, side: str, instead: str = "") -> None:
@@ -131,7 +121,7 @@ class SemiToBinary(_ToBinary):
         whole, row = isinstance(S, Semiinteger), affine(function_type)
 
         def target(kind: Kind, A: Matrix, column: int, factor: float) -> Target:
-            return Target(kind, np.ones(1, np.int64), A, B=entries((1, 1 + whole), (0, column, factor)))
+            return Target(kind, A, B=entries((1, 1 + whole), (0, column, factor)))
 
         itself, none = identity(1), entries((1, 1))
         targets = [target((VariableIndex, ZeroOne), none, 0, 1.0)]
@@ -144,7 +134,7 @@ class SemiToBinary(_ToBinary):
                 bound = float(reached[0])
             if np.isfinite(bound):
                 targets.append(target((row, side), itself, 0, -bound))
-        return Lift(tuple(targets), 1 + whole)
+        return Lift(tuple(targets))
 
 
 class SpecialOrderedToBinary(_ToBinary):
@@ -171,7 +161,7 @@ class SpecialOrderedToBinary(_ToBinary):
         B = entries((2 * n + 1, count), (entry, allowed_by, u), (n + entry, allowed_by, -l), (2 * n, z, -1.0))
         c0 = np.zeros(2 * n + 1)
         c0[-1] = 1.0
-        return Lift((_rows(function_type, A, B, c0), _binaries(count, n)), extra=count)
+        return Lift((Target((affine(function_type), Nonnegatives), A, B=B, c0=c0), _binaries(count, n)))
 
 
 class IndicatorToBinary(_ToBinary):
@@ -196,13 +186,9 @@ class IndicatorToBinary(_ToBinary):
             A.append([-M if S.activate_on else M, -factor])
             c0.append(factor * bound + (M if S.activate_on else 0.0))
         p = len(c0)
-        dims = np.ones(1, np.int64)
-        same = Target(
-            (affine(function_type), Zeros), dims, entries((1, 2), (0, 0, 1.0)), shapes=((1,),), B=identity(1, -1.0)
-        )
+        same = Target((affine(function_type), Zeros), entries((1, 2), (0, 0, 1.0)), B=identity(1, -1.0))
         targets = [same, _binaries(1, 2)]
         if p:
-            rows, columns = np.divmod(np.arange(2 * p), 2)
-            matrix = entries((p, 2), (rows, columns, np.ravel(A)))
-            targets.insert(0, _rows(function_type, matrix, entries((p, 1)), np.array(c0)))
-        return Lift(tuple(targets), extra=1)
+            kind, matrix = (affine(function_type), Nonnegatives), sp.csr_array(np.array(A))
+            targets.insert(0, Target(kind, matrix, B=entries((p, 1)), c0=np.array(c0)))
+        return Lift(tuple(targets))

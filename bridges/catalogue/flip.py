@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from ...modelkit.functions import Function
 from ...modelkit.indices import Kind
-from ...modelkit.sets import GreaterThan, LessThan, Nonnegatives, Nonpositives, Set
+from ...modelkit.sets import GreaterThan, LessThan, Set
 from ..base import Bridge, Lift, Target, affine, identity
+from ..variables import FLIPS
 
 __all__ = ["FlipScalar", "FlipVector"]
 
-_SCALAR: dict[type[Set], type[Set]] = {GreaterThan: LessThan, LessThan: GreaterThan}
-_VECTOR: dict[type[Set], type[Set]] = {Nonnegatives: Nonpositives, Nonpositives: Nonnegatives}
+
+class _Flip(Bridge):
+    opposite: ClassVar[Mapping[type[Set], type[Set]]]
+
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """The opposite set."""
+        return [(affine(function_type), self.opposite[set_type])] if set_type in self.opposite else None
+
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """A = -I, numbers negated."""
+        m = example.dimension
+        kind = (affine(function_type), self.opposite[type(example)])
+        return Lift((Target(kind, identity(m, -1.0), N=identity(m * len(example.fields), -1.0)),))
 
 
-class FlipScalar(Bridge):
+class FlipScalar(_Flip):
     """``f >= l  <=>  -f <= -l``, and the reverse."""
 
-    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
-        """The other inequality."""
-        return [(affine(function_type), _SCALAR[set_type])] if set_type in _SCALAR else None
-
-    def lift(self, function_type: type[Function], example: Set) -> Lift:
-        """A = -1, bound negated."""
-        kind = (affine(function_type), _SCALAR[type(example)])
-        return Lift((Target(kind, np.ones(1, np.int64), identity(1, -1.0), N=identity(1, -1.0)),))
+    opposite: ClassVar[Mapping[type[Set], type[Set]]] = {GreaterThan: LessThan, LessThan: GreaterThan}
 
 
-class FlipVector(Bridge):
+class FlipVector(_Flip):
     """``f >= 0  <=>  -f <= 0``, and the reverse."""
 
-    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
-        """The other orthant."""
-        return [(affine(function_type), _VECTOR[set_type])] if set_type in _VECTOR else None
-
-    def lift(self, function_type: type[Function], example: Set) -> Lift:
-        """A = -I."""
-        m = example.dimension
-        kind = (affine(function_type), _VECTOR[type(example)])
-        return Lift((Target(kind, np.array([m]), identity(m, -1.0), shapes=((m,),)),))
+    opposite = FLIPS

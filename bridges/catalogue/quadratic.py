@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, final
+from typing import Any, ClassVar, NoReturn, final
 
 import numpy as np
 import qdldl
@@ -27,9 +27,9 @@ from ...modelkit.functions import Function, ScalarQuadraticFunction, VectorAffin
 from ...modelkit.indices import Kind
 from ...modelkit.rows import FloatArray, IntArray, Rows
 from ...modelkit.sets import GreaterThan, LessThan, RotatedSecondOrderCone, Set
-from ..base import Bridge, Lift, Matrix
-from ..leaf import Leaf, Values
-from ..nodes import Bundle
+from ..base import Bridge, Matrix
+from ..bundle import Bundle
+from ..leaf import Leaf
 
 __all__ = ["QuadraticPiece", "QuadraticToCone", "square_root"]
 
@@ -124,7 +124,6 @@ def _refuse(Q: Any) -> NoReturn:
 class QuadraticToCone(Bridge):
     """``½ xᵀQx + aᵀx + g <= b  <=>  (1, b - g - aᵀx, Ux) in RotatedSecondOrderCone``, Q = UᵀU; likewise ``>=``."""
 
-    has_matrices = False
     looks_at_functions = True
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
@@ -132,10 +131,6 @@ class QuadraticToCone(Bridge):
         if function_type is not ScalarQuadraticFunction or set_type not in (LessThan, GreaterThan):
             return None
         return [(VectorAffineFunction, RotatedSecondOrderCone)]
-
-    def lift(self, function_type: type[Function], example: Set) -> Lift:
-        """None."""
-        raise TypeError("U depends on the function: there is no lift.")
 
     def stand_in(self, block: ConstraintBlock, add: Callable[[ConstraintBlock], Any]) -> QuadraticPiece:
         """The cones of a block."""
@@ -179,6 +174,7 @@ class QuadraticPiece:
 
     sign: float
     child: Bundle
+    has_extra: ClassVar[bool] = False
 
     @property
     def dims(self) -> IntArray:
@@ -190,7 +186,7 @@ class QuadraticPiece:
         dims = self.child.dims[items]
         return np.cumsum(dims) - dims + 1, int(dims.sum())
 
-    def pull(self, attribute: attr.Attribute, items: IntArray) -> Values | None:
+    def pull(self, attribute: attr.Attribute, items: IntArray) -> FloatArray | None:
         """The dual -y_1, or y_1 of ``>=``."""
         if not isinstance(attribute, attr.ConstraintDual):
             _refuse_derivatives(attribute)
@@ -215,10 +211,9 @@ class QuadraticPiece:
 
     def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
         """Another bound or constant."""
-        dim = self.child.dims[[item]]
-        below = np.zeros(int(dim[0]))
+        below = np.zeros(int(self.child.dims[item]))
         below[:2] = 1.0, self.sign * (numbers[0] - constants[0])
-        self.child.change_numbers(np.array([item]), dim, below, np.zeros(0))
+        self.child.change_numbers(np.array([item]), below, np.zeros(0))
 
     def change_function(self, items: IntArray, rows: Rows) -> None:
         """Needs another factorization."""

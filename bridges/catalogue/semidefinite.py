@@ -127,8 +127,8 @@ class SquareToTriangle(Bridge):
             differ[gap.row] = differ[gap.qrow] = True
             patterns = differ.reshape(part.count, -1)
             for same in grouped([p.tobytes() for p in patterns]):
-                lift = self._lift(block.function_type, example, np.flatnonzero(patterns[same[0]]))
-                found.append((items[same], lift.weighted(example)))
+                differing = np.flatnonzero(patterns[same[0]])
+                found.append((items[same], self._lift(block.function_type, example, differing)))
         return found
 
     def _lift(self, function_type: type[Function], S: VectorSet, differing: IntArray) -> Lift:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ...modelkit.functions import Function
 from ...modelkit.indices import Kind
 from ...modelkit.sets import (
@@ -19,7 +17,7 @@ from ...modelkit.sets import (
     Set,
     Zeros,
 )
-from ..base import Bridge, Lift, Target, affine, identity, scalar_of, vector_of
+from ..base import SCALARS, VECTORS, Bridge, Lift, Target, affine, identity
 
 __all__ = ["IntervalToHyperRectangle", "RectangleToIntervals", "Scalarize", "Vectorize"]
 
@@ -32,12 +30,12 @@ class Vectorize(Bridge):
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
         """A vector constraint of one row."""
-        return [(vector_of(affine(function_type)), _VECTOR[set_type])] if set_type in _VECTOR else None
+        return [(VECTORS[affine(function_type).degree], _VECTOR[set_type])] if set_type in _VECTOR else None
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """A = 1, c = -θ."""
-        kind = (vector_of(affine(function_type)), _VECTOR[type(example)])
-        return Lift((Target(kind, np.ones(1, np.int64), identity(1), shapes=((1,),), C=identity(1, -1.0)),))
+        kind = (VECTORS[affine(function_type).degree], _VECTOR[type(example)])
+        return Lift((Target(kind, identity(1), C=identity(1, -1.0)),))
 
 
 class Scalarize(Bridge):
@@ -45,13 +43,11 @@ class Scalarize(Bridge):
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
         """Scalar constraints."""
-        return [(scalar_of(function_type), _SCALAR[set_type])] if set_type in _SCALAR else None
+        return [(SCALARS[function_type.degree], _SCALAR[set_type])] if set_type in _SCALAR else None
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """A = I, bounds zero."""
-        m = example.dimension
-        kind = (scalar_of(function_type), _SCALAR[type(example)])
-        return Lift((Target(kind, np.ones(m, np.int64), identity(m)),))
+        return Lift((Target((SCALARS[function_type.degree], _SCALAR[type(example)]), identity(example.dimension)),))
 
 
 class IntervalToHyperRectangle(Bridge):
@@ -59,12 +55,11 @@ class IntervalToHyperRectangle(Bridge):
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
         """A rectangle of one row."""
-        return [(vector_of(function_type), HyperRectangle)] if set_type is Interval else None
+        return [(VECTORS[function_type.degree], HyperRectangle)] if set_type is Interval else None
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """A = 1, the same numbers."""
-        kind = (vector_of(function_type), HyperRectangle)
-        return Lift((Target(kind, np.ones(1, np.int64), identity(1), shapes=((1,),), N=identity(2)),))
+        return Lift((Target((VECTORS[function_type.degree], HyperRectangle), identity(1), N=identity(2)),))
 
 
 class RectangleToIntervals(Bridge):
@@ -72,10 +67,9 @@ class RectangleToIntervals(Bridge):
 
     def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
         """Scalar intervals."""
-        return [(scalar_of(function_type), Interval)] if set_type is HyperRectangle else None
+        return [(SCALARS[function_type.degree], Interval)] if set_type is HyperRectangle else None
 
     def lift(self, function_type: type[Function], example: Set) -> Lift:
         """A = I, the same numbers."""
         m = example.dimension
-        kind = (scalar_of(function_type), Interval)
-        return Lift((Target(kind, np.ones(m, np.int64), identity(m), N=identity(2 * m)),))
+        return Lift((Target((SCALARS[function_type.degree], Interval), identity(m), N=identity(2 * m)),))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -165,17 +165,10 @@ class VectorSet(Set):
     __slots__ = ("_dimension",)
     is_vector = True
 
-    def __init__(self, dimension: int) -> None:
-        try:
-            self._dimension = operator.index(dimension)
-        except TypeError:
-            self._dimension = -1
-        if self._dimension < self.smallest:
-            raise InvalidData(
-                f"{type(self).__name__} needs a whole dimension of at least {self.smallest}, got {dimension!r}."
-            )
-
     smallest: ClassVar[int] = 0
+
+    def __init__(self, dimension: int) -> None:
+        self._dimension = whole_number(dimension, self.smallest, f"{type(self).__name__} needs a whole dimension")
 
     @property
     def dimension(self) -> int:
@@ -189,3 +182,14 @@ class VectorSet(Set):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.dimension})"
+
+
+def whole_number(value: Any, least: int, subject: str) -> int:
+    """`value` as an int of at least `least`, or a refusal that opens with `subject`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise InvalidData(f"{subject} of at least {least}, got {value!r}.")
+    return number

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from ..rows import FloatArray
 from .base import VectorSet
-from .spectrum import KINK_TOLERANCE, Spectrum
+from .spectrum import KINK_TOLERANCE, Spectrum, checked_points
 
-__all__ = ["NativeCone"]
+__all__ = ["MoreauCone", "NativeCone"]
 
 
 class NativeCone(VectorSet):
@@ -67,3 +67,22 @@ class NativeCone(VectorSet):
 
     def _distance(self, x: FloatArray) -> float:
         return float(np.linalg.norm(x - self.project(x[None])[0]))
+
+
+class MoreauCone(NativeCone):
+    """A cone whose projection is known by that of its dual cone."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def dual_set(self) -> NativeCone:
+        """The dual cone."""
+
+    def project(self, points: ArrayLike) -> FloatArray:
+        """V + Π(-v) with the projection Π of the dual cone."""
+        return self.dual_set().project_dual(checked_points(points, self.dimension, repr(self)))
+
+    def spectrum(self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0) -> Spectrum:
+        """1 - δ(-v) in the frame of the dual cone."""
+        v = checked_points(points, self.dimension, repr(self))
+        return self.dual_set().spectrum_dual(v, tolerance=tolerance, scale=scale)

@@ -42,11 +42,6 @@ class _SpecialOrdered(VectorSet):
         """The set with these weights."""
         return cls(shape)
 
-    def _squares(self, x: FloatArray) -> FloatArray:
-        """Squares of the entries, in the order of the weights."""
-        squares: FloatArray = x[np.argsort(self.order_weights)] ** 2
-        return squares
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.order_weights.tolist()})"
 
@@ -92,7 +87,7 @@ class SOS2(_SpecialOrdered):
     __slots__ = ()
 
     def _distance(self, x: FloatArray) -> float:
-        squares = self._squares(x)
+        squares = x[np.argsort(self.order_weights)] ** 2
         before = np.concatenate([[0.0], np.cumsum(squares)])
         after = np.concatenate([np.cumsum(squares[::-1])[::-1], [0.0]])
         kept = min(2, len(x))

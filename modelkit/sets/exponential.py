@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from ..rows import FloatArray, IntArray
-from .cone import NativeCone
+from .cone import MoreauCone, NativeCone
 from .root_finding import increasing_roots
 from .spectrum import KINK_TOLERANCE, FrameSpectrum, Mask, checked_points, kink_widths, normalized
 
@@ -99,7 +99,7 @@ class ExponentialCone(_ThreeDimensional):
 
 
 @final
-class DualExponentialCone(_ThreeDimensional):
+class DualExponentialCone(_ThreeDimensional, MoreauCone):
     """Closure of ``{(u, v, w) : -u exp(v / u) <= e w, u < 0}``, which adds u = 0, v >= 0, w >= 0.
 
     Its dual cone is `ExponentialCone`. Axis order of MathOptInterface.
@@ -115,18 +115,6 @@ class DualExponentialCone(_ThreeDimensional):
     def dual_set(self) -> ExponentialCone:
         """The exponential cone."""
         return ExponentialCone()
-
-    def project(self, points: ArrayLike) -> FloatArray:
-        """V + Π(-v)."""
-        v = checked_points(points, 3, repr(self))
-        return v + ExponentialCone().project(-v)
-
-    def spectrum(
-        self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0
-    ) -> FrameSpectrum:
-        """1 - δ(-v) in the same frame."""
-        v = checked_points(points, 3, repr(self))
-        return ExponentialCone().spectrum(-v, tolerance=tolerance, scale=scale).complement()
 
 
 @final

@@ -14,8 +14,7 @@ import numpy as np
 from ..errors import InvalidData
 from ..numeric import real_number
 from ..rows import FloatArray
-from .base import VectorSet
-from .matrix_cone import whole_number
+from .base import VectorSet, whole_number
 
 __all__ = ["NormCone", "NormInfinityCone", "NormNuclearCone", "NormOneCone", "NormSpectralCone"]
 

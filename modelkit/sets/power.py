@@ -28,14 +28,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from ..errors import DimensionMismatch, InvalidData
-from ..numeric import real_array, real_number
+from ..errors import InvalidData
+from ..numeric import real_number
 from ..rows import FloatArray, IntArray
-from .cone import NativeCone
+from .cone import MoreauCone, NativeCone
 from .root_finding import increasing_roots
 from .spectrum import KINK_TOLERANCE, FrameSpectrum, Mask, checked_points, kink_widths, normalized
 
-__all__ = ["DualPowerCone", "PowerCone", "power_spectrum", "project_power"]
+__all__ = ["DualPowerCone", "PowerCone"]
 
 _FARTHEST = 1e307
 
@@ -92,19 +92,20 @@ class PowerCone(_WithExponent):
 
     def project(self, points: ArrayLike) -> FloatArray:
         """By a root of one monotone function, see the module."""
-        v = checked_points(points, 3, repr(self))
-        return project_power(v, np.full(len(v), self.exponent))
+        v, power = normalized(checked_points(points, 3, repr(self)))
+        return np.ldexp(_analyse(v, self.exponent).projection(v), power[:, None])
 
     def spectrum(
         self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0
     ) -> FrameSpectrum:
         """In closed form from the same root: eigenvectors ray, tangent and normal of the boundary."""
-        v = checked_points(points, 3, repr(self))
-        return power_spectrum(v, np.full(len(v), self.exponent), tolerance=tolerance, scale=scale)
+        v, power = normalized(checked_points(points, 3, repr(self)))
+        parts = _analyse(v, self.exponent)
+        return FrameSpectrum(parts.delta(v), parts.kinks(v, kink_widths(v, power, tolerance, scale)), parts.U)
 
 
 @final
-class DualPowerCone(_WithExponent):
+class DualPowerCone(_WithExponent, MoreauCone):
     """``{(u, v, w) : (u / a)^a (v / (1 - a))^(1 - a) >= abs(w), u >= 0, v >= 0}`` with 0 < a < 1.
 
     Its dual cone is `PowerCone` with the same exponent. Axis order of MathOptInterface.
@@ -125,66 +126,13 @@ class DualPowerCone(_WithExponent):
         """The power cone."""
         return PowerCone(self.exponent)
 
-    def project(self, points: ArrayLike) -> FloatArray:
-        """V + Π(-v)."""
-        v = checked_points(points, 3, repr(self))
-        return v + PowerCone(self.exponent).project(-v)
-
-    def spectrum(
-        self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0
-    ) -> FrameSpectrum:
-        """1 - δ(-v) in the same frame."""
-        v = checked_points(points, 3, repr(self))
-        return PowerCone(self.exponent).spectrum(-v, tolerance=tolerance, scale=scale).complement()
-
-
-def project_power(points: ArrayLike, exponents: ArrayLike) -> FloatArray:
-    """Projections onto k power cones, each with its own exponent.
-
-    Parameters
-    ----------
-    points : array of shape (k, 3)
-    exponents : array of shape (k,), in (0, 1)
-
-    Returns
-    -------
-    array of shape (k, 3)
-    """
-    v, power = normalized(checked_points(points, 3, "project_power"))
-    return np.ldexp(_analyse(v, _checked(exponents, len(v))).projection(v), power[:, None])
-
-
-def power_spectrum(
-    points: ArrayLike, exponents: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0
-) -> FrameSpectrum:
-    """Derivatives of the projections onto k power cones, each with its own exponent; see `NativeCone.spectrum`.
-
-    Parameters
-    ----------
-    points : array of shape (k, 3)
-    exponents : array of shape (k,), in (0, 1)
-    tolerance, scale : as in `NativeCone.spectrum`
-    """
-    v, power = normalized(checked_points(points, 3, "power_spectrum"))
-    parts = _analyse(v, _checked(exponents, len(v)))
-    return FrameSpectrum(parts.delta(v), parts.kinks(v, kink_widths(v, power, tolerance, scale)), parts.U)
-
-
-def _checked(exponents: ArrayLike, count: int) -> FloatArray:
-    a = real_array(exponents, "An exponent")
-    if a.shape != (count,):
-        raise DimensionMismatch(f"{count} points need exponents of shape ({count},), got shape {a.shape}.")
-    if not ((a > 0.0) & (a < 1.0)).all():
-        raise InvalidData("The exponents of power cones lie strictly between 0 and 1.")
-    return a
-
 
 @final
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """Where k points lie: in the cone, its polar, in the plane z = 0, or off the curved boundary."""
 
-    a: FloatArray
+    a: float
     member: Mask
     polar: Mask
     flat: Mask
@@ -205,11 +153,11 @@ class _Parts:
         log_a, log_b = np.log(a), np.log(b)
         lx, ly = b * self.t, -a * self.t
         log_A = _log_sum(2.0 * (lx + ly), 2.0 * (log_b + lx), 2.0 * (log_a + ly))
-        log_B = log_a + log_b + _log_sum(2.0 * lx, 2.0 * ly, np.zeros(len(a)))
+        log_B = log_a + log_b + _log_sum(2.0 * lx, 2.0 * ly, np.zeros(len(v)))
         delta = np.stack([np.ones(len(v)), expit(self.theta + log_A - log_B), np.zeros(len(v))], axis=1)
         # In the plane z = 0 the limit as z -> 0: of r / z, which tends to 0 or 1 unless a = 1/2.
         x, y = v[self.flat, 0], v[self.flat, 1]
-        share = np.where(x > 0.0, a[self.flat], b[self.flat])  # exponent of the positive coordinate
+        share = np.where(x > 0.0, a, b)  # exponent of the positive coordinate
         positive, negative = np.maximum(x, y), -np.minimum(x, y)
         even = positive / (positive + 2.0 * negative)
         delta[self.flat, 1] = np.where(share == 0.5, even, share > 0.5)
@@ -239,10 +187,10 @@ def _slack(
     x: FloatArray,
     y: FloatArray,
     z: FloatArray,
-    a: FloatArray,
-    b: FloatArray,
-    x_scale: FloatArray | float = 1.0,
-    y_scale: FloatArray | float = 1.0,
+    a: float,
+    b: float,
+    x_scale: float = 1.0,
+    y_scale: float = 1.0,
 ) -> FloatArray:
     """``x^a y^b - z`` divided by the length of its gradient, when x and y are coordinates times a scale."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -259,7 +207,7 @@ def _log_sum(*logs: FloatArray) -> FloatArray:
     return result
 
 
-def _analyse(v: FloatArray, a: FloatArray) -> _Parts:
+def _analyse(v: FloatArray, a: float) -> _Parts:
     """Sort the points and find t and theta."""
     b = 1.0 - a
     x, y, z = v[:, 0], v[:, 1], np.abs(v[:, 2])
@@ -273,18 +221,18 @@ def _analyse(v: FloatArray, a: FloatArray) -> _Parts:
     t[flat] = np.where(x[flat] > 0.0, _FARTHEST, -_FARTHEST)
     theta = np.zeros(len(v))
     curved = np.flatnonzero(~(member | polar | flat))
-    theta[curved], t[curved] = _roots(x[curved], y[curved], z[curved], a[curved], b[curved])
+    theta[curved], t[curved] = _roots(x[curved], y[curved], z[curved], a, b)
     t = np.clip(np.nan_to_num(t), -_FARTHEST, _FARTHEST)
     return _Parts(a, member, polar, flat, t, theta, _frames(t, a, b, np.where(v[:, 2] < 0.0, -1.0, 1.0)))
 
 
-def _frames(t: FloatArray, a: FloatArray, b: FloatArray, sign: FloatArray) -> FloatArray:
+def _frames(t: FloatArray, a: float, b: float, sign: FloatArray) -> FloatArray:
     """Unit vectors u, w, n in columns."""
     lx, ly, zero = b * t, -a * t, np.zeros(len(t))
     most = np.maximum(np.maximum(lx, ly), 0.0)
     u = np.exp(np.stack([lx, ly, zero], axis=1) - most[:, None])
     least = np.minimum(np.minimum(lx, ly), 0.0)
-    n = np.exp(least[:, None] - np.stack([lx, ly, zero], axis=1)) * np.stack([-a, -b, zero + 1.0], axis=1)
+    n = np.exp(least[:, None] - np.stack([lx, ly, zero], axis=1)) * np.array([-a, -b, 1.0])
     u[:, 2] *= sign
     n[:, 2] *= sign
     n /= np.abs(n).max(axis=1)[:, None]  # an exponent may be too small to be squared
@@ -293,33 +241,33 @@ def _frames(t: FloatArray, a: FloatArray, b: FloatArray, sign: FloatArray) -> Fl
     return np.stack([u, np.cross(u, n), n], axis=2)
 
 
-def _roots(x: FloatArray, y: FloatArray, z: FloatArray, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _roots(x: FloatArray, y: FloatArray, z: FloatArray, a: float, b: float) -> tuple[FloatArray, FloatArray]:
     """Theta and t of points off the curved boundary."""
     with np.errstate(divide="ignore"):
         log_x, log_y, log_z = np.log(np.abs(x)), np.log(np.abs(y)), np.log(z)
 
-    def coordinate(x: FloatArray, log_x: FloatArray, a: FloatArray, log_r: FloatArray, log_s: FloatArray) -> FloatArray:
+    def coordinate(x: FloatArray, log_x: FloatArray, a: float, log_r: FloatArray, log_s: FloatArray) -> FloatArray:
         """Give log X from ``r X - a s / X = x``, without cancellation or underflow."""
         root = 0.5 * np.logaddexp(2.0 * log_x, np.log(4.0 * a) + log_r + log_s)  # log sqrt(x² + 4 a r s)
         total = np.logaddexp(log_x, root)
-        return np.where(x >= 0.0, total - log_r - np.log(2.0), np.log(2.0 * a) + log_s - total)
+        log_X: FloatArray = np.where(x >= 0.0, total - log_r - np.log(2.0), np.log(2.0 * a) + log_s - total)
+        return log_X
 
     def axes(theta: FloatArray, items: IntArray) -> tuple[FloatArray, ...]:
         log_r = log_z[items] - np.logaddexp(0.0, -theta)
         log_s = log_z[items] - np.logaddexp(0.0, theta)
-        lx = coordinate(x[items], log_x[items], a[items], log_r, log_s)
-        ly = coordinate(y[items], log_y[items], b[items], log_r, log_s)
+        lx = coordinate(x[items], log_x[items], a, log_r, log_s)
+        ly = coordinate(y[items], log_y[items], b, log_r, log_s)
         return lx, ly, log_s - log_r
 
     def function(theta: FloatArray, items: IntArray) -> tuple[FloatArray, FloatArray]:
-        a_, b_ = a[items], b[items]
         lx, ly, ratio = axes(theta, items)
-        px, py = np.log(a_) + ratio - 2.0 * lx, np.log(b_) + ratio - 2.0 * ly
-        M = a_ * expit(px) + b_ * expit(py)
-        rest = a_ * expit(-px) + b_ * expit(-py)
-        return -(a_ * lx + b_ * ly), expit(-theta) * rest + expit(theta) * M
+        px, py = np.log(a) + ratio - 2.0 * lx, np.log(b) + ratio - 2.0 * ly
+        M = a * expit(px) + b * expit(py)
+        rest = a * expit(-px) + b * expit(-py)
+        return -(a * lx + b * ly), expit(-theta) * rest + expit(theta) * M
 
-    farthest = 3000.0 / np.maximum(np.minimum(a, b), 1e-303)
+    farthest = np.full(len(x), 3000.0 / max(min(a, b), 1e-303))
     theta = increasing_roots(function, -farthest, farthest, np.zeros(len(x)))
     lx, ly, _ = axes(theta, np.arange(len(x)))
     return theta, lx - ly

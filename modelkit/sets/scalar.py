@@ -69,9 +69,8 @@ class GreaterThan(ScalarSet):
         return numbers[:, 0], np.full(len(numbers), np.inf)
 
 
-@final
-class EqualTo(ScalarSet):
-    """``{value}``; duals are free."""
+class _Single(ScalarSet):
+    """One number."""
 
     __slots__ = ("value",)
     fields: ClassVar[tuple[str, ...]] = ("value",)
@@ -90,26 +89,20 @@ class EqualTo(ScalarSet):
 
 
 @final
-class Parameter(ScalarSet):
+class EqualTo(_Single):
+    """``{value}``; duals are free."""
+
+    __slots__ = ()
+
+
+@final
+class Parameter(_Single):
     """``{value}``, for a variable that is data: it is held at `value` and can be differentiated in.
 
     The dual of the constraint is the reduced cost of the parameter.
     """
 
-    __slots__ = ("value",)
-    fields: ClassVar[tuple[str, ...]] = ("value",)
-
-    def __init__(self, value: float) -> None:
-        self.value = value if type(value) is float else real_number(value, "The value of a set")
-
-    def row(self) -> tuple[float, ...]:
-        """The numbers, without an array."""
-        return (self.value,)
-
-    @classmethod
-    def bounds(cls, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """`value` twice."""
-        return numbers[:, 0], numbers[:, 0]
+    __slots__ = ()
 
 
 class _Between(ScalarSet):

@@ -12,7 +12,7 @@ itself is never formed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,7 +74,7 @@ class PositiveSemidefiniteConeTriangle(MatrixCone):
 
 
 @final
-class ScaledPositiveSemidefiniteConeTriangle(NativeCone):
+class ScaledPositiveSemidefiniteConeTriangle(MatrixCone, NativeCone):
     """Positive semidefinite matrices, given by the upper triangle column by column, √2 on off-diagonal entries.
 
     With the plain inner product the cone is its own dual.
@@ -90,24 +90,11 @@ class ScaledPositiveSemidefiniteConeTriangle(NativeCone):
     array([[0.5, 0.5, 0.5]])
     """
 
-    __slots__ = ("side",)
+    __slots__ = ()
 
-    def __init__(self, side: int) -> None:
-        self.side = MatrixCone.checked_side(side, type(self).__name__)
-        super().__init__(triangle_size(self.side))
-
-    @property
-    def shape(self) -> tuple[float, ...]:
-        """The side."""
-        return (self.side,)
-
-    @classmethod
-    def build(cls, shape: tuple[float, ...], numbers: FloatArray) -> Self:
-        """The cone with this side."""
-        return cls(int(shape[0]))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.side})"
+    @staticmethod
+    def _dimension_of(side: int) -> int:
+        return triangle_size(side)
 
     def dual_set(self) -> ScaledPositiveSemidefiniteConeTriangle:
         """Itself."""

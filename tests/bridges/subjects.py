@@ -148,6 +148,11 @@ def in_box(rows: Rows) -> tuple[FloatArray, FloatArray]:
     return np.full(rows.m, BOX[0]), np.full(rows.m, BOX[1])
 
 
+def has_matrices(bridge: Bridge) -> bool:
+    """Whether a bridge lifts by the set alone."""
+    return type(bridge).lift is not Bridge.lift
+
+
 @dataclass(frozen=True)
 class Subject:
     """One bridge, one kind of constraint, one block of sets."""
@@ -175,7 +180,7 @@ class Subject:
     @property
     def asks_for_bounds(self) -> bool:
         """Whether the matrices are made from more than the set."""
-        return not self.bridge.has_matrices
+        return not has_matrices(self.bridge)
 
     def lifts(self, block: ConstraintBlock | None = None, bounds: Bounds = in_box) -> list[tuple[Any, IntArray]]:
         """(lift, items) of each group; of these functions with these bounds, if the bridge asks."""
@@ -183,7 +188,7 @@ class Subject:
             m = int(self.block.dims.sum())
             found = self.bridge.lifts(block or ConstraintBlock(self.kind[0], Rows(np.zeros(m)), self.block), bounds)
             assert found is not None
-            return [(lift, items) for items, lift in found]
+            return [(lift.weighted(self.sets[int(items[0])]), items) for items, lift in found]
         return [
             (self.bridge.lift(self.kind[0], example).weighted(example), items)
             for items in self.bridge.groups(self.block)

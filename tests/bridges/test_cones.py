@@ -165,9 +165,8 @@ def test_weights_come_from_the_sets(subject: Subject) -> None:
     for lift, items in subject.lifts():
         source = subject.sets[int(items[0])]
         for t in lift.targets:
-            q, shapes = len(t.kind[1].fields), t.shapes or ((1,),) * t.count
-            sets = [t.kind[1].build(s, np.zeros((d, q))) for s, d in zip(shapes, t.dims, strict=True)]
-            w2 = np.concatenate([weights(s) for s in sets])
+            sets = t.sets(np.zeros((1, t.p * len(t.kind[1].fields))))
+            w2 = np.concatenate([weights(sets.set(i)) for i in range(sets.count)])
             np.testing.assert_array_equal(
                 np.ones(source.dimension) if t.weights is None else t.weights, weights(source)
             )
@@ -290,11 +289,10 @@ def test_extra_variables_of_members(subject: Subject) -> None:
         assert u.shape == (len(values), lift.extra)
         for t in lift.targets:
             at = values @ t.A.toarray().T + (0.0 if t.B is None else u @ t.B.toarray().T)
-            ends = np.cumsum(t.dims)
-            for shape, stop, d in zip(t.shapes, ends, t.dims, strict=True):
-                target = t.kind[1].build(shape, np.zeros((int(d), len(t.kind[1].fields))))
+            sets, ends = t.sets(np.zeros((1, t.p * len(t.kind[1].fields)))), np.cumsum(t.dims)
+            for i, (stop, d) in enumerate(zip(ends, t.dims, strict=True)):
                 for row in at:
-                    assert target.violation(row[stop - d : stop]) < 1e-5, (chosen, target)
+                    assert sets.set(i).violation(row[stop - d : stop]) < 1e-5, (chosen, sets.set(i))
 
 
 def interior(chosen: Any) -> FloatArray:

@@ -132,7 +132,7 @@ def test_equal_sets_with_gaps_share_a_lift() -> None:
     layer = BridgeOptimizer(WithoutGaps())
     v = layer.add_variables(6)
     layer.add_constraints(list(v), [ot.Semicontinuous(1.0, 2.0), ot.Semicontinuous(2.0, 3.0)] * 3)
-    (_, (bundle,)), *_ = layer._bundles.values()
+    bundle, *_ = layer._bundles.values()
     assert [len(piece.dims) for piece in bundle.pieces] == [3, 3]
 
 

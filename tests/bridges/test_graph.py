@@ -139,6 +139,20 @@ def test_refusals_in_words() -> None:
     assert len(quadratic) < 400
 
 
+def test_a_lazy_gradient_is_refused_in_words() -> None:
+    """No bridge rewrites the functions that reverse differentiation returns: they are read, not constrained."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    v = model.add_variables(2)
+    c = model.add_constraint(v >= [1.0, 2.0])
+    model.minimize(v @ v)
+    model.optimize()
+    model.set(ot.ReverseVariablePrimal(), v, [1.0, 2.0])
+    model.reverse_differentiate()
+    lazy = model.get(ot.ReverseConstraintFunction(), c)
+    with pytest.raises(ot.UnsupportedConstraint, match="no bridge rewrites Nonnegatives on"):
+        model.add_constraint(lazy, ot.Nonnegatives(2))
+
+
 def test_print_bridges_of_solver_and_diff_model() -> None:
     """Both stacks are printed once there is a diff model; without an optimizer it says so."""
     model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))

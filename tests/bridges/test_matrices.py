@@ -96,7 +96,7 @@ def feasible_after(lift: Lift, point: np.ndarray, numbers: np.ndarray) -> bool:
     """Whether some u exists: the one that equalities fix, or else that a linear program finds."""
     theta = numbers.reshape(1, -1)
     values = [t.constants(point[None, :], theta)[0] for t in lift.targets]
-    thetas = [t.numbers(theta).reshape(t.p, len(t.kind[1].fields)) for t in lift.targets]
+    thetas = [t.sets(t.numbers(theta)).numbers for t in lift.targets]
     Bs = [np.zeros((t.p, lift.extra)) if t.B is None else t.B.toarray() for t in lift.targets]
     if lift.extra:
         equal = [i for i, t in enumerate(lift.targets) if t.kind[1] in (ot.Zeros, ot.EqualTo)]
@@ -161,7 +161,7 @@ def all_in_dual_cones(lift: Lift, duals: np.ndarray, numbers: np.ndarray) -> boo
     """Whether the duals of all targets, one below the other, have the right signs."""
     at = 0
     for t in lift.targets:
-        theta = t.numbers(numbers.reshape(1, -1)).reshape(t.p, len(t.kind[1].fields))
+        theta = t.sets(t.numbers(numbers.reshape(1, -1))).numbers
         if not in_dual_cone(t.kind[1], theta, duals[at : at + t.p]):
             return False
         at += t.p
@@ -182,7 +182,7 @@ def test_duals_arrive_in_the_dual_cone(subject: Subject) -> None:
 
 def balanced_duals(lift: Lift, numbers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Random duals of the right signs, one below the other, that leave the extra variables alone."""
-    thetas = [t.numbers(numbers.reshape(1, -1)).reshape(t.p, len(t.kind[1].fields)) for t in lift.targets]
+    thetas = [t.sets(t.numbers(numbers.reshape(1, -1))).numbers for t in lift.targets]
     kinds = [t.kind[1] for t in lift.targets]
     y = np.concatenate([np.zeros(0), *(random_dual(s, theta, rng) for s, theta in zip(kinds, thetas, strict=True))])
     if not lift.extra:

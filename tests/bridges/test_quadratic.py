@@ -117,6 +117,17 @@ def test_the_refused_row_leaves_no_trace() -> None:
         with pytest.raises(ot.UnsupportedConstraint):
             layer.add_constraint(x * x + 2.0 * x, bad)
     assert not layer.get(ot.ListOfConstraintTypesPresent()) and not below.content()
+    for _ in range(2):  # rows before and after a refused one keep what stands for them
+        layer.add_constraint(x * x + 2.0 * x, ot.LessThan(1.0))
+        with pytest.raises(ot.UnsupportedConstraint):
+            layer.add_constraint(x * x + 2.0 * x, ot.GreaterThan(1.0))
+        with pytest.raises(ot.UnsupportedConstraint):
+            layer.add_constraint(-1.0 * x * x, ot.LessThan(1.0))
+    rows = layer.get(ot.ListOfConstraintIndices(SQF, ot.LessThan))
+    layer.set(ot.ConstraintDualStart(), rows, np.array([-1.0, -2.0]))
+    assert [y.tolist() for _, y in below.rows_pushed(ot.ConstraintDualStart())] == [[0, 1, 0], [0, 2, 0]]
+    layer.set(ot.ConstraintSet(), rows[1], ot.LessThan(3.0))
+    assert layer.get(ot.ConstraintSet(), rows[0]) == ot.LessThan(1.0)
 
 
 def test_rows_changes_and_deletion() -> None:

@@ -69,12 +69,10 @@ def expected(subject: Subject, block: Any, inner: Recorder, layer: BridgeOptimiz
                 rows = f.mapped(t.A).with_constants(t.constants(f.constant[None, :], theta)[0])
                 if t.B is not None:
                     rows = rows + extra.mapped(t.B)
-                numbers = t.numbers(theta).reshape(t.p, len(t.kind[1].fields))
-                ends = np.cumsum(t.dims)
+                sets, ends = t.sets(t.numbers(theta)), np.cumsum(t.dims)
                 for i, (d, end) in enumerate(zip(t.dims.tolist(), ends.tolist(), strict=True)):
                     at = np.arange(end - d, end)
-                    chosen = t.kind[1].build(t.shapes[i] if t.shapes else (1,), numbers[at])
-                    found.append(comparable(t.kind, rows.take(at), chosen, inner.base))
+                    found.append(comparable(t.kind, rows.take(at), sets.set(i), inner.base))
     return sorted(found)
 
 

@@ -24,6 +24,7 @@ from .subjects import (
     FUNCTIONS,
     SUBJECTS,
     Subject,
+    has_matrices,
     is_box,
     model_for,
     random_block,
@@ -177,7 +178,7 @@ def is_chain_of_matrices(layer: BridgeOptimizer, kind: Kind) -> bool:
     bridge = layer.graph.bridge(kind)
     if bridge is None:
         return True
-    return bridge.has_matrices and all(is_chain_of_matrices(layer, k) for k in bridge.reach(*kind) or ())
+    return has_matrices(bridge) and all(is_chain_of_matrices(layer, k) for k in bridge.reach(*kind) or ())
 
 
 KINDS = [(f, s) for s in EXAMPLES for f in FUNCTIONS if f.is_vector == s.is_vector]

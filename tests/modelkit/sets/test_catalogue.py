@@ -10,7 +10,9 @@ import pytest
 
 import optangent as ot
 from optangent.modelkit.block import SetBlock
-from optangent.modelkit.sets import VectorSet
+from optangent.modelkit.sets import Set, VectorSet
+
+from .test_boxes import SETS as BOXES
 
 INF = float("inf")
 
@@ -67,11 +69,11 @@ DUALS = {
 }
 
 
-@pytest.mark.parametrize(("cone", "dimension"), SETS, ids=str)
-def test_rebuilt_from_its_parts(cone: VectorSet, dimension: int) -> None:
+@pytest.mark.parametrize(("cone", "dimension"), [*SETS, *(box[:2] for box in BOXES)], ids=str)
+def test_rebuilt_from_its_parts(cone: Set, dimension: int) -> None:
     """Shape and numbers give the set back; it is a value, equal, hashed and printed like its copy."""
     again = type(cone).build(cone.shape, cone.numbers)
-    assert again == cone and hash(again) == hash(cone) and repr(again) == repr(cone)
+    assert again == cone and hash(again) == hash(cone) and repr(again) == repr(cone) and type(again) is type(cone)
     assert cone.dimension == dimension
     assert cone.numbers.shape == (dimension, len(cone.fields))
     assert eval(repr(cone), {**vars(ot), "inf": INF}) == cone

@@ -1,4 +1,4 @@
-"""Sets: fields, numbers, shapes, bounds, equality, errors."""
+"""Sets of numbers and products of intervals: numbers, bounds, words, equality, errors."""
 
 from __future__ import annotations
 
@@ -34,10 +34,9 @@ SETS: list[tuple[ot.Set, int, list[list[float]], tuple[list[float], list[float]]
         "HyperRectangle([0.0, -inf], [1.0, 2.0])",
     ),
 ]
-EACH = pytest.mark.parametrize(("chosen", "dimension", "numbers", "box", "text"), SETS, ids=lambda v: str(v))
 
 
-@EACH
+@pytest.mark.parametrize(("chosen", "dimension", "numbers", "box", "text"), SETS, ids=lambda v: str(v))
 def test_what_a_set_says(chosen: ot.Set, dimension: int, numbers: Any, box: Any, text: str) -> None:
     """Dimension, numbers (one row a row), row-wise bounds and words."""
     assert chosen.dimension == dimension and repr(chosen) == text
@@ -47,13 +46,6 @@ def test_what_a_set_says(chosen: ot.Set, dimension: int, numbers: Any, box: Any,
     assert (bounds is None) == (box is None)
     if bounds is not None:
         np.testing.assert_array_equal(bounds, box)
-
-
-@EACH
-def test_building_again(chosen: ot.Set, dimension: int, numbers: Any, box: Any, text: str) -> None:
-    """A set is rebuilt from its shape and numbers, equal and with an equal hash."""
-    again = type(chosen).build(chosen.shape, chosen.numbers)
-    assert again == chosen and hash(again) == hash(chosen) and type(again) is type(chosen)
 
 
 def test_sets_differ_by_type_shape_and_numbers() -> None:
