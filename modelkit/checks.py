@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .attributes import VariableName
+from .arrays import FloatArray
 from .errors import InvalidData
-from .functions import VariableIndex
 from .functions.printing import local_name
-from .rows import FloatArray, Rows
+from .rows import Rows
 from .sets import (
     EqualTo,
     GreaterThan,
@@ -23,9 +22,7 @@ from .sets import (
     Set,
 )
 
-_NAME = VariableName()
-
-__all__ = ["UPPER_OR_LOWER", "check_numbers", "check_rows", "describe"]
+__all__ = ["UPPER_OR_LOWER", "check_name", "check_numbers", "check_rows", "describe"]
 
 UPPER_OR_LOWER: dict[type[Set], int] = {
     GreaterThan: 1,
@@ -43,10 +40,16 @@ def describe(identifier: int, store: Any) -> str:
     """A sentence's subject for a variable that is not there."""
     if identifier >> 32 != store.base >> 32:
         return f"Variable {local_name(identifier)} belongs to another model; use the variables of this one."
-    name = store.values_of(_NAME).get(VariableIndex(identifier), "") or local_name(identifier)
+    name = store.name_of(identifier)
     if identifier in store.variable_ids():  # not is_valid, which asks here what to say
         return f"Variable {name}"
     return f"Variable {name} is not in this model (it has been deleted, or was never added)."
+
+
+def check_name(name: Any) -> None:
+    """Refuse a name that is no string."""
+    if not isinstance(name, str):
+        raise InvalidData(f"A name is a string, got {name!r}.")
 
 
 def check_rows(rows: Rows) -> None:

@@ -14,11 +14,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from . import attributes as attr
+from .arrays import FloatArray, IntArray, segments, sums
 from .block import SetBlock
 from .errors import NotOptimized
 from .indices import ConstraintIndex, ConstraintIndices, Kind
 from .parameters import Parameters
-from .rows import FloatArray, IntArray, Rows, segments
+from .rows import Rows
 
 __all__ = ["Curvature", "MatrixForm", "objective_matrices"]
 
@@ -37,7 +38,7 @@ class Curvature:
     def values(self, x: FloatArray) -> FloatArray:
         """The quadratic parts at x, (m,)."""
         terms = self.coef * x[self.first] * x[self.second]
-        return np.bincount(self.row, terms, self.shape[0]).astype(np.float64, copy=False)
+        return sums(self.row, terms, self.shape[0])
 
     def jacobian(self, x: FloatArray) -> sp.csr_array:
         """Their derivatives at x, (m, n)."""
@@ -190,7 +191,7 @@ class MatrixForm:
 
 def objective_matrices(rows: Rows, column: Any, n: int) -> tuple[sp.csc_array, FloatArray, float]:
     """(P, q, r) of the first row, with ``½ xᵀPx + qᵀx + r``."""
-    q: FloatArray = np.bincount(column(rows.var), rows.coef, n).astype(np.float64, copy=False)
+    q = sums(column(rows.var), rows.coef, n)
     if not len(rows.qcoef):
         return sp.csc_array((n, n)), q, float(rows.constant[0])
     i, j = column(rows.qvar1), column(rows.qvar2)

@@ -13,11 +13,12 @@ from typing import Any, final
 import numpy as np
 
 from . import attributes as attr
+from .arrays import FloatArray, IntArray, sums
 from .functions import VectorOfVariables
 from .indices import ConstraintIndices
 from .monomials import Monomials
 from .parameters import Parameters
-from .rows import FloatArray, IntArray, Rows
+from .rows import Rows
 
 __all__ = ["Pieces", "Products", "inner_product"]
 
@@ -86,12 +87,12 @@ class Pieces:
             moved += np.delete(x, column, axis=1).prod(axis=1) * w[:, column]
         y, wy = left[self.rest.row].T
         values = self.rest.coef * (y * moved + wy * x.prod(axis=1))
-        return np.bincount(self.place, values, count).astype(np.float64, copy=False)
+        return sums(self.place, values, count)
 
     def slopes(self, weights: FloatArray, value: Callable[[IntArray], FloatArray], count: int) -> FloatArray:
         """``sum of weights[row] * d row / d parameter`` at a point, (count,)."""
         values = weights[self.rest.row] * self.rest.values(value)
-        return np.bincount(self.place, values, count).astype(np.float64, copy=False)
+        return sums(self.place, values, count)
 
 
 @final

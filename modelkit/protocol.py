@@ -11,14 +11,8 @@ import numpy as np
 from . import attributes as attr
 from .block import ConstraintBlock, SetBlock
 from .errors import DimensionMismatch, InvalidData
-from .functions import (
-    Function,
-    ScalarAffineFunction,
-    ScalarPolynomialFunction,
-    ScalarQuadraticFunction,
-    VariableIndex,
-    VectorOfVariables,
-)
+from .functions import Function, VariableIndex, VectorOfVariables
+from .functions.base import class_of
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap
 from .modifications import Modification
 from .rows import Rows
@@ -184,8 +178,7 @@ def _dealt_out(function: Function, sets: Any) -> ConstraintBlock:
         raise DimensionMismatch(f"The sets have {int(block.dims.sum())} rows together, the function has {m}.")
     kind: type[Function] = type(function)
     if not block.type.is_vector:
-        scalar = (VariableIndex, ScalarAffineFunction, ScalarQuadraticFunction, ScalarPolynomialFunction)
-        kind = scalar[function.degree]
+        kind = class_of(vector=False, degree=function.degree)
     return ConstraintBlock(kind, function.rows, block)
 
 

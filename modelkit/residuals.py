@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import attributes as attr
+from .arrays import FloatArray, IntArray, segments, sums
 from .errors import NotOptimized
 from .indices import Kind
 from .matrix_form import MatrixForm, Part
 from .parameters import PARAMETERS, Parameters
-from .rows import FloatArray, IntArray, segments
 from .sets import SOS1, SOS2, Indicator, Integer, Semicontinuous, Semiinteger, VectorSet, ZeroOne
 from .sets.cone import NativeCone
 
@@ -312,8 +312,8 @@ def _ray_residual(rows: _Rows, d: FloatArray) -> float:
         if any(k[0].degree == 2 and k[1].is_vector for k in form.parts):
             return np.nan
         curved = np.abs(form.curvature.values(d))  # zero of a convex quadratic: so is its gradient along d
-        sums: FloatArray = np.bincount(form.curvature.row, np.abs(form.curvature.coef), form.m).astype(np.float64)
-        errors.append(_size(_ratio(curved, sums * _size(d) ** 2)))
+        scale = sums(form.curvature.row, np.abs(form.curvature.coef), form.m) * _size(d) ** 2
+        errors.append(_size(_ratio(curved, scale)))
     return _proven(max(errors), -form.q * d)
 
 

@@ -11,19 +11,22 @@ import numpy as np
 
 from . import attributes as attr
 from . import deletion, settings
-from .block import Block, ConstraintBlock
+from .arrays import FloatArray, IntArray
+from .block import ConstraintBlock
 from .bounds import PlainConstraints
 from .changing import check_changes, make_change
 from .checks import check_numbers, check_rows, describe
 from .copying import Mirror, copy_words
 from .errors import DimensionMismatch, InvalidIndex, NotOptimized
 from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
+from .functions.printing import local_name
 from .indices import ConstraintIndex, ConstraintIndices, Index, IndexMap, Kind, describe_kind
 from .modifications import Modification
 from .parameters import of_ray
 from .protocol import AbstractModel, check_fit
-from .rows import FloatArray, IntArray, Rows
+from .rows import Rows
 from .sets import ScalarSet, Set
+from .storage import Block
 
 __all__ = ["Store"]
 
@@ -53,7 +56,7 @@ class Store(AbstractModel):
 
     def __init__(self) -> None:
         self.base = next(_serial) << 32
-        self._optimizer_attributes: dict[attr.Attribute, Any] = {}
+        self._values: dict[attr.Attribute, dict[Any, Any]] = {}
         self.empty()
 
     def empty(self) -> None:
@@ -64,8 +67,7 @@ class Store(AbstractModel):
         self._plain = PlainConstraints()
         self._sense = _FEASIBILITY
         self._objective: Block | None = None
-        self._model_attributes: dict[attr.Attribute, Any] = {}
-        self._index_attributes: dict[attr.Attribute, dict[Any, Any]] = {}
+        self._values = {a: values for a, values in self._values.items() if a.on is attr.On.OPTIMIZER}
         self._names: dict[attr.Attribute, dict[str, list[Any]]] = {}  # made when a name is looked up
 
     def is_empty(self) -> bool:
@@ -249,11 +251,6 @@ class Store(AbstractModel):
         """The block of a kind that is present."""
         return self._blocks[kind]
 
-    def block_holding(self, index: ConstraintIndex) -> Block:
-        """The block of a constraint; raises `InvalidIndex` where there is no such constraint."""
-        self.number(index)
-        return self._blocks[index.kind]
-
     # ------------------------------------------------------------------ validity
     def is_valid(self, index: Index) -> bool:
         """Whether the store holds the variable or constraint."""
@@ -295,7 +292,7 @@ class Store(AbstractModel):
 
     def forget_values(self, index: Index) -> None:
         """Drop what was set on a variable or constraint."""
-        for values in self._index_attributes.values():
+        for values in self._values.values():
             values.pop(index, None)
 
     def remove_from_functions(self, ids: IntArray) -> None:
@@ -397,21 +394,16 @@ class Store(AbstractModel):
         return self._objective
 
     def values_of(self, attribute: attr.Attribute) -> dict[Any, Any]:
-        """All values of an attribute of variables or constraints, by index."""
-        return self._index_attributes.get(attribute, {})
-
-    def kept_values(self, attribute: attr.Attribute) -> dict[Any, Any]:
-        """The same dictionary, to be written into."""
-        return self._index_attributes.setdefault(attribute, {})
-
-    def values_of_model(self, attribute: attr.Attribute) -> dict[attr.Attribute, Any]:
-        """All values of attributes of the model, or of the optimizer, as `attribute` is one or the other."""
-        of_optimizer = attribute.on is attr.On.OPTIMIZER
-        return self._optimizer_attributes if of_optimizer else self._model_attributes
+        """All values of an attribute by index, None for the model and the optimizer; to be written into, too."""
+        return self._values.setdefault(attribute, {})
 
     def optimizer_attributes(self) -> dict[attr.Attribute, Any]:
         """What was set of optimizer attributes."""
-        return self._optimizer_attributes
+        return {a: values[None] for a, values in self._values.items() if a.on is attr.On.OPTIMIZER and values}
+
+    def name_of(self, identifier: int) -> str:
+        """Name of a variable by identifier, ``x[k]`` of one without."""
+        return self.values_of(attr.VariableName()).get(VariableIndex(identifier), "") or local_name(identifier)
 
     def by_name(self, attribute: attr.Attribute, name: str) -> Any:
         """The variable or constraint of this name; raises `InvalidIndex` where there is none, or several."""

@@ -9,9 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
+from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_matrix
-from ..rows import FloatArray, IntArray, Rows
+from ..rows import Rows
 from .base import Function, MatrixLike, build, coerce
 from .scalar import VariableIndex
 
