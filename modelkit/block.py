@@ -5,15 +5,18 @@ from __future__ import annotations
 import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
 from .arrays import FloatArray, Growable, IntArray, segments
+from .checks import check_fit
+from .errors import DimensionMismatch, InvalidData
 from .functions import Function
+from .functions.base import class_of
 from .indices import Kind
 from .rows import Rows
-from .sets import Set
+from .sets import ScalarSet, Set
 
 __all__ = ["ConstraintBlock", "Growable", "SetBlock"]
 
@@ -78,6 +81,25 @@ class ConstraintBlock:
     rows: Rows
     sets: SetBlock
 
+    @staticmethod
+    def of(functions: Any, sets: Any) -> ConstraintBlock:
+        """The constraints ``functions[i] in sets[i]``, see `AbstractModel.add_constraints`."""
+        if isinstance(functions, Function) and functions.is_vector:
+            return _dealt_out(functions, sets)
+        functions = list(functions)
+        chosen: list[Set] = [sets] * len(functions) if isinstance(sets, Set) else list(sets)
+        if len(functions) != len(chosen):
+            raise DimensionMismatch(f"{len(functions)} functions need as many sets, got {len(chosen)}.")
+        if not functions:
+            raise InvalidData("No constraints to add.")
+        for f, s in zip(functions, chosen, strict=True):
+            check_fit(f, s)
+        kinds = {(type(f), type(s)) for f, s in zip(functions, chosen, strict=True)}
+        if len(kinds) > 1:
+            raise InvalidData(f"add_constraints takes one kind of constraint at a time, got {len(kinds)} kinds.")
+        rows = Rows.stack([f.rows for f in functions])
+        return ConstraintBlock(type(functions[0]), rows, SetBlock.of(chosen))
+
     @property
     def kind(self) -> Kind:
         """(function type, set type)."""
@@ -97,3 +119,21 @@ class ConstraintBlock:
         """Some of the constraints."""
         rows = segments(self.starts[:-1][items], self.sets.dims[items])
         return ConstraintBlock(self.function_type, self.rows.take(rows), self.sets.take(items))
+
+
+def _dealt_out(function: Function, sets: Any) -> ConstraintBlock:
+    """The rows of one vector function, dealt out to the sets in order."""
+    m = function.output_dimension
+    if isinstance(sets, ScalarSet):
+        sets = [sets] * m
+    elif isinstance(sets, Set):
+        if not sets.dimension or m % sets.dimension:
+            raise DimensionMismatch(f"A function of {m} rows cannot be dealt out to sets of {sets.dimension} rows.")
+        sets = [sets] * (m // sets.dimension)
+    block = SetBlock.of(list(sets))
+    if int(block.dims.sum()) != m:
+        raise DimensionMismatch(f"The sets have {int(block.dims.sum())} rows together, the function has {m}.")
+    kind: type[Function] = type(function)
+    if not block.type.is_vector:
+        kind = class_of(vector=False, degree=function.degree)
+    return ConstraintBlock(kind, function.rows, block)

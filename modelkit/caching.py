@@ -22,6 +22,7 @@ from .caching_states import (
 )
 from .candidates import Candidates, solver_name
 from .changing import check_changes, renamed_change
+from .checks import check_fit
 from .copying import Mirror
 from .deletion import check_deletion, items_of
 from .errors import InvalidData, NotAllowed, NotOptimized, OptangentError
@@ -29,7 +30,7 @@ from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap
 from .modifications import Modification
 from .parameters import kinds_inserted
-from .protocol import AbstractModel, check_fit
+from .protocol import AbstractModel
 from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
 from .sets import ScalarSet, Set
 from .settings import check_target

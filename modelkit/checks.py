@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .arrays import FloatArray
-from .errors import InvalidData
+from .errors import DimensionMismatch, InvalidData
+from .functions import Function
 from .functions.printing import local_name
 from .rows import Rows
 from .sets import (
@@ -22,7 +23,7 @@ from .sets import (
     Set,
 )
 
-__all__ = ["UPPER_OR_LOWER", "check_name", "check_numbers", "check_rows", "describe"]
+__all__ = ["UPPER_OR_LOWER", "check_fit", "check_name", "check_numbers", "check_rows", "describe"]
 
 UPPER_OR_LOWER: dict[type[Set], int] = {
     GreaterThan: 1,
@@ -44,6 +45,27 @@ def describe(identifier: int, store: Any) -> str:
     if identifier in store.variable_ids():  # not is_valid, which asks here what to say
         return f"Variable {name}"
     return f"Variable {name} is not in this model (it has been deleted, or was never added)."
+
+
+def check_fit(function: Any, set: Any) -> None:
+    """Raise unless the function may stand in the set."""
+    if not isinstance(function, Function):
+        raise InvalidData(
+            f"Expected a function of variables in {set!r}, got {function!r}. "
+            "(A comparison of two numbers is no constraint.)"
+        )
+    if not isinstance(set, Set):
+        raise InvalidData(f"Expected a set such as LessThan(1.0) or Nonnegatives(3), got {set!r}.")
+    if function.is_vector != set.is_vector:
+        kinds = ("a scalar function", "a vector function")
+        raise DimensionMismatch(
+            f"{set!r} needs {kinds[set.is_vector]}, got {kinds[function.is_vector]} "
+            f"({type(function).__name__} with {function.output_dimension} rows)."
+        )
+    if function.is_vector and function.output_dimension != set.dimension:
+        raise DimensionMismatch(
+            f"{set!r} needs a function with {set.dimension} rows, got {function.output_dimension} rows."
+        )
 
 
 def check_name(name: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from . import attributes as attr
-from .checks import check_name, check_numbers, check_rows
+from .checks import check_fit, check_name, check_numbers, check_rows
 from .errors import (
     DimensionMismatch,
     InvalidData,
@@ -20,7 +20,6 @@ from .errors import (
 from .functions import ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, Index
 from .numeric import real_array, real_number
-from .protocol import check_fit
 
 if TYPE_CHECKING:
     from .store import Store

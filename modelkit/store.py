@@ -15,7 +15,7 @@ from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .bounds import PlainConstraints
 from .changing import check_changes, make_change
-from .checks import check_numbers, check_rows, describe
+from .checks import check_fit, check_numbers, check_rows, describe
 from .copying import Mirror, copy_words
 from .errors import DimensionMismatch, InvalidIndex, NotOptimized
 from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
@@ -23,7 +23,7 @@ from .functions.printing import local_name
 from .indices import ConstraintIndex, ConstraintIndices, Index, IndexMap, Kind, describe_kind
 from .modifications import Modification
 from .parameters import of_ray
-from .protocol import AbstractModel, check_fit
+from .protocol import AbstractModel
 from .rows import Rows
 from .sets import ScalarSet, Set
 from .storage import Block

@@ -23,7 +23,7 @@ from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, S
 if TYPE_CHECKING:
     from .vector import VectorOfVariables
 
-__all__ = ["Comparison", "Function", "MatrixLike", "build", "class_of", "coerce"]
+__all__ = ["Comparison", "Function", "MatrixLike", "OfRows", "build", "class_of", "coerce"]
 
 _CLASSES: dict[tuple[bool, int], type[Function]] = {}
 
@@ -154,6 +154,25 @@ class Function(_Symbolic, ABC):
         from .printing import to_latex
 
         return f"${to_latex(self)}$"
+
+
+class OfRows(Function):
+    """A function that simply holds its rows."""
+
+    __slots__ = ("_rows",)
+    _rows: Rows
+
+    @property
+    def rows(self) -> Rows:
+        """The rows."""
+        return self._rows
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """The function with these rows."""
+        f = object.__new__(cls)
+        f._rows = rows
+        return f
 
 
 class Comparison:

@@ -28,9 +28,14 @@ Lookup = Callable[[IntArray], FloatArray]
 
 
 class _Gradient(Function):
-    """What reverse differentiation alone makes."""
+    """What reverse differentiation alone makes, of a left factor, a right one, and the identifiers of all variables."""
 
-    __slots__ = ()
+    __slots__ = ("_ids", "_left", "_right")
+
+    def __init__(self, left: FloatArray, right: Lookup, ids: IntArray) -> None:
+        self._left = left
+        self._right = right
+        self._ids = ids
 
     @classmethod
     def from_rows(cls, rows: Rows) -> Self:
@@ -41,12 +46,7 @@ class _Gradient(Function):
 class _ScalarGradient(_Gradient, ScalarFunction):
     """``left @ right(x)`` is the coefficient of x, ``left[1]`` the constant."""
 
-    __slots__ = ("_ids", "_left", "_right")
-
-    def __init__(self, left: FloatArray, right: Lookup, ids: IntArray) -> None:
-        self._left = left
-        self._right = right
-        self._ids = ids
+    __slots__ = ()
 
     @property
     def constant(self) -> float:
@@ -126,13 +126,8 @@ class GradientOfRows(_Gradient, VectorFunction):
     right, ids : as in `GradientOfRow`
     """
 
-    __slots__ = ("_ids", "_left", "_right")
+    __slots__ = ()
     degree = 1
-
-    def __init__(self, left: FloatArray, right: Lookup, ids: IntArray) -> None:
-        self._left = left
-        self._right = right
-        self._ids = ids
 
     @property
     def output_dimension(self) -> int:

@@ -13,7 +13,7 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_matrix
 from ..rows import Rows
-from .base import Function, MatrixLike, build, coerce
+from .base import Function, MatrixLike, OfRows, build, coerce
 from .scalar import VariableIndex
 
 __all__ = [
@@ -185,23 +185,10 @@ class VectorOfVariables(VectorFunction, canonical=True):
 VariableVector = VectorOfVariables
 
 
-class VectorPolynomial(VectorFunction):
+class VectorPolynomial(OfRows, VectorFunction):
     """A vector function that simply holds its rows."""
 
-    __slots__ = ("_rows",)
-    _rows: Rows
-
-    @property
-    def rows(self) -> Rows:
-        """The rows."""
-        return self._rows
-
-    @classmethod
-    def from_rows(cls, rows: Rows) -> Self:
-        """The function with these rows."""
-        f = object.__new__(cls)
-        f._rows = rows
-        return f
+    __slots__ = ()
 
     def __iter__(self) -> Iterator[Any]:
         rows, least = self._rows, max(1, self.degree)
