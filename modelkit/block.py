@@ -59,16 +59,20 @@ class SetBlock:
         """Number of sets."""
         return len(self.dims)
 
+    @property
+    def starts(self) -> IntArray:
+        """First row of each set, and the end: shape (k + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.dims)]).astype(np.int64)
+
     def take(self, items: IntArray) -> SetBlock:
         """Some of the sets."""
-        dims, starts = self.dims[items], np.cumsum(self.dims) - self.dims
+        dims = self.dims[items]
         shapes = None if self.shapes is None else tuple(self.shapes[i] for i in items.tolist())
-        return SetBlock(self.type, dims, self.numbers[segments(starts[items], dims)], shapes)
+        return SetBlock(self.type, dims, self.numbers[segments(self.starts[items], dims)], shapes)
 
     def set(self, item: int) -> Set:
         """One of the sets."""
-        stop = int(self.dims[: item + 1].sum())
-        start = stop - int(self.dims[item])
+        start, stop = self.starts[item : item + 2]
         return self.type.build(self.shapes[item] if self.shapes else (1,), self.numbers[start:stop])
 
 
@@ -113,7 +117,7 @@ class ConstraintBlock:
     @property
     def starts(self) -> IntArray:
         """First row of each constraint, and the end: shape (k + 1,)."""
-        return np.concatenate([[0], np.cumsum(self.sets.dims)]).astype(np.int64)
+        return self.sets.starts
 
     def take(self, items: IntArray) -> ConstraintBlock:
         """Some of the constraints."""

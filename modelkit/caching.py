@@ -1,4 +1,8 @@
-"""The cache: the user's model as written, beside an optimizer that holds a copy."""
+"""The cache: the user's model as written, beside an optimizer that holds a copy.
+
+The file is long because every method of the protocol has to say when the optimizer hears of it, and what becomes of
+the results.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from .caching_states import (
     SolverFallbackWarning,
 )
 from .candidates import Candidates, solver_name
-from .changing import check_changes, renamed_change
+from .changing import check_changes, make_changes, renamed_change
 from .checks import check_fit
 from .copying import Mirror
 from .deletion import check_deletion, items_of
@@ -260,7 +264,7 @@ class CachingOptimizer(AbstractModel):
 
         self._pass_on(pass_on)
         self._touched()
-        self.store.modify(target, changes)
+        make_changes(self.store, target, changes)
 
     def delete(self, index: Any) -> None:
         """Delete a variable or constraint, or a sequence of them."""

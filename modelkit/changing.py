@@ -13,9 +13,8 @@ from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVa
 from .indices import ConstraintIndex, IndexMap
 from .modifications import Modification, ScalarConstantChange, VectorConstantChange
 from .numeric import real_array
-from .storage import Block
 
-__all__ = ["check_changes", "make_change", "renamed_change"]
+__all__ = ["check_changes", "make_changes", "renamed_change"]
 
 _CONSTANTS = (ScalarConstantChange, VectorConstantChange)
 
@@ -70,12 +69,17 @@ def _check_change(store: Any, change: Modification, function_type: type[Function
         raise InvalidData(f"{change!r}: the new value must be finite.")
 
 
-def make_change(block: Block, number: int, change: Modification) -> None:
-    """Make a checked change in a function of a block."""
-    if isinstance(change, _CONSTANTS):
-        block.set_constants(number, change.new_constant)
-    for row, variables, value in change.coefficients:
-        block.set_coefficient(number, row, [v.value for v in variables], value)
+def make_changes(store: Any, target: Any, changes: list[Modification]) -> None:
+    """Make checked changes in a store."""
+    if isinstance(target, ConstraintIndex):
+        number, block = store.number(target), store.block(target.kind)
+    else:
+        number, block = 0, store.objective_block or store.replace_objective(ScalarAffineFunction())
+    for change in changes:
+        if isinstance(change, _CONSTANTS):
+            block.set_constants(number, change.new_constant)
+        for row, variables, value in change.coefficients:
+            block.set_coefficient(number, row, [v.value for v in variables], value)
 
 
 def renamed_change(change: Modification, index_map: IndexMap) -> Modification:

@@ -133,7 +133,7 @@ class MatrixForm:
             items = np.flatnonzero(np.isin(part.starts[:-1], rows))
             if len(items):
                 sets = part.sets.take(items)
-                starts = offset + np.concatenate([[0], np.cumsum(sets.dims)]).astype(np.int64)
+                starts = offset + sets.starts
                 form.parts[kind] = Part(kind, slice(offset, int(starts[-1])), sets, part.numbers[items], starts)
                 offset = int(starts[-1])
         return form
@@ -167,12 +167,12 @@ class MatrixForm:
             self.parts[kind] = Part(kind, part.rows, sets, part.numbers, part.starts)
 
     def bounds(self) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper bounds of ``F x`` row by row, for sets that are boxes (constants moved over)."""
-        lower, upper = np.empty(self.m), np.empty(self.m)
+        """Lower and upper bounds of ``F x`` row by row (constants moved over), infinite for sets that are no boxes."""
+        lower, upper = np.full(self.m, -np.inf), np.full(self.m, np.inf)
         for kind, part in self.parts.items():
             box = kind[1].bounds(part.sets.numbers)
-            assert box is not None
-            lower[part.rows], upper[part.rows] = box
+            if box is not None:
+                lower[part.rows], upper[part.rows] = box
         return lower - self.g, upper - self.g
 
     def rows_of(self, index: ConstraintIndex | ConstraintIndices) -> IntArray | slice:

@@ -1,4 +1,7 @@
-"""The user's model: the protocol, and the words one likes to write."""
+"""The user's model: the protocol, and the words one likes to write.
+
+The file is long because it is what a user reads: each word with its arguments and an example.
+"""
 
 from __future__ import annotations
 

@@ -97,15 +97,12 @@ class _Rows:
         kinds = [k for k in model.store.kinds() if not _has_gaps(k)]
         self.form = form = MatrixForm(model.store, kinds, self._parameters)
         self.boxes = np.zeros(form.m, bool)
-        self.lower, self.upper = np.full(form.m, -np.inf), np.full(form.m, np.inf)
+        self.lower, self.upper = form.bounds()
         self.weights = np.ones(form.m)
         self.cones: list[tuple[VectorSet, IntArray]] = []
         for kind, part in form.parts.items():
             if _is_box(kind):
-                box = kind[1].bounds(part.sets.numbers)
-                assert box is not None
                 self.boxes[part.rows] = True
-                self.lower[part.rows], self.upper[part.rows] = box[0] - form.g[part.rows], box[1] - form.g[part.rows]
                 continue
             for cone, rows in _groups(part):
                 self.cones.append((cone, rows))

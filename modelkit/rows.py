@@ -119,12 +119,9 @@ class Rows:
 
     def variables(self) -> IntArray:
         """The identifiers that occur, each once, sorted."""
-        if self.higher is not None:
-            found = np.unique(np.concatenate([self.var, self.qvar1, self.qvar2, self.higher.factors.ravel()]))
-            return found[found >= 0]
-        if len(self.qrow):
-            return np.unique(np.concatenate([self.var, self.qvar1, self.qvar2]))
-        return np.unique(self.var)
+        higher = [] if self.higher is None else [self.higher.factors.ravel()]
+        found = np.unique(np.concatenate([self.var, self.qvar1, self.qvar2, *higher]))
+        return found[found >= 0]  # without what fills up terms of higher degree
 
     # ------------------------------------------------------------------ algebra
     def __add__(self, other: Rows) -> Rows:
@@ -150,15 +147,17 @@ class Rows:
 
     def _weighted(self, operation: Any, numbers: FloatArray, higher: Monomials | None) -> Rows:
         """Constants and coefficients, each combined with the number of its row."""
-        coef, qcoef = operation(self.coef, numbers[self.row]), operation(self.qcoef, numbers[self.qrow])
-        return replace(self, constant=operation(self.constant, numbers), coef=coef, qcoef=qcoef, higher=higher)
-
-    def _scaled_support(self, factors: FloatArray) -> Rows:
-        """Each row times its own factor, without the terms of rows whose factor is zero."""
-        return self.only(factors != 0).scaled(factors)
+        constant, coef = operation(self.constant, numbers), operation(self.coef, numbers[self.row])
+        if self.degree < 2:
+            return Rows(constant, self.row, self.var, coef)
+        return replace(
+            self, constant=constant, coef=coef, qcoef=operation(self.qcoef, numbers[self.qrow]), higher=higher
+        )
 
     def only(self, keep: NDArray[np.bool_]) -> Rows:
         """All constants, and the terms of some of the rows (a mask of shape (m,))."""
+        if keep.all():
+            return self
         higher = self.higher and self.higher.take(keep[self.higher.row])
         return self._where(keep[self.row], keep[self.qrow], higher)
 
@@ -169,10 +168,11 @@ class Rows:
         return self._where(affine, one & two, higher)
 
     def _where(self, affine: NDArray[np.bool_], quadratic: NDArray[np.bool_], higher: Monomials | None) -> Rows:
-        terms: dict[str, Any] = {}
-        for names, keep in zip(TERMS, (affine, quadratic), strict=True):
-            terms |= {name: getattr(self, name)[keep] for name in names}
-        return Rows(self.constant, **terms, higher=higher or None)
+        row, var, coef = self.row[affine], self.var[affine], self.coef[affine]
+        if self.degree < 2:
+            return Rows(self.constant, row, var, coef)
+        qrow, qvar1, qvar2 = (array[quadratic] for array in (self.qrow, self.qvar1, self.qvar2))
+        return Rows(self.constant, row, var, coef, qrow, qvar1, qvar2, self.qcoef[quadratic], higher or None)
 
     def renamed(self, rename: Callable[[IntArray], IntArray]) -> Rows:
         """The same rows in other variables, one for one."""
@@ -229,19 +229,15 @@ class Rows:
         return Rows(constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher)
 
     def times(self, other: Rows) -> Rows:
-        """Row by row products."""
+        """Row by row products; those that are zero stay, so that the degree does not depend on a number."""
         if self.degree + other.degree > 2:
-            return self._times_any(other)
-        affine = self._scaled_support(other.constant) + other._scaled_support(self.constant)
-        affine = affine.with_constants(self.constant * other.constant)
-        term, partner = pairs(self.row, other.row, self.m)
-        return affine + Rows(
-            np.zeros(self.m),
-            qrow=self.row[term],
-            qvar1=self.var[term],
-            qvar2=other.var[partner],
-            qcoef=self.coef[term] * other.coef[partner],
-        )
+            curved = Rows.of_terms(np.zeros(self.m), self.terms().times(other.terms(), self.m))
+        else:
+            mine, others = pairs(self.row, other.row, self.m)
+            coef = self.coef[mine] * other.coef[others]
+            row, one, two = self.row[mine], self.var[mine], other.var[others]
+            curved = Rows(np.zeros(self.m), qrow=row, qvar1=one, qvar2=two, qcoef=coef)
+        return self._times_constants(other) + curved
 
     def dot(self, other: Rows) -> Rows:
         """The sum of the row by row products, one row: equal terms added up, those that cancel left out."""
@@ -251,23 +247,16 @@ class Rows:
         # (F x + f)ᵀ(G x + g) has the quadratic part xᵀ(FᵀG)x: a product of matrices, not a term for each pair of terms
         ids = np.union1d(self.var, other.var)
         F, G = (rows.matrix(lambda i: np.searchsorted(ids, i), len(ids)) for rows in (self, other))
-        pairs = sp.coo_array(F.T @ G)
-        i, j = pairs.coords
-        affine = self._scaled_support(other.constant) + other._scaled_support(self.constant)
-        affine = affine.with_constants(self.constant * other.constant).moved(first, 1)
-        quadratic = Rows(np.zeros(1), qrow=np.zeros(pairs.nnz, np.int64), qvar1=ids[i], qvar2=ids[j], qcoef=pairs.data)
-        return (affine + quadratic).merged()
+        P = sp.coo_array(F.T @ G)
+        i, j = P.coords
+        quadratic = Rows(np.zeros(1), qrow=np.zeros(P.nnz, np.int64), qvar1=ids[i], qvar2=ids[j], qcoef=P.data)
+        return (self._times_constants(other).moved(first, 1) + quadratic).merged()
 
-    def _times_any(self, other: Rows) -> Rows:
-        """The same of any degrees."""
-        mine, others = self.terms(), other.terms()
-        # products keep their zeros, so that the degree does not depend on a number
-        parts = [
-            mine.take(other.constant[mine.row] != 0.0).weighted(other.constant),
-            others.take(self.constant[others.row] != 0.0).weighted(self.constant),
-            mine.times(others, self.m),
-        ]
-        return Rows.of_terms(self.constant * other.constant, Monomials.stack(parts))
+    def _times_constants(self, other: Rows) -> Rows:
+        """Of the row by row products, the terms of which one factor is a constant (not zero), and the constants."""
+        mine, others = self.only(other.constant != 0.0), other.only(self.constant != 0.0)
+        both = mine.scaled(other.constant) + others.scaled(self.constant)
+        return both.with_constants(self.constant * other.constant)
 
     def substituted(self, T: sp.csr_array, t: FloatArray, columns: IntArray, ids: IntArray) -> Rows:
         """The rows after ``x = T z + t``, with x in the order of `columns` positions and z named by `ids`.
@@ -366,10 +355,12 @@ def _fewer(keys: Sequence[IntArray], coef: FloatArray) -> tuple[Sequence[IntArra
 def _joined(constant: FloatArray, parts: Sequence[Rows], offsets: IntArray) -> Rows:
     """Constants, and the terms of all parts, those of part k moved down by ``offsets[k]`` rows."""
     terms: dict[str, Any] = {}
-    for names in TERMS:
-        for name in names:
-            terms[name] = np.concatenate([getattr(p, name) for p in parts])
-        terms[names[0]] = terms[names[0]] + np.repeat(offsets, [len(getattr(p, names[0])) for p in parts])
+    for key, *names in TERMS:
+        counts = [len(getattr(p, key)) for p in parts]
+        if any(counts):
+            terms |= {name: np.concatenate([getattr(p, name) for p in parts]) for name in (key, *names)}
+            if offsets[-1]:
+                terms[key] = terms[key] + np.repeat(offsets, counts)
     higher = [replace(p.higher, row=p.higher.row + o) for p, o in zip(parts, offsets, strict=True) if p.higher]
     return Rows(constant, **terms, higher=Monomials.stack(higher) if higher else None)
 

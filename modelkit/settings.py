@@ -143,20 +143,18 @@ def _set(store: Store, attribute: attr.Attribute, index: ConstraintIndex, new: A
 def _start(store: Store, attribute: attr.Attribute, index: Index, value: Any) -> Any:
     if value is None:
         return None
-    if not isinstance(index, ConstraintIndex) or not index.kind[1].is_vector:
-        number = real_number(value[0] if np.shape(value) == (1,) else value, f"{attribute!r} of {index!r}")
-        if not np.isfinite(number):
-            raise InvalidData(f"{attribute!r} of {index!r} must be finite, got {value!r}.")
-        return number
-    array = np.array(real_array(value, f"{attribute!r} of {index!r}"))
-    start, stop = store.block(index.kind).row_range(store.number(index))
-    if array.shape != (stop - start,):
-        raise DimensionMismatch(
-            f"{attribute!r} of {index!r} has {stop - start} numbers, got an array of shape {array.shape}."
-        )
-    if not np.isfinite(array).all():
-        raise InvalidData(f"{attribute!r} of {index!r} must be finite, got {value!r}.")
-    return array
+    what = f"{attribute!r} of {index!r}"
+    kept: Any
+    if isinstance(index, ConstraintIndex) and index.kind[1].is_vector:
+        kept = np.array(real_array(value, what))
+        start, stop = store.block(index.kind).row_range(store.number(index))
+        if kept.shape != (stop - start,):
+            raise DimensionMismatch(f"{what} has {stop - start} numbers, got an array of shape {kept.shape}.")
+    else:
+        kept = real_number(value[0] if np.shape(value) == (1,) else value, what)
+    if not np.isfinite(kept).all():
+        raise InvalidData(f"{what} must be finite, got {value!r}.")
+    return kept
 
 
 def _name(store: Store, attribute: attr.Attribute, index: Any, value: Any) -> Any:

@@ -272,8 +272,9 @@ class Block:
         row = self.row_range(number)[0] + local_row
         key, *names, coef = TERMS[len(variables) - 1]
         at = self._spans(row, row + 1, key)
-        factors = np.sort([self._terms[name].view[at] for name in names], axis=0)
-        at = at[(np.sort(variables) == factors.T).all(axis=1)]
+        one, two = self._terms[names[0]].view[at], self._terms[names[-1]].view[at]
+        first, last = variables[0], variables[-1]
+        at = at[(one == first) & (two == last) | (one == last) & (two == first)]
         if len(at):
             self._terms[coef].view[at] = 0.0
             self._terms[coef].view[at[0]] = value

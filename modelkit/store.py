@@ -1,4 +1,8 @@
-"""The store: a model as written, in arrays."""
+"""The store: a model as written, in arrays.
+
+The file is long because the hot paths of building stand beside the checks and lists that they have to keep in step;
+what can be said from outside is in `settings` (attributes), `changing`, `deletion` and `copying`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from . import deletion, settings
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .bounds import PlainConstraints
-from .changing import check_changes, make_change
+from .changing import check_changes, make_changes
 from .checks import check_fit, check_numbers, check_rows, describe
 from .copying import Mirror, copy_words
 from .errors import DimensionMismatch, InvalidIndex, NotOptimized
@@ -314,13 +318,7 @@ class Store(AbstractModel):
         self, target: ConstraintIndex | attr.ObjectiveFunction, change: Modification | Sequence[Modification]
     ) -> None:
         """Change coefficients or constants."""
-        changes = check_changes(self, target, change)
-        if isinstance(target, ConstraintIndex):
-            number, block = self.number(target), self._blocks[target.kind]
-        else:
-            number, block = 0, self._objective or self.replace_objective(ScalarAffineFunction())
-        for one in changes:
-            make_change(block, number, one)
+        make_changes(self, target, check_changes(self, target, change))
 
     def set_functions(self, indices: ConstraintIndices, rows: Rows) -> None:
         """Give many constraints of one kind other functions, whose rows stand one below the other."""
@@ -425,14 +423,13 @@ class Store(AbstractModel):
         """
         if isinstance(index, ConstraintIndex):
             rows = self._blocks[index.kind].rows(self.number(index))
-            out = (rows if constants else of_ray(self, rows)).evaluate(value)
-            return out if index.kind[1].is_vector else float(out[0])
-        numbers = self.numbers(index)
-        if not len(numbers):
+        elif len(numbers := self.numbers(index)):
+            block = self._blocks[index.kind]
+            rows = block.all_rows().take(block.rows_of(numbers))
+        else:
             return np.zeros(0)
-        block = self._blocks[index.kind]
-        rows = block.all_rows().take(block.rows_of(numbers))
-        return (rows if constants else of_ray(self, rows)).evaluate(value)
+        out = (rows if constants else of_ray(self, rows)).evaluate(value)
+        return float(out[0]) if isinstance(index, ConstraintIndex) and not index.kind[1].is_vector else out
 
     def copy_to(self, destination: AbstractModel) -> IndexMap:
         """Empty the destination and build this model there, names included where it takes them."""

@@ -251,7 +251,9 @@ def _broadcast(f: Rows, g: Rows) -> tuple[Rows, Rows]:
         return f.take(np.zeros(g.m, np.int64)), g
     if g.m == 1:
         return f, g.take(np.zeros(f.m, np.int64))
-    raise DimensionMismatch(f"Functions of {f.m} and of {g.m} rows do not go together.")
+    raise DimensionMismatch(
+        f"Functions of {f.m} and of {g.m} rows do not go together; give both as many rows, or one of them a single row."
+    )
 
 
 def _sum(f: Function, other: Any, sign: float) -> Any:

@@ -66,8 +66,9 @@ class VectorFunction(Function):
         if isinstance(other, MatrixLike):
             return NotImplemented
         if isinstance(other, Function):
-            if len(self) != other.output_dimension:
-                raise DimensionMismatch(f"Dot product of {len(self)} and {other.output_dimension} rows.")
+            m, n = len(self), other.output_dimension
+            if m != n:
+                raise DimensionMismatch(f"A dot product needs as many rows on either side, got {m} and {n} rows.")
             return build(self.rows.dot(other.rows), vector=False, at_least=2)
         return self.__rmatmul__(real_matrix(other, "A matrix").T)
 
