@@ -8,7 +8,17 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FloatArray", "Growable", "IntArray", "added_up", "pairs", "segments", "spread", "sums"]
+__all__ = [
+    "FloatArray",
+    "Growable",
+    "IntArray",
+    "added_up",
+    "pairs",
+    "cofactors",
+    "segments",
+    "spread",
+    "sums",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -61,6 +71,14 @@ def segments(starts: IntArray, counts: IntArray) -> IntArray:
 def sums(at: IntArray, values: FloatArray, count: int) -> FloatArray:
     """Sums of the values at each of count places (`numpy.bincount` makes whole numbers of no values)."""
     return np.bincount(at, values, count).astype(np.float64, copy=False)
+
+
+def cofactors(factors: FloatArray) -> FloatArray:
+    """For each entry of (T, D) the product of the others in its row: the derivative of the row's product."""
+    others = np.ones(factors.shape)
+    for column in range(factors.shape[1]):
+        others[:, column] = np.delete(factors, column, axis=1).prod(axis=1)
+    return others
 
 
 def pairs(left: IntArray, right: IntArray, count: int) -> tuple[IntArray, IntArray]:

@@ -123,8 +123,16 @@ class Model(Layer):
         ----------
         name : str
         lower, upper : bounds, added as constraints ``VariableIndex`` in `GreaterThan`, `LessThan` or `Interval`
+            (equal ones: in `EqualTo`); infinite ones are none.
         start : where a solver may start
         integer, binary : whether it is in `Integer` or `ZeroOne`
+
+        Raises
+        ------
+        InvalidData
+            If a bound or the start is no number, or the bounds contradict one another; no variable is added.
+        UnsupportedConstraint
+            If the solver does not take one of the sets; no variable is added.
         """
         if start is None and not (name or integer or binary):  # the hot path
             if lower is None and upper is None:
@@ -277,7 +285,7 @@ class Model(Layer):
         self.set(attr.ConstraintSet(), indices, [_checked_parameter(new) for new in values.tolist()])
 
     def parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction) -> Any:
-        """The present value of a parameter, or the array of values of a vector or matrix of them."""
+        """The present value of a parameter, or the array of those of a vector or matrix of them, in its shape."""
         if isinstance(p, VariableIndex):
             return float(self.get(attr.ConstraintSet(), self._parameter(p)).value)
         values = np.array([self.parameter_value(one) for one in plain_index(p)])
@@ -351,11 +359,11 @@ class Model(Layer):
         return index
 
     def minimize(self, function: Any) -> None:
-        """Set the objective, to be minimized."""
+        """Set the objective, a scalar function or a number, to be minimized."""
         self._set_objective(attr.ObjectiveSenseCode.MIN_SENSE, function)
 
     def maximize(self, function: Any) -> None:
-        """Set the objective, to be maximized."""
+        """Set the objective, a scalar function or a number, to be maximized."""
         self._set_objective(attr.ObjectiveSenseCode.MAX_SENSE, function)
 
     def _set_objective(self, sense: attr.ObjectiveSenseCode, function: Any) -> None:
@@ -373,6 +381,12 @@ class Model(Layer):
         Parameters
         ----------
         what : variable (a float), vector of variables (an array), function, or constraint (f(x))
+            Or a sequence of those, of which the array of values is made.
+
+        Raises
+        ------
+        NotOptimized
+            If there is no result: not solved, changed since, or no solution found.
         """
         if isinstance(what, (VariableIndex, VectorOfVariables)):
             return self.get(attr.VariablePrimal(), what)
@@ -387,11 +401,14 @@ class Model(Layer):
         return np.array([self.value(one) for one in what])
 
     def dual(self, constraint: ConstraintIndex | ConstraintIndices) -> Any:
-        """Dual of a constraint; its sign depends on the set alone: <= 0 for `LessThan`, >= 0 for `GreaterThan`."""
+        """Dual of a constraint, a float or an array of its rows; raises like `value`.
+
+        The sign depends on the set alone: <= 0 for `LessThan`, >= 0 for `GreaterThan`, in the dual cone for a cone.
+        """
         return self.get(attr.ConstraintDual(), constraint)
 
     def objective_value(self) -> float:
-        """Objective at the solution."""
+        """Objective at the solution; raises like `value`."""
         return float(self.get(attr.ObjectiveValue()))
 
     def termination_status(self) -> attr.TerminationStatusCode:

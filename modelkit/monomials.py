@@ -8,13 +8,11 @@ from typing import Any, final
 
 import numpy as np
 
-from .arrays import FloatArray, IntArray, added_up, pairs
+from .arrays import FloatArray, IntArray, added_up, cofactors, pairs
 
 __all__ = ["Monomials"]
 
 _NONE = -1
-_NO_IDS: IntArray = np.zeros(0, np.int64)
-_NO_NUMBERS: FloatArray = np.zeros(0)
 
 
 @final
@@ -77,14 +75,9 @@ class Monomials:
 
     def gradient(self, weights: FloatArray, value: Callable[[IntArray], FloatArray]) -> tuple[IntArray, FloatArray]:
         """The gradient of ``sum of weights[row] * terms`` at a point, as (variables, numbers to be added up)."""
-        numbers = self._filled(value)
-        ids, values = [_NO_IDS], [_NO_NUMBERS]
-        for column, factor in enumerate(self.factors.T):
-            mine = factor != _NONE
-            others = np.delete(numbers[mine], column, axis=1).prod(axis=1)
-            ids.append(factor[mine])
-            values.append(weights[self.row[mine]] * self.coef[mine] * others)
-        return np.concatenate(ids), np.concatenate(values)
+        slopes = cofactors(self._filled(value)) * (weights[self.row] * self.coef)[:, None]
+        there = self.factors != _NONE
+        return self.factors[there], slopes[there]
 
     def _filled(self, value: Callable[[IntArray], FloatArray]) -> FloatArray:
         """The values of the factors, one in place of the fillers, (T, D)."""

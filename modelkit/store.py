@@ -17,7 +17,6 @@ from . import attributes as attr
 from . import deletion, settings
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
-from .bounds import PlainConstraints
 from .changing import check_changes, make_changes
 from .checks import check_fit, check_numbers, check_rows, describe
 from .copying import Mirror, copy_words
@@ -27,6 +26,7 @@ from .functions.printing import local_name
 from .indices import ConstraintIndex, ConstraintIndices, Index, IndexMap, Kind, describe_kind
 from .modifications import Modification
 from .parameters import of_ray
+from .plain_constraints import PlainConstraints
 from .protocol import AbstractModel
 from .rows import Rows
 from .sets import ScalarSet, Set

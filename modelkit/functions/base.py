@@ -77,8 +77,7 @@ class Function(_Symbolic, ABC):
     def __add__(self, other: Any) -> Any:
         return _sum(self, other, 1.0)
 
-    def __radd__(self, other: Any) -> Any:
-        return _sum(self, other, 1.0)
+    __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
         return _sum(self, other, -1.0)
@@ -92,8 +91,7 @@ class Function(_Symbolic, ABC):
     def __mul__(self, other: Any) -> Any:
         return _product(self, other)
 
-    def __rmul__(self, other: Any) -> Any:
-        return _product(self, other)
+    __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, Function):

@@ -14,7 +14,7 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arrays import FloatArray, IntArray
+from ..arrays import FloatArray, IntArray, cofactors
 from ..errors import InvalidData
 from ..rows import Rows
 from .base import Function, build
@@ -57,7 +57,7 @@ class _ScalarGradient(_Gradient, ScalarFunction):
         """Gradient with respect to the coefficient of x, of ``x * y`` or of a longer product."""
         factors = [v.value for v in (x, y, *others) if v is not None]
         slopes, values = self._right(np.array(factors, np.int64)).T
-        moved = sum(slopes[i] * np.delete(values, i).prod() for i in range(len(values)))
+        moved = cofactors(values[None])[0] @ slopes
         return float(self._left @ np.array([moved, values.prod()]))
 
     def coefficients(self, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
