@@ -113,57 +113,49 @@ class Way(enum.Enum):
 class Attribute:
     """Base of all attributes; equal when of one class with equal parameters."""
 
-    __slots__ = ()
-    on: ClassVar[On] = On.MODEL
+    on: ClassVar[On]
     is_result: ClassVar[bool] = False
     """Whether `optimize` sets it, so that a changed model has none."""
     settable: ClassVar[bool] = True
     way: ClassVar[Way | None] = None
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other)
+        return type(self) is type(other) and vars(self) == vars(other)
 
     def __hash__(self) -> int:
-        return hash(type(self))
+        return hash((type(self), *vars(self).values()))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+        return f"{type(self).__name__}({', '.join(map(repr, vars(self).values()))})"
 
 
 class _Optimizer(Attribute):
-    __slots__ = ()
     on = On.OPTIMIZER
 
 
 class _Model(Attribute):
-    __slots__ = ()
     on = On.MODEL
 
 
 class _Variable(Attribute):
-    __slots__ = ()
     on = On.VARIABLE
 
 
 class _Constraint(Attribute):
-    __slots__ = ()
     on = On.CONSTRAINT
 
 
 class _ModelResult(_Model):
-    __slots__ = ()
     is_result = True
     settable = False
 
 
 class _VariableResult(_Variable):
-    __slots__ = ()
     is_result = True
     settable = False
 
 
 class _ConstraintResult(_Constraint):
-    __slots__ = ()
     is_result = True
     settable = False
 
@@ -247,7 +239,6 @@ class DifferentiationStatusCode(enum.Enum):
 class SolverName(_Optimizer):
     """Name of the solver, a string (read only)."""
 
-    __slots__ = ()
     settable = False
 
 
@@ -255,21 +246,15 @@ class SolverName(_Optimizer):
 class Silent(_Optimizer):
     """Whether the solver prints nothing; True by default."""
 
-    __slots__ = ()
-
 
 @final
 class TimeLimitSec(_Optimizer):
     """Wall time in seconds after which `optimize` stops, or None."""
 
-    __slots__ = ()
-
 
 @final
 class NumberOfThreads(_Optimizer):
     """Threads the solver may use, or None for its default."""
-
-    __slots__ = ()
 
 
 @final
@@ -281,19 +266,8 @@ class RawOptimizerAttribute(_Optimizer):
     name : str
     """
 
-    __slots__ = ("name",)
-
     def __init__(self, name: str) -> None:
         self.name = name
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RawOptimizerAttribute) and other.name == self.name
-
-    def __hash__(self) -> int:
-        return hash((RawOptimizerAttribute, self.name))
-
-    def __repr__(self) -> str:
-        return f"RawOptimizerAttribute({self.name!r})"
 
 
 # ---------------------------------------------------------------------- model
@@ -301,25 +275,18 @@ class RawOptimizerAttribute(_Optimizer):
 class Name(_Model):
     """Name of the model."""
 
-    __slots__ = ()
-
 
 @final
 class ObjectiveSense(_Model):
     """An `ObjectiveSenseCode`; setting FEASIBILITY_SENSE erases the objective."""
-
-    __slots__ = ()
 
 
 @final
 class ObjectiveFunction(_Model):
     """The objective, a scalar function."""
 
-    __slots__ = ()
-
 
 class _List(_Model):
-    __slots__ = ()
     settable = False
 
 
@@ -327,125 +294,85 @@ class _List(_Model):
 class NumberOfVariables(_List):
     """How many variables the model has."""
 
-    __slots__ = ()
-
 
 @final
 class ListOfVariableIndices(_List):
     """All variables in order of creation, a `VectorOfVariables`."""
-
-    __slots__ = ()
 
 
 @final
 class ListOfConstraintTypesPresent(_List):
     """The kinds (function type, set type) of which the model has constraints."""
 
-    __slots__ = ()
-
 
 class _OfKind(_List):
-    __slots__ = ("kind",)
-
     def __init__(self, function_type: Any, set_type: Any) -> None:
         self.kind = (function_type, set_type)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and isinstance(other, _OfKind) and other.kind == self.kind
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.kind))
 
 
 @final
 class NumberOfConstraints(_OfKind):
     """How many constraints of one kind the model has."""
 
-    __slots__ = ()
-
 
 @final
 class ListOfConstraintIndices(_OfKind):
     """The constraints of one kind in order of creation, a `ConstraintIndices`."""
-
-    __slots__ = ()
 
 
 @final
 class TerminationStatus(_ModelResult):
     """A `TerminationStatusCode`."""
 
-    __slots__ = ()
-
 
 @final
 class PrimalStatus(_ModelResult):
     """A `ResultStatusCode` for the primal result."""
-
-    __slots__ = ()
 
 
 @final
 class DualStatus(_ModelResult):
     """A `ResultStatusCode` for the dual result."""
 
-    __slots__ = ()
-
 
 @final
 class RawStatusString(_ModelResult):
     """The solver's own word for why it stopped."""
-
-    __slots__ = ()
 
 
 @final
 class ObjectiveValue(_ModelResult):
     """Objective at the primal result (of a ray: without constants)."""
 
-    __slots__ = ()
-
 
 @final
 class DualObjectiveValue(_ModelResult):
     """Dual objective at the dual result (of a ray: without the objective's constant)."""
-
-    __slots__ = ()
 
 
 @final
 class ObjectiveBound(_ModelResult):
     """Best proven bound on the objective (mixed-integer solvers)."""
 
-    __slots__ = ()
-
 
 @final
 class RelativeGap(_ModelResult):
     """Relative gap of a mixed-integer solve."""
-
-    __slots__ = ()
 
 
 @final
 class SolveTimeSec(_ModelResult):
     """Seconds the solver took."""
 
-    __slots__ = ()
-
 
 @final
 class SimplexIterations(_ModelResult):
     """Simplex iterations of the last solve."""
 
-    __slots__ = ()
-
 
 @final
 class BarrierIterations(_ModelResult):
     """Iterations of the last interior-point, first-order or other iterative solve."""
-
-    __slots__ = ()
 
 
 # ---------------------------------------------------------------------- variables
@@ -453,28 +380,20 @@ class BarrierIterations(_ModelResult):
 class VariableName(_Variable):
     """Name of a variable, a string."""
 
-    __slots__ = ()
-
 
 @final
 class VariablePrimalStart(_Variable):
     """Where a solver may start, a number or None."""
-
-    __slots__ = ()
 
 
 @final
 class VariablePrimal(_VariableResult):
     """Value of a variable in the primal result."""
 
-    __slots__ = ()
-
 
 @final
 class VariableBasisStatus(_VariableResult):
     """A `BasisStatusCode`."""
-
-    __slots__ = ()
 
 
 # ---------------------------------------------------------------------- constraints
@@ -482,35 +401,26 @@ class VariableBasisStatus(_VariableResult):
 class ConstraintName(_Constraint):
     """Name of a constraint, a string."""
 
-    __slots__ = ()
-
 
 @final
 class ConstraintFunction(_Constraint):
     """The function of a constraint, as written."""
-
-    __slots__ = ()
 
 
 @final
 class ConstraintSet(_Constraint):
     """The set of a constraint."""
 
-    __slots__ = ()
-
 
 @final
 class ConstraintPrimalStart(_Constraint):
     """Where a solver may start f(x), an array or None."""
-
-    __slots__ = ()
 
 
 @final
 class ConstraintDualStart(_Constraint):
     """Where a solver may start the dual, an array or None."""
 
-    __slots__ = ()
     way = Way.DUAL_START
 
 
@@ -518,7 +428,6 @@ class ConstraintDualStart(_Constraint):
 class ConstraintActivityStart(_Constraint):
     """Which rows are active in a solver's basis: positive at a lower bound, negative at an upper, 0 inactive."""
 
-    __slots__ = ()
     way = Way.DUAL_START
 
 
@@ -526,7 +435,6 @@ class ConstraintActivityStart(_Constraint):
 class ConstraintActivity(_ConstraintResult):
     """Which rows are nonbasic: 1 at a lower bound or an equality, -1 at an upper bound, 0 basic."""
 
-    __slots__ = ()
     way = Way.DUAL
 
 
@@ -534,14 +442,11 @@ class ConstraintActivity(_ConstraintResult):
 class ConstraintPrimal(_ConstraintResult):
     """f(x) at the primal result, constant included."""
 
-    __slots__ = ()
-
 
 @final
 class ConstraintDual(_ConstraintResult):
     """Dual (multiplier) of a constraint; its sign depends on the set alone (DESIGN, section 5)."""
 
-    __slots__ = ()
     way = Way.DUAL
 
 
@@ -549,22 +454,17 @@ class ConstraintDual(_ConstraintResult):
 class ConstraintBasisStatus(_ConstraintResult):
     """A `BasisStatusCode` for each row."""
 
-    __slots__ = ()
-
 
 # ---------------------------------------------------------------------- differentiation: what goes in
 @final
 class ForwardObjectiveFunction(_Model):
     """Direction in which the objective function moves, a function."""
 
-    __slots__ = ()
-
 
 @final
 class ForwardConstraintFunction(_Constraint):
     """Direction in which a constraint's function moves, its set fixed, a function."""
 
-    __slots__ = ()
     way = Way.FUNCTION_TANGENT
 
 
@@ -572,7 +472,6 @@ class ForwardConstraintFunction(_Constraint):
 class ForwardConstraintSet(_Constraint):
     """Direction in which a constraint's set moves, a set whose numbers are the direction."""
 
-    __slots__ = ()
     way = Way.SET_TANGENT
 
 
@@ -580,21 +479,16 @@ class ForwardConstraintSet(_Constraint):
 class ForwardParameterValue(_Variable):
     """Direction in which a parameter moves, a number."""
 
-    __slots__ = ()
-
 
 @final
 class ReverseVariablePrimal(_Variable):
     """Derivative of the loss with respect to a variable's value, a number."""
-
-    __slots__ = ()
 
 
 @final
 class ReverseConstraintDual(_Constraint):
     """Derivative of the loss with respect to a dual as returned, a number or array."""
 
-    __slots__ = ()
     way = Way.DUAL_SEED
 
 
@@ -602,21 +496,15 @@ class ReverseConstraintDual(_Constraint):
 class ReverseObjectiveValue(_Model):
     """Derivative of the loss with respect to the objective value, a number; adds to the other seeds."""
 
-    __slots__ = ()
-
 
 @final
 class ModelConstructor(_Optimizer):
     """The diff model to use (a class or callable), or None to choose by the constraints in the model."""
 
-    __slots__ = ()
-
 
 @final
 class LinearAlgebraSolver(_Optimizer):
     """How KKT systems are solved: `DirectKKT()`, `IterativeKKT()`, or None to choose by the estimated cost."""
-
-    __slots__ = ()
 
 
 @final
@@ -626,14 +514,10 @@ class AllowInaccurateSolution(_Optimizer):
     With False, the default, that raises `DifferentiationError`; with True it warns and tells the residuals.
     """
 
-    __slots__ = ()
-
 
 @final
 class AllowObjectiveAndSolutionInput(_Optimizer):
     """Whether objective-value seeds may be set together with solution seeds without a warning; they add."""
-
-    __slots__ = ()
 
 
 # ---------------------------------------------------------------------- differentiation: what comes out
@@ -641,14 +525,11 @@ class AllowObjectiveAndSolutionInput(_Optimizer):
 class ForwardVariablePrimal(_VariableResult):
     """How a variable's value moves."""
 
-    __slots__ = ()
-
 
 @final
 class ForwardConstraintDual(_ConstraintResult):
     """How a constraint's dual moves."""
 
-    __slots__ = ()
     way = Way.DUAL
 
 
@@ -656,22 +537,17 @@ class ForwardConstraintDual(_ConstraintResult):
 class ForwardObjectiveValue(_ModelResult):
     """How the objective value moves (envelope theorem)."""
 
-    __slots__ = ()
-
 
 @final
 class ConstraintDegeneracy(_ConstraintResult):
     """Nonzero in the rows for which `DifferentiationStatus` is not EXACT: weakly active or dependent ones."""
 
-    __slots__ = ()
     way = Way.DUAL
 
 
 @final
 class ReverseVariableAdjoint(_VariableResult):
     """The variable part of the adjoint solution of the KKT system, from which lazy gradients are made."""
-
-    __slots__ = ()
 
 
 @final
@@ -683,14 +559,11 @@ class ReverseObjectiveFunction(_ModelResult):
     ``x'dQx/2``; a coefficient here is 2 times its off-diagonal and 4 times its diagonal one.)
     """
 
-    __slots__ = ()
-
 
 @final
 class ReverseConstraintFunction(_ConstraintResult):
     """Gradient of the loss with respect to a constraint function's coefficients, a lazy function."""
 
-    __slots__ = ()
     way = Way.GRADIENT
 
 
@@ -698,7 +571,6 @@ class ReverseConstraintFunction(_ConstraintResult):
 class ReverseConstraintSet(_ConstraintResult):
     """Gradient of the loss with respect to the set's numbers, a set-shaped value."""
 
-    __slots__ = ()
     way = Way.SET_GRADIENT
 
 
@@ -706,14 +578,10 @@ class ReverseConstraintSet(_ConstraintResult):
 class ReverseParameterValue(_VariableResult):
     """Gradient of the loss with respect to a parameter's value."""
 
-    __slots__ = ()
-
 
 @final
 class DifferentiateTimeSec(_ModelResult):
     """Seconds the last differentiation took."""
-
-    __slots__ = ()
 
 
 class Refinement(NamedTuple):
@@ -727,11 +595,7 @@ class Refinement(NamedTuple):
 class SolutionRefinement(_ModelResult):
     """What Newton steps on the KKT system gained before the solution was differentiated, a `Refinement`."""
 
-    __slots__ = ()
-
 
 @final
 class DifferentiationStatus(_ModelResult):
     """A `DifferentiationStatusCode`; `DifferentiationStatusCode` tells what each means."""
-
-    __slots__ = ()

@@ -1,4 +1,8 @@
-"""The cache: the user's model as written, beside an optimizer that holds a copy."""
+"""The cache: the user's model as written, beside an optimizer that holds a copy.
+
+The file is long because every method of the protocol has to say when the optimizer hears of it, and what becomes of
+the results.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any, final
 import numpy as np
 
 from . import attributes as attr
+from .arrays import IntArray
 from .block import ConstraintBlock
 from .caching_states import (
     CONCLUSIVE,
@@ -19,24 +24,18 @@ from .caching_states import (
     CachingOptimizerState,
     SolverFallbackWarning,
 )
-from .candidates import Candidates, name_of
-from .changing import check_changes, renamed_change
+from .candidates import Candidates, solver_name
+from .changing import check_changes, make_changes, renamed_change
+from .checks import check_fit
 from .copying import Mirror
 from .deletion import check_deletion, items_of
-from .errors import (
-    InvalidData,
-    NotAllowed,
-    NotOptimized,
-    OptangentError,
-    UnsupportedObjective,
-)
+from .errors import InvalidData, NotAllowed, NotOptimized, OptangentError
 from .functions import Function, VariableIndex, VectorOfVariables
-from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind
+from .indices import ConstraintIndex, ConstraintIndices, IndexMap
 from .modifications import Modification
-from .parameters import Parameters, kinds_inserted
-from .protocol import AbstractModel, check_fit
+from .parameters import kinds_inserted
+from .protocol import AbstractModel
 from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
-from .rows import IntArray, Rows
 from .sets import ScalarSet, Set
 from .settings import check_target
 from .store import Store
@@ -45,9 +44,6 @@ __all__ = ["CachingOptimizer", "CachingOptimizerMode", "CachingOptimizerState", 
 
 
 _MANUAL = CachingOptimizerMode.MANUAL
-_NONE = CachingOptimizerState.NO_OPTIMIZER
-_EMPTY = CachingOptimizerState.EMPTY_OPTIMIZER
-_ATTACHED = CachingOptimizerState.ATTACHED_OPTIMIZER
 
 
 @final
@@ -99,8 +95,9 @@ class CachingOptimizer(AbstractModel):
     def state(self) -> CachingOptimizerState:
         """How the optimizer stands to the cache."""
         if self.optimizer is None:
-            return _NONE
-        return _EMPTY if self._mirror is None else _ATTACHED
+            return CachingOptimizerState.NO_OPTIMIZER
+        attached = self._mirror is not None
+        return CachingOptimizerState.ATTACHED_OPTIMIZER if attached else CachingOptimizerState.EMPTY_OPTIMIZER
 
     def reset_optimizer(self, *optimizers: AbstractModel) -> None:
         """Empty the optimizer, or take another one (or several, to be tried in order).
@@ -191,7 +188,7 @@ class CachingOptimizer(AbstractModel):
         kind = (type(function), type(set))
         if kind not in self._candidates.known:
             check_fit(function, set)
-            self._require(kind, function.rows)
+            self._candidates.require_inserted(kind, function.rows, self.store)
         index = self.store.add_constraint(function, set)
         if self.mode is _MANUAL:
             self._extend_at_once([index])
@@ -214,20 +211,10 @@ class CachingOptimizer(AbstractModel):
             return VariableIndex(self.store.add_variable_in(kind, numbers))
         return self.add_constrained_variable(set_type(*numbers))[0]
 
-    def _require(self, kind: Kind, rows: Rows) -> None:
-        """Raise unless an optimizer takes the kind, or what it becomes when parameters are inserted."""
-        if kind[0].degree < 2 or self._candidates.takes(kind):
-            self._candidates.require(kind)
-            return
-        parameters = Parameters(self.store)
-        self.store.check_variables(rows)
-        parameters.check_degree(parameters.insert(rows))
-        self._candidates.require((parameters.type_of(kind[0], rows), kind[1]))
-
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
         """Add many constraints of one kind."""
         if block.kind not in self._candidates.known:
-            self._require(block.kind, block.rows)
+            self._candidates.require_inserted(block.kind, block.rows, self.store)
         indices = self.store.add_block(block)
         if self.mode is _MANUAL:
             self._extend_at_once(indices)
@@ -277,7 +264,7 @@ class CachingOptimizer(AbstractModel):
 
         self._pass_on(pass_on)
         self._touched()
-        self.store.modify(target, changes)
+        make_changes(self.store, target, changes)
 
     def delete(self, index: Any) -> None:
         """Delete a variable or constraint, or a sequence of them."""
@@ -303,9 +290,7 @@ class CachingOptimizer(AbstractModel):
             self._candidates.set_option(attribute, pairs[0][1])
             self._touched()
         elif isinstance(attribute, attr.ObjectiveFunction):
-            objective, parameters = pairs[0][1], Parameters(self.store)
-            parameters.check_degree(parameters.insert(objective.rows), UnsupportedObjective)
-            self._candidates.require_objective(parameters.type_of(type(objective), objective.rows))
+            self._candidates.require_objective(pairs[0][1], self.store)
         if isinstance(attribute, (*DATA, *STARTS)):
 
             def pass_on(optimizer: AbstractModel, mirror: Mirror) -> None:
@@ -409,7 +394,7 @@ class CachingOptimizer(AbstractModel):
             if failure is None:
                 return
             assert following is not None
-            words = f"{name_of(optimizer)} failed ({failure}); trying {name_of(following)}."
+            words = f"{solver_name(optimizer)} failed ({failure}); trying {solver_name(following)}."
             warnings.warn(words, SolverFallbackWarning, stacklevel=3)
 
     def _try(self, *, last: bool) -> str | None:
@@ -417,7 +402,9 @@ class CachingOptimizer(AbstractModel):
         try:
             self._pass_on(lambda optimizer, _: optimizer.refresh())
             if self._mirror is None:
-                self._attach_by_itself()
+                if self.mode is _MANUAL:
+                    raise NotOptimized("The optimizer is empty, and the mode is manual: call attach_optimizer() first.")
+                self.attach_optimizer()
             assert self.optimizer is not None
             self._touched()
             self.optimizer.optimize()
@@ -431,11 +418,6 @@ class CachingOptimizer(AbstractModel):
             return None
         status: attr.TerminationStatusCode = self.get(attr.TerminationStatus())
         return None if status in CONCLUSIVE else status.name
-
-    def _attach_by_itself(self) -> None:
-        if self.mode is _MANUAL:
-            raise NotOptimized("The optimizer is empty, and the mode is manual: call attach_optimizer() first.")
-        self.attach_optimizer()
 
     def copy_to(self, destination: AbstractModel) -> IndexMap:
         """Build the model in another one."""

@@ -7,14 +7,17 @@ from typing import Any, final
 
 from . import attributes as attr
 from .errors import OptangentError, UnsupportedConstraint, UnsupportedObjective
-from .functions import Function
+from .functions import Function, ScalarFunction
 from .indices import Kind, describe_kind
+from .parameters import Parameters
 from .protocol import AbstractModel
+from .rows import Rows
+from .store import Store
 
-__all__ = ["Candidates", "name_of"]
+__all__ = ["Candidates", "solver_name"]
 
 
-def name_of(optimizer: AbstractModel | None) -> str:
+def solver_name(optimizer: AbstractModel | None) -> str:
     """The solver's name, or that of the class where there is none."""
     try:
         return str(optimizer.get(attr.SolverName())) if optimizer else "no optimizer"
@@ -55,13 +58,23 @@ class Candidates:
         if not self.takes(kind):
             raise self.refusal(kind, self._optimizers[0])
 
+    def require_inserted(self, kind: Kind, rows: Rows, store: Store) -> None:
+        """Raise unless one of them takes the kind, or what these rows become when parameters are inserted."""
+        if kind[0].degree < 2 or self.takes(kind):
+            self.require(kind)
+            return
+        parameters = Parameters(store)
+        store.check_variables(rows)
+        parameters.check_degree(parameters.insert(rows))
+        self.require((parameters.type_of(kind[0], rows), kind[1]))
+
     @staticmethod
     def refusal(kind: Kind, optimizer: AbstractModel) -> UnsupportedConstraint:
         """The error that says why an optimizer does not take a kind."""
         missing = getattr(getattr(optimizer, "graph", None), "missing", None)
         why = f", nor through bridges: {missing(kind)}" if missing else "."
         return UnsupportedConstraint(
-            f"{describe_kind(kind)} is not supported by {name_of(optimizer)}{why} "
+            f"{describe_kind(kind)} is not supported by {solver_name(optimizer)}{why} "
             "Rewrite the constraint, or choose a solver that takes it."
         )
 
@@ -69,11 +82,14 @@ class Candidates:
         """Whether one of them takes the type of objective."""
         return not self._optimizers or any(o.supports_objective(function_type) for o in self)
 
-    def require_objective(self, function_type: type[Function]) -> None:
-        """Raise unless one of them takes the type of objective."""
+    def require_objective(self, function: ScalarFunction, store: Store) -> None:
+        """Raise unless one of them takes the objective, the parameters in it inserted."""
+        parameters = Parameters(store)
+        parameters.check_degree(parameters.insert(function.rows), UnsupportedObjective)
+        function_type = parameters.type_of(type(function), function.rows)
         if not self.takes_objective(function_type):
             raise UnsupportedObjective(
-                f"{name_of(self._optimizers[0])} takes no {function_type.__name__} as objective, "
+                f"{solver_name(self._optimizers[0])} takes no {function_type.__name__} as objective, "
                 "nor through bridges; choose a solver that does."
             )
 

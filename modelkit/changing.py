@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
 from .attributes import ObjectiveFunction
-from .block import Block
 from .errors import DimensionMismatch, InvalidData, InvalidIndex, UnsupportedModification
-from .functions import (
-    Function,
-    ScalarAffineFunction,
-    VariableIndex,
-    VectorOfVariables,
-)
+from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, IndexMap
-from .modifications import (
-    Modification,
-    MultirowChange,
-    ScalarCoefficientChange,
-    ScalarConstantChange,
-    ScalarQuadraticCoefficientChange,
-    VectorConstantChange,
-)
+from .modifications import Modification, ScalarConstantChange, VectorConstantChange
 from .numeric import real_array
 
-__all__ = ["check_changes", "make_change", "renamed_change"]
+__all__ = ["check_changes", "make_changes", "renamed_change"]
+
+_CONSTANTS = (ScalarConstantChange, VectorConstantChange)
 
 
 def check_changes(store: Any, target: Any, change: Any) -> list[Modification]:
@@ -55,61 +45,45 @@ def _check_change(store: Any, change: Modification, function_type: type[Function
         raise UnsupportedModification(
             "A plain variable has no coefficients to change; write the function as an affine one (1.0 * x)."
         )
-    if function_type.is_vector != isinstance(change, (VectorConstantChange, MultirowChange)):
+    if function_type.is_vector != change.is_vector:
         raise InvalidData(f"{type(change).__name__} does not fit a {function_type.__name__}.")
-    values: Any
-    if isinstance(change, ScalarConstantChange):
-        values = change.new_constant
-    elif isinstance(change, VectorConstantChange):
-        values = change.new_constant
-        if np.shape(values) != (rows,):
-            raise DimensionMismatch(f"The constraint has {rows} rows; got constants of shape {np.shape(values)}.")
-    elif isinstance(change, MultirowChange):
-        store.check_index(change.variable)
-        for row, _ in change.new_coefficients:
-            if not isinstance(row, (int, np.integer)) or not 0 <= row < rows:
-                raise DimensionMismatch(f"The constraint has rows 0 to {rows - 1}; got row {row}.")
-        values = [v for _, v in change.new_coefficients]
-    elif isinstance(change, ScalarCoefficientChange):
-        store.check_index(change.variable)
-        values = change.new_coefficient
-    else:
-        assert isinstance(change, ScalarQuadraticCoefficientChange)
-        if function_type.degree < 2:
+    for row, variables, _ in change.coefficients:
+        if len(variables) > function_type.degree:
             raise UnsupportedModification(
                 f"A {function_type.__name__} has no quadratic coefficients; set the whole function instead."
             )
-        store.check_index(change.variable_1)
-        store.check_index(change.variable_2)
-        values = change.new_coefficient
+        store.check_index(variables)
+        if not isinstance(row, (int, np.integer)) or not 0 <= row < rows:
+            raise DimensionMismatch(f"The constraint has rows 0 to {rows - 1}; got row {row}.")
+    values: Any = [value for *_, value in change.coefficients]
+    if isinstance(change, _CONSTANTS):
+        values = change.new_constant
+        if change.is_vector and np.shape(values) != (rows,):
+            raise DimensionMismatch(f"The constraint has {rows} rows; got constants of shape {np.shape(values)}.")
+    elif not change.is_vector:
+        (values,) = values
     numbers = real_array(values, f"The new value in {change!r}")
-    if numbers.ndim and not function_type.is_vector:
+    if numbers.ndim and not change.is_vector:
         raise DimensionMismatch(f"{change!r}: the new value is one number.")
     if not np.isfinite(numbers).all():
         raise InvalidData(f"{change!r}: the new value must be finite.")
 
 
-def make_change(block: Block, number: int, change: Modification) -> None:
-    """Make a checked change in a function of a block."""
-    if isinstance(change, (ScalarConstantChange, VectorConstantChange)):
-        block.set_constants(number, change.new_constant)
-    elif isinstance(change, ScalarCoefficientChange):
-        block.set_coefficient(number, 0, change.variable.value, change.new_coefficient)
-    elif isinstance(change, MultirowChange):
-        for row, value in change.new_coefficients:
-            block.set_coefficient(number, row, change.variable.value, value)
-    elif isinstance(change, ScalarQuadraticCoefficientChange):
-        v1, v2 = change.variable_1.value, change.variable_2.value
-        block.set_quadratic_coefficient(number, 0, v1, v2, change.new_coefficient)
+def make_changes(store: Any, target: Any, changes: list[Modification]) -> None:
+    """Make checked changes in a store."""
+    if isinstance(target, ConstraintIndex):
+        number, block = store.number(target), store.block(target.kind)
+    else:
+        number, block = 0, store.objective_block or store.replace_objective(ScalarAffineFunction())
+    for change in changes:
+        if isinstance(change, _CONSTANTS):
+            block.set_constants(number, change.new_constant)
+        for row, variables, value in change.coefficients:
+            block.set_coefficient(number, row, [v.value for v in variables], value)
 
 
 def renamed_change(change: Modification, index_map: IndexMap) -> Modification:
     """The change in the variables of a copy."""
-    if isinstance(change, ScalarCoefficientChange):
-        return ScalarCoefficientChange(index_map(change.variable), change.new_coefficient)
-    if isinstance(change, MultirowChange):
-        return MultirowChange(index_map(change.variable), change.new_coefficients)
-    if isinstance(change, ScalarQuadraticCoefficientChange):
-        one, two = index_map(change.variable_1), index_map(change.variable_2)
-        return ScalarQuadraticCoefficientChange(one, two, change.new_coefficient)
-    return change
+    values = {f.name: getattr(change, f.name) for f in fields(change)}  # type: ignore[arg-type]  # all are dataclasses
+    renamed = {name: index_map(value) for name, value in values.items() if isinstance(value, VariableIndex)}
+    return replace(change, **renamed)  # type: ignore[type-var]

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .attributes import VariableName
-from .errors import InvalidData
-from .functions import VariableIndex
+from .arrays import FloatArray
+from .errors import DimensionMismatch, InvalidData
+from .functions import Function
 from .functions.printing import local_name
-from .rows import FloatArray, Rows
+from .rows import Rows
 from .sets import (
     EqualTo,
     GreaterThan,
@@ -23,9 +23,7 @@ from .sets import (
     Set,
 )
 
-_NAME = VariableName()
-
-__all__ = ["UPPER_OR_LOWER", "check_numbers", "check_rows", "describe"]
+__all__ = ["UPPER_OR_LOWER", "check_fit", "check_name", "check_numbers", "check_rows", "describe"]
 
 UPPER_OR_LOWER: dict[type[Set], int] = {
     GreaterThan: 1,
@@ -43,10 +41,37 @@ def describe(identifier: int, store: Any) -> str:
     """A sentence's subject for a variable that is not there."""
     if identifier >> 32 != store.base >> 32:
         return f"Variable {local_name(identifier)} belongs to another model; use the variables of this one."
-    name = store.values_of(_NAME).get(VariableIndex(identifier), "") or local_name(identifier)
+    name = store.name_of(identifier)
     if identifier in store.variable_ids():  # not is_valid, which asks here what to say
         return f"Variable {name}"
     return f"Variable {name} is not in this model (it has been deleted, or was never added)."
+
+
+def check_fit(function: Any, set: Any) -> None:
+    """Raise unless the function may stand in the set."""
+    if not isinstance(function, Function):
+        raise InvalidData(
+            f"Expected a function of variables in {set!r}, got {function!r}. "
+            "(A comparison of two numbers is no constraint.)"
+        )
+    if not isinstance(set, Set):
+        raise InvalidData(f"Expected a set such as LessThan(1.0) or Nonnegatives(3), got {set!r}.")
+    if function.is_vector != set.is_vector:
+        kinds = ("a scalar function", "a vector function")
+        raise DimensionMismatch(
+            f"{set!r} needs {kinds[set.is_vector]}, got {kinds[function.is_vector]} "
+            f"({type(function).__name__} with {function.output_dimension} rows)."
+        )
+    if function.is_vector and function.output_dimension != set.dimension:
+        raise DimensionMismatch(
+            f"{set!r} needs a function with {set.dimension} rows, got {function.output_dimension} rows."
+        )
+
+
+def check_name(name: Any) -> None:
+    """Refuse a name that is no string."""
+    if not isinstance(name, str):
+        raise InvalidData(f"A name is a string, got {name!r}.")
 
 
 def check_rows(rows: Rows) -> None:

@@ -10,6 +10,8 @@ import scipy.linalg as sla
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+__all__ = ["is_positive_semidefinite"]
+
 # In units of the scaled matrix, whose diagonal is at most one: well above the rounding error of a product M
 # M' (1e-16 times a dimension), well below a negative eigenvalue that means anything.
 _TOLERANCE = 1e-8

@@ -7,12 +7,12 @@ from typing import Any, final
 import numpy as np
 
 from . import attributes as attr
+from .arrays import IntArray
 from .block import ConstraintBlock
 from .functions import VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, IndexMap, Kind
 from .parameters import PARAMETERS
 from .protocol import AbstractModel
-from .rows import IntArray
 from .sets import SOS1, SOS2, Indicator, Semicontinuous, Semiinteger
 
 __all__ = ["Mirror", "copy_words"]

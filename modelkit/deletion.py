@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arrays import IntArray
 from .errors import InvalidIndex, UnsupportedModification
 from .functions import VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex
-from .rows import IntArray
 from .sets import Nonnegatives, Nonpositives, Reals, Zeros
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any, final, overload
 
 import numpy as np
 
+from .arrays import IntArray
 from .errors import InvalidIndex
 from .functions import Function, VariableIndex, VectorOfVariables
-from .rows import IntArray
 from .sets import Set
 
 __all__ = ["ConstraintIndex", "ConstraintIndices", "Index", "IndexMap", "Kind", "describe_kind"]

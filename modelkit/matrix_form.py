@@ -14,11 +14,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from . import attributes as attr
+from .arrays import FloatArray, IntArray, segments, sums
 from .block import SetBlock
 from .errors import NotOptimized
 from .indices import ConstraintIndex, ConstraintIndices, Kind
 from .parameters import Parameters
-from .rows import FloatArray, IntArray, Rows, segments
+from .rows import Rows
 
 __all__ = ["Curvature", "MatrixForm", "objective_matrices"]
 
@@ -37,7 +38,7 @@ class Curvature:
     def values(self, x: FloatArray) -> FloatArray:
         """The quadratic parts at x, (m,)."""
         terms = self.coef * x[self.first] * x[self.second]
-        return np.bincount(self.row, terms, self.shape[0]).astype(np.float64, copy=False)
+        return sums(self.row, terms, self.shape[0])
 
     def jacobian(self, x: FloatArray) -> sp.csr_array:
         """Their derivatives at x, (m, n)."""
@@ -132,7 +133,7 @@ class MatrixForm:
             items = np.flatnonzero(np.isin(part.starts[:-1], rows))
             if len(items):
                 sets = part.sets.take(items)
-                starts = offset + np.concatenate([[0], np.cumsum(sets.dims)]).astype(np.int64)
+                starts = offset + sets.starts
                 form.parts[kind] = Part(kind, slice(offset, int(starts[-1])), sets, part.numbers[items], starts)
                 offset = int(starts[-1])
         return form
@@ -166,12 +167,12 @@ class MatrixForm:
             self.parts[kind] = Part(kind, part.rows, sets, part.numbers, part.starts)
 
     def bounds(self) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper bounds of ``F x`` row by row, for sets that are boxes (constants moved over)."""
-        lower, upper = np.empty(self.m), np.empty(self.m)
+        """Lower and upper bounds of ``F x`` row by row (constants moved over), infinite for sets that are no boxes."""
+        lower, upper = np.full(self.m, -np.inf), np.full(self.m, np.inf)
         for kind, part in self.parts.items():
             box = kind[1].bounds(part.sets.numbers)
-            assert box is not None
-            lower[part.rows], upper[part.rows] = box
+            if box is not None:
+                lower[part.rows], upper[part.rows] = box
         return lower - self.g, upper - self.g
 
     def rows_of(self, index: ConstraintIndex | ConstraintIndices) -> IntArray | slice:
@@ -190,7 +191,7 @@ class MatrixForm:
 
 def objective_matrices(rows: Rows, column: Any, n: int) -> tuple[sp.csc_array, FloatArray, float]:
     """(P, q, r) of the first row, with ``½ xᵀPx + qᵀx + r``."""
-    q: FloatArray = np.bincount(column(rows.var), rows.coef, n).astype(np.float64, copy=False)
+    q = sums(column(rows.var), rows.coef, n)
     if not len(rows.qcoef):
         return sp.csc_array((n, n)), q, float(rows.constant[0])
     i, j = column(rows.qvar1), column(rows.qvar2)

@@ -1,10 +1,13 @@
-"""The user's model: the protocol, and the words one likes to write."""
+"""The user's model: the protocol, and the words one likes to write.
+
+The file is long because it is what a user reads: each word with its arguments and an example.
+"""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -12,22 +15,23 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from . import attributes as attr
+from .arrays import FloatArray
 from .block import ConstraintBlock, SetBlock
 from .caching import CachingOptimizer
-from .checks import check_numbers
+from .checks import check_name, check_numbers
 from .errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
 from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
 from .functions.matrices import MatrixFunction, plain_index
-from .functions.printing import latex_name, local_name, to_latex, to_text
-from .indices import ConstraintIndex, ConstraintIndices, describe_kind
+from .indices import ConstraintIndex, ConstraintIndices
 from .layer import Layer
-from .numeric import real_array, real_number
+from .numeric import real_array, real_number, real_vector
 from .parameters import of_ray
+from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
 from .remaking import recipe, remade_model
-from .rows import FloatArray
-from .sets import EqualTo, GreaterThan, Integer, Interval, LessThan, Parameter, ScalarSet, Set, ZeroOne
+from .sets import Integer, Interval, Parameter, Set, ZeroOne
 from .store import Store
+from .variable_bounds import set_between, sets_between
 
 __all__ = ["Model"]
 
@@ -119,8 +123,16 @@ class Model(Layer):
         ----------
         name : str
         lower, upper : bounds, added as constraints ``VariableIndex`` in `GreaterThan`, `LessThan` or `Interval`
+            (equal ones: in `EqualTo`); infinite ones are none.
         start : where a solver may start
         integer, binary : whether it is in `Integer` or `ZeroOne`
+
+        Raises
+        ------
+        InvalidData
+            If a bound or the start is no number, or the bounds contradict one another; no variable is added.
+        UnsupportedConstraint
+            If the solver does not take one of the sets; no variable is added.
         """
         if start is None and not (name or integer or binary):  # the hot path
             if lower is None and upper is None:
@@ -128,13 +140,12 @@ class Model(Layer):
             low, high = cast(float, lower), cast(float, upper)
             if type(low) in _PLAIN and type(high) in _PLAIN and -_INF < low < high < _INF:
                 return self._cache.add_variable_in(Interval, (float(low), float(high)))
-        bound = [] if lower is None and upper is None else _bound(lower, upper)
+        sets: list[Set] = [*set_between(lower, upper)]
         if integer and binary:
             raise InvalidData("A binary variable is a whole number already; give one of integer and binary.")
         if start is not None and not np.isfinite(real_number(start, "A start")):
             raise InvalidData(f"A start must be finite, got {start!r}.")
-        _check_name(name)
-        sets: list[Set] = [kind(*numbers) for kind, numbers in bound]
+        check_name(name)
         sets += [*([Integer()] if integer else []), *([ZeroOne()] if binary else [])]
         for one in sets:
             self.cache.require(VariableIndex, type(one))
@@ -176,10 +187,10 @@ class Model(Layer):
         if not hasattr(count, "__index__") or count < 0:
             raise InvalidData(f"add_variables takes a whole number of variables, got {count!r}.")
         count = int(count)
-        _check_name(name)
-        low = None if lower is None else _spread(lower, count, "lower")
-        high = None if upper is None else _spread(upper, count, "upper")
-        sets = None if low is None and high is None else _bounds(low, high, count)
+        check_name(name)
+        low = None if lower is None else real_vector(lower, count, "lower")
+        high = None if upper is None else real_vector(upper, count, "upper")
+        sets = None if low is None and high is None else sets_between(low, high, count)
         if sets is not None:
             check_numbers(sets.type, sets.numbers)
             self.cache.require(VariableIndex, sets.type)
@@ -191,16 +202,9 @@ class Model(Layer):
             self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
         return v
 
-    def bound_variables(
-        self, v: VectorOfVariables, lower: FloatArray | None, upper: FloatArray | None
-    ) -> ConstraintIndices:
-        """Bound variables one by one, as a block of constraints on plain variables."""
-        sets = _bounds(lower, upper, len(v))
-        return self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
-
     def add_parameter(self, value: float, name: str = "") -> VariableIndex:
         """Add a variable that is data: held at a value, and differentiable in it."""
-        _check_name(name)
+        check_name(name)
         chosen = _checked_parameter(value)
         self.cache.require(VariableIndex, Parameter)
         p, _ = self.inner.add_constrained_variable(chosen)
@@ -243,7 +247,7 @@ class Model(Layer):
             raise DimensionMismatch(f"add_parameters takes a vector or a matrix, got an array of shape {array.shape}.")
         if not np.isfinite(array).all():
             raise InvalidData(f"A parameter has a finite value, got {array[~np.isfinite(array)][0]!r}.")
-        _check_name(name)
+        check_name(name)
         self.cache.require(VariableIndex, Parameter)
         v = self.inner.add_variables(array.size)
         if array.size:
@@ -274,14 +278,14 @@ class Model(Layer):
         3.0
         """
         if isinstance(p, MatrixFunction):
-            value = _in_places(value, p)
+            value = p.at_places(value)
         parameters = [p] if isinstance(p, VariableIndex) else list(plain_index(p))
-        values = _spread(value, len(parameters), "value")
+        values = real_vector(value, len(parameters), "value")
         indices = [self._parameter(one) for one in parameters]
         self.set(attr.ConstraintSet(), indices, [_checked_parameter(new) for new in values.tolist()])
 
     def parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction) -> Any:
-        """The present value of a parameter, or the array of values of a vector or matrix of them."""
+        """The present value of a parameter, or the array of those of a vector or matrix of them, in its shape."""
         if isinstance(p, VariableIndex):
             return float(self.get(attr.ConstraintSet(), self._parameter(p)).value)
         values = np.array([self.parameter_value(one) for one in plain_index(p)])
@@ -298,7 +302,7 @@ class Model(Layer):
         """Set an attribute; of a matrix of variables from an array of its shape, or one number for all."""
         if len(index_and_value) == 2 and isinstance(index_and_value[0], MatrixFunction):
             index, value = index_and_value
-            super().set(attribute, plain_index(index), value if np.ndim(value) == 0 else _in_places(value, index))
+            super().set(attribute, plain_index(index), value if np.ndim(value) == 0 else index.at_places(value))
             return
         super().set(attribute, *index_and_value)
 
@@ -337,7 +341,7 @@ class Model(Layer):
         if type(function) is Comparison and set is None and not name:  # the hot path
             return self._cache.add_constraint(function.function, function.set)
         if name:
-            _check_name(name)
+            check_name(name)
         if type(function) is Comparison:
             if set is not None:
                 raise InvalidData(f"{function!r} is a constraint already; leave out the set {set!r}.")
@@ -355,11 +359,11 @@ class Model(Layer):
         return index
 
     def minimize(self, function: Any) -> None:
-        """Set the objective, to be minimized."""
+        """Set the objective, a scalar function or a number, to be minimized."""
         self._set_objective(attr.ObjectiveSenseCode.MIN_SENSE, function)
 
     def maximize(self, function: Any) -> None:
-        """Set the objective, to be maximized."""
+        """Set the objective, a scalar function or a number, to be maximized."""
         self._set_objective(attr.ObjectiveSenseCode.MAX_SENSE, function)
 
     def _set_objective(self, sense: attr.ObjectiveSenseCode, function: Any) -> None:
@@ -377,6 +381,12 @@ class Model(Layer):
         Parameters
         ----------
         what : variable (a float), vector of variables (an array), function, or constraint (f(x))
+            Or a sequence of those, of which the array of values is made.
+
+        Raises
+        ------
+        NotOptimized
+            If there is no result: not solved, changed since, or no solution found.
         """
         if isinstance(what, (VariableIndex, VectorOfVariables)):
             return self.get(attr.VariablePrimal(), what)
@@ -391,11 +401,14 @@ class Model(Layer):
         return np.array([self.value(one) for one in what])
 
     def dual(self, constraint: ConstraintIndex | ConstraintIndices) -> Any:
-        """Dual of a constraint; its sign depends on the set alone: <= 0 for `LessThan`, >= 0 for `GreaterThan`."""
+        """Dual of a constraint, a float or an array of its rows; raises like `value`.
+
+        The sign depends on the set alone: <= 0 for `LessThan`, >= 0 for `GreaterThan`, in the dual cone for a cone.
+        """
         return self.get(attr.ConstraintDual(), constraint)
 
     def objective_value(self) -> float:
-        """Objective at the solution."""
+        """Objective at the solution; raises like `value`."""
         return float(self.get(attr.ObjectiveValue()))
 
     def termination_status(self) -> attr.TerminationStatusCode:
@@ -456,95 +469,17 @@ class Model(Layer):
 
     def name_of(self, identifier: int) -> str:
         """Name of a variable by identifier."""
-        names = self.store.values_of(attr.VariableName())
-        return names.get(VariableIndex(identifier), "") or local_name(identifier)
-
-    def _latex_name_of(self, identifier: int) -> str:
-        name = self.store.values_of(attr.VariableName()).get(VariableIndex(identifier), "")
-        return latex_name(name) if name else f"x_{{{identifier & 0xFFFFFFFF}}}"
+        return self.store.name_of(identifier)
 
     def __str__(self) -> str:
-        store = self.store
-        sense = store.get(attr.ObjectiveSense()).value
-        lines = [f"{sense} {to_text(store.get(attr.ObjectiveFunction()), self.name_of)}"]
-        for name, function, chosen in self._constraints():
-            lines.append(f"  {name + ': ' if name else ''}{to_text(function, self.name_of)} in {chosen!r}")
-        return "\n".join([*lines, *(f"  ... ({rest} in all)" for rest in self._too_many())])
+        return model_text(self.store)
 
     def _repr_latex_(self) -> str:
-        store = self.store
-        words = {"minimize": r"\min", "maximize": r"\max", "feasibility": r"\text{find}"}
-        objective = to_latex(store.get(attr.ObjectiveFunction()), self._latex_name_of)
-        lines = [rf"{words[store.get(attr.ObjectiveSense()).value]}\ & {objective}"]
-        for _, function, chosen in self._constraints():
-            lines.append(rf"& {to_latex(function, self._latex_name_of)} \in \text{{{chosen!r}}}")
-        lines += [rf"& \text{{... ({rest} in all)}}" for rest in self._too_many()]
-        return r"$$\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}$$"
-
-    def _constraints(self) -> Iterator[tuple[str, Function, Set]]:
-        """Name, function and set of the first constraints of each kind."""
-        for kind in self.store.kinds():
-            for index in self.store.get(attr.ListOfConstraintIndices(*kind))[:_SHOWN]:
-                function = self.store.get(attr.ConstraintFunction(), index)
-                name = self.store.get(attr.ConstraintName(), index)
-                yield name, function, self.store.get(attr.ConstraintSet(), index)
-
-    def _too_many(self) -> list[str]:
-        counts = [(self.store.get(attr.NumberOfConstraints(*kind)), kind) for kind in self.store.kinds()]
-        return [f"{count} {describe_kind(kind)}" for count, kind in counts if count > _SHOWN]
+        return model_latex(self.store)
 
     def __repr__(self) -> str:
-        store = self.store
-        kinds = [f"{store.get(attr.NumberOfConstraints(*k))} {describe_kind(k)}" for k in store.kinds()]
-        status = self.get(attr.TerminationStatus()).name
-        constraints = ", ".join(kinds) or "no constraints"
-        return f"Model({store.get(attr.NumberOfVariables())} variables, {constraints}; {status})"
-
-
-_SHOWN = 20
-
-
-def _bound(lower: float | None, upper: float | None) -> list[tuple[type[ScalarSet], tuple[float, ...]]]:
-    """The sets (type and numbers) of one variable between bounds, of which either may be missing or infinite."""
-    low = -math.inf if lower is None else real_number(lower, "lower")
-    high = math.inf if upper is None else real_number(upper, "upper")
-    if not -math.inf < low < high < math.inf:
-        check_numbers(Interval, np.array([[low, high]]))
-    if low == high:
-        return [(EqualTo, (low,))]
-    if high == math.inf:
-        return [] if low == -math.inf else [(GreaterThan, (low,))]
-    return [(LessThan, (high,))] if low == -math.inf else [(Interval, (low, high))]
-
-
-def _bounds(lower: FloatArray | None, upper: FloatArray | None, count: int) -> SetBlock:
-    """The sets of many variables between bounds; infinite entries bound nothing."""
-    if upper is None and lower is not None and not np.isneginf(lower).any():
-        return SetBlock.scalar(GreaterThan, lower[:, None])
-    if lower is None and upper is not None and not np.isposinf(upper).any():
-        return SetBlock.scalar(LessThan, upper[:, None])
-    low = np.full(count, -np.inf) if lower is None else lower
-    high = np.full(count, np.inf) if upper is None else upper
-    return SetBlock.scalar(Interval, np.stack([low, high], axis=1))
-
-
-def _spread(value: ArrayLike, count: int, what: str) -> FloatArray:
-    array = real_array(value, what)
-    if array.ndim > 1 or (array.ndim == 1 and len(array) != count):
-        raise DimensionMismatch(f"{what} of {count} variables is a number or {count} numbers, got shape {array.shape}.")
-    return np.broadcast_to(array, (count,)).copy()
-
-
-def _in_places(value: Any, p: MatrixFunction) -> Any:
-    """One number, or those of an array of the matrix's shape at the places of its entries, (T,)."""
-    if sp.issparse(value):
-        value = np.asarray(sp.csr_array(value).toarray())
-    array = real_array(value, "A value")
-    if array.ndim == 2 and array.shape == p.shape:
-        return array[p.places]
-    if array.shape not in ((), p.ids.shape):
-        raise DimensionMismatch(f"Values of {p!r} have shape {p.shape}, got an array of shape {array.shape}.")
-    return np.ravel(array) if array.ndim else array
+        constraints = ", ".join(counts(self.store)) or "no constraints"
+        return f"Model({self.store.variables_alive} variables, {constraints}; {self.termination_status().name})"
 
 
 def _checked_parameter(value: float) -> Parameter:
@@ -552,8 +487,3 @@ def _checked_parameter(value: float) -> Parameter:
     if not np.isfinite(number):
         raise InvalidData(f"A parameter has a finite value, got {value!r}.")
     return Parameter(number)
-
-
-def _check_name(name: Any) -> None:
-    if not isinstance(name, str):
-        raise InvalidData(f"A name is a string, got {name!r}.")

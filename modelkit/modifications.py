@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
+from .arrays import FloatArray
 from .functions import VariableIndex
-from .rows import FloatArray
 
 __all__ = [
     "Modification",
@@ -26,6 +26,12 @@ class Modification:
     """Base of all changes."""
 
     __slots__ = ()
+    is_vector: ClassVar[bool] = False  # whether it is one of a vector function
+
+    @property
+    def coefficients(self) -> list[tuple[int, tuple[VariableIndex, ...], float]]:
+        """What becomes of coefficients: (row, variables of the term, new coefficient)."""
+        return []
 
 
 @final
@@ -41,6 +47,7 @@ class ScalarConstantChange(Modification):
 class VectorConstantChange(Modification):
     """The constants of a vector function become `new_constant`, shape (m,)."""
 
+    is_vector = True
     new_constant: FloatArray
 
 
@@ -64,6 +71,11 @@ class ScalarCoefficientChange(Modification):
     variable: VariableIndex
     new_coefficient: float
 
+    @property
+    def coefficients(self) -> list[tuple[int, tuple[VariableIndex, ...], float]]:
+        """The one coefficient."""
+        return [(0, (self.variable,), self.new_coefficient)]
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -82,8 +94,14 @@ class MultirowChange(Modification):
      x[1] + 3 x[0]]
     """
 
+    is_vector = True
     variable: VariableIndex
     new_coefficients: Sequence[tuple[int, float]]
+
+    @property
+    def coefficients(self) -> list[tuple[int, tuple[VariableIndex, ...], float]]:
+        """One in each of the rows."""
+        return [(row, (self.variable,), value) for row, value in self.new_coefficients]
 
 
 @final
@@ -97,3 +115,8 @@ class ScalarQuadraticCoefficientChange(Modification):
     variable_1: VariableIndex
     variable_2: VariableIndex
     new_coefficient: float
+
+    @property
+    def coefficients(self) -> list[tuple[int, tuple[VariableIndex, ...], float]]:
+        """The one coefficient."""
+        return [(0, (self.variable_1, self.variable_2), self.new_coefficient)]

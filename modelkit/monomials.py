@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["Monomials", "added_up"]
+from .arrays import FloatArray, IntArray, added_up, cofactors, pairs
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+__all__ = ["Monomials"]
 
 _NONE = -1
-_NO_IDS: IntArray = np.zeros(0, np.int64)
-_NO_NUMBERS: FloatArray = np.zeros(0)
 
 
 @final
@@ -74,24 +70,21 @@ class Monomials:
 
     def values(self, value: Callable[[IntArray], FloatArray]) -> FloatArray:
         """The values of the terms at ``x[id] = value(id)``, shape (T,)."""
-        there = self.factors != _NONE
-        numbers = np.ones(self.factors.shape)
-        numbers[there] = value(self.factors[there])
-        out: FloatArray = self.coef * numbers.prod(axis=1)
+        out: FloatArray = self.coef * self._filled(value).prod(axis=1)
         return out
 
     def gradient(self, weights: FloatArray, value: Callable[[IntArray], FloatArray]) -> tuple[IntArray, FloatArray]:
         """The gradient of ``sum of weights[row] * terms`` at a point, as (variables, numbers to be added up)."""
+        slopes = cofactors(self._filled(value)) * (weights[self.row] * self.coef)[:, None]
+        there = self.factors != _NONE
+        return self.factors[there], slopes[there]
+
+    def _filled(self, value: Callable[[IntArray], FloatArray]) -> FloatArray:
+        """The values of the factors, one in place of the fillers, (T, D)."""
         there = self.factors != _NONE
         numbers = np.ones(self.factors.shape)
         numbers[there] = value(self.factors[there])
-        ids, values = [], []
-        for column in range(self.factors.shape[1]):
-            mine = there[:, column]
-            others = np.delete(numbers[mine], column, axis=1).prod(axis=1)
-            ids.append(self.factors[mine, column])
-            values.append(weights[self.row[mine]] * self.coef[mine] * others)
-        return np.concatenate([_NO_IDS, *ids]), np.concatenate([_NO_NUMBERS, *values])
+        return numbers
 
     def coefficient(self, row: int, ids: Sequence[int]) -> float:
         """The coefficient of a product of variables, in any order, in one row."""
@@ -119,13 +112,7 @@ class Monomials:
 
     def times(self, other: Monomials, m: int) -> Monomials:
         """All products of a term here and a term there in the same of m rows."""
-        order = np.argsort(other.row, kind="stable")
-        counts = np.bincount(other.row, minlength=m)
-        starts = np.cumsum(counts) - counts
-        each = counts[self.row]
-        term = np.repeat(np.arange(len(self)), each)
-        within = np.arange(len(term)) - np.repeat(np.cumsum(each) - each, each)
-        partner = order[starts[self.row[term]] + within]
+        term, partner = pairs(self.row, other.row, m)
         factors = np.concatenate([self.factors[term], other.factors[partner]], axis=1)
         return Monomials(self.row[term], factors, self.coef[term] * other.coef[partner])
 
@@ -135,33 +122,3 @@ class Monomials:
         factors = np.take_along_axis(self.factors, order, axis=1)
         width = int(self.degrees.max(initial=0))
         return Monomials(self.row, factors[:, :width], self.coef)
-
-
-def added_up(keys: Sequence[IntArray], coef: FloatArray) -> tuple[list[IntArray], FloatArray]:
-    """Terms sorted, and the coefficients of equal ones added up.
-
-    Parameters
-    ----------
-    keys : the row of each term, then its variables, in any order: each of shape (T,)
-    coef : array of shape (T,)
-
-    Examples
-    --------
-    >>> keys, total = added_up([np.zeros(3, int), np.array([5, 2, 5]), np.array([2, 2, 2])], np.array([1.0, 2.0, 3.0]))
-    >>> np.stack(keys), total
-    (array([[0, 0],
-           [2, 2],
-           [2, 5]]), array([2., 4.]))
-    """
-    row, *factors = keys
-    keys = [row, *(np.sort(np.stack(factors), axis=0) if len(factors) > 1 else factors)]
-    ascending = np.zeros(max(len(coef) - 1, 0), bool)
-    for key in reversed(keys):
-        step = np.diff(key)
-        ascending = (step > 0) | ((step == 0) & ascending)
-    if ascending.all():
-        return keys, coef
-    order = np.lexsort(keys[::-1])
-    keys = [key[order] for key in keys]
-    first = np.flatnonzero(np.concatenate([[True], np.logical_or.reduce([key[1:] != key[:-1] for key in keys])]))
-    return [key[first] for key in keys], np.add.reduceat(coef[order], first)

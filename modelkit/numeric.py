@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .errors import DimensionMismatch, InvalidData
 
-__all__ = ["real_array", "real_matrix", "real_number"]
+__all__ = ["real_array", "real_matrix", "real_number", "real_vector"]
 
 
 def real_number(value: Any, what: str) -> float:
@@ -71,3 +71,11 @@ def real_matrix(value: Any, what: str) -> Any:
     if value.dtype.kind not in "buif":
         raise InvalidData(f"{what} must have real entries; got a sparse array of {value.dtype}.")
     return value
+
+
+def real_vector(value: Any, count: int, what: str) -> NDArray[np.float64]:
+    """One number for all of count variables, or one for each: a new array of shape (count,)."""
+    array = real_array(value, what)
+    if array.shape not in ((), (count,)):
+        raise DimensionMismatch(f"{what} of {count} variables is a number or {count} numbers, got shape {array.shape}.")
+    return np.broadcast_to(array, (count,)).copy()

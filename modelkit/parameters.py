@@ -12,33 +12,20 @@ from typing import Any, final
 
 import numpy as np
 
-from . import attributes as attr
+from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .errors import Unsupported, UnsupportedConstraint, UnsupportedObjective
-from .functions import (
-    Function,
-    ScalarAffineFunction,
-    ScalarPolynomialFunction,
-    ScalarQuadraticFunction,
-    VariableIndex,
-    VectorAffineFunction,
-    VectorPolynomialFunction,
-    VectorQuadraticFunction,
-)
-from .functions.printing import local_name
+from .functions import Function, VariableIndex
+from .functions.base import class_of
 from .indices import Kind
 from .monomials import Monomials
-from .rows import FloatArray, IntArray, Rows
+from .rows import Rows
 from .sets import Parameter
 
 __all__ = ["PARAMETERS", "Parameters", "inserted_blocks", "kinds_inserted", "of_ray"]
 
 PARAMETERS: Kind = (VariableIndex, Parameter)
 """The kind of constraint that makes variables parameters."""
-_BY_DEGREE: dict[bool, tuple[type[Function], ...]] = {
-    False: (ScalarAffineFunction, ScalarAffineFunction, ScalarQuadraticFunction, ScalarPolynomialFunction),
-    True: (VectorAffineFunction, VectorAffineFunction, VectorQuadraticFunction, VectorPolynomialFunction),
-}
 
 
 @final
@@ -56,7 +43,7 @@ class Parameters:
 
     def __init__(self, store: Any) -> None:
         self._base = store.base
-        self._names = store.values_of(attr.VariableName())
+        self._name_of = store.name_of
         self.ids: IntArray = np.zeros(0, np.int64)
         self.values: FloatArray = np.zeros(0)
         if PARAMETERS in store.kinds():
@@ -123,20 +110,20 @@ class Parameters:
         has_products[constraint[self.products(block.rows).row]] = True
         # what has no products keeps its type, even if its quadratic terms are no more than zeros
         now = np.where(has_products, np.maximum(degrees, 1), np.maximum(degrees, function_type.degree))
-        types = _BY_DEGREE[function_type.is_vector]
-        return [(np.flatnonzero(now == d), types[min(int(d), 3)]) for d in np.unique(now)]
+        vector = function_type.is_vector
+        return [(np.flatnonzero(now == d), class_of(vector=vector, degree=int(d))) for d in np.unique(now)]
 
     def type_of(self, function_type: type[Function], rows: Rows) -> type[Function]:
         """The type of a function after insertion."""
         if function_type.degree < 2 or (function_type.degree == 2 and not len(self.products(rows))):
             return function_type
-        return _BY_DEGREE[function_type.is_vector][min(max(int(self.degrees(rows).max(initial=1)), 1), 3)]
+        return class_of(vector=function_type.is_vector, degree=int(self.degrees(rows).max(initial=1)))
 
     def check_degree(self, rows: Rows, error: type[Unsupported] = UnsupportedConstraint) -> Rows:
         """The rows, which are the inserted ones, or a refusal that names the term of too high a degree."""
         if rows.higher is not None:
             factors = rows.higher.packed().factors[0]
-            term = "*".join(self._names.get(VariableIndex(int(i)), "") or local_name(int(i)) for i in factors if i >= 0)
+            term = "*".join(self._name_of(int(i)) for i in factors if i >= 0)
             raise error(
                 f"The term {term} is of degree {int((factors >= 0).sum())} in the variables after the parameters have "
                 "got their values, and solvers here take at most quadratic ones: introduce a variable for a product, "

@@ -13,11 +13,12 @@ from typing import Any, final
 import numpy as np
 
 from . import attributes as attr
+from .arrays import FloatArray, IntArray, cofactors, sums
 from .functions import VectorOfVariables
 from .indices import ConstraintIndices
 from .monomials import Monomials
 from .parameters import Parameters
-from .rows import FloatArray, IntArray, Rows
+from .rows import Rows
 
 __all__ = ["Pieces", "Products", "inner_product"]
 
@@ -81,17 +82,15 @@ class Pieces:
         there = factors >= 0
         w, x = np.zeros(factors.shape), np.ones(factors.shape)
         w[there], x[there] = right(factors[there]).T
-        moved = np.zeros(len(factors))
-        for column in range(factors.shape[1]):
-            moved += np.delete(x, column, axis=1).prod(axis=1) * w[:, column]
+        moved = (cofactors(x) * w).sum(axis=1)
         y, wy = left[self.rest.row].T
         values = self.rest.coef * (y * moved + wy * x.prod(axis=1))
-        return np.bincount(self.place, values, count).astype(np.float64, copy=False)
+        return sums(self.place, values, count)
 
     def slopes(self, weights: FloatArray, value: Callable[[IntArray], FloatArray], count: int) -> FloatArray:
         """``sum of weights[row] * d row / d parameter`` at a point, (count,)."""
         values = weights[self.rest.row] * self.rest.values(value)
-        return np.bincount(self.place, values, count).astype(np.float64, copy=False)
+        return sums(self.place, values, count)
 
 
 @final
@@ -105,21 +104,8 @@ class Products:
 
     def __init__(self, store: Any) -> None:
         self.parameters = Parameters(store)
-        self.pieces = list(self._found(store))
-
-    def _found(self, store: Any) -> Iterator[Pieces]:
-        if not self.parameters:
-            return
-        for kind in store.kinds():
-            if kind[0].degree > 1:
-                block, numbers = store.block(kind).snapshot()
-                pieces = Pieces.of(store.indices(kind, numbers), block.rows, self.parameters)
-                if pieces is not None:
-                    yield pieces
-        if store.objective_block is not None:
-            pieces = Pieces.of(None, store.objective_block.all_rows(), self.parameters)
-            if pieces is not None:
-                yield pieces
+        found = (Pieces.of(indices, rows, self.parameters) for indices, rows in _curved(store))
+        self.pieces = [pieces for pieces in found if pieces is not None] if self.parameters else []
 
     def reduced_costs(self, model: Any) -> FloatArray:
         """What the products add to the duals of the parameters' constraints, (p,), at the result of a model.
@@ -151,6 +137,16 @@ class Products:
             return np.where(place < 0, found, self.parameters.values[place])
 
         return value
+
+
+def _curved(store: Any) -> Iterator[tuple[ConstraintIndices | None, Rows]]:
+    """The functions that may have products: those of the constraints kind by kind, and the objective (None)."""
+    for kind in store.kinds():
+        if kind[0].degree > 1:
+            block, numbers = store.block(kind).snapshot()
+            yield store.indices(kind, numbers), block.rows
+    if store.objective_block is not None:
+        yield None, store.objective_block.all_rows()
 
 
 def inner_product(store: Any, indices: ConstraintIndices) -> FloatArray:

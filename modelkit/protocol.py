@@ -9,22 +9,14 @@ from typing import Any
 import numpy as np
 
 from . import attributes as attr
-from .block import ConstraintBlock, SetBlock
-from .errors import DimensionMismatch, InvalidData
-from .functions import (
-    Function,
-    ScalarAffineFunction,
-    ScalarPolynomialFunction,
-    ScalarQuadraticFunction,
-    VariableIndex,
-    VectorOfVariables,
-)
+from .block import ConstraintBlock
+from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap
 from .modifications import Modification
 from .rows import Rows
 from .sets import ScalarSet, Set, VectorSet
 
-__all__ = ["AbstractModel", "block_of", "check_fit"]
+__all__ = ["AbstractModel"]
 
 
 class AbstractModel(ABC):
@@ -48,7 +40,7 @@ class AbstractModel(ABC):
 
     def add_constraint(self, function: Function, set: Set) -> ConstraintIndex:
         """Add ``function in set``."""
-        return self.add_block(block_of([function], [set]))[0]
+        return self.add_block(ConstraintBlock.of([function], [set]))[0]
 
     def add_constraints(self, functions: Any, sets: Any) -> ConstraintIndices:
         """Add many constraints of one kind at once.
@@ -62,7 +54,7 @@ class AbstractModel(ABC):
         -------
         ConstraintIndices
         """
-        return self.add_block(block_of(functions, sets))
+        return self.add_block(ConstraintBlock.of(functions, sets))
 
     def add_constrained_variable(self, set: ScalarSet) -> tuple[VariableIndex, ConstraintIndex]:
         """Add a variable in a set."""
@@ -148,63 +140,3 @@ class AbstractModel(ABC):
     @abstractmethod
     def copy_to(self, destination: AbstractModel) -> IndexMap:
         """Empty the destination and build this model there."""
-
-
-def block_of(functions: Any, sets: Any) -> ConstraintBlock:
-    """The block of constraints ``functions[i] in sets[i]``."""
-    one_for_all = isinstance(sets, Set)
-    if isinstance(functions, Function) and functions.is_vector:
-        return _dealt_out(functions, sets)
-    functions = list(functions)
-    chosen: list[Set] = [sets] * len(functions) if one_for_all else list(sets)
-    if len(functions) != len(chosen):
-        raise DimensionMismatch(f"{len(functions)} functions need as many sets, got {len(chosen)}.")
-    if not functions:
-        raise InvalidData("No constraints to add.")
-    for f, s in zip(functions, chosen, strict=True):
-        check_fit(f, s)
-    kinds = {(type(f), type(s)) for f, s in zip(functions, chosen, strict=True)}
-    if len(kinds) > 1:
-        raise InvalidData(f"add_constraints takes one kind of constraint at a time, got {len(kinds)} kinds.")
-    rows = Rows.stack([f.rows for f in functions])
-    return ConstraintBlock(type(functions[0]), rows, SetBlock.of(chosen))
-
-
-def _dealt_out(function: Function, sets: Any) -> ConstraintBlock:
-    """The rows of one vector function, dealt out to the sets in order."""
-    m = function.output_dimension
-    if isinstance(sets, ScalarSet):
-        sets = [sets] * m
-    elif isinstance(sets, Set):
-        if not sets.dimension or m % sets.dimension:
-            raise DimensionMismatch(f"A function of {m} rows cannot be dealt out to sets of {sets.dimension} rows.")
-        sets = [sets] * (m // sets.dimension)
-    block = SetBlock.of(list(sets))
-    if int(block.dims.sum()) != m:
-        raise DimensionMismatch(f"The sets have {int(block.dims.sum())} rows together, the function has {m}.")
-    kind: type[Function] = type(function)
-    if not block.type.is_vector:
-        scalar = (VariableIndex, ScalarAffineFunction, ScalarQuadraticFunction, ScalarPolynomialFunction)
-        kind = scalar[function.degree]
-    return ConstraintBlock(kind, function.rows, block)
-
-
-def check_fit(function: Any, set: Any) -> None:
-    """Raise unless the function may stand in the set."""
-    if not isinstance(function, Function):
-        raise InvalidData(
-            f"Expected a function of variables in {set!r}, got {function!r}. "
-            "(A comparison of two numbers is no constraint.)"
-        )
-    if not isinstance(set, Set):
-        raise InvalidData(f"Expected a set such as LessThan(1.0) or Nonnegatives(3), got {set!r}.")
-    if function.is_vector != set.is_vector:
-        kinds = ("a scalar function", "a vector function")
-        raise DimensionMismatch(
-            f"{set!r} needs {kinds[set.is_vector]}, got {kinds[function.is_vector]} "
-            f"({type(function).__name__} with {function.output_dimension} rows)."
-        )
-    if function.is_vector and function.output_dimension != set.dimension:
-        raise DimensionMismatch(
-            f"{set!r} needs a function with {set.dimension} rows, got {function.output_dimension} rows."
-        )

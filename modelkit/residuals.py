@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import attributes as attr
+from .arrays import FloatArray, IntArray, segments, sums
 from .errors import NotOptimized
 from .indices import Kind
 from .matrix_form import MatrixForm, Part
 from .parameters import PARAMETERS, Parameters
-from .rows import FloatArray, IntArray, segments
 from .sets import SOS1, SOS2, Indicator, Integer, Semicontinuous, Semiinteger, VectorSet, ZeroOne
 from .sets.cone import NativeCone
 
@@ -97,15 +97,12 @@ class _Rows:
         kinds = [k for k in model.store.kinds() if not _has_gaps(k)]
         self.form = form = MatrixForm(model.store, kinds, self._parameters)
         self.boxes = np.zeros(form.m, bool)
-        self.lower, self.upper = np.full(form.m, -np.inf), np.full(form.m, np.inf)
+        self.lower, self.upper = form.bounds()
         self.weights = np.ones(form.m)
         self.cones: list[tuple[VectorSet, IntArray]] = []
         for kind, part in form.parts.items():
             if _is_box(kind):
-                box = kind[1].bounds(part.sets.numbers)
-                assert box is not None
                 self.boxes[part.rows] = True
-                self.lower[part.rows], self.upper[part.rows] = box[0] - form.g[part.rows], box[1] - form.g[part.rows]
                 continue
             for cone, rows in _groups(part):
                 self.cones.append((cone, rows))
@@ -312,8 +309,8 @@ def _ray_residual(rows: _Rows, d: FloatArray) -> float:
         if any(k[0].degree == 2 and k[1].is_vector for k in form.parts):
             return np.nan
         curved = np.abs(form.curvature.values(d))  # zero of a convex quadratic: so is its gradient along d
-        sums: FloatArray = np.bincount(form.curvature.row, np.abs(form.curvature.coef), form.m).astype(np.float64)
-        errors.append(_size(_ratio(curved, sums * _size(d) ** 2)))
+        scale = sums(form.curvature.row, np.abs(form.curvature.coef), form.m) * _size(d) ** 2
+        errors.append(_size(_ratio(curved, scale)))
     return _proven(max(errors), -form.q * d)
 
 

@@ -15,25 +15,16 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .monomials import Monomials, added_up
+from .arrays import FloatArray, IntArray, added_up, pairs, segments, spread, sums
+from .monomials import Monomials
 
-__all__ = ["FloatArray", "IntArray", "Rows", "segments"]
+__all__ = ["TERMS", "FloatArray", "IntArray", "Rows", "segments"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+TERMS = (("row", "var", "coef"), ("qrow", "qvar1", "qvar2", "qcoef"))
+"""The arrays of the affine and of the quadratic terms: row, variables, coefficient."""
 
 _NO_INDEX: IntArray = np.zeros(0, np.int64)
 _NO_FLOAT: FloatArray = np.zeros(0)
-
-
-def segments(starts: IntArray, counts: IntArray) -> IntArray:
-    """Positions of the concatenated ranges ``starts[i] : starts[i] + counts[i]``."""
-    total = int(counts.sum())
-    if total == 0:
-        return _NO_INDEX
-    ends = np.cumsum(counts)
-    positions: IntArray = np.arange(total) + np.repeat(starts - (ends - counts), counts)
-    return positions
 
 
 @final
@@ -69,7 +60,7 @@ class Rows:
         degrees = terms.degrees
         lowest, first, second = (np.flatnonzero(degrees == d) for d in range(3))
         rest = np.flatnonzero(degrees > 2)
-        constant = constant + _sums(terms.row[lowest], terms.coef[lowest], len(constant))
+        constant = constant + sums(terms.row[lowest], terms.coef[lowest], len(constant))
         one = terms.factors[first, 0] if len(first) else _NO_INDEX
         pair = terms.factors[second, :2].T if len(second) else (_NO_INDEX, _NO_INDEX)
         return Rows(
@@ -106,19 +97,8 @@ class Rows:
             return parts[0]
         if not parts:
             return Rows(_NO_FLOAT)
-        offsets = np.cumsum([0, *(len(p.constant) for p in parts[:-1])])
-        join = np.concatenate
-        return Rows(
-            join([p.constant for p in parts]),
-            join([p.row + o for p, o in zip(parts, offsets, strict=True)]),
-            join([p.var for p in parts]),
-            join([p.coef for p in parts]),
-            join([p.qrow + o for p, o in zip(parts, offsets, strict=True)]),
-            join([p.qvar1 for p in parts]),
-            join([p.qvar2 for p in parts]),
-            join([p.qcoef for p in parts]),
-            _stacked([p.higher.moved(np.arange(p.m) + o) for p, o in zip(parts, offsets, strict=True) if p.higher]),
-        )
+        offsets = np.cumsum([0, *(p.m for p in parts[:-1])])
+        return _joined(np.concatenate([p.constant for p in parts]), parts, offsets)
 
     @property
     def m(self) -> int:
@@ -139,31 +119,13 @@ class Rows:
 
     def variables(self) -> IntArray:
         """The identifiers that occur, each once, sorted."""
-        if self.higher is not None:
-            found = np.unique(np.concatenate([self.var, self.qvar1, self.qvar2, self.higher.factors.ravel()]))
-            return found[found >= 0]
-        if len(self.qrow):
-            return np.unique(np.concatenate([self.var, self.qvar1, self.qvar2]))
-        return np.unique(self.var)
+        higher = [] if self.higher is None else [self.higher.factors.ravel()]
+        found = np.unique(np.concatenate([self.var, self.qvar1, self.qvar2, *higher]))
+        return found[found >= 0]  # without what fills up terms of higher degree
 
     # ------------------------------------------------------------------ algebra
     def __add__(self, other: Rows) -> Rows:
-        join = np.concatenate
-        return Rows(
-            self.constant + other.constant,
-            join([self.row, other.row]),
-            join([self.var, other.var]),
-            join([self.coef, other.coef]),
-            join([self.qrow, other.qrow]),
-            join([self.qvar1, other.qvar1]),
-            join([self.qvar2, other.qvar2]),
-            join([self.qcoef, other.qcoef]),
-            _stacked([part.higher for part in (self, other) if part.higher is not None]),
-        )
-
-    def shifted(self, constants: FloatArray) -> Rows:
-        """These rows plus constants."""
-        return self.with_constants(self.constant + constants)
+        return _joined(self.constant + other.constant, (self, other), np.zeros(2, np.int64))
 
     def with_constants(self, constants: FloatArray) -> Rows:
         """The same terms with other constants."""
@@ -175,75 +137,56 @@ class Rows:
 
     def scaled(self, factors: FloatArray) -> Rows:
         """Each row times its own factor (shape (m,))."""
-        return Rows(
-            factors * self.constant,
-            self.row,
-            self.var,
-            factors[self.row] * self.coef,
-            self.qrow,
-            self.qvar1,
-            self.qvar2,
-            factors[self.qrow] * self.qcoef,
-            None if self.higher is None else self.higher.weighted(factors),
-        )
+        higher = None if self.higher is None else self.higher.weighted(factors)
+        return self._weighted(np.multiply, factors, higher)
 
     def divided(self, divisors: FloatArray) -> Rows:
         """Each row divided by its own number (shape (m,))."""
-        return Rows(
-            self.constant / divisors,
-            self.row,
-            self.var,
-            self.coef / divisors[self.row],
-            self.qrow,
-            self.qvar1,
-            self.qvar2,
-            self.qcoef / divisors[self.qrow],
-            None if self.higher is None else self.higher.weighted(1.0 / divisors),
+        higher = None if self.higher is None else self.higher.weighted(1.0 / divisors)
+        return self._weighted(np.divide, divisors, higher)
+
+    def _weighted(self, operation: Any, numbers: FloatArray, higher: Monomials | None) -> Rows:
+        """Constants and coefficients, each combined with the number of its row."""
+        constant, coef = operation(self.constant, numbers), operation(self.coef, numbers[self.row])
+        if self.degree < 2:
+            return Rows(constant, self.row, self.var, coef)
+        return replace(
+            self, constant=constant, coef=coef, qcoef=operation(self.qcoef, numbers[self.qrow]), higher=higher
         )
 
-    def _scaled_support(self, factors: FloatArray) -> Rows:
-        """Each row times its own factor, without the terms of rows whose factor is zero."""
-        keep, qkeep = factors[self.row] != 0, factors[self.qrow] != 0
-        return Rows(
-            self.constant,
-            self.row[keep],
-            self.var[keep],
-            self.coef[keep],
-            self.qrow[qkeep],
-            self.qvar1[qkeep],
-            self.qvar2[qkeep],
-            self.qcoef[qkeep],
-        ).scaled(factors)
+    def only(self, keep: NDArray[np.bool_]) -> Rows:
+        """All constants, and the terms of some of the rows (a mask of shape (m,))."""
+        if keep.all():
+            return self
+        higher = self.higher and self.higher.take(keep[self.higher.row])
+        return self._where(keep[self.row], keep[self.qrow], higher)
+
+    def without(self, ids: IntArray) -> Rows:
+        """The rows without the terms in these variables."""
+        affine, one, two = (~np.isin(var, ids) for var in (self.var, self.qvar1, self.qvar2))
+        higher = self.higher and self.higher.take(~np.isin(self.higher.factors, ids).any(axis=1))
+        return self._where(affine, one & two, higher)
+
+    def _where(self, affine: NDArray[np.bool_], quadratic: NDArray[np.bool_], higher: Monomials | None) -> Rows:
+        row, var, coef = self.row[affine], self.var[affine], self.coef[affine]
+        if self.degree < 2:
+            return Rows(self.constant, row, var, coef)
+        qrow, qvar1, qvar2 = (array[quadratic] for array in (self.qrow, self.qvar1, self.qvar2))
+        return Rows(self.constant, row, var, coef, qrow, qvar1, qvar2, self.qcoef[quadratic], higher or None)
 
     def renamed(self, rename: Callable[[IntArray], IntArray]) -> Rows:
         """The same rows in other variables, one for one."""
+        var = rename(self.var)
         if self.degree < 2:
-            return Rows(self.constant, self.row, rename(self.var), self.coef)
-        return Rows(
-            self.constant,
-            self.row,
-            rename(self.var),
-            self.coef,
-            self.qrow,
-            rename(self.qvar1),
-            rename(self.qvar2),
-            self.qcoef,
-            None if self.higher is None else self.higher.renamed(rename),
-        )
+            return replace(self, var=var)
+        higher = None if self.higher is None else self.higher.renamed(rename)
+        return replace(self, var=var, qvar1=rename(self.qvar1), qvar2=rename(self.qvar2), higher=higher)
 
     def moved(self, rows: IntArray, m: int) -> Rows:
         """Row r of these becomes row ``rows[r]`` of m rows (others are zero; equal targets add)."""
-        return Rows(
-            _sums(rows, self.constant, m),
-            rows[self.row],
-            self.var,
-            self.coef,
-            rows[self.qrow],
-            self.qvar1,
-            self.qvar2,
-            self.qcoef,
-            None if self.higher is None else self.higher.moved(rows),
-        )
+        constant = sums(rows, self.constant, m)
+        higher = None if self.higher is None else self.higher.moved(rows)
+        return replace(self, constant=constant, row=rows[self.row], qrow=rows[self.qrow], higher=higher)
 
     def take(self, rows: IntArray) -> Rows:
         """The rows at the given positions, in that order (repeats allowed)."""
@@ -286,23 +229,15 @@ class Rows:
         return Rows(constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher)
 
     def times(self, other: Rows) -> Rows:
-        """Row by row products."""
+        """Row by row products; those that are zero stay, so that the degree does not depend on a number."""
         if self.degree + other.degree > 2:
-            return self._times_any(other)
-        affine = self._scaled_support(other.constant) + other._scaled_support(self.constant)
-        affine = affine.with_constants(self.constant * other.constant)
-        order = np.argsort(other.row, kind="stable")
-        counts = np.bincount(other.row, minlength=self.m)
-        starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
-        partner = order[segments(starts[self.row], counts[self.row])]
-        term = np.repeat(np.arange(len(self.row)), counts[self.row])
-        return affine + Rows(
-            np.zeros(self.m),
-            qrow=self.row[term],
-            qvar1=self.var[term],
-            qvar2=other.var[partner],
-            qcoef=self.coef[term] * other.coef[partner],
-        )
+            curved = Rows.of_terms(np.zeros(self.m), self.terms().times(other.terms(), self.m))
+        else:
+            mine, others = pairs(self.row, other.row, self.m)
+            coef = self.coef[mine] * other.coef[others]
+            row, one, two = self.row[mine], self.var[mine], other.var[others]
+            curved = Rows(np.zeros(self.m), qrow=row, qvar1=one, qvar2=two, qcoef=coef)
+        return self._times_constants(other) + curved
 
     def dot(self, other: Rows) -> Rows:
         """The sum of the row by row products, one row: equal terms added up, those that cancel left out."""
@@ -312,23 +247,16 @@ class Rows:
         # (F x + f)ᵀ(G x + g) has the quadratic part xᵀ(FᵀG)x: a product of matrices, not a term for each pair of terms
         ids = np.union1d(self.var, other.var)
         F, G = (rows.matrix(lambda i: np.searchsorted(ids, i), len(ids)) for rows in (self, other))
-        pairs = sp.coo_array(F.T @ G)
-        i, j = pairs.coords
-        affine = self._scaled_support(other.constant) + other._scaled_support(self.constant)
-        affine = affine.with_constants(self.constant * other.constant).moved(first, 1)
-        quadratic = Rows(np.zeros(1), qrow=np.zeros(pairs.nnz, np.int64), qvar1=ids[i], qvar2=ids[j], qcoef=pairs.data)
-        return (affine + quadratic).merged()
+        P = sp.coo_array(F.T @ G)
+        i, j = P.coords
+        quadratic = Rows(np.zeros(1), qrow=np.zeros(P.nnz, np.int64), qvar1=ids[i], qvar2=ids[j], qcoef=P.data)
+        return (self._times_constants(other).moved(first, 1) + quadratic).merged()
 
-    def _times_any(self, other: Rows) -> Rows:
-        """The same of any degrees."""
-        mine, others = self.terms(), other.terms()
-        # products keep their zeros, so that the degree does not depend on a number
-        parts = [
-            mine.take(other.constant[mine.row] != 0.0).weighted(other.constant),
-            others.take(self.constant[others.row] != 0.0).weighted(self.constant),
-            mine.times(others, self.m),
-        ]
-        return Rows.of_terms(self.constant * other.constant, Monomials.stack(parts))
+    def _times_constants(self, other: Rows) -> Rows:
+        """Of the row by row products, the terms of which one factor is a constant (not zero), and the constants."""
+        mine, others = self.only(other.constant != 0.0), other.only(self.constant != 0.0)
+        both = mine.scaled(other.constant) + others.scaled(self.constant)
+        return both.with_constants(self.constant * other.constant)
 
     def substituted(self, T: sp.csr_array, t: FloatArray, columns: IntArray, ids: IntArray) -> Rows:
         """The rows after ``x = T z + t``, with x in the order of `columns` positions and z named by `ids`.
@@ -343,66 +271,54 @@ class Rows:
         """
         a = len(self.row)
         c0, c1, c2 = np.split(columns, [a, a + len(self.qrow)])
+
+        def affine(row: IntArray, column: IntArray, coef: FloatArray) -> Rows:
+            term, z, number = spread(T, column)
+            return Rows(np.zeros(self.m), row[term], ids[z], coef[term] * number)
+
         constant = self.constant.copy()
         np.add.at(constant, self.row, self.coef * t[c0])
-        row, z, coef = _into(T, self.row, c0, self.coef)
-        parts_row, parts_z, parts_coef = [row], [z], [coef]
+        found = affine(self.row, c0, self.coef)
         if not len(self.qrow):
-            return Rows(constant, row, ids[z], coef)
+            return found.with_constants(constant)
         # (T1 z + t1)(T2 z + t2) = T1 z T2 z + t2 T1 z + t1 T2 z + t1 t2
         np.add.at(constant, self.qrow, self.qcoef * t[c1] * t[c2])
         for mine, others in ((c1, c2), (c2, c1)):
             keep = t[others] != 0
-            row, z, coef = _into(T, self.qrow[keep], mine[keep], (self.qcoef * t[others])[keep])
-            parts_row.append(row)
-            parts_z.append(z)
-            parts_coef.append(coef)
-        counts = np.diff(T.indptr).astype(np.int64)
-        first = segments(T.indptr[c1].astype(np.int64), counts[c1])
-        term = np.repeat(np.arange(len(c1)), counts[c1])
-        second = segments(T.indptr[c2[term]].astype(np.int64), counts[c2[term]])
-        again = np.repeat(np.arange(len(first)), counts[c2[term]])
-        term, first = term[again], first[again]
-        return Rows(
-            constant,
-            np.concatenate(parts_row),
-            ids[np.concatenate(parts_z)],
-            np.concatenate(parts_coef),
-            self.qrow[term],
-            ids[T.indices[first]],
-            ids[T.indices[second]],
-            self.qcoef[term] * T.data[first] * T.data[second],
-        )
+            found += affine(self.qrow[keep], mine[keep], (self.qcoef * t[others])[keep])
+        term, first, number1 = spread(T, c1)
+        again, second, number2 = spread(T, c2[term])
+        term = term[again]
+        coef = self.qcoef[term] * number1[again] * number2
+        return Rows(constant, found.row, found.var, found.coef, self.qrow[term], ids[first[again]], ids[second], coef)
 
     def merged(self) -> Rows:
         """The same rows with equal terms added up, ``x y`` and ``y x`` too; as they are where no terms are equal.
 
         Sums that are zero stay terms, so that the degree does not depend on a number.
         """
-        (row, var), coef = _fewer((self.row, self.var), self.coef)
-        if self.degree < 2:
-            return Rows(self.constant, row, var, coef)
-        (qrow, qvar1, qvar2), qcoef = _fewer((self.qrow, self.qvar1, self.qvar2), self.qcoef)
-        higher = None if self.higher is None else self.higher.merged()
-        return Rows(self.constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher)
+        return self._collected(_fewer, None if self.higher is None else self.higher.merged())
 
     def canonical(self) -> Rows:
         """Terms sorted by row and variable, repeats added up, zeros dropped, qvar1 <= qvar2."""
-        (row, var), coef = _nonzero(*added_up((self.row, self.var), self.coef))
+        return self._collected(_nonzero, None if self.higher is None else self.higher.canonical() or None)
+
+    def _collected(self, collect: _Collect, higher: Monomials | None) -> Rows:
+        """The same rows, the terms of either degree collected."""
+        (row, var), coef = collect((self.row, self.var), self.coef)
         if self.degree < 2:
             return Rows(self.constant, row, var, coef)
-        (qrow, qvar1, qvar2), qcoef = _nonzero(*added_up((self.qrow, self.qvar1, self.qvar2), self.qcoef))
-        higher = None if self.higher is None else self.higher.canonical()
-        return Rows(self.constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher or None)
+        (qrow, qvar1, qvar2), qcoef = collect((self.qrow, self.qvar1, self.qvar2), self.qcoef)
+        return Rows(self.constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher)
 
     # ------------------------------------------------------------------ reading
     def evaluate(self, value: Callable[[IntArray], FloatArray], *, constants: bool = True) -> FloatArray:
         """Values of the rows at ``x[id] = value(id)``; without the constants for a ray."""
-        out = _sums(self.row, self.coef * value(self.var), self.m)
+        out = sums(self.row, self.coef * value(self.var), self.m)
         if len(self.qrow):
-            out += _sums(self.qrow, self.qcoef * value(self.qvar1) * value(self.qvar2), self.m)
+            out += sums(self.qrow, self.qcoef * value(self.qvar1) * value(self.qvar2), self.m)
         if self.higher is not None:
-            out += _sums(self.higher.row, self.higher.values(value), self.m)
+            out += sums(self.higher.row, self.higher.values(value), self.m)
         return out + self.constant if constants else out
 
     def matrix(self, column: Callable[[IntArray], IntArray], n: int) -> sp.csr_array:
@@ -419,38 +335,12 @@ class Rows:
         return _lookup(mine, self.qcoef, (rows, np.minimum(first, second), np.maximum(first, second)))
 
 
-def _stacked(parts: Sequence[Monomials]) -> Monomials | None:
-    return Monomials.stack(parts) if parts else None
+_Collect = Callable[[Sequence[IntArray], FloatArray], tuple[Sequence[IntArray], FloatArray]]
+"""From (row, variables) and the coefficients of terms to those of fewer terms."""
 
 
-def _sums(at: IntArray, values: FloatArray, count: int) -> FloatArray:
-    """Sums of the values at each of count places (`numpy.bincount` makes whole numbers of no values)."""
-    return np.bincount(at, values, count).astype(np.float64, copy=False)
-
-
-def _expand(
-    A: sp.csc_array, row: IntArray, names: tuple[IntArray, ...], coef: FloatArray
-) -> tuple[IntArray, tuple[IntArray, ...], FloatArray]:
-    """Terms of ``kron(I, A) F`` from the terms of F: each term spreads over its column of A."""
-    p, q = A.shape
-    copy, local = np.divmod(row, q) if q else (row, row)
-    counts = np.diff(A.indptr).astype(np.int64)[local]
-    at = segments(A.indptr[local].astype(np.int64), counts)
-    if len(counts) == len(at) and (counts == 1).all():  # the common case: flips, selections, identities
-        return copy * p + A.indices[at], names, A.data[at] * coef
-    term = np.repeat(np.arange(len(row)), counts)
-    return copy[term] * p + A.indices[at], tuple(v[term] for v in names), A.data[at] * coef[term]
-
-
-def _into(T: sp.csr_array, row: IntArray, column: IntArray, coef: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
-    """Terms of ``F T``: each term spreads over its row of T."""
-    counts = np.diff(T.indptr).astype(np.int64)[column]
-    at = segments(T.indptr[column].astype(np.int64), counts)
-    term = np.repeat(np.arange(len(row)), counts)
-    return row[term], T.indices[at].astype(np.int64), coef[term] * T.data[at]
-
-
-def _nonzero(keys: Sequence[IntArray], coef: FloatArray) -> tuple[list[IntArray], FloatArray]:
+def _nonzero(keys: Sequence[IntArray], coef: FloatArray) -> tuple[Sequence[IntArray], FloatArray]:
+    keys, coef = added_up(keys, coef)
     keep = coef != 0.0
     return [key[keep] for key in keys], coef[keep]
 
@@ -460,6 +350,32 @@ def _fewer(keys: Sequence[IntArray], coef: FloatArray) -> tuple[Sequence[IntArra
         return keys, coef
     merged, total = added_up(keys, coef)
     return (merged, total) if len(total) < len(coef) else (keys, coef)
+
+
+def _joined(constant: FloatArray, parts: Sequence[Rows], offsets: IntArray) -> Rows:
+    """Constants, and the terms of all parts, those of part k moved down by ``offsets[k]`` rows."""
+    terms: dict[str, Any] = {}
+    for key, *names in TERMS:
+        counts = [len(getattr(p, key)) for p in parts]
+        if any(counts):
+            terms |= {name: np.concatenate([getattr(p, name) for p in parts]) for name in (key, *names)}
+            if offsets[-1]:
+                terms[key] = terms[key] + np.repeat(offsets, counts)
+    higher = [replace(p.higher, row=p.higher.row + o) for p, o in zip(parts, offsets, strict=True) if p.higher]
+    return Rows(constant, **terms, higher=Monomials.stack(higher) if higher else None)
+
+
+def _expand(
+    A: sp.csc_array, row: IntArray, names: tuple[IntArray, ...], coef: FloatArray
+) -> tuple[IntArray, tuple[IntArray, ...], FloatArray]:
+    """Terms of ``kron(I, A) F`` from the terms of F: each term spreads over its column of A."""
+    p, q = A.shape
+    copy, local = np.divmod(row, q) if q else (row, row)
+    at: Any
+    at, place, number = spread(A, local)
+    if len(at) == len(row) and (np.diff(at) == 1).all():  # the common case: flips, selections, identities
+        at = slice(None)
+    return copy[at] * p + place, tuple(v[at] for v in names), number * coef[at]
 
 
 def _lookup(keys: tuple[IntArray, ...], values: FloatArray, wanted: tuple[Any, ...]) -> FloatArray:
@@ -474,5 +390,5 @@ def _lookup(keys: tuple[IntArray, ...], values: FloatArray, wanted: tuple[Any, .
     both = np.stack([np.concatenate([k, q]) for k, q in zip(keys, queries, strict=True)])
     _, code = np.unique(both, axis=1, return_inverse=True)
     code = code.ravel()
-    sums = _sums(code[:count], values, int(code.max(initial=-1)) + 1)
-    return sums[code[count:]].reshape(shape)
+    found = sums(code[:count], values, int(code.max(initial=-1)) + 1)
+    return found[code[count:]].reshape(shape)

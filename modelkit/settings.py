@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from . import attributes as attr
-from .checks import check_numbers, check_rows
+from .checks import check_fit, check_name, check_numbers, check_rows
 from .errors import (
     DimensionMismatch,
     InvalidData,
@@ -20,23 +20,11 @@ from .errors import (
 from .functions import ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, Index
 from .numeric import real_array, real_number
-from .protocol import check_fit
 
 if TYPE_CHECKING:
     from .store import Store
 
-__all__ = [
-    "apply",
-    "by_name",
-    "check_target",
-    "checked_pairs",
-    "checked_value",
-    "each",
-    "get",
-    "set_model_value",
-    "set_value",
-    "the_one",
-]
+__all__ = ["apply", "by_name", "check_target", "checked_pairs", "get", "refuse_another_variable", "the_one"]
 
 
 def check_target(attribute: attr.Attribute, index: Any) -> None:
@@ -60,7 +48,7 @@ _ON: dict[type, attr.On] = {
 }
 
 
-def each(store: Store, attribute: attr.Attribute, indices: Any, value: Any) -> list[tuple[Index, Any]]:
+def _each(store: Store, attribute: attr.Attribute, indices: Any, value: Any) -> list[tuple[Index, Any]]:
     """The pairs (index, value) of setting many at once: one value each (stacked rows, too), or one for all."""
     count = len(indices)
     if count and isinstance(indices, ConstraintIndices) and indices.kind[1].is_vector and isinstance(value, np.ndarray):
@@ -88,11 +76,11 @@ def checked_pairs(store: Store, attribute: attr.Attribute, *index_and_value: Any
         pairs = [(at[0], value)]
     else:
         store.check_index(at[0])
-        pairs = list(each(store, attribute, at[0], value))
-    return [(one, checked_value(store, attribute, one, new)) for one, new in pairs]
+        pairs = _each(store, attribute, at[0], value)
+    return [(one, _checked_value(store, attribute, one, new)) for one, new in pairs]
 
 
-def checked_value(store: Store, attribute: attr.Attribute, index: Any, value: Any) -> Any:
+def _checked_value(store: Store, attribute: attr.Attribute, index: Any, value: Any) -> Any:
     """The value as it is kept; raises unless it may be set."""
     if not attribute.settable:
         raise UnsupportedAttribute(f"{attribute!r} can be read, not set.")
@@ -155,25 +143,22 @@ def _set(store: Store, attribute: attr.Attribute, index: ConstraintIndex, new: A
 def _start(store: Store, attribute: attr.Attribute, index: Index, value: Any) -> Any:
     if value is None:
         return None
-    if not isinstance(index, ConstraintIndex) or not index.kind[1].is_vector:
-        number = real_number(value[0] if np.shape(value) == (1,) else value, f"{attribute!r} of {index!r}")
-        if not np.isfinite(number):
-            raise InvalidData(f"{attribute!r} of {index!r} must be finite, got {value!r}.")
-        return number
-    array = np.array(real_array(value, f"{attribute!r} of {index!r}"))
-    start, stop = store.block(index.kind).row_range(store.number(index))
-    if array.shape != (stop - start,):
-        raise DimensionMismatch(
-            f"{attribute!r} of {index!r} has {stop - start} numbers, got an array of shape {array.shape}."
-        )
-    if not np.isfinite(array).all():
-        raise InvalidData(f"{attribute!r} of {index!r} must be finite, got {value!r}.")
-    return array
+    what = f"{attribute!r} of {index!r}"
+    kept: Any
+    if isinstance(index, ConstraintIndex) and index.kind[1].is_vector:
+        kept = np.array(real_array(value, what))
+        start, stop = store.block(index.kind).row_range(store.number(index))
+        if kept.shape != (stop - start,):
+            raise DimensionMismatch(f"{what} has {stop - start} numbers, got an array of shape {kept.shape}.")
+    else:
+        kept = real_number(value[0] if np.shape(value) == (1,) else value, what)
+    if not np.isfinite(kept).all():
+        raise InvalidData(f"{what} must be finite, got {value!r}.")
+    return kept
 
 
 def _name(store: Store, attribute: attr.Attribute, index: Any, value: Any) -> Any:
-    if not isinstance(value, str):
-        raise InvalidData(f"{attribute!r} is a string, got {value!r}.")
+    check_name(value)
     return str(value)
 
 
@@ -195,88 +180,71 @@ _CHECKS: dict[type[attr.Attribute], Callable[[Store, Any, Any, Any], Any]] = {
 def apply(store: Store, attribute: attr.Attribute, pairs: list[tuple[Any, Any]]) -> None:
     """Set checked pairs."""
     for index, value in pairs:
-        if index is None:
-            set_model_value(store, attribute, value)
-        else:
-            set_value(store, attribute, index, value)
+        _set_one(store, attribute, index, value)
     if isinstance(attribute, (attr.VariableName, attr.ConstraintName)):
         store.forget_names()
 
 
-def set_model_value(store: Store, attribute: attr.Attribute, value: Any) -> None:
-    """Set an attribute of the model or the optimizer."""
+def _set_one(store: Store, attribute: attr.Attribute, index: Any, value: Any) -> None:
+    """Set one value; None (and an empty name) takes away that of a variable or constraint."""
     if isinstance(attribute, attr.ObjectiveFunction):
         store.replace_objective(value)
     elif isinstance(attribute, attr.ObjectiveSense):
         store.change_sense(value)
-    else:
-        store.values_of_model(attribute)[attribute] = value
-
-
-def set_value(store: Store, attribute: attr.Attribute, index: Index, value: Any) -> None:
-    """Set an attribute of a variable or constraint; None (and an empty name) takes it away."""
-    if isinstance(attribute, attr.ConstraintFunction):
-        assert isinstance(index, ConstraintIndex)
+    elif isinstance(attribute, attr.ConstraintFunction):
         store.block(index.kind).set_rows(store.number(index), value.rows)
     elif isinstance(attribute, attr.ConstraintSet):
-        assert isinstance(index, ConstraintIndex)
         store.block(index.kind).set_numbers(store.number(index), value.numbers)
-    elif value is None or (isinstance(value, str) and not value):
+    elif index is not None and (value is None or (isinstance(value, str) and not value)):
         store.values_of(attribute).pop(index, None)
     else:
-        store.kept_values(attribute)[index] = value
+        store.values_of(attribute)[index] = value
 
 
 # ---------------------------------------------------------------------- reading
 def get(store: Store, attribute: attr.Attribute, index: Any) -> Any:
     """Value of an attribute that is data; a result there is none."""
-    if isinstance(index, (VariableIndex, ConstraintIndex)):
-        check_target(attribute, index)
-        getter = _OF_CONSTRAINTS.get(type(attribute))
-        if getter is not None:
-            return getter(store, index)
-        store.check_index(index)
-        if attribute.is_result:
-            raise _no_result(attribute)
-        return store.values_of(attribute).get(index, _DEFAULTS.get(type(attribute)))
-    if index is not None:
+    if index is not None and not isinstance(index, (VariableIndex, ConstraintIndex)):
         if not np.iterable(index):
             raise InvalidIndex(f"Expected the index of a variable or constraint, got {index!r}.")
         return [get(store, attribute, one) for one in index]
-    check_target(attribute, None)
-    getter = _OF_THE_MODEL.get(type(attribute))
+    check_target(attribute, index)
+    if index is not None:
+        store.check_index(index)
+    getter = _GETTERS.get(type(attribute))
     if getter is not None:
-        return getter(store, attribute)
+        return getter(store, attribute, index)
     if attribute.is_result:
-        raise _no_result(attribute)
-    return store.values_of_model(attribute).get(attribute, _DEFAULTS.get(type(attribute)))
+        raise NotOptimized(f"{attribute!r} is a result, and this model has no optimizer.")
+    return store.values_of(attribute).get(index, _DEFAULTS.get(type(attribute)))
 
 
-def _no_result(attribute: attr.Attribute) -> NotOptimized:
-    return NotOptimized(f"{attribute!r} is a result, and this model has no optimizer.")
-
-
-def _get_objective(store: Store, _: attr.Attribute) -> Any:
+def _get_objective(store: Store, _: attr.Attribute, __: None) -> Any:
     block = store.objective_block
     return ScalarAffineFunction() if block is None else block.function_type.from_rows(block.rows(0))
 
 
-_OF_CONSTRAINTS: dict[type[attr.Attribute], Callable[[Store, Any], Any]] = {
-    attr.ConstraintFunction: lambda s, i: i.kind[0].from_rows(s.block_holding(i).rows(s.number(i))),
-    attr.ConstraintSet: lambda s, i: s.block_holding(i).set(s.number(i)),
-}
-_OF_THE_MODEL: dict[type[attr.Attribute], Callable[[Store, Any], Any]] = {
-    attr.ObjectiveSense: lambda s, _: s.sense,
+def _get_function(store: Store, _: attr.Attribute, index: ConstraintIndex) -> Any:
+    return index.kind[0].from_rows(store.block(index.kind).rows(store.number(index)))
+
+
+def _get_indices(store: Store, attribute: attr.ListOfConstraintIndices, _: None) -> ConstraintIndices:
+    kind = attribute.kind
+    if kind not in store.kinds():
+        return ConstraintIndices(kind, np.zeros(0, np.int64))
+    return store.indices(kind, store.block(kind).numbers_alive())
+
+
+_GETTERS: dict[type[attr.Attribute], Callable[[Store, Any, Any], Any]] = {
+    attr.ConstraintFunction: _get_function,
+    attr.ConstraintSet: lambda s, _, i: s.block(i.kind).set(s.number(i)),
+    attr.ObjectiveSense: lambda s, *_: s.sense,
     attr.ObjectiveFunction: _get_objective,
-    attr.NumberOfVariables: lambda s, _: s.variables_alive,
-    attr.ListOfVariableIndices: lambda s, _: VectorOfVariables.of_ids(s.variable_ids()),
-    attr.ListOfConstraintTypesPresent: lambda s, _: s.kinds(),
-    attr.NumberOfConstraints: lambda s, a: len(s.block(a.kind)) if a.kind in s.kinds() else 0,
-    attr.ListOfConstraintIndices: lambda s, a: (
-        s.indices(a.kind, s.block(a.kind).numbers_alive())
-        if a.kind in s.kinds()
-        else ConstraintIndices(a.kind, np.zeros(0, np.int64))
-    ),
+    attr.NumberOfVariables: lambda s, *_: s.variables_alive,
+    attr.ListOfVariableIndices: lambda s, *_: VectorOfVariables.of_ids(s.variable_ids()),
+    attr.ListOfConstraintTypesPresent: lambda s, *_: s.kinds(),
+    attr.NumberOfConstraints: lambda s, a, _: len(s.block(a.kind)) if a.kind in s.kinds() else 0,
+    attr.ListOfConstraintIndices: _get_indices,
 }
 _DEFAULTS: dict[type[attr.Attribute], Any] = {
     attr.Silent: True,

@@ -1,4 +1,8 @@
-"""The store: a model as written, in arrays."""
+"""The store: a model as written, in arrays.
+
+The file is long because the hot paths of building stand beside the checks and lists that they have to keep in step;
+what can be said from outside is in `settings` (attributes), `changing`, `deletion` and `copying`.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +15,22 @@ import numpy as np
 
 from . import attributes as attr
 from . import deletion, settings
-from .block import Block, ConstraintBlock
-from .bounds import PlainConstraints
-from .changing import check_changes, make_change
-from .checks import check_numbers, check_rows, describe
+from .arrays import FloatArray, IntArray
+from .block import ConstraintBlock
+from .changing import check_changes, make_changes
+from .checks import check_fit, check_numbers, check_rows, describe
 from .copying import Mirror, copy_words
 from .errors import DimensionMismatch, InvalidIndex, NotOptimized
 from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
+from .functions.printing import local_name
 from .indices import ConstraintIndex, ConstraintIndices, Index, IndexMap, Kind, describe_kind
 from .modifications import Modification
 from .parameters import of_ray
-from .protocol import AbstractModel, check_fit
-from .rows import FloatArray, IntArray, Rows
+from .plain_constraints import PlainConstraints
+from .protocol import AbstractModel
+from .rows import Rows
 from .sets import ScalarSet, Set
+from .storage import Block
 
 __all__ = ["Store"]
 
@@ -53,7 +60,7 @@ class Store(AbstractModel):
 
     def __init__(self) -> None:
         self.base = next(_serial) << 32
-        self._optimizer_attributes: dict[attr.Attribute, Any] = {}
+        self._values: dict[attr.Attribute, dict[Any, Any]] = {}
         self.empty()
 
     def empty(self) -> None:
@@ -64,8 +71,7 @@ class Store(AbstractModel):
         self._plain = PlainConstraints()
         self._sense = _FEASIBILITY
         self._objective: Block | None = None
-        self._model_attributes: dict[attr.Attribute, Any] = {}
-        self._index_attributes: dict[attr.Attribute, dict[Any, Any]] = {}
+        self._values = {a: values for a, values in self._values.items() if a.on is attr.On.OPTIMIZER}
         self._names: dict[attr.Attribute, dict[str, list[Any]]] = {}  # made when a name is looked up
 
     def is_empty(self) -> bool:
@@ -249,11 +255,6 @@ class Store(AbstractModel):
         """The block of a kind that is present."""
         return self._blocks[kind]
 
-    def block_holding(self, index: ConstraintIndex) -> Block:
-        """The block of a constraint; raises `InvalidIndex` where there is no such constraint."""
-        self.number(index)
-        return self._blocks[index.kind]
-
     # ------------------------------------------------------------------ validity
     def is_valid(self, index: Index) -> bool:
         """Whether the store holds the variable or constraint."""
@@ -295,7 +296,7 @@ class Store(AbstractModel):
 
     def forget_values(self, index: Index) -> None:
         """Drop what was set on a variable or constraint."""
-        for values in self._index_attributes.values():
+        for values in self._values.values():
             values.pop(index, None)
 
     def remove_from_functions(self, ids: IntArray) -> None:
@@ -317,13 +318,7 @@ class Store(AbstractModel):
         self, target: ConstraintIndex | attr.ObjectiveFunction, change: Modification | Sequence[Modification]
     ) -> None:
         """Change coefficients or constants."""
-        changes = check_changes(self, target, change)
-        if isinstance(target, ConstraintIndex):
-            number, block = self.number(target), self._blocks[target.kind]
-        else:
-            number, block = 0, self._objective or self.replace_objective(ScalarAffineFunction())
-        for one in changes:
-            make_change(block, number, one)
+        make_changes(self, target, check_changes(self, target, change))
 
     def set_functions(self, indices: ConstraintIndices, rows: Rows) -> None:
         """Give many constraints of one kind other functions, whose rows stand one below the other."""
@@ -397,21 +392,16 @@ class Store(AbstractModel):
         return self._objective
 
     def values_of(self, attribute: attr.Attribute) -> dict[Any, Any]:
-        """All values of an attribute of variables or constraints, by index."""
-        return self._index_attributes.get(attribute, {})
-
-    def kept_values(self, attribute: attr.Attribute) -> dict[Any, Any]:
-        """The same dictionary, to be written into."""
-        return self._index_attributes.setdefault(attribute, {})
-
-    def values_of_model(self, attribute: attr.Attribute) -> dict[attr.Attribute, Any]:
-        """All values of attributes of the model, or of the optimizer, as `attribute` is one or the other."""
-        of_optimizer = attribute.on is attr.On.OPTIMIZER
-        return self._optimizer_attributes if of_optimizer else self._model_attributes
+        """All values of an attribute by index, None for the model and the optimizer; to be written into, too."""
+        return self._values.setdefault(attribute, {})
 
     def optimizer_attributes(self) -> dict[attr.Attribute, Any]:
         """What was set of optimizer attributes."""
-        return self._optimizer_attributes
+        return {a: values[None] for a, values in self._values.items() if a.on is attr.On.OPTIMIZER and values}
+
+    def name_of(self, identifier: int) -> str:
+        """Name of a variable by identifier, ``x[k]`` of one without."""
+        return self.values_of(attr.VariableName()).get(VariableIndex(identifier), "") or local_name(identifier)
 
     def by_name(self, attribute: attr.Attribute, name: str) -> Any:
         """The variable or constraint of this name; raises `InvalidIndex` where there is none, or several."""
@@ -433,14 +423,13 @@ class Store(AbstractModel):
         """
         if isinstance(index, ConstraintIndex):
             rows = self._blocks[index.kind].rows(self.number(index))
-            out = (rows if constants else of_ray(self, rows)).evaluate(value)
-            return out if index.kind[1].is_vector else float(out[0])
-        numbers = self.numbers(index)
-        if not len(numbers):
+        elif len(numbers := self.numbers(index)):
+            block = self._blocks[index.kind]
+            rows = block.all_rows().take(block.rows_of(numbers))
+        else:
             return np.zeros(0)
-        block = self._blocks[index.kind]
-        rows = block.all_rows().take(block.rows_of(numbers))
-        return (rows if constants else of_ray(self, rows)).evaluate(value)
+        out = (rows if constants else of_ray(self, rows)).evaluate(value)
+        return float(out[0]) if isinstance(index, ConstraintIndex) and not index.kind[1].is_vector else out
 
     def copy_to(self, destination: AbstractModel) -> IndexMap:
         """Empty the destination and build this model there, names included where it takes them."""

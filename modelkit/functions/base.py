@@ -14,43 +14,48 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from ..arrays import FloatArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array
-from ..rows import FloatArray, IntArray, Rows
+from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
 
 if TYPE_CHECKING:
     from .vector import VectorOfVariables
 
-__all__ = ["Comparison", "Function", "MatrixLike", "build", "coerce"]
+__all__ = ["Comparison", "Function", "MatrixLike", "OfRows", "build", "class_of", "coerce"]
 
 _CLASSES: dict[tuple[bool, int], type[Function]] = {}
 
 
-class MatrixLike:
-    """What stands beside a vector in a matrix product, and is no array of numbers."""
+class _Symbolic:
+    """What is one object to NumPy and SciPy, whose arrays leave mixed operations to its methods."""
 
     __slots__ = ()
     __array_ufunc__ = None
-
-
-class Function(ABC):
-    """A polynomial of degree at most two in the variables of a model, with one or several rows."""
-
-    __slots__ = ()
-    # NumPy and SciPy arrays must leave mixed operations to the methods below.
-    __array_ufunc__ = None
-    is_vector: ClassVar[bool]
-    degree: ClassVar[int]  # 0: plain variables, 1: affine, 2: quadratic
-
-    def __init_subclass__(cls, *, canonical: bool = False) -> None:
-        if canonical:  # the class that `build` makes of rows of this degree
-            _CLASSES[cls.is_vector, cls.degree] = cls
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         holder = np.empty((), object)
         holder[()] = self
         return holder
+
+
+class MatrixLike(_Symbolic):
+    """What stands beside a vector in a matrix product, and is no array of numbers."""
+
+    __slots__ = ()
+
+
+class Function(_Symbolic, ABC):
+    """A polynomial in the variables of a model, with one or several rows."""
+
+    __slots__ = ()
+    is_vector: ClassVar[bool]
+    degree: ClassVar[int]  # 0: plain variables, 1: affine, 2: quadratic, 3: three or more
+
+    def __init_subclass__(cls, *, canonical: bool = False) -> None:
+        if canonical:  # the class that `build` makes of rows of this degree
+            _CLASSES[cls.is_vector, cls.degree] = cls
 
     # ------------------------------------------------------------------ to and from arrays
     @property
@@ -72,8 +77,7 @@ class Function(ABC):
     def __add__(self, other: Any) -> Any:
         return _sum(self, other, 1.0)
 
-    def __radd__(self, other: Any) -> Any:
-        return _sum(self, other, 1.0)
+    __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
         return _sum(self, other, -1.0)
@@ -87,8 +91,7 @@ class Function(ABC):
     def __mul__(self, other: Any) -> Any:
         return _product(self, other)
 
-    def __rmul__(self, other: Any) -> Any:
-        return _product(self, other)
+    __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, Function):
@@ -137,7 +140,8 @@ class Function(ABC):
     @property
     def variables(self) -> VectorOfVariables:
         """The variables that occur, each once, in the order of their indices."""
-        return build_variables(self.rows.variables())
+        ids = self.rows.variables()
+        return class_of(vector=True, degree=0).from_rows(Rows.of_variables(ids))  # type: ignore[return-value]
 
     def __repr__(self) -> str:
         from .printing import to_text
@@ -148,6 +152,25 @@ class Function(ABC):
         from .printing import to_latex
 
         return f"${to_latex(self)}$"
+
+
+class OfRows(Function):
+    """A function that simply holds its rows."""
+
+    __slots__ = ("_rows",)
+    _rows: Rows
+
+    @property
+    def rows(self) -> Rows:
+        """The rows."""
+        return self._rows
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """The function with these rows."""
+        f = object.__new__(cls)
+        f._rows = rows
+        return f
 
 
 class Comparison:
@@ -182,9 +205,9 @@ def build(rows: Rows, *, vector: bool, at_least: int = 1) -> Any:
     return _CLASSES[vector, max(rows.degree, at_least)].from_rows(rows)
 
 
-def build_variables(ids: IntArray) -> VectorOfVariables:
-    """The vector of the variables with these identifiers."""
-    return _CLASSES[True, 0].from_rows(Rows.of_variables(ids))  # type: ignore[return-value]
+def class_of(*, vector: bool, degree: int) -> type[Function]:
+    """The class of the functions of a degree: 0 for plain variables, 3 for three and more."""
+    return _CLASSES[vector, min(degree, 3)]
 
 
 def coerce(value: Any) -> tuple[Rows, bool, int]:
@@ -226,7 +249,9 @@ def _broadcast(f: Rows, g: Rows) -> tuple[Rows, Rows]:
         return f.take(np.zeros(g.m, np.int64)), g
     if g.m == 1:
         return f, g.take(np.zeros(f.m, np.int64))
-    raise DimensionMismatch(f"Functions of {f.m} and of {g.m} rows do not go together.")
+    raise DimensionMismatch(
+        f"Functions of {f.m} and of {g.m} rows do not go together; give both as many rows, or one of them a single row."
+    )
 
 
 def _sum(f: Function, other: Any, sign: float) -> Any:

@@ -14,10 +14,12 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arrays import FloatArray, IntArray, cofactors
 from ..errors import InvalidData
-from ..rows import FloatArray, IntArray, Rows
-from .scalar import ScalarAffineFunction, ScalarFunction, ScalarQuadraticFunction, VariableIndex
-from .vector import VectorAffineFunction, VectorFunction, VectorOfVariables
+from ..rows import Rows
+from .base import Function, build
+from .scalar import ScalarFunction, VariableIndex
+from .vector import VectorFunction, VectorOfVariables
 
 __all__ = ["GradientOfObjective", "GradientOfRow", "GradientOfRows"]
 
@@ -25,24 +27,26 @@ Lookup = Callable[[IntArray], FloatArray]
 """From identifiers to the rows of the right factor: (k,) to (k, 2)."""
 
 
-@final
-class GradientOfRow(ScalarFunction):
-    """Gradient with respect to the coefficients and the constant of one scalar constraint function.
-
-    Parameters
-    ----------
-    left : (2,)
-    right : identifiers (k,) to (k, 2), so that the coefficient of x is ``left @ right(x)``
-    ids : identifiers of all variables
-    """
+class _Gradient(Function):
+    """What reverse differentiation alone makes, of a left factor, a right one, and the identifiers of all variables."""
 
     __slots__ = ("_ids", "_left", "_right")
-    degree = 1
 
     def __init__(self, left: FloatArray, right: Lookup, ids: IntArray) -> None:
         self._left = left
         self._right = right
         self._ids = ids
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """Not made from rows."""
+        raise InvalidData("A lazy gradient is made by reverse differentiation.")
+
+
+class _ScalarGradient(_Gradient, ScalarFunction):
+    """``left @ right(x)`` is the coefficient of x, ``left[1]`` the constant."""
+
+    __slots__ = ()
 
     @property
     def constant(self) -> float:
@@ -51,7 +55,10 @@ class GradientOfRow(ScalarFunction):
 
     def coefficient(self, x: VariableIndex, y: VariableIndex | None = None, *others: VariableIndex) -> float:
         """Gradient with respect to the coefficient of x, of ``x * y`` or of a longer product."""
-        return _of_product(self._left, self._right, x, y, *others)
+        factors = [v.value for v in (x, y, *others) if v is not None]
+        slopes, values = self._right(np.array(factors, np.int64)).T
+        moved = cofactors(values[None])[0] @ slopes
+        return float(self._left @ np.array([moved, values.prod()]))
 
     def coefficients(self, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
         """Gradients with respect to the coefficients of v, or of the pairs ``v[i] * w[i]``."""
@@ -61,23 +68,56 @@ class GradientOfRow(ScalarFunction):
 
     @property
     def rows(self) -> Rows:
-        """All coefficients, formed."""
-        n = len(self._ids)
-        zero = np.zeros(n, np.int64)
-        return Rows(np.array([self.constant]), zero, self._ids, self._right(self._ids) @ self._left)
+        """All affine coefficients, formed."""
+        affine = self.coefficients(VectorOfVariables.of_ids(self._ids))
+        return Rows(np.array([self.constant]), np.zeros(len(self._ids), np.int64), self._ids, affine)
 
-    @classmethod
-    def from_rows(cls, rows: Rows) -> Self:
-        """Not made from rows."""
-        raise InvalidData("A lazy gradient is made by reverse differentiation.")
-
-    def without_constant(self) -> ScalarAffineFunction:
+    def without_constant(self) -> ScalarFunction:
         """The same as an ordinary function with constant zero."""
-        return ScalarAffineFunction.from_rows(self.rows).without_constant()
+        formed: ScalarFunction = build(self.rows, vector=False, at_least=self.degree)
+        return formed.without_constant()
 
 
 @final
-class GradientOfRows(VectorFunction):
+class GradientOfRow(_ScalarGradient):
+    """Gradient with respect to the coefficients and the constant of one scalar constraint function.
+
+    Parameters
+    ----------
+    left : (2,)
+    right : identifiers (k,) to (k, 2), so that the coefficient of x is ``left @ right(x)``
+    ids : identifiers of all variables
+    """
+
+    __slots__ = ()
+    degree = 1
+
+
+@final
+class GradientOfObjective(_ScalarGradient):
+    """Gradient with respect to the coefficients of the objective.
+
+    With the right factor (w, x) of a variable: the coefficient of x_i is ``-w_i + seed x_i``, that of
+    ``x_i x_j`` in the written-out polynomial ``-(w_i x_j + x_i w_j) + seed x_i x_j``, that of the constant is the
+    seed; all times the sign of the sense.
+    """
+
+    __slots__ = ()
+    degree = 2
+
+    def __init__(self, right: Lookup, ids: IntArray, seed: float, sign: float) -> None:
+        super().__init__(sign * np.array([-1.0, seed]), right, ids)
+
+    @property
+    def rows(self) -> Rows:
+        """All coefficients, formed: n linear and n(n+1)/2 quadratic ones."""
+        i, j = (self._ids[at] for at in np.triu_indices(len(self._ids)))
+        quadratic = self.coefficients(VectorOfVariables.of_ids(i), VectorOfVariables.of_ids(j))
+        return super().rows + Rows(np.zeros(1), qrow=np.zeros(len(i), np.int64), qvar1=i, qvar2=j, qcoef=quadratic)
+
+
+@final
+class GradientOfRows(_Gradient, VectorFunction):
     """Gradient with respect to the coefficients and constants of a vector constraint function.
 
     Parameters
@@ -86,13 +126,8 @@ class GradientOfRows(VectorFunction):
     right, ids : as in `GradientOfRow`
     """
 
-    __slots__ = ("_ids", "_left", "_right")
+    __slots__ = ()
     degree = 1
-
-    def __init__(self, left: FloatArray, right: Lookup, ids: IntArray) -> None:
-        self._left = left
-        self._right = right
-        self._ids = ids
 
     @property
     def output_dimension(self) -> int:
@@ -126,78 +161,6 @@ class GradientOfRows(VectorFunction):
         m, n = len(self._left), len(self._ids)
         values = self.matrix(VectorOfVariables.of_ids(self._ids)).ravel()
         return Rows(self.constants, np.repeat(np.arange(m), n), np.tile(self._ids, m), values)
-
-    @classmethod
-    def from_rows(cls, rows: Rows) -> Self:
-        """Not made from rows."""
-        raise InvalidData("A lazy gradient is made by reverse differentiation.")
-
-    def __add__(self, other: Any) -> Any:
-        return VectorAffineFunction.from_rows(self.rows) + other
-
-
-@final
-class GradientOfObjective(ScalarFunction):
-    """Gradient with respect to the coefficients of the objective.
-
-    With the right factor (w, x) of a variable: the coefficient of x_i is ``-w_i + seed x_i``, that of
-    ``x_i x_j`` in the written-out polynomial ``-(w_i x_j + x_i w_j) + seed x_i x_j``, that of the constant is the
-    seed; all times the sign of the sense.
-    """
-
-    __slots__ = ("_ids", "_right", "_seed", "_sign")
-    degree = 2
-
-    def __init__(self, right: Lookup, ids: IntArray, seed: float, sign: float) -> None:
-        self._right = right
-        self._ids = ids
-        self._seed = seed
-        self._sign = sign
-
-    @property
-    def constant(self) -> float:
-        """Gradient with respect to the constant."""
-        return self._sign * self._seed
-
-    def coefficient(self, x: VariableIndex, y: VariableIndex | None = None, *others: VariableIndex) -> float:
-        """Gradient with respect to the coefficient of x, of ``x * y`` or of a longer product."""
-        return _of_product(self._sign * np.array([-1.0, self._seed]), self._right, x, y, *others)
-
-    def coefficients(self, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
-        """Gradients with respect to the coefficients of v, or of the pairs ``v[i] * w[i]``."""
-        (wi, xi) = self._right(v.ids).T
-        if w is None:
-            linear: FloatArray = self._sign * (self._seed * xi - wi)
-            return linear
-        (wj, xj) = self._right(w.ids).T
-        pairs: FloatArray = self._sign * (self._seed * xi * xj - (wi * xj + xi * wj))
-        return pairs
-
-    @property
-    def rows(self) -> Rows:
-        """All coefficients, formed: n linear and n(n+1)/2 quadratic ones."""
-        ids = self._ids
-        i, j = np.triu_indices(len(ids))
-        v, w = VectorOfVariables.of_ids(ids[i]), VectorOfVariables.of_ids(ids[j])
-        linear = self.coefficients(VectorOfVariables.of_ids(ids))
-        zero, qzero = np.zeros(len(ids), np.int64), np.zeros(len(i), np.int64)
-        return Rows(np.array([self.constant]), zero, ids, linear, qzero, ids[i], ids[j], self.coefficients(v, w))
-
-    @classmethod
-    def from_rows(cls, rows: Rows) -> Self:
-        """Not made from rows."""
-        raise InvalidData("A lazy gradient is made by reverse differentiation.")
-
-    def without_constant(self) -> ScalarQuadraticFunction:
-        """The same as an ordinary function with constant zero."""
-        return ScalarQuadraticFunction.from_rows(self.rows).without_constant()
-
-
-def _of_product(left: FloatArray, right: Lookup, *factors: VariableIndex | None) -> float:
-    """``y d(product)·w + w_y product`` from left (y, w_y) and right (w, x)."""
-    w, x = right(np.array([v.value for v in factors if v is not None], np.int64)).T
-    moved = sum(w[i] * np.delete(x, i).prod() for i in range(len(x)))
-    return float(left @ np.array([moved, x.prod()]))
 
 
 def _of_pairs(left: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:

@@ -7,16 +7,16 @@ from typing import Any, Self, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from ..arrays import FloatArray, IntArray, spread
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array, real_matrix
-from ..rows import FloatArray, IntArray, Rows, segments
+from ..rows import Rows
 from .base import Function, MatrixLike, build
 from .scalar import VariableIndex
 from .vector import VectorFunction, VectorOfVariables
 
-__all__ = ["MatrixFunction"]
+__all__ = ["MatrixFunction", "ids_of", "plain_index"]
 
 
 @final
@@ -110,6 +110,16 @@ class MatrixFunction(MatrixLike):
         row, column = np.nonzero(table >= 0)
         return MatrixFunction(self._entries[table[row, column]], row, column, table.shape)
 
+    def at_places(self, value: Any) -> FloatArray:
+        """One number, or those of an array of the matrix's shape at the places of the entries, (T,)."""
+        array = real_matrix(value, "A value")
+        if array.ndim == 2 and array.shape == self.shape:
+            return self._numbers(array)
+        if array.shape not in ((), self.ids.shape):
+            raise DimensionMismatch(f"Values of {self!r} have shape {self.shape}, got an array of shape {array.shape}.")
+        dense: FloatArray = array.toarray() if sp.issparse(array) else array
+        return dense.ravel() if dense.ndim else dense
+
     def _table(self) -> IntArray:
         """The number of the entry at each place, -1 where there is none."""
         table = np.full(self.shape, -1, np.int64)
@@ -133,13 +143,8 @@ class MatrixFunction(MatrixLike):
             dense = array.toarray().ravel() if sp.issparse(array) else array
             return build(self._entries.rows.scaled(dense[self._column]).moved(self._row, m), vector=True)
         right = sp.csr_array(array, dtype=np.float64)
-        starts, count = (
-            right.indptr[self._column].astype(np.int64),
-            np.diff(right.indptr)[self._column].astype(np.int64),
-        )
-        entry, at = np.repeat(np.arange(len(self._row)), count), segments(starts, count)
-        place = self._row[entry] * right.shape[1] + right.indices[at]
-        return self._collected(entry, place, right.data[at], (m, right.shape[1]))
+        entry, column, weight = spread(right, self._column)
+        return self._collected(entry, self._row[entry] * right.shape[1] + column, weight, (m, right.shape[1]))
 
     def __rmatmul__(self, other: Any) -> Any:
         product = self.T @ (other if isinstance(other, Function) else np.asarray(real_matrix(other, "A matrix").T))
@@ -210,11 +215,6 @@ class MatrixFunction(MatrixLike):
             raise DimensionMismatch(f"Expected an array of shape {self.shape}, got {array.shape}.")
         there = sp.csr_array(array)[self._row, self._column] if sp.issparse(array) else array[self._row, self._column]
         return np.asarray(there, np.float64).ravel()
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        holder = np.empty((), object)
-        holder[()] = self
-        return holder
 
 
 def _constant(value: Any, shape: tuple[int, int]) -> MatrixFunction:

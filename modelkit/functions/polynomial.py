@@ -6,8 +6,7 @@ from typing import Any, Self, final
 
 import numpy as np
 
-from ..rows import Rows
-from .base import build
+from .base import OfRows, build
 from .scalar import ScalarFunction
 from .vector import VectorPolynomial
 
@@ -15,7 +14,7 @@ __all__ = ["ScalarPolynomialFunction", "VectorPolynomialFunction"]
 
 
 @final
-class ScalarPolynomialFunction(ScalarFunction, canonical=True):
+class ScalarPolynomialFunction(OfRows, ScalarFunction, canonical=True):
     """A polynomial of degree three or more, made by arithmetic: ``p * q * x``, ``v @ (P @ v)`` with parameters P.
 
     A model takes it where what remains is at most quadratic once the parameters in it have their values.
@@ -29,21 +28,8 @@ class ScalarPolynomialFunction(ScalarFunction, canonical=True):
     (2.0, -1.0)
     """
 
-    __slots__ = ("_rows",)
+    __slots__ = ()
     degree = 3
-    _rows: Rows
-
-    @property
-    def rows(self) -> Rows:
-        """One row."""
-        return self._rows
-
-    @classmethod
-    def from_rows(cls, rows: Rows) -> Self:
-        """The function of one row."""
-        f = object.__new__(cls)
-        f._rows = rows
-        return f
 
     @property
     def constant(self) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from ..rows import Rows
 from .base import Function
 
-__all__ = ["Namer", "latex_name", "local_name", "to_latex", "to_text"]
+__all__ = ["Namer", "latex_local", "latex_name", "local_name", "to_latex", "to_text"]
 
 Namer = Callable[[int], str]
 
@@ -23,7 +23,8 @@ def local_name(identifier: int) -> str:
     return f"x[{identifier & 0xFFFFFFFF}]"
 
 
-def _latex_local(identifier: int) -> str:
+def latex_local(identifier: int) -> str:
+    """The same in LaTeX."""
     return f"x_{{{identifier & 0xFFFFFFFF}}}"
 
 
@@ -71,7 +72,7 @@ def to_text(f: Function, name: Namer = local_name) -> str:
     return "[" + ",\n ".join(lines) + "]"
 
 
-def to_latex(f: Function, name: Namer = _latex_local) -> str:
+def to_latex(f: Function, name: Namer = latex_local) -> str:
     """The function in LaTeX (without dollar signs)."""
     rows = f.rows
     lines = [

@@ -4,19 +4,23 @@ Concatenating lists for each ``+`` would make a sum of n terms cost n²/2 copies
 the first ``_n`` entries of lists it may share: ``f + g`` appends g's terms to f's lists if nobody else has
 appended yet (then f still sees its own ``_n`` entries), and copies otherwise. Functions stay immutable, sums
 become linear. Large functions made from arrays keep arrays in the same places.
+
+The file is long because its three classes make one another, with lists in hand where every term is felt.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 import scipy.sparse as sp
 
+from ..arrays import FloatArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array, real_number
-from ..rows import FloatArray, Rows
+from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan
 from .base import Comparison, Function
 
@@ -116,7 +120,7 @@ class VariableIndex(ScalarFunction, canonical=True):
         if isinstance(other, _NUMBERS):
             return _affine([self.value], [float(other)], 0.0)
         if type(other) is VariableIndex:
-            return _quadratic([], [], [self.value], [other.value], [1.0], 0.0)
+            return _with_quadratic(_affine([], [], 0.0), [self.value], [other.value], [1.0])
         return super().__mul__(other)
 
     __rmul__ = __mul__
@@ -325,7 +329,7 @@ class ScalarAffineFunction(ScalarFunction, canonical=True):
 
 
 def _affine(ids: Any, coefs: Any, constant: float, n: int = -1) -> ScalarAffineFunction:
-    f = object.__new__(ScalarAffineFunction)
+    f = _new(ScalarAffineFunction)
     f._ids = ids
     f._coefs = coefs
     f._n = len(ids) if n < 0 else n
@@ -376,16 +380,13 @@ class ScalarQuadraticFunction(ScalarFunction, canonical=True):
     @property
     def rows(self) -> Rows:
         """One row."""
-        n, base = self._n, self._affine.rows
-        return Rows(
-            base.constant,
-            base.row,
-            base.var,
-            base.coef,
-            np.zeros(n, np.int64),
-            np.array(self._q1[:n], np.int64),
-            np.array(self._q2[:n], np.int64),
-            np.array(self._qc[:n], np.float64),
+        n = self._n
+        return replace(
+            self._affine.rows,
+            qrow=np.zeros(n, np.int64),
+            qvar1=np.array(self._q1[:n], np.int64),
+            qvar2=np.array(self._q2[:n], np.int64),
+            qcoef=np.array(self._qc[:n], np.float64),
         )
 
     @classmethod
@@ -432,14 +433,10 @@ class ScalarQuadraticFunction(ScalarFunction, canonical=True):
 
 
 def _with_quadratic(affine: ScalarAffineFunction, q1: Any, q2: Any, qc: Any, n: int = -1) -> ScalarQuadraticFunction:
-    f = object.__new__(ScalarQuadraticFunction)
+    f = _new(ScalarQuadraticFunction)
     f._affine = affine
     f._q1 = q1
     f._q2 = q2
     f._qc = qc
     f._n = len(qc) if n < 0 else n
     return f
-
-
-def _quadratic(ids: Any, coefs: Any, q1: Any, q2: Any, qc: Any, constant: float) -> ScalarQuadraticFunction:
-    return _with_quadratic(_affine(ids, coefs, constant), q1, q2, qc)

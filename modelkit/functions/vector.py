@@ -9,10 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
+from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_matrix
-from ..rows import FloatArray, IntArray, Rows
-from .base import Function, MatrixLike, build, coerce
+from ..rows import Rows
+from .base import Function, MatrixLike, OfRows, build, coerce
 from .scalar import VariableIndex
 
 __all__ = [
@@ -65,8 +66,9 @@ class VectorFunction(Function):
         if isinstance(other, MatrixLike):
             return NotImplemented
         if isinstance(other, Function):
-            if len(self) != other.output_dimension:
-                raise DimensionMismatch(f"Dot product of {len(self)} and {other.output_dimension} rows.")
+            m, n = len(self), other.output_dimension
+            if m != n:
+                raise DimensionMismatch(f"A dot product needs as many rows on either side, got {m} and {n} rows.")
             return build(self.rows.dot(other.rows), vector=False, at_least=2)
         return self.__rmatmul__(real_matrix(other, "A matrix").T)
 
@@ -184,23 +186,10 @@ class VectorOfVariables(VectorFunction, canonical=True):
 VariableVector = VectorOfVariables
 
 
-class VectorPolynomial(VectorFunction):
+class VectorPolynomial(OfRows, VectorFunction):
     """A vector function that simply holds its rows."""
 
-    __slots__ = ("_rows",)
-    _rows: Rows
-
-    @property
-    def rows(self) -> Rows:
-        """The rows."""
-        return self._rows
-
-    @classmethod
-    def from_rows(cls, rows: Rows) -> Self:
-        """The function with these rows."""
-        f = object.__new__(cls)
-        f._rows = rows
-        return f
+    __slots__ = ()
 
     def __iter__(self) -> Iterator[Any]:
         rows, least = self._rows, max(1, self.degree)

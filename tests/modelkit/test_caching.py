@@ -34,44 +34,32 @@ class Built:
         return status
 
 
-def make_change(name: str, m: Built) -> None:
-    """One change of each kind that keeps x = 0 optimal."""
-    cache, v = m.cache, m.v
-    changes: dict[str, Callable[[], Any]] = {
-        "add variable": lambda: cache.add_variable(),
-        "add variables": lambda: cache.add_variables(2),
-        "add constraint": lambda: cache.add_constraint(1.0 * v[1], ot.LessThan(3.0)),
-        "add constraint of a new kind": lambda: cache.add_constraint(v, ot.Reals(3)),
-        "add constraints": lambda: cache.add_constraints(1.0 * v, ot.LessThan(3.0)),
-        "delete constraint": lambda: cache.delete(m.row),
-        "delete bound": lambda: cache.delete(m.low),
-        "delete variable": lambda: cache.delete(v[1]),
-        "delete many": lambda: cache.delete([v[1], m.row]),
-        "modify coefficient": lambda: cache.modify(m.row, ot.ScalarCoefficientChange(v[1], 7.0)),
-        "modify constant": lambda: cache.modify(m.row, ot.ScalarConstantChange(1.0)),
-        "modify rows": lambda: cache.modify(m.vector, ot.MultirowChange(v[0], [(1, 3.0)])),
-        "modify constants": lambda: cache.modify(m.vector, ot.VectorConstantChange(np.full(3, 2.0))),
-        "modify quadratic": lambda: cache.modify(m.quadratic, ot.ScalarQuadraticCoefficientChange(v[0], v[1], 2.0)),
-        "modify objective": lambda: cache.modify(ot.ObjectiveFunction(), ot.ScalarConstantChange(2.0)),
-        "set function": lambda: cache.set(ot.ConstraintFunction(), m.row, 1.0 * v[1]),
-        "set set": lambda: cache.set(ot.ConstraintSet(), m.row, ot.LessThan(6.0)),
-        "set bound": lambda: cache.set(ot.ConstraintSet(), m.low, ot.GreaterThan(-2.0)),
-        "set many": lambda: cache.set(ot.ConstraintSet(), [m.row], [ot.LessThan(6.0)]),
-        "set parameter": lambda: cache.set(ot.ConstraintSet(), m.parameter, ot.Parameter(0.0)),
-        "set objective": lambda: cache.set(ot.ObjectiveFunction(), 0.0 * v[1]),
-        "set sense": lambda: cache.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MAX_SENSE),
-        "set option": lambda: cache.set(ot.TimeLimitSec(), 5.0),
-    }
-    changes[name]()
-
-
-CHANGES = [
-    *("add variable", "add variables", "add constraint", "add constraint of a new kind", "add constraints"),
-    *("delete constraint", "delete bound", "delete variable", "delete many"),
-    *("modify coefficient", "modify constant", "modify rows", "modify constants", "modify quadratic"),
-    *("modify objective", "set function", "set set", "set bound", "set many", "set parameter"),
-    *("set objective", "set sense", "set option"),
-]
+CHANGES: dict[str, Callable[[Built], Any]] = {
+    "add variable": lambda m: m.cache.add_variable(),
+    "add variables": lambda m: m.cache.add_variables(2),
+    "add constraint": lambda m: m.cache.add_constraint(1.0 * m.v[1], ot.LessThan(3.0)),
+    "add constraint of a new kind": lambda m: m.cache.add_constraint(m.v, ot.Reals(3)),
+    "add constraints": lambda m: m.cache.add_constraints(1.0 * m.v, ot.LessThan(3.0)),
+    "delete constraint": lambda m: m.cache.delete(m.row),
+    "delete bound": lambda m: m.cache.delete(m.low),
+    "delete variable": lambda m: m.cache.delete(m.v[1]),
+    "delete many": lambda m: m.cache.delete([m.v[1], m.row]),
+    "modify coefficient": lambda m: m.cache.modify(m.row, ot.ScalarCoefficientChange(m.v[1], 7.0)),
+    "modify constant": lambda m: m.cache.modify(m.row, ot.ScalarConstantChange(1.0)),
+    "modify rows": lambda m: m.cache.modify(m.vector, ot.MultirowChange(m.v[0], [(1, 3.0)])),
+    "modify constants": lambda m: m.cache.modify(m.vector, ot.VectorConstantChange(np.full(3, 2.0))),
+    "modify quadratic": lambda m: m.cache.modify(m.quadratic, ot.ScalarQuadraticCoefficientChange(m.v[0], m.v[1], 2.0)),
+    "modify objective": lambda m: m.cache.modify(ot.ObjectiveFunction(), ot.ScalarConstantChange(2.0)),
+    "set function": lambda m: m.cache.set(ot.ConstraintFunction(), m.row, 1.0 * m.v[1]),
+    "set set": lambda m: m.cache.set(ot.ConstraintSet(), m.row, ot.LessThan(6.0)),
+    "set bound": lambda m: m.cache.set(ot.ConstraintSet(), m.low, ot.GreaterThan(-2.0)),
+    "set many": lambda m: m.cache.set(ot.ConstraintSet(), [m.row], [ot.LessThan(6.0)]),
+    "set parameter": lambda m: m.cache.set(ot.ConstraintSet(), m.parameter, ot.Parameter(0.0)),
+    "set objective": lambda m: m.cache.set(ot.ObjectiveFunction(), 0.0 * m.v[1]),
+    "set sense": lambda m: m.cache.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MAX_SENSE),
+    "set option": lambda m: m.cache.set(ot.TimeLimitSec(), 5.0),
+}
+"""One change of each kind that keeps x = 0 optimal."""
 
 
 def assert_same_model(a: ot.Store, b: ot.Store) -> None:
@@ -149,7 +137,7 @@ def test_a_result_is_never_stale(fake: Any, change: str) -> None:
     m = Built(fake())
     m.cache.optimize()
     assert m.status() is Codes.OPTIMAL and m.cache.get(ot.VariablePrimal(), m.v[0]) == 0.0 and m.cache.is_solved
-    make_change(change, m)
+    CHANGES[change](m)
     assert m.status() is Codes.OPTIMIZE_NOT_CALLED and not m.cache.is_solved
     with pytest.raises(ot.NotOptimized, match=r"last changed\. Call optimize"):
         m.cache.get(ot.VariablePrimal(), m.v[0])
@@ -178,7 +166,7 @@ def test_changes_reach_the_optimizer_or_cost_a_fresh_copy(fake: Any, change: str
     m.cache.optimize()
     optimizer.calls.clear()
     optimizer.refuses = REFUSALS if refuse else ()
-    make_change(change, m)
+    CHANGES[change](m)
     pending = change.startswith("add") or change == "set option"
     assert (m.cache.state is State.ATTACHED_OPTIMIZER) == (pending or not refuse)
     if not refuse:
@@ -195,7 +183,7 @@ def test_additions_that_are_refused_in_bulk(fake: Any, change: str) -> None:
     optimizer = fake()
     m = Built(optimizer)
     m.cache.optimize()
-    make_change(change, m)
+    CHANGES[change](m)
     optimizer.calls.clear()
     refused = iter([True])
     original = optimizer._called
@@ -223,10 +211,10 @@ def test_manual_mode_raises_and_changes_nothing(fake: Any, change: str) -> None:
     before = describe(m.cache.store)
     optimizer.refuses = (*REFUSALS, ot.TimeLimitSec)
     with pytest.raises(ot.UnsupportedModification):
-        make_change(change, m)
+        CHANGES[change](m)
     assert describe(m.cache.store) == before and m.cache.state is State.ATTACHED_OPTIMIZER
     optimizer.refuses = ()
-    make_change(change, m)
+    CHANGES[change](m)
     m.cache.optimize()
     assert m.status() is Codes.OPTIMAL
     assert_same_model(m.cache.store, optimizer.store)

@@ -16,30 +16,11 @@ from hypothesis import strategies as st
 
 import optangent as ot
 
+from .polynomials import Polynomial, polynomials
+
 X, Y, Z = (ot.VariableIndex(k) for k in range(3))
 V = ot.VectorOfVariables([X, Y, Z])
 A = np.array([[1.0, 2.0, 0.0], [0.0, -1.0, 3.0]])
-
-Polynomial = dict[tuple[int, ...], float]
-
-
-def polynomials(f: Any) -> list[Polynomial]:
-    """Rows of a function or number as {sorted identifiers: coefficient}, without zeros."""
-    if not isinstance(f, ot.Function):
-        return [{(): float(value)} if value else {} for value in np.atleast_1d(f)]
-    rows = f.rows
-    found: list[Counter[tuple[int, ...]]] = [Counter({(): c}) for c in rows.constant.tolist()]
-    for r, i, c in zip(rows.row.tolist(), rows.var.tolist(), rows.coef.tolist(), strict=True):
-        found[r][(i,)] += c
-    quadratic = (rows.qrow.tolist(), rows.qvar1.tolist(), rows.qvar2.tolist(), rows.qcoef.tolist())
-    for r, i, j, c in zip(*quadratic, strict=True):
-        found[r][(min(i, j), max(i, j))] += c
-    if rows.higher is not None:
-        for r, factors, c in zip(
-            *(a.tolist() for a in (rows.higher.row, rows.higher.factors, rows.higher.coef)), strict=True
-        ):
-            found[r][tuple(sorted(i for i in factors if i >= 0))] += c
-    return [{k: c for k, c in row.items() if c} for row in found]
 
 
 def combine(op: Any, f: Polynomial, g: Polynomial) -> Polynomial:
@@ -111,11 +92,6 @@ def as_rows(value: Any) -> list[Polynomial]:
     if isinstance(value, (list, np.ndarray)) and any(isinstance(i, ot.Function) for i in np.ravel(value)):
         return [polynomials(item)[0] for item in value]
     return polynomials(value)
-
-
-def max_degree(row: Polynomial) -> int:
-    """Degree of a polynomial."""
-    return max((len(k) for k in row), default=0)
 
 
 @pytest.mark.parametrize("name", [k for k, f in OPERANDS.items() if isinstance(f, ot.Function)])

@@ -21,11 +21,6 @@ def model() -> ot.Model:
     return ot.Model(ot.solvers.HiGHS)
 
 
-def content(model: ot.Model) -> str:
-    """A model in words, without its results."""
-    return str(model)
-
-
 # ---------------------------------------------------------------------- making
 @pytest.mark.parametrize("bad", [ot.solvers.HiGHS(), "HiGHS", [ot.solvers.HiGHS, 3]], ids=["object", "name", "list"])
 def test_a_model_is_made_from_makers(bad: Any) -> None:
@@ -222,10 +217,10 @@ def test_sugar(model: ot.Model) -> None:
 def test_refused_sugar(model: ot.Model, add: Any, words: str) -> None:
     """What is no constraint or objective is refused with what was meant instead; nothing is added."""
     x = model.add_variable()
-    before = content(model)
+    before = str(model)
     with pytest.raises(ot.InvalidData, match=words):
         add(model, x)
-    assert content(model) == before
+    assert str(model) == before
 
 
 def test_values(model: ot.Model) -> None:
@@ -312,10 +307,6 @@ def test_words(model: ot.Model) -> None:
 
 
 # ---------------------------------------------------------------------- copies
-def _presolve_off() -> ot.solvers.HiGHS:
-    return ot.solvers.HiGHS(presolve="off")
-
-
 MAKERS: dict[str, Any] = {
     "none": None,
     "class": ot.solvers.HiGHS,

@@ -158,7 +158,6 @@ def test_sums_scalings_and_stacks(seed: int) -> None:
     assert_same(a.scaled(factors), factors[:, None, None] * Qa, factors[:, None] * Fa, factors * ga)
     two = np.array([2.0, 4.0, -1.0, 1.0])
     assert_same(a.divided(two), Qa / two[:, None, None], Fa / two[:, None], ga / two)
-    assert_same(a.shifted(factors), Qa, Fa, ga + factors)
     assert_same(a.with_constants(factors), Qa, Fa, factors)
     assert_same(Rows.stack([a, b]), np.concatenate([Qa, Qb]), np.vstack([Fa, Fb]), np.concatenate([ga, gb]))
     assert Rows.stack([]).m == 0 and Rows.stack([a]) is a

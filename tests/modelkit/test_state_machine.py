@@ -14,8 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import optangent as ot
 
-Polynomial = dict[tuple[int, ...], float]
-"""{sorted keys of variables: coefficient of the written-out polynomial}, without zeros."""
+from .polynomials import Polynomial, polynomials
 
 NUMBER = st.integers(-4, 4).map(float)
 PICK = st.integers(0, 10**6)
@@ -90,15 +89,7 @@ class StoreMachine(RuleBasedStateMachine):
     def shadow(self, f: Any, variables: dict[int, ot.VariableIndex]) -> list[Polynomial]:
         """A function as a shadow."""
         keys = {x.value: k for k, x in variables.items()}
-        rows = f.rows
-        found: list[Counter[tuple[int, ...]]] = [Counter({(): c}) for c in rows.constant.tolist()]
-        for r, i, c in zip(rows.row.tolist(), rows.var.tolist(), rows.coef.tolist(), strict=True):
-            found[r][(keys[i],)] += c
-        terms = (rows.qrow.tolist(), rows.qvar1.tolist(), rows.qvar2.tolist(), rows.qcoef.tolist())
-        for r, i, j, c in zip(*terms, strict=True):
-            a, b = sorted((keys[i], keys[j]))
-            found[r][(a, b)] += c
-        return [{k: c for k, c in row.items() if c} for row in found]
+        return [{tuple(sorted(keys[i] for i in k)): c for k, c in row.items()} for row in polynomials(f)]
 
     def draw_rows(self, data: Any, count: int, degree: int) -> list[Polynomial]:
         """Random polynomials in the present variables."""

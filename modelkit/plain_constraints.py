@@ -7,10 +7,10 @@ from typing import Any, final
 
 import numpy as np
 
+from .arrays import IntArray
 from .checks import UPPER_OR_LOWER, describe
 from .errors import BoundAlreadySet
 from .indices import ConstraintIndex, ConstraintIndices, Kind
-from .rows import IntArray
 
 __all__ = ["PlainConstraints"]
 
