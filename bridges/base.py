@@ -51,6 +51,9 @@ __all__ = [
 Matrix: TypeAlias = Any
 """A `csr_array`."""
 
+_DEPENDENT = 1e-12
+"""Pivots up to this, relative to the largest, are zero: A leaves a line of S out, and its duals lie in a subspace."""
+
 
 def identity(m: int, factor: float = 1.0) -> Matrix:
     """``factor * I`` of size m."""
@@ -220,8 +223,17 @@ class Lift:
         gram = sp.csc_array(M @ M.T)
         diagonal = gram.diagonal()
         if gram.nnz == np.count_nonzero(diagonal):
-            return M, lambda right: right / diagonal[:, None]
-        return M, spla.splu(gram).solve
+            positive = np.where(diagonal > 0.0, diagonal, 1.0)
+            return M, lambda right: right / positive[:, None]
+        try:
+            factors = spla.splu(gram)
+            pivots = np.abs(factors.U.diagonal())
+            if pivots.min() > _DEPENDENT * pivots.max():
+                return M, factors.solve
+        except RuntimeError:  # exactly singular
+            pass
+        inverse = np.linalg.pinv(gram.toarray(), rcond=_DEPENDENT, hermitian=True)
+        return M, lambda right: inverse @ right
 
     def dual_start(self, dual: FloatArray) -> FloatArray:
         """The least duals of all targets, (k, sum of p), that give those of the source, (k, m), on their way up.

@@ -11,11 +11,10 @@ from inspect import isabstract
 from pathlib import Path
 
 import optangent as ot
+from optangent.diffmodels.optimizer import DIFF_MODELS
 from optangent.modelkit import sets
 
 PAGE = Path(__file__).parent / "reach.md"
-SOLVERS = (ot.solvers.HiGHS, ot.solvers.OSQP, ot.solvers.SCS, ot.solvers.Clarabel, ot.solvers.PIQP, ot.solvers.DAQP)
-DIFF_MODELS = (ot.QuadraticDiff, ot.ConicDiff)
 HEAD = """# Which set reaches which solver
 
 Made by `docs/reach.py` from what the solvers and bridges declare. *native*: the solver takes affine functions in the
@@ -39,7 +38,7 @@ def way(layer: ot.BridgeOptimizer, kind: tuple[type, type]) -> str:
 
 def rows(base: type) -> list[str]:
     """The lines of the table of all sets of a base class."""
-    layers = [ot.BridgeOptimizer(make()) for make in (*SOLVERS, *DIFF_MODELS)]
+    layers = [ot.BridgeOptimizer(make()) for make in (*ot.solvers.wrappers(), *DIFF_MODELS)]
     names = [str(layer.get(ot.SolverName())) for layer in layers]
     lines = ["| set | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     function = ot.VectorAffineFunction if base is ot.VectorSet else ot.ScalarAffineFunction

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import metadata
+from inspect import isabstract
 from typing import Any
 
 from .base import Solver
@@ -20,9 +21,21 @@ from .piqp import PIQP
 from .result import Result
 from .scs import SCS
 
-__all__ = ["DAQP", "OSQP", "PIQP", "SCS", "Clarabel", "HiGHS", "MatrixSolver", "Option", "Result", "Solver"]
+__all__ = ["DAQP", "OSQP", "PIQP", "SCS", "Clarabel", "HiGHS", "MatrixSolver", "Option", "Result", "Solver", "wrappers"]
 
 GROUP = "optangent.solvers"
+
+
+def wrappers() -> tuple[type[Solver], ...]:
+    """The solvers of this package.
+
+    Examples
+    --------
+    >>> [solver.name for solver in wrappers()]
+    ['Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'PIQP', 'SCS']
+    """
+    found = [thing for thing in map(globals().get, __all__) if isinstance(thing, type) and issubclass(thing, Solver)]
+    return tuple(sorted((one for one in found if not isabstract(one)), key=lambda one: one.name))
 
 
 @cache
@@ -35,7 +48,7 @@ def __getattr__(name: str) -> Any:
         point = _third_party().get(name)
         if point is not None:
             return point.load()
-    ours = [solver for solver in __all__ if solver not in ("MatrixSolver", "Option", "Result", "Solver")]
+    ours = [solver.name for solver in wrappers()]
     raise AttributeError(
         f"There is no solver {name!r}; there are {', '.join(sorted([*ours, *_third_party()]))}. "
         f"Another distribution adds one through the entry-point group {GROUP!r}."

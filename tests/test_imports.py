@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "solvers": {"solvers", "modelkit"},
     "diffmodels": {"diffmodels", "bridges", "modelkit"},
 }
-SOLVER_LIBRARIES = {"highspy", "osqp", "scs", "clarabel"}
+SOLVER_LIBRARIES = {"highspy", "osqp", "scs", "clarabel", "piqp", "daqp"}
 OPTIONAL_LIBRARIES = {
     "casadi",
     "cvxpy",

@@ -13,17 +13,8 @@
 from . import bridges, diffmodels, modelkit, solvers
 from .bridges import BridgeOptimizer
 from .bridges.explain import print_bridges
-from .diffmodels import (
-    ConicDiff,
-    DifferentiationWarning,
-    DiffOptimizer,
-    DirectKKT,
-    IterativeKKT,
-    QuadraticDiff,
-    diff_optimizer,
-    gradcheck,
-    layers,
-)
+from .diffmodels import *  # noqa: F403
+from .diffmodels import layers
 from .diffmodels.layers.cvxpy_problems.cvxpy_model import DEFAULT_SOLVERS as _DEFAULT_SOLVERS
 from .diffmodels.layers.cvxpy_problems.cvxpy_model import CvxpyModel, from_cvxpy
 from .modelkit import attributes as _attributes
@@ -57,30 +48,23 @@ __all__ = [
     "CachingOptimizer",
     "CachingOptimizerMode",
     "CachingOptimizerState",
-    "ConicDiff",
     "ConstraintIndex",
     "ConstraintIndices",
     "CvxpyModel",
-    "DiffOptimizer",
-    "DifferentiationWarning",
-    "DirectKKT",
     "IndexMap",
-    "IterativeKKT",
     "Model",
-    "QuadraticDiff",
     "Residuals",
     "SolverFallbackWarning",
     "Store",
     "bridges",
-    "diff_optimizer",
     "diffmodels",
     "from_cvxpy",
-    "gradcheck",
     "layers",
     "modelkit",
     "print_bridges",
     "solvers",
     *_attributes.__all__,
+    *diffmodels.__all__,
     *_errors.__all__,
     *_functions.__all__,
     *_modifications.__all__,

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 import optangent as ot
-from optangent.modelkit.sets import Set
+from optangent.modelkit.sets import NativeCone, Set
 from optangent.modelkit.sets.triangles import triangle_of
 
+from ..bridges.subjects import EXAMPLES, SETS, is_box
 from .oracle import Array, Program, Rows, direction
 
 Rng = np.random.Generator
@@ -35,6 +36,12 @@ CONES: list[Any] = [
     *(ot.RelativeEntropyCone(5), ot.DualRelativeEntropyCone(5)),
     *(ot.LogDetConeTriangle(2), ot.LogDetConeSquare(2), ot.RootDetConeTriangle(2), ot.RootDetConeSquare(2)),
 ]
+CONES += [
+    EXAMPLES[kind][-1][0]
+    for kind in SETS
+    if issubclass(kind, NativeCone) and not is_box(kind) and not any(isinstance(cone, kind) for cone in CONES)
+]
+"""Every convex cone; of a new one with a projection of its own an example is enough, see `_projected`."""
 
 
 def weights(cone: Set) -> Array:
@@ -44,7 +51,7 @@ def weights(cone: Set) -> Array:
 
 def pairs(cone: Any, seed: int) -> Pairs:
     """Pairs by what they show: at the boundary with y ≠ 0, in the interior with y = 0, at the apex with s = 0."""
-    return _PAIRS[type(cone)](cone, np.random.default_rng(seed))
+    return _PAIRS.get(type(cone), _projected)(cone, np.random.default_rng(seed))
 
 
 # ---------------------------------------------------------------------- cones of vectors
@@ -63,6 +70,14 @@ def _swapped(found: Pairs) -> Pairs:
     inside, dual_inside = found["interior"][0], found["apex"][1]
     boundary = {name: (y, s) for name, (s, y) in found.items() if name.startswith("boundary")}
     return _with(boundary, dual_inside, inside)
+
+
+def _projected(cone: Any, rng: Rng) -> Pairs:
+    """Moreau: (Π_K(v), Π_K*(-v)) of a point v outside of both cones; means of projections are inside."""
+    v = rng.standard_normal((200, cone.dimension))
+    s, y = cone.project(v), cone.project_dual(-v)
+    outside = np.flatnonzero((np.abs(s).max(axis=1) > 0.3) & (np.abs(y).max(axis=1) > 0.3))[0]
+    return _with({"boundary": (s[outside], y[outside])}, s.mean(axis=0), y.mean(axis=0))
 
 
 def _second_order(cone: Any, rng: Rng) -> Pairs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from inspect import isabstract
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,7 @@ from optangent.modelkit.sets import ScalarSet, VectorSet
 INF = np.inf
 S = ot.TerminationStatusCode
 MIN, MAX = ot.ObjectiveSenseCode.MIN_SENSE, ot.ObjectiveSenseCode.MAX_SENSE
-_EXPORTED = [getattr(ot.solvers, name) for name in ot.solvers.__all__]
-SOLVERS = [s for s in _EXPORTED if isinstance(s, type) and issubclass(s, ot.solvers.Solver) and not isabstract(s)]
+SOLVERS = ot.solvers.wrappers()
 EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
 ITERATIONS = {
     "HiGHS": ("simplex_iteration_limit", 1),

@@ -13,9 +13,8 @@ from ....modelkit.matrix_form import MatrixForm
 from ....modelkit.parameters import Parameters
 from ....modelkit.remaking import recipe, remade
 from ....modelkit.rows import FloatArray, IntArray
-from ...conic import ConicDiff
 from ...convex import ConvexDiff
-from ...quadratic import QuadraticDiff
+from ...optimizer import DIFF_MODELS
 from ..per_thread import PerThread
 from ..route import Answer, Mode
 from .chain_rule import ChainRule
@@ -43,6 +42,7 @@ class CompiledRoute:
     ----------
     form : any of the forms, of which the numbers are to be replaced
     chain : the maps from parameters to the form, and from its solution to outputs
+    is_chosen : whether the user chose the diff model
     is_curving : whether P depends on the parameters, so that its convexity is checked at each solve
     linear_algebra : the user's choice of it, or None
 
@@ -58,7 +58,9 @@ class CompiledRoute:
         if not solvers:
             raise NotCompilable("Its solver takes no matrices; choose one that does, as all of the package's do.")
         self._solvers, self._has_candidates = [recipe(solver) for solver in solvers], hasattr(solvers[0], "candidates")
-        made, self._diff_model = self._compile(store, solvers)
+        chosen = model.get(attr.ModelConstructor())
+        self.is_chosen = chosen is not None
+        made, self._diff_model = self._compile(store, solvers, chosen)
         self.form: MatrixForm = made.form
         parameters = Parameters(store)
         self.chain = ChainRule(made, store, parameters.values.copy(), parameters.places(ids), outputs)
@@ -71,10 +73,12 @@ class CompiledRoute:
             self._check_convex(self.form_at(made.data.data(parameters.values)))
 
     @staticmethod
-    def _compile(store: Any, solvers: list[Any]) -> tuple[Compiled, type[ConvexDiff]]:
-        """The form for the narrowest diff model whose sets the solvers take."""
-        reason = ""
-        for diff_model in (QuadraticDiff, ConicDiff):
+    def _compile(store: Any, solvers: list[Any], chosen: Any) -> tuple[Compiled, type[ConvexDiff]]:
+        """The form for the first diff model whose sets the solvers take, or for the chosen one."""
+        reason = "no diff model takes a compiled form"
+        for diff_model in DIFF_MODELS if chosen is None else [chosen]:
+            if not (isinstance(diff_model, type) and issubclass(diff_model, ConvexDiff)):
+                continue
             kinds = [k for k in diff_model.kinds if k[0].degree < 2 and all(k in s.form_kinds for s in solvers)]
             try:
                 return compiled(store, kinds), diff_model

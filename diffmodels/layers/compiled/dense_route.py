@@ -47,7 +47,7 @@ class DenseRoute:
     @staticmethod
     def fits(general: CompiledRoute) -> bool:
         """Whether it is one, and its derivatives may be computed by dense systems."""
-        return general.linear_algebra is None and DenseQP.fits(general.form)
+        return general.linear_algebra is None and not general.is_chosen and DenseQP.fits(general.form)
 
     # ------------------------------------------------------------------ one item
     def solve(self, theta: FloatArray, warm: State | None) -> Answer:

@@ -14,10 +14,6 @@ Parts = tuple[ot.Model, list[Any], list[Any]]
 """A model, parameters and outputs, as a layer takes them."""
 
 
-OURS = [s for s in map(ot.solvers.__dict__.get, ot.solvers.__all__) if getattr(s, "form_kinds", ())]
-"""Every solver of the package: all of them take the forms of layers."""
-
-
 class Formless(ot.solvers.HiGHS):  # type: ignore[misc]
     """A solver that takes no forms: its layers go by the model itself."""
 

@@ -18,7 +18,7 @@ from optangent.diffmodels.layers.compiled.dense_route import DenseRoute
 from optangent.diffmodels.layers.model_route import ModelRoute
 from optangent.diffmodels.layers.program import Program
 
-from .small_models import OURS, Formless
+from .small_models import Formless
 
 Built = tuple[ot.Model, list[Any], list[Any], np.ndarray]
 
@@ -212,8 +212,7 @@ def test_a_kink_is_told(solver: Any, route: type) -> None:
 
 def test_other_solvers() -> None:
     """All of ours go by the compiled form, one without forms by the model itself; a list of solvers falls back."""
-    assert len(OURS) >= 6
-    for solver, route in (*((solver, DenseRoute) for solver in OURS), (Formless, ModelRoute)):
+    for solver, route in (*((solver, DenseRoute) for solver in ot.solvers.wrappers()), (Formless, ModelRoute)):
         model = ot.Model(ot.diff_optimizer(solver))
         x, p = model.add_variable(), model.add_parameter(2.0)
         model.add_constraint(p * x >= 3.0)

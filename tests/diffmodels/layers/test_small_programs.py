@@ -15,7 +15,7 @@ from optangent.diffmodels.layers.compiled.dense_route import DenseRoute
 from optangent.diffmodels.layers.program import Program
 from optangent.modelkit.functions.matrices import ids_of
 
-from .small_models import OURS, accurate
+from .small_models import accurate
 
 Case = tuple[ot.Model, list[Any], list[Any], np.ndarray]
 """A model, parameters, outputs, and (4, p) values."""
@@ -78,7 +78,7 @@ def outputs_at(route: CompiledRoute, theta: np.ndarray, point: Any) -> np.ndarra
 
 
 CASES = pytest.mark.parametrize("case", [full, shared, without_rows, linear])
-SOLVERS = pytest.mark.parametrize("solver", OURS, ids=lambda solver: solver.name)
+SOLVERS = pytest.mark.parametrize("solver", ot.solvers.wrappers(), ids=lambda solver: solver.name)
 
 
 @CASES

@@ -7,6 +7,8 @@ from optangent.modelkit.rows import FloatArray
 from optangent.modelkit.sets import NativeCone, Set
 from optangent.modelkit.sets.spectrum import Mask
 
+from ...bridges.subjects import EXAMPLES, SETS
+
 CONES: list[NativeCone] = [
     ot.Zeros(3),
     ot.Nonnegatives(4),
@@ -26,6 +28,14 @@ CONES: list[NativeCone] = [
     ot.DualPowerCone(0.7),
     ot.DualPowerCone(1e-3),
 ]
+CONES += [
+    example
+    for kind in SETS
+    if not any(isinstance(cone, kind) for cone in CONES)
+    for example in dict.fromkeys(one for block in EXAMPLES[kind] for one in block)
+    if isinstance(example, NativeCone)
+]
+"""All cones with projections: of a new one the examples, by what it says of itself where no formula stands below."""
 
 
 def random_points(cone: NativeCone, count: int, seed: int) -> FloatArray:
@@ -59,8 +69,12 @@ def interior_point(cone: Set) -> FloatArray:
             return np.array([-1.0, 1.0, 1.0])
         case ot.PowerCone() | ot.DualPowerCone():
             return np.array([1.0, 1.0, 0.0])
-        case _:
+        case ot.Zeros() | ot.Reals() | ot.Nonnegatives():
             return np.ones(cone.dimension)
+        case _:
+            assert isinstance(cone, NativeCone)
+            inside = cone.project(np.random.default_rng(0).standard_normal((200, cone.dimension))).mean(axis=0)
+            return np.asarray(inside / np.abs(inside).max())
 
 
 def members(cone: Set, v: FloatArray) -> Mask:
@@ -95,6 +109,8 @@ def members(cone: Set, v: FloatArray) -> Mask:
                 if isinstance(cone, ot.DualPowerCone):
                     x, y = x / a, y / b
                 inside = (x >= 0.0) & (y >= 0.0) & (a * np.log(x) + b * np.log(y) >= np.log(np.abs(z)))
+            case _:
+                inside = np.array([cone.violation(point) == 0.0 for point in v], bool)
     return inside
 
 

@@ -12,6 +12,8 @@ import optangent as ot
 from optangent.modelkit.block import SetBlock
 from optangent.modelkit.sets import Set, VectorSet
 
+from ...bridges.subjects import EXAMPLES
+from ...bridges.subjects import SETS as KINDS
 from .test_boxes import SETS as BOXES
 
 INF = float("inf")
@@ -47,6 +49,13 @@ SETS: list[tuple[VectorSet, int]] = [  # and their dimensions
     (ot.Indicator(ot.GreaterThan(3.0), activate_on=False), 2),
     (ot.Indicator(ot.EqualTo(3.0)), 2),
     (ot.Indicator(ot.Interval(-1.0, 3.0)), 2),
+]
+SETS += [  # of a new one the examples
+    (example, len(example.numbers))
+    for kind in KINDS
+    if not any(isinstance(cone, kind) for cone, _ in SETS)
+    for example in dict.fromkeys(one for block in EXAMPLES[kind] for one in block)
+    if isinstance(example, VectorSet)
 ]
 DUALS = {
     ot.SecondOrderCone(3): ot.SecondOrderCone(3),
