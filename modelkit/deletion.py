@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,7 @@ from .errors import InvalidIndex, UnsupportedModification
 from .functions import VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex
 from .sets import Nonnegatives, Nonpositives, Reals, Zeros
-
-if TYPE_CHECKING:
-    from .store import Store
+from .tables import Tables
 
 __all__ = ["check_deletion", "delete", "items_of"]
 
@@ -37,7 +35,7 @@ def items_of(index: Any) -> list[VariableIndex | ConstraintIndex]:
     return list(dict.fromkeys(items))
 
 
-def check_deletion(store: Store, items: list[VariableIndex | ConstraintIndex]) -> list[Loss]:
+def check_deletion(store: Tables, items: list[VariableIndex | ConstraintIndex]) -> list[Loss]:
     """Raise unless all can be deleted together; tells which vectors of plain variables lose rows."""
     for item in items:
         store.check_index(item)
@@ -65,7 +63,7 @@ def check_deletion(store: Store, items: list[VariableIndex | ConstraintIndex]) -
     return found
 
 
-def delete(store: Store, items: list[VariableIndex | ConstraintIndex]) -> None:
+def delete(store: Tables, items: list[VariableIndex | ConstraintIndex]) -> None:
     """Delete all; nothing has changed if one of them cannot go."""
     vectors = check_deletion(store, items)
     for item in items:
@@ -77,7 +75,7 @@ def delete(store: Store, items: list[VariableIndex | ConstraintIndex]) -> None:
     store.forget_names()
 
 
-def _delete_constraint(store: Store, index: ConstraintIndex) -> None:
+def _delete_constraint(store: Tables, index: ConstraintIndex) -> None:
     number = store.number(index)
     store.block(index.kind).remove(number)
     if index.kind[0] is VariableIndex:
@@ -85,7 +83,7 @@ def _delete_constraint(store: Store, index: ConstraintIndex) -> None:
     store.forget_values(index)
 
 
-def _delete_variables(store: Store, gone: set[int], vectors: list[Loss]) -> None:
+def _delete_variables(store: Tables, gone: set[int], vectors: list[Loss]) -> None:
     for index, lost in vectors:
         block, number = store.block(index.kind), store.number(index)
         if len(lost) == block.rows(number).m:

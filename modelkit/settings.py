@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -20,9 +20,7 @@ from .errors import (
 from .functions import ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, Index
 from .numeric import real_array, real_number
-
-if TYPE_CHECKING:
-    from .store import Store
+from .tables import Tables
 
 __all__ = ["apply", "by_name", "check_target", "checked_pairs", "get", "refuse_another_variable", "the_one"]
 
@@ -48,7 +46,7 @@ _ON: dict[type, attr.On] = {
 }
 
 
-def _each(store: Store, attribute: attr.Attribute, indices: Any, value: Any) -> list[tuple[Index, Any]]:
+def _each(store: Tables, attribute: attr.Attribute, indices: Any, value: Any) -> list[tuple[Index, Any]]:
     """The pairs (index, value) of setting many at once: one value each (stacked rows, too), or one for all."""
     count = len(indices)
     if count and isinstance(indices, ConstraintIndices) and indices.kind[1].is_vector and isinstance(value, np.ndarray):
@@ -67,7 +65,7 @@ def _each(store: Store, attribute: attr.Attribute, indices: Any, value: Any) -> 
 
 
 # ---------------------------------------------------------------------- checking
-def checked_pairs(store: Store, attribute: attr.Attribute, *index_and_value: Any) -> list[tuple[Any, Any]]:
+def checked_pairs(store: Tables, attribute: attr.Attribute, *index_and_value: Any) -> list[tuple[Any, Any]]:
     """The pairs (index, value) of setting one or many, each checked; the index is None for the model."""
     *at, value = index_and_value
     if not at:
@@ -80,7 +78,7 @@ def checked_pairs(store: Store, attribute: attr.Attribute, *index_and_value: Any
     return [(one, _checked_value(store, attribute, one, new)) for one, new in pairs]
 
 
-def _checked_value(store: Store, attribute: attr.Attribute, index: Any, value: Any) -> Any:
+def _checked_value(store: Tables, attribute: attr.Attribute, index: Any, value: Any) -> Any:
     """The value as it is kept; raises unless it may be set."""
     if not attribute.settable:
         raise UnsupportedAttribute(f"{attribute!r} can be read, not set.")
@@ -91,7 +89,7 @@ def _checked_value(store: Store, attribute: attr.Attribute, index: Any, value: A
     return value if check is None else check(store, attribute, index, value)
 
 
-def _objective(store: Store, attribute: attr.Attribute, index: Any, function: Any) -> Any:
+def _objective(store: Tables, attribute: attr.Attribute, index: Any, function: Any) -> Any:
     if not isinstance(function, ScalarFunction):
         raise InvalidData(f"An objective is a scalar function of variables, got {function!r}.")
     rows = function.rows
@@ -100,13 +98,13 @@ def _objective(store: Store, attribute: attr.Attribute, index: Any, function: An
     return function
 
 
-def _sense(store: Store, attribute: attr.Attribute, index: Any, sense: Any) -> Any:
+def _sense(store: Tables, attribute: attr.Attribute, index: Any, sense: Any) -> Any:
     if not isinstance(sense, attr.ObjectiveSenseCode):
         raise InvalidData(f"ObjectiveSense is an ObjectiveSenseCode, got {sense!r}.")
     return sense
 
 
-def _function(store: Store, attribute: attr.Attribute, index: ConstraintIndex, function: Any) -> Any:
+def _function(store: Tables, attribute: attr.Attribute, index: ConstraintIndex, function: Any) -> Any:
     number, block = store.number(index), store.block(index.kind)
     check_fit(function, block.set(number))
     if type(function) is not index.kind[0]:
@@ -127,7 +125,7 @@ def refuse_another_variable() -> NoReturn:
     raise UnsupportedModification("The variable of a bound cannot be exchanged; delete the bound, add another.")
 
 
-def _set(store: Store, attribute: attr.Attribute, index: ConstraintIndex, new: Any) -> Any:
+def _set(store: Tables, attribute: attr.Attribute, index: ConstraintIndex, new: Any) -> Any:
     number, block = store.number(index), store.block(index.kind)
     if type(new) is not index.kind[1]:
         raise UnsupportedModification(
@@ -140,7 +138,7 @@ def _set(store: Store, attribute: attr.Attribute, index: ConstraintIndex, new: A
     return new
 
 
-def _start(store: Store, attribute: attr.Attribute, index: Index, value: Any) -> Any:
+def _start(store: Tables, attribute: attr.Attribute, index: Index, value: Any) -> Any:
     if value is None:
         return None
     what = f"{attribute!r} of {index!r}"
@@ -157,12 +155,12 @@ def _start(store: Store, attribute: attr.Attribute, index: Index, value: Any) ->
     return kept
 
 
-def _name(store: Store, attribute: attr.Attribute, index: Any, value: Any) -> Any:
+def _name(store: Tables, attribute: attr.Attribute, index: Any, value: Any) -> Any:
     check_name(value)
     return str(value)
 
 
-_CHECKS: dict[type[attr.Attribute], Callable[[Store, Any, Any, Any], Any]] = {
+_CHECKS: dict[type[attr.Attribute], Callable[[Tables, Any, Any, Any], Any]] = {
     attr.ObjectiveFunction: _objective,
     attr.ObjectiveSense: _sense,
     attr.ConstraintFunction: _function,
@@ -177,7 +175,7 @@ _CHECKS: dict[type[attr.Attribute], Callable[[Store, Any, Any, Any], Any]] = {
 
 
 # ---------------------------------------------------------------------- setting what was checked
-def apply(store: Store, attribute: attr.Attribute, pairs: list[tuple[Any, Any]]) -> None:
+def apply(store: Tables, attribute: attr.Attribute, pairs: list[tuple[Any, Any]]) -> None:
     """Set checked pairs."""
     for index, value in pairs:
         _set_one(store, attribute, index, value)
@@ -185,7 +183,7 @@ def apply(store: Store, attribute: attr.Attribute, pairs: list[tuple[Any, Any]])
         store.forget_names()
 
 
-def _set_one(store: Store, attribute: attr.Attribute, index: Any, value: Any) -> None:
+def _set_one(store: Tables, attribute: attr.Attribute, index: Any, value: Any) -> None:
     """Set one value; None (and an empty name) takes away that of a variable or constraint."""
     if isinstance(attribute, attr.ObjectiveFunction):
         store.replace_objective(value)
@@ -202,7 +200,7 @@ def _set_one(store: Store, attribute: attr.Attribute, index: Any, value: Any) ->
 
 
 # ---------------------------------------------------------------------- reading
-def get(store: Store, attribute: attr.Attribute, index: Any) -> Any:
+def get(store: Tables, attribute: attr.Attribute, index: Any) -> Any:
     """Value of an attribute that is data; a result there is none."""
     if index is not None and not isinstance(index, (VariableIndex, ConstraintIndex)):
         if not np.iterable(index):
@@ -219,23 +217,23 @@ def get(store: Store, attribute: attr.Attribute, index: Any) -> Any:
     return store.values_of(attribute).get(index, _DEFAULTS.get(type(attribute)))
 
 
-def _get_objective(store: Store, _: attr.Attribute, __: None) -> Any:
+def _get_objective(store: Tables, _: attr.Attribute, __: None) -> Any:
     block = store.objective_block
     return ScalarAffineFunction() if block is None else block.function_type.from_rows(block.rows(0))
 
 
-def _get_function(store: Store, _: attr.Attribute, index: ConstraintIndex) -> Any:
+def _get_function(store: Tables, _: attr.Attribute, index: ConstraintIndex) -> Any:
     return index.kind[0].from_rows(store.block(index.kind).rows(store.number(index)))
 
 
-def _get_indices(store: Store, attribute: attr.ListOfConstraintIndices, _: None) -> ConstraintIndices:
+def _get_indices(store: Tables, attribute: attr.ListOfConstraintIndices, _: None) -> ConstraintIndices:
     kind = attribute.kind
     if kind not in store.kinds():
         return ConstraintIndices(kind, np.zeros(0, np.int64))
     return store.indices(kind, store.block(kind).numbers_alive())
 
 
-_GETTERS: dict[type[attr.Attribute], Callable[[Store, Any, Any], Any]] = {
+_GETTERS: dict[type[attr.Attribute], Callable[[Tables, Any, Any], Any]] = {
     attr.ConstraintFunction: _get_function,
     attr.ConstraintSet: lambda s, _, i: s.block(i.kind).set(s.number(i)),
     attr.ObjectiveSense: lambda s, *_: s.sense,

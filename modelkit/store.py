@@ -1,12 +1,11 @@
 """The store: a model as written, in arrays.
 
-The file is long because the hot paths of building stand beside the checks and lists that they have to keep in step;
-what can be said from outside is in `settings` (attributes), `changing`, `deletion` and `copying`.
+What it holds, and how an index finds it, is in `tables`; here it is built and changed. `settings` (attributes),
+`changing`, `deletion` and `copying` say how, in terms of the tables.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any
@@ -21,25 +20,19 @@ from .changing import check_changes, make_changes
 from .checks import check_fit, check_numbers, check_rows, describe
 from .copying import Mirror, copy_words
 from .errors import DimensionMismatch, InvalidIndex, NotOptimized
-from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
-from .functions.printing import local_name
-from .indices import ConstraintIndex, ConstraintIndices, Index, IndexMap, Kind, describe_kind
+from .functions import Function, VariableIndex, VectorOfVariables
+from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from .modifications import Modification
 from .parameters import of_ray
-from .plain_constraints import PlainConstraints
 from .protocol import AbstractModel
 from .rows import Rows
 from .sets import ScalarSet, Set
-from .storage import Block
+from .tables import FEW, Tables
 
 __all__ = ["Store"]
 
-_serial = itertools.count(1)
-_FEW = 32  # up to so many, a loop beats arrays
-_FEASIBILITY = attr.ObjectiveSenseCode.FEASIBILITY_SENSE
 
-
-class Store(AbstractModel):
+class Store(Tables, AbstractModel):
     """A model of any functions in any sets, with names and starting values; it cannot be solved by itself.
 
     Variables and the constraints of each kind are numbered from 0; identifiers add `base`, a number of the
@@ -58,32 +51,6 @@ class Store(AbstractModel):
     (5 x[0], LessThan(3.0))
     """
 
-    def __init__(self) -> None:
-        self.base = next(_serial) << 32
-        self._values: dict[attr.Attribute, dict[Any, Any]] = {}
-        self.empty()
-
-    def empty(self) -> None:
-        """Drop everything but the optimizer attributes."""
-        self._count = 0
-        self._dead: set[int] = set()
-        self._blocks: dict[Kind, Block] = {}
-        self._plain = PlainConstraints()
-        self._sense = _FEASIBILITY
-        self._objective: Block | None = None
-        self._values = {a: values for a, values in self._values.items() if a.on is attr.On.OPTIMIZER}
-        self._names: dict[attr.Attribute, dict[str, list[Any]]] = {}  # made when a name is looked up
-
-    def is_empty(self) -> bool:
-        """Whether there is nothing in it."""
-        return not self._count and not self.kinds() and self._objective is None
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Come back from a pickle, and see to it that stores made from now on have other identifiers."""
-        global _serial
-        self.__dict__.update(state)
-        _serial = itertools.count(max(next(_serial), (self.base >> 32) + 1))
-
     # ------------------------------------------------------------------ variables
     def add_variable(self) -> VariableIndex:
         """Add one free variable."""
@@ -97,55 +64,6 @@ class Store(AbstractModel):
         self._count += int(count)
         return VectorOfVariables.of_ids(np.arange(first, first + int(count)))
 
-    def variable_ids(self, first: int = 0) -> IntArray:
-        """Identifiers of the variables that exist, from number `first` on, in order of creation."""
-        numbers = np.arange(first, self._count)
-        if self._dead:
-            numbers = numbers[~np.isin(numbers, list(self._dead))]
-        return numbers + self.base
-
-    @property
-    def variable_count(self) -> int:
-        """Number of variables ever made, deleted ones included."""
-        return self._count
-
-    @property
-    def constraint_count(self) -> int:
-        """Number of constraints ever added, deleted ones included."""
-        return sum([block.total for block in self._blocks.values()])
-
-    @property
-    def variables_alive(self) -> int:
-        """Number of variables that exist."""
-        return self._count - len(self._dead)
-
-    def check_ids(self, ids: Any) -> None:
-        """Raise `InvalidIndex` unless all identifiers are of variables of this store."""
-        if type(ids) is list and len(ids) <= _FEW:
-            base, end, dead = self.base, self.base + self._count, self._dead
-            for i in ids:
-                if not base <= i < end or (dead and i - base in dead):
-                    raise InvalidIndex(describe(i, self))
-            return
-        array = np.asarray(ids, np.int64)
-        if not array.size:
-            return
-        if not self._dead and array.min() >= self.base and array.max() < self.base + self._count:
-            return
-        numbers = array - self.base
-        bad = (numbers < 0) | (numbers >= self._count)
-        if self._dead:
-            bad |= np.isin(numbers, list(self._dead))
-        if bad.any():
-            raise InvalidIndex(describe(int(np.asarray(ids)[bad][0]), self))
-
-    def check_variables(self, rows: Rows) -> None:
-        """Raise `InvalidIndex` unless all variables in the rows are of this store."""
-        for ids in (rows.var, rows.qvar1, rows.qvar2):
-            self.check_ids(ids)
-        if rows.higher is not None:
-            self.check_ids(rows.higher.factors[rows.higher.factors >= 0])
-
     # ------------------------------------------------------------------ constraints
     def add_constraint(self, function: Any, set: Any) -> ConstraintIndex:
         """Add ``function in set``."""
@@ -158,7 +76,7 @@ class Store(AbstractModel):
             block = self._block(kind)
         # the hot path: one row written by hand
         ids, coefs = function.terms
-        if self._dead or len(ids) > _FEW:
+        if self._dead or len(ids) > FEW:
             self.check_ids(ids)
         else:
             base, end = self.base, self.base + self._count
@@ -208,79 +126,7 @@ class Store(AbstractModel):
         self._plain.claim(kind, ids, self._block(kind).extend(block), self.base)
         return ConstraintIndices(kind, ids)
 
-    def _block(self, kind: Kind) -> Block:
-        block = self._blocks.get(kind)
-        if block is None:
-            block = self._blocks[kind] = Block(*kind)
-        return block
-
-    def number(self, index: ConstraintIndex) -> int:
-        """Number of a constraint within its kind; raises `InvalidIndex`."""
-        block = self._blocks.get(index.kind)
-        if block is not None:
-            plain = index.kind[0] is VariableIndex
-            found = self._plain.number(index, self.base) if plain else index.value - self.base
-            if block.holds(found):
-                return found
-        raise InvalidIndex(
-            f"{index!r} is not a constraint of this model: it was deleted, or it belongs to another model."
-        )
-
-    def numbers(self, indices: ConstraintIndices) -> IntArray:
-        """Numbers of many constraints of one kind."""
-        block = self._blocks.get(indices.kind)
-        if block is None:
-            return np.array([self.number(one) for one in indices], np.int64)
-        if indices.kind[0] is VariableIndex:
-            numbers = self._plain.numbers(indices, self.base)
-        else:
-            numbers = indices.values - self.base
-        missing = block.missing(numbers)
-        if missing.any():
-            self.number(indices[int(np.argmax(missing))])
-        return numbers
-
-    def indices(self, kind: Kind, numbers: IntArray) -> ConstraintIndices:
-        """Indices of the constraints with these numbers."""
-        if kind[0] is VariableIndex:
-            block = self._blocks[kind]
-            return ConstraintIndices(kind, block.all_rows().var[numbers])
-        return ConstraintIndices(kind, numbers + self.base)
-
-    def kinds(self) -> list[Kind]:
-        """The kinds of which there are constraints."""
-        return [kind for kind, block in self._blocks.items() if len(block)]
-
-    def block(self, kind: Kind) -> Block:
-        """The block of a kind that is present."""
-        return self._blocks[kind]
-
-    # ------------------------------------------------------------------ validity
-    def is_valid(self, index: Index) -> bool:
-        """Whether the store holds the variable or constraint."""
-        try:
-            self.check_index(index)
-        except InvalidIndex:
-            return False
-        return True
-
-    def check_index(self, index: Any) -> None:
-        """Raise `InvalidIndex` unless the store holds the index (or all of a vector of them)."""
-        if isinstance(index, ConstraintIndex):
-            self.number(index)
-        elif isinstance(index, VariableIndex):
-            self.check_ids([index.value])
-        elif isinstance(index, VectorOfVariables):
-            self.check_ids(index.ids)
-        elif isinstance(index, ConstraintIndices):
-            self.numbers(index)
-        elif isinstance(index, (list, tuple)):
-            for one in index:
-                self.check_index(one)
-        else:
-            raise InvalidIndex(f"Expected the index of a variable or constraint, got {index!r}.")
-
-    # ------------------------------------------------------------------ deletion: the parts that touch our fields
+    # ------------------------------------------------------------------ deletion
     def delete(self, index: Any) -> None:
         """Delete a variable or constraint, or a sequence of them.
 
@@ -288,30 +134,6 @@ class Store(AbstractModel):
         shrinks if the cone has any dimension, otherwise only all of its variables together can be deleted.
         """
         deletion.delete(self, deletion.items_of(index))
-
-    @property
-    def plain_constraints(self) -> PlainConstraints:
-        """Which constraints there are on plain variables."""
-        return self._plain
-
-    def forget_values(self, index: Index) -> None:
-        """Drop what was set on a variable or constraint."""
-        for values in self._values.values():
-            values.pop(index, None)
-
-    def remove_from_functions(self, ids: IntArray) -> None:
-        """Drop the terms of these variables from all functions but those of plain variables."""
-        for kind, block in self._blocks.items():
-            if kind[0] not in (VariableIndex, VectorOfVariables):
-                block.remove_variables(ids)
-        if self._objective is not None:
-            if self._objective.function_type is VariableIndex:
-                self._objective.function_type = ScalarAffineFunction
-            self._objective.remove_variables(ids)
-
-    def bury(self, ids: set[int]) -> None:
-        """Mark variables as deleted."""
-        self._dead |= {i - self.base for i in ids}
 
     # ------------------------------------------------------------------ modification
     def modify(
@@ -367,51 +189,11 @@ class Store(AbstractModel):
         """Set what `check_setting` gave."""
         settings.apply(self, attribute, pairs)
 
-    @property
-    def sense(self) -> attr.ObjectiveSenseCode:
-        """Whether the objective is minimized, maximized or absent."""
-        return self._sense
-
-    def change_sense(self, sense: attr.ObjectiveSenseCode) -> None:
-        """Set the sense; feasibility erases the objective."""
-        if sense is _FEASIBILITY:
-            self._objective = None
-        self._sense = sense
-
-    @property
-    def objective_block(self) -> Block | None:
-        """The objective, a block of one row."""
-        return self._objective
-
-    def replace_objective(self, function: Any) -> Block:
-        """Set the objective, to be minimized unless a sense was set."""
-        self._objective = Block(type(function), None)
-        self._objective.extend_objective(function.rows)
-        if self._sense is _FEASIBILITY:
-            self._sense = attr.ObjectiveSenseCode.MIN_SENSE
-        return self._objective
-
-    def values_of(self, attribute: attr.Attribute) -> dict[Any, Any]:
-        """All values of an attribute by index, None for the model and the optimizer; to be written into, too."""
-        return self._values.setdefault(attribute, {})
-
-    def optimizer_attributes(self) -> dict[attr.Attribute, Any]:
-        """What was set of optimizer attributes."""
-        return {a: values[None] for a, values in self._values.items() if a.on is attr.On.OPTIMIZER and values}
-
-    def name_of(self, identifier: int) -> str:
-        """Name of a variable by identifier, ``x[k]`` of one without."""
-        return self.values_of(attr.VariableName()).get(VariableIndex(identifier), "") or local_name(identifier)
-
     def by_name(self, attribute: attr.Attribute, name: str) -> Any:
         """The variable or constraint of this name; raises `InvalidIndex` where there is none, or several."""
         if attribute not in self._names:
             self._names[attribute] = settings.by_name(self.values_of(attribute))
         return settings.the_one(attribute, name, self._names[attribute].get(name, []))
-
-    def forget_names(self) -> None:
-        """Names changed: the table by which they are looked up is made anew when it is needed."""
-        self._names.clear()
 
     # ------------------------------------------------------------------ the whole
     def evaluate(

@@ -26,7 +26,7 @@ from ..modelkit.rows import FloatArray, IntArray
 from ..modelkit.sets import GreaterThan, Integer, LessThan, Nonnegatives, ZeroOne, Zeros
 from .base import Solver
 from .highs_model import BOXES, SEMI, Loaded, LoadedForm, LoadedModel
-from .highs_runs import farkas_dual, improving_ray, stop_when
+from .highs_runs import farkas_dual, improving_ray, is_doubtful, stop_when, try_again
 from .interrupts import run_noting_interrupts
 from .options import Option, load_library
 from .result import Result, ResultStatus, Status, constant_result
@@ -69,20 +69,6 @@ DEFAULTS = {
     "qp_regularization_value": 0.0,  # 1e-7 would show in the solution
 }
 _TIME_LIMIT = attr.TimeLimitSec()
-_ITERATIONS = "qp_iteration_limit"
-_GAVE_UP = ("kNotset", "kSolveError")
-_FURTHER_TRIES: tuple[dict[str, Any], ...] = (
-    {"qp_regularization_value": 1e-7},
-    {"qp_regularization_value": 1e-11, "user_bound_scale": 10, "user_objective_scale": 10},
-)
-"""Options under which the QP method is tried again where it gave up.
-
-It gives up on some singular Hessians, as of variables in nothing; the library's own bit of regularization may carry it.
-And it sets the variables and rows of its first point to zero where they are below 1e-4, so that constraints with small
-numbers stay violated. In units 2**10 times smaller (exact: constants and duals are scaled, P and A stay) none is small
-that is above the feasibility tolerance. Neither is for every solve: the first shows in the solution, and in small units
-the method cycles on more singular Hessians; a bit of regularization, that does not show, keeps it from some.
-"""
 
 
 @final
@@ -260,33 +246,9 @@ class HiGHS(Solver):
             handle.resetGlobalScheduler(True)
             handle.run()
         raw = handle.getModelStatus().name
-        if model.P is not None and model.P.nnz and self._is_doubtful(raw, model):
-            raw = self._try_again(raw, model)
+        if model.P is not None and model.P.nnz and is_doubtful(raw, handle, self._new_handle, model.P):
+            raw = try_again(raw, handle, model.n + model.m, self.options.keys())
         return self._to_result(raw, handle.getRunTime() - seconds)
-
-    def _is_doubtful(self, raw: str, model: Loaded) -> bool:
-        """Whether the QP method gave up, or calls a model unbounded along no ray."""
-        return raw in _GAVE_UP or (
-            raw == "kUnbounded" and improving_ray(self._handle, self._new_handle, model.P) is None
-        )
-
-    def _try_again(self, raw: str, model: Loaded) -> str:
-        """Run the QP method under `_FURTHER_TRIES`, but for options of the user's, until one has an answer."""
-        handle = self._handle
-        usual = {name: handle.getOptionValue(name)[1] for name in (*_FURTHER_TRIES[-1], _ITERATIONS)}
-        most = min(usual[_ITERATIONS], 100 + 10 * (model.n + model.m))  # it may cycle
-        for options in _FURTHER_TRIES:
-            if options.keys() & self.options.keys():
-                continue
-            for name, value in (options | {_ITERATIONS: most}).items():
-                handle.setOptionValue(name, value)
-            handle.run()
-            for name, value in usual.items():
-                handle.setOptionValue(name, value)
-            again: str = handle.getModelStatus().name
-            if again == "kOptimal":
-                return again
-        return raw
 
     # ------------------------------------------------------------------ out
     @property

@@ -1,8 +1,8 @@
-"""Runs of HiGHS beside the main one: certificates where it found none; and how Ctrl-C stops it."""
+"""Runs of HiGHS beside the main one: further tries, certificates where it found none; and how Ctrl-C stops it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from ..modelkit.rows import FloatArray
 from .options import load_library
 
-__all__ = ["farkas_dual", "improving_ray", "stop_when"]
+__all__ = ["farkas_dual", "improving_ray", "is_doubtful", "stop_when", "try_again"]
 
 TINY = 1e-9
 """Entries of a ray below this share of its largest are noise."""
@@ -125,3 +125,43 @@ def _bare(lp: Any, new_handle: Callable[[], Any]) -> Any:
     other.changeObjectiveOffset(0.0)
     other.changeColsIntegrality(lp.num_col_, np.arange(lp.num_col_, dtype=np.int32), np.zeros(lp.num_col_, np.uint8))
     return other
+
+
+# ---------------------------------------------------------------------- further tries of the QP method
+_ITERATIONS = "qp_iteration_limit"
+_GAVE_UP = ("kNotset", "kSolveError")
+_FURTHER_TRIES: tuple[dict[str, Any], ...] = (
+    {"qp_regularization_value": 1e-7},
+    {"qp_regularization_value": 1e-11, "user_bound_scale": 10, "user_objective_scale": 10},
+)
+"""Options under which the QP method is tried again where it gave up.
+
+It gives up on some singular Hessians, as of variables in nothing; the library's own bit of regularization may carry it.
+And it sets the variables and rows of its first point to zero where they are below 1e-4, so that constraints with small
+numbers stay violated. In units 2**10 times smaller (exact: constants and duals are scaled, P and A stay) none is small
+that is above the feasibility tolerance. Neither is for every solve: the first shows in the solution, and in small units
+the method cycles on more singular Hessians; a bit of regularization, that does not show, keeps it from some.
+"""
+
+
+def is_doubtful(raw: str, handle: Any, new_handle: Callable[[], Any], P: sp.csc_array) -> bool:
+    """Whether the QP method gave up, or calls a model unbounded along no ray."""
+    return raw in _GAVE_UP or (raw == "kUnbounded" and improving_ray(handle, new_handle, P) is None)
+
+
+def try_again(raw: str, handle: Any, size: int, given: Set[str]) -> str:
+    """Run the QP method under `_FURTHER_TRIES`, but for options that the user has given, until one has an answer."""
+    usual = {name: handle.getOptionValue(name)[1] for name in (*_FURTHER_TRIES[-1], _ITERATIONS)}
+    most = min(usual[_ITERATIONS], 100 + 10 * size)  # it may cycle
+    for options in _FURTHER_TRIES:
+        if options.keys() & given:
+            continue
+        for name, value in (options | {_ITERATIONS: most}).items():
+            handle.setOptionValue(name, value)
+        handle.run()
+        for name, value in usual.items():
+            handle.setOptionValue(name, value)
+        again: str = handle.getModelStatus().name
+        if again == "kOptimal":
+            return again
+    return raw

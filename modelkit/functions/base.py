@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Protocol, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray
+from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array
 from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
+from .printing import to_latex, to_text
 
-if TYPE_CHECKING:
-    from .vector import VectorOfVariables
-
-__all__ = ["Comparison", "Function", "MatrixLike", "OfRows", "build", "class_of", "coerce"]
+__all__ = ["Comparison", "Function", "MatrixLike", "OfRows", "Variables", "build", "class_of", "coerce"]
 
 _CLASSES: dict[tuple[bool, int], type[Function]] = {}
 
@@ -44,6 +42,18 @@ class MatrixLike(_Symbolic):
     """What stands beside a vector in a matrix product, and is no array of numbers."""
 
     __slots__ = ()
+
+
+class Variables(Protocol):
+    """What every vector of variables has, said here for functions that are defined before there is one."""
+
+    @property
+    def ids(self) -> IntArray:
+        """Their identifiers."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, item: Any) -> Any: ...
 
 
 class Function(_Symbolic, ABC):
@@ -138,19 +148,15 @@ class Function(_Symbolic, ABC):
 
     # ------------------------------------------------------------------ reading
     @property
-    def variables(self) -> VectorOfVariables:
+    def variables(self) -> Variables:
         """The variables that occur, each once, in the order of their indices."""
         ids = self.rows.variables()
         return class_of(vector=True, degree=0).from_rows(Rows.of_variables(ids))  # type: ignore[return-value]
 
     def __repr__(self) -> str:
-        from .printing import to_text
-
         return to_text(self)
 
     def _repr_latex_(self) -> str:
-        from .printing import to_latex
-
         return f"${to_latex(self)}$"
 
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from ..arrays import FloatArray, IntArray, cofactors
 from ..errors import InvalidData
 from ..rows import Rows
-from .base import Function, build
+from .base import Function, Variables, build
 from .scalar import ScalarFunction, VariableIndex
 from .vector import VectorFunction, VectorOfVariables
 
@@ -60,7 +60,7 @@ class _ScalarGradient(_Gradient, ScalarFunction):
         moved = cofactors(values[None])[0] @ slopes
         return float(self._left @ np.array([moved, values.prod()]))
 
-    def coefficients(self, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
+    def coefficients(self, v: Variables, w: Variables | None = None) -> FloatArray:
         """Gradients with respect to the coefficients of v, or of the pairs ``v[i] * w[i]``."""
         if w is None:
             return self._right(v.ids) @ self._left

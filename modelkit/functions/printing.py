@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from ..rows import Rows
-from .base import Function
 
 __all__ = ["Namer", "latex_local", "latex_name", "local_name", "to_latex", "to_text"]
 
 Namer = Callable[[int], str]
+
+
+class _Printed(Protocol):
+    @property
+    def rows(self) -> Rows:
+        """Of a function."""
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether it has several rows."""
+
 
 _MOST_ROWS = 20
 _MOST_TERMS = 12
@@ -53,7 +64,7 @@ _ESCAPED = {sign: "\\" + sign for sign in "_{}$%#&"} | {
 }
 
 
-def to_text(f: Function, name: Namer = local_name) -> str:
+def to_text(f: _Printed, name: Namer = local_name) -> str:
     """The function as one would type it.
 
     Examples
@@ -72,7 +83,7 @@ def to_text(f: Function, name: Namer = local_name) -> str:
     return "[" + ",\n ".join(lines) + "]"
 
 
-def to_latex(f: Function, name: Namer = latex_local) -> str:
+def to_latex(f: _Printed, name: Namer = latex_local) -> str:
     """The function in LaTeX (without dollar signs)."""
     rows = f.rows
     lines = [

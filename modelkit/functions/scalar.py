@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import Any, Self, final
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,10 +22,7 @@ from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array, real_number
 from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan
-from .base import Comparison, Function
-
-if TYPE_CHECKING:
-    from .vector import VectorOfVariables
+from .base import Comparison, Function, Variables
 
 __all__ = ["ScalarAffineFunction", "ScalarFunction", "ScalarQuadraticFunction", "VariableIndex"]
 
@@ -59,7 +56,7 @@ class ScalarFunction(Function):
             return float(self.rows.coefficients(zero, first)[0])
         return float(self.rows.quadratic_coefficients(zero, first, np.array([y.value]))[0])
 
-    def coefficients(self, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
+    def coefficients(self, v: Variables, w: Variables | None = None) -> FloatArray:
         """Coefficients of the variables v, or of the pairs ``v[i] * w[i]``; shape that of v."""
         if w is None:
             return self.rows.coefficients(np.zeros(1, np.int64), v.ids)
