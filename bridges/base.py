@@ -19,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.block import ConstraintBlock, SetBlock
 from ..modelkit.functions import (
     Function,
@@ -30,7 +31,7 @@ from ..modelkit.functions import (
     VectorQuadraticFunction,
 )
 from ..modelkit.indices import Kind
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import Set
 from .leaf import Piece
 

@@ -13,6 +13,7 @@ from typing import Any, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import NotAllowed
 from ..modelkit.functions import VariableIndex
 from ..modelkit.indices import ConstraintIndex
@@ -24,7 +25,7 @@ from ..modelkit.modifications import (
     ScalarQuadraticCoefficientChange,
     VectorConstantChange,
 )
-from ..modelkit.rows import FloatArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.store import Store
 from .bundle import Bundle
 from .inserted import Inserted

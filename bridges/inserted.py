@@ -6,12 +6,13 @@ from typing import final
 
 import numpy as np
 
+from ..modelkit.arrays import IntArray
 from ..modelkit.block import ConstraintBlock
 from ..modelkit.errors import UnsupportedModification
 from ..modelkit.functions import Function
 from ..modelkit.indices import Kind
 from ..modelkit.parameters import Parameters, inserted_blocks
-from ..modelkit.rows import IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.store import Store
 from .lifting import Lifter
 

@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import Way
 from ..modelkit.block import ConstraintBlock
 from ..modelkit.errors import NotOptimized, UnsupportedAttribute, UnsupportedModification
@@ -17,7 +18,7 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kin
 from ..modelkit.modifications import Modification
 from ..modelkit.parameters import PARAMETERS
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import Set, VectorSet
 from ..modelkit.store import Store
 from . import catalogue  # noqa: F401  its import registers the bridges

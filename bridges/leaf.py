@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import UnsupportedModification
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.modifications import (
@@ -18,7 +19,7 @@ from ..modelkit.modifications import (
     VectorConstantChange,
 )
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 
 __all__ = ["Leaf", "Piece", "is_plain"]
 

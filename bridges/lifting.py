@@ -8,13 +8,14 @@ from typing import Any, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import IntArray
 from ..modelkit.block import ConstraintBlock, Growable, SetBlock
 from ..modelkit.checks import UPPER_OR_LOWER
 from ..modelkit.errors import OptangentError, UnsupportedConstraint
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, describe_kind
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import Set, VectorSet
 from .base import Bridge, Lift, affine
 from .bundle import Bundle

@@ -22,11 +22,12 @@ from typing import Any, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import Way
 from ..modelkit.errors import UnsupportedAttribute, UnsupportedModification
 from ..modelkit.functions import VectorOfVariables
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import Set
 from .base import Bridge, Lift, Matrix, Target
 from .bundle import Bundle

@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import IntArray
 from ..modelkit.block import ConstraintBlock, SetBlock
 from ..modelkit.errors import (
     NonconvexObjective,
@@ -23,7 +24,7 @@ from ..modelkit.functions import (
     VectorOfVariables,
 )
 from ..modelkit.parameters import of_ray
-from ..modelkit.rows import IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import GreaterThan, LessThan
 from ..modelkit.store import Store
 from .base import SCALARS

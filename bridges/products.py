@@ -21,11 +21,12 @@ from typing import Any, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import Way
 from ..modelkit.functions import VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.products import Pieces, Products, inner_product
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 
 __all__ = ["ProductTravel"]
 

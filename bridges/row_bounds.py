@@ -8,11 +8,12 @@ from typing import final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.checks import UPPER_OR_LOWER
 from ..modelkit.errors import UnsupportedModification
 from ..modelkit.functions import VariableIndex
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import Semicontinuous, Semiinteger, Set, ZeroOne
 from .leaf import Leaf
 

@@ -14,12 +14,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.block import Growable
 from ..modelkit.errors import UnsupportedAttribute, UnsupportedModification
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import Nonnegatives, Nonpositives, Set, VectorSet
 from .base import Matrix
 

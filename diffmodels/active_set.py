@@ -30,8 +30,8 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import connected_components
 
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
-from ..modelkit.rows import FloatArray, IntArray
 from .kkt import KKTSystem, Mask, automatic
 from .proximal_newton import proximal_newton
 from .standard_form import Magnitudes, StandardForm, Units

@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.block import ConstraintBlock
 from ..modelkit.errors import UnsupportedConstraint
 from ..modelkit.functions import Function, ScalarAffineFunction, ScalarQuadraticFunction, VectorOfVariables
 from ..modelkit.indices import ConstraintIndices, Kind, describe_kind
 from ..modelkit.layer import Layer
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import Set
 from ..modelkit.store import Store
 

@@ -15,7 +15,7 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ..modelkit.rows import FloatArray, IntArray
+from ..modelkit.arrays import FloatArray, IntArray
 from .cone_rows import ROUNDING, Rotation, used_columns
 
 __all__ = ["ConeColumns"]

@@ -13,8 +13,8 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray, IntArray
 from .kkt import Mask, RowOperator
 
 __all__ = ["ROUNDING", "ConeRows", "Rotation", "used_columns"]

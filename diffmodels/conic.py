@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
+from ..modelkit.arrays import FloatArray
 from ..modelkit.functions import VectorAffineFunction, VectorQuadraticFunction
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray
 from ..modelkit.sets import (
     DualExponentialCone,
     DualPowerCone,

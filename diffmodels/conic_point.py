@@ -15,9 +15,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
+from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray
 from .conic_system import Conditions, Inverse, Iterate
 from .kkt import ACCEPTED_RESIDUAL, Mask, automatic
 from .kkt.factors import refine

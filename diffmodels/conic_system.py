@@ -26,8 +26,8 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
+from ..modelkit.arrays import FloatArray
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray
 from .cone_columns import ConeColumns
 from .cone_rows import ConeRows
 from .kkt import IterativeKKT, KKTSystem, choose

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..modelkit import attributes as attr
-from ..modelkit.convexity import is_positive_semidefinite
-from ..modelkit.errors import DifferentiationError, NonconvexObjective, NotOptimized
+from ..modelkit.arrays import FloatArray, IntArray
+from ..modelkit.convexity import require_convex
+from ..modelkit.errors import DifferentiationError, NotOptimized
 from ..modelkit.indices import ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray, IntArray
 from .base import DiffModel
 from .kkt import Mask
 from .right_hand_sides import RightHandSides
@@ -80,11 +80,7 @@ class ConvexDiff(DiffModel):
         """The matrix form, and the exact solution with its factorization; computed once."""
         if self._solved is None:
             form = MatrixForm(self.store, self.kinds)
-            if form.P.nnz and not is_positive_semidefinite(form.P):
-                raise NonconvexObjective(
-                    f"{self.name} differentiates convex programs; the quadratic objective has curvature of the "
-                    "wrong sign for its sense."
-                )
+            require_convex(form.P, form.sign, self.name)
             x, y, activity = np.zeros(form.n), np.zeros(form.m), np.zeros(form.m)
             for v, value in self._starts.get(attr.VariablePrimalStart, []):
                 x[form.columns(v.ids)] = value

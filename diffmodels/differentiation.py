@@ -11,6 +11,7 @@ import numpy as np
 
 from ..bridges import BridgeOptimizer
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.caching import CachingOptimizer
 from ..modelkit.copying import Mirror
 from ..modelkit.errors import DifferentiationError, OptangentError, Unsupported
@@ -19,7 +20,6 @@ from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, Gradie
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
 from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.products import Products
-from ..modelkit.rows import FloatArray, IntArray
 from .base import DiffModel
 from .convex import ACCURATE
 from .directions import Direction, stack_directions

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import DimensionMismatch, InvalidData
 from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.rows import FloatArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import Parameter
 from ..modelkit.store import Store
 from .inputs import Tangents, parameter_constraint

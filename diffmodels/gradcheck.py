@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import DifferentiationError, InvalidData, OptangentError
 from ..modelkit.model import Model
-from ..modelkit.rows import FloatArray
 from .checking.numbers import Number, numbers_of
 from .checking.outputs import Outputs
 from .checking.slopes import Slopes

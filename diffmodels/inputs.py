@@ -8,11 +8,12 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.parameters import Parameters
-from ..modelkit.rows import FloatArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import Parameter
 from ..modelkit.store import Store
 

@@ -12,13 +12,13 @@ from typing import Any, final
 
 from ..bridges import BridgeOptimizer
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray
 from ..modelkit.caching import CachingOptimizer
 from ..modelkit.errors import InvalidData, NotOptimized
 from ..modelkit.functions import VectorOfVariables
 from ..modelkit.indices import ConstraintIndex
 from ..modelkit.layer import Layer
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray
 from .base import DiffModel
 from .conic import ConicDiff
 from .differentiation import Differentiation

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sp
 
-from ..modelkit.rows import FloatArray
+from ..modelkit.arrays import FloatArray
 from .kkt import KKTFactorization, Mask
 from .standard_form import StandardForm
 

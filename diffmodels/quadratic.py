@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import final
 
+from ..modelkit.arrays import FloatArray
 from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray
 from ..modelkit.sets import Nonnegatives, Zeros
 from .active_set import PolishedSolution, polish
 from .convex import ConvexDiff

@@ -16,8 +16,9 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 
 __all__ = ["RightHandSides"]
 

@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ..modelkit.rows import FloatArray
+from ..modelkit.arrays import FloatArray
 from .kkt import Mask
 from .kkt.equilibrate import largest_entry, ruiz_scaling, scaled
 

@@ -9,7 +9,7 @@ import scipy.linalg as sla
 import scipy.optimize as spo
 import scipy.sparse as sp
 
-from ..modelkit.rows import FloatArray, IntArray
+from ..modelkit.arrays import FloatArray, IntArray
 
 __all__ = ["is_unique", "makes_unique", "spanning_rows"]
 

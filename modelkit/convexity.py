@@ -1,4 +1,4 @@
-"""Whether a quadratic function is convex."""
+"""Whether a quadratic function is convex, and the refusal of one that is not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import scipy.linalg as sla
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-__all__ = ["is_positive_semidefinite"]
+from .errors import NonconvexObjective
+
+__all__ = ["is_positive_semidefinite", "require_convex"]
 
 # In units of the scaled matrix, whose diagonal is at most one: well above the rounding error of a product M
 # M' (1e-16 times a dimension), well below a negative eigenvalue that means anything.
@@ -20,6 +22,16 @@ _TOLERANCE = 1e-8
 _SMALLEST_DIAGONAL = 1e-12
 _DENSE_SIZE = 200
 _DENSE_SHARE = 0.25
+
+
+def require_convex(P: sp.csc_array, sign: float, who: str) -> None:
+    """Raise `NonconvexObjective` unless ``½xᵀPx`` is convex; `sign` is -1 where P is of the negative, to maximize."""
+    if P.nnz and not is_positive_semidefinite(P):
+        shape = "convex to be minimized" if sign > 0 else "concave to be maximized"
+        raise NonconvexObjective(
+            f"{who} needs a quadratic objective that is {shape}: the symmetric matrix Q of ½xᵀQx has an eigenvalue "
+            "of the wrong sign. Check the signs of the quadratic terms and the sense."
+        )
 
 
 def is_positive_semidefinite(P: Any) -> bool:

@@ -15,10 +15,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .arrays import FloatArray, IntArray, added_up, pairs, segments, spread, sums
+from .arrays import FloatArray, IntArray, added_up, pairs, spread, sums
 from .monomials import Monomials
 
-__all__ = ["TERMS", "FloatArray", "IntArray", "Rows", "segments"]
+__all__ = ["TERMS", "Rows"]
 
 TERMS = (("row", "var", "coef"), ("qrow", "qvar1", "qvar2", "qcoef"))
 """The arrays of the affine and of the quadratic terms: row, variables, coefficient."""

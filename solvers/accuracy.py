@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..modelkit.arrays import FloatArray
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray
 
 __all__ = ["ALMOST", "SOLVED", "worst_residual"]
 

@@ -17,10 +17,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.block import ConstraintBlock
-from ..modelkit.convexity import is_positive_semidefinite
+from ..modelkit.convexity import require_convex
 from ..modelkit.errors import (
-    NonconvexObjective,
     NotOptimized,
     UnsupportedAttribute,
     UnsupportedConstraint,
@@ -30,7 +30,7 @@ from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from ..modelkit.modifications import Modification, ScalarConstantChange, VectorConstantChange
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import Set
 from ..modelkit.store import Store
 from .options import Option, check_common
@@ -193,12 +193,7 @@ class Solver(AbstractModel):
 
     def check_convex(self, P: sp.csc_array, sign: float) -> None:
         """Refuse a matrix P (of the minimization) that is not convex; solvers often do not notice."""
-        if P.nnz and not is_positive_semidefinite(P):
-            shape = "convex to be minimized" if sign > 0 else "concave to be maximized"
-            raise NonconvexObjective(
-                f"{self.name} needs a quadratic objective that is {shape}: the symmetric matrix Q of ½xᵀQx "
-                "has an eigenvalue of the wrong sign. Check the signs of the quadratic terms and the sense."
-            )
+        require_convex(P, sign, self.name)
 
     # ------------------------------------------------------------------ asking
     def is_valid(self, index: VariableIndex | ConstraintIndex) -> bool:

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import IntArray
 from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import IntArray
 from ..modelkit.sets import (
     ExponentialCone,
     Nonnegatives,

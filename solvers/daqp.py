@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray
 from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray
 from ..modelkit.sets import HyperRectangle, Nonnegatives, Zeros
 from .matrix_solver import Candidate, MatrixSolver
 from .options import Option, load_library, moment

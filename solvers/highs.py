@@ -12,6 +12,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import InvalidData, UnsupportedAttribute
 from ..modelkit.functions import (
     ScalarAffineFunction,
@@ -22,7 +23,6 @@ from ..modelkit.functions import (
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification
-from ..modelkit.rows import FloatArray, IntArray
 from ..modelkit.sets import GreaterThan, Integer, LessThan, Nonnegatives, ZeroOne, Zeros
 from .base import Solver
 from .highs_model import BOXES, SEMI, Loaded, LoadedForm, LoadedModel

@@ -9,12 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import InvalidData, UnsupportedObjective
 from ..modelkit.functions import VariableIndex
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.matrix_form import MatrixForm, objective_matrices
 from ..modelkit.modifications import Modification, ScalarCoefficientChange
-from ..modelkit.rows import FloatArray, IntArray, Rows
+from ..modelkit.rows import Rows
 from ..modelkit.sets import (
     EqualTo,
     GreaterThan,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..modelkit.rows import FloatArray
+from ..modelkit.arrays import FloatArray
 from .options import load_library
 
 __all__ = ["farkas_dual", "improving_ray", "is_doubtful", "stop_when", "try_again"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray, IntArray
 from ..modelkit.sets import NativeCone, Set
 
 __all__ = [

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import InvalidData
 from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification
-from ..modelkit.rows import FloatArray, IntArray
 from .base import Change, Solver
 from .result import Result, constant_result
 

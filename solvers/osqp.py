@@ -13,11 +13,11 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import InvalidData
 from ..modelkit.functions import ScalarAffineFunction, VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray
 from ..modelkit.sets import EqualTo, GreaterThan, Interval, LessThan, Nonnegatives, Zeros
 from .base import Change
 from .matrices import canonical, row_scale, same_pattern, scale_rows, upper_triangle

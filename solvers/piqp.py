@@ -13,10 +13,10 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray
 from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray
 from ..modelkit.sets import Nonnegatives, Zeros
 from .matrices import canonical, row_scale, scale_rows
 from .matrix_solver import Candidate, MatrixSolver

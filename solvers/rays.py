@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..modelkit.rows import FloatArray
+from ..modelkit.arrays import FloatArray
 
 __all__ = ["improving_ray", "infeasibility_ray"]
 

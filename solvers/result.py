@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..modelkit import attributes as attr
-from ..modelkit.rows import FloatArray
+from ..modelkit.arrays import FloatArray
 
 __all__ = ["FINAL", "STATUSES", "Result", "ResultStatus", "Status", "constant_result"]
 

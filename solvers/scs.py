@@ -14,12 +14,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.block import SetBlock
 from ..modelkit.errors import InvalidData
 from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.rows import FloatArray, IntArray
 from ..modelkit.sets import (
     DualExponentialCone,
     DualPowerCone,

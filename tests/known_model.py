@@ -10,7 +10,7 @@ import pytest
 
 import optangent as ot
 
-SOLVERS = ["HiGHS", "OSQP", "Clarabel", "DAQP"]
+SOLVERS = [s.name for s in ot.solvers.wrappers() if ot.TimeLimitSec in s.standard_options]  # a datum to spoil
 EACH_SOLVER = pytest.mark.parametrize("solver", SOLVERS)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...modelkit.rows import FloatArray, IntArray
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.sets import (
     ExponentialCone,
     GeometricMeanCone,

@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.block import ConstraintBlock
 from ...modelkit.errors import NotAllowed
 from ...modelkit.functions import Function, VariableIndex
 from ...modelkit.indices import Kind
-from ...modelkit.rows import FloatArray, IntArray, Rows
+from ...modelkit.rows import Rows
 from ...modelkit.sets import (
     SOS1,
     SOS2,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import rel_entr
 
-from ...modelkit.rows import FloatArray
+from ...modelkit.arrays import FloatArray
 from ...modelkit.sets import (
     DualExponentialCone,
     DualRelativeEntropyCone,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...modelkit.rows import FloatArray
+from ...modelkit.arrays import FloatArray
 from ...modelkit.sets import (
     Nonnegatives,
     NormCone,

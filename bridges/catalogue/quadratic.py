@@ -20,12 +20,13 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from ...modelkit import attributes as attr
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.block import ConstraintBlock, SetBlock
 from ...modelkit.convexity import is_positive_semidefinite
 from ...modelkit.errors import UnsupportedAttribute, UnsupportedConstraint, UnsupportedModification
 from ...modelkit.functions import Function, ScalarQuadraticFunction, VectorAffineFunction
 from ...modelkit.indices import Kind
-from ...modelkit.rows import FloatArray, IntArray, Rows
+from ...modelkit.rows import Rows
 from ...modelkit.sets import GreaterThan, LessThan, RotatedSecondOrderCone, Set
 from ..base import Bridge, Matrix
 from ..bundle import Bundle

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.block import ConstraintBlock
 from ...modelkit.functions import Function
 from ...modelkit.indices import Kind
-from ...modelkit.rows import FloatArray, IntArray, Rows
+from ...modelkit.rows import Rows
 from ...modelkit.sets import (
     HermitianPositiveSemidefiniteConeTriangle,
     LogDetConeSquare,

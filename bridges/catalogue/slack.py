@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import scipy.sparse as sp
 
+from ...modelkit.arrays import FloatArray
 from ...modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ...modelkit.indices import Kind
-from ...modelkit.rows import FloatArray
 from ...modelkit.sets import EqualTo, Set, Zeros
 from ..base import Bridge, Lift, Target, identity
 

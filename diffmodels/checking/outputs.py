@@ -8,13 +8,13 @@ from typing import Any, final
 import numpy as np
 
 from ...modelkit import attributes as attr
+from ...modelkit.arrays import FloatArray
 from ...modelkit.errors import InvalidData, NotOptimized
 from ...modelkit.functions import VariableIndex, VectorOfVariables
 from ...modelkit.functions.matrices import MatrixFunction
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.model import Model
 from ...modelkit.parameters import PARAMETERS, Parameters
-from ...modelkit.rows import FloatArray
 from .numbers import Number, constraint_name
 
 __all__ = ["Outputs"]

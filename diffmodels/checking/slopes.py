@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ...modelkit.rows import FloatArray
+from ...modelkit.arrays import FloatArray
 
 __all__ = ["Judgement", "Slopes"]
 

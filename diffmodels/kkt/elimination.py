@@ -20,7 +20,7 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit.rows import FloatArray, IntArray
+from ...modelkit.arrays import FloatArray, IntArray
 from .factors import Factor
 
 __all__ = ["Eliminated", "Pivots"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit.rows import FloatArray
+from ...modelkit.arrays import FloatArray
 
 __all__ = ["largest_entry", "ruiz_scaling", "scaled"]
 

@@ -28,7 +28,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
-from ...modelkit.rows import FloatArray
+from ...modelkit.arrays import FloatArray
 from .elimination import Eliminated, Pivots
 from .equilibrate import ruiz_scaling, scaled
 from .factors import DenseLDL, Factor, Refined, SingularFactor, SparseLDL, SparseLU, one_norm, refine

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 from scipy.linalg import lapack
 
-from ...modelkit.rows import FloatArray
+from ...modelkit.arrays import FloatArray
 
 __all__ = ["DenseLDL", "Factor", "Refined", "SingularFactor", "SparseLDL", "SparseLU", "one_norm", "refine"]
 

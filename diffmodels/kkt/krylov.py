@@ -31,8 +31,8 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 from numpy.typing import ArrayLike
 
+from ...modelkit.arrays import FloatArray
 from ...modelkit.errors import DifferentiationError
-from ...modelkit.rows import FloatArray
 from .system import KKTSystem, Mask
 
 __all__ = ["KrylovSystem", "RowOperator"]

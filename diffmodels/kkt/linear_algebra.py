@@ -10,7 +10,7 @@ from typing import Any, final
 
 from numpy.typing import ArrayLike
 
-from ...modelkit.rows import FloatArray
+from ...modelkit.arrays import FloatArray
 from .factorization import KKTFactorization, count, prefers_dense
 from .krylov import KrylovSystem
 from .system import KKTSystem

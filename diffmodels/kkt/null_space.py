@@ -20,7 +20,7 @@ from typing import final
 import numpy as np
 import scipy.linalg as sla
 
-from ...modelkit.rows import FloatArray
+from ...modelkit.arrays import FloatArray
 
 __all__ = ["NullSpace", "ResolventProjector", "by_eigenvalues", "by_inverse_iteration"]
 

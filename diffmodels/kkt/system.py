@@ -16,8 +16,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...modelkit.arrays import FloatArray
 from ...modelkit.attributes import DifferentiationStatusCode
-from ...modelkit.rows import FloatArray
 
 __all__ = ["ACCEPTED_RESIDUAL", "KKTSystem", "Mask"]
 

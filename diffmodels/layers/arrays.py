@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...modelkit.arrays import FloatArray
 from ...modelkit.errors import DimensionMismatch
-from ...modelkit.rows import FloatArray
 
 __all__ = ["Shape", "batch_shape", "pack", "unpack"]
 

@@ -14,9 +14,9 @@ from typing import Any, final
 
 import numpy as np
 
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.attributes import DifferentiationStatusCode, TerminationStatusCode
 from ...modelkit.errors import InvalidData, OptangentError
-from ...modelkit.rows import FloatArray, IntArray
 from ..optimizer import DifferentiationWarning
 from .arrays import Shape
 from .executors import Shipment, Workers

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from ...modelkit.arrays import FloatArray
 from ...modelkit.attributes import TerminationStatusCode
 from ...modelkit.errors import InvalidData, NotOptimized
-from ...modelkit.rows import FloatArray
 from .program import Item
 
 __all__ = ["UnsolvedItems", "check_policy", "outputs_of", "worth_another_try"]

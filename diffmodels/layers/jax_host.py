@@ -13,8 +13,8 @@ from typing import Any, Literal, final
 
 import numpy as np
 
+from ...modelkit.arrays import FloatArray
 from ...modelkit.attributes import TerminationStatusCode
-from ...modelkit.rows import FloatArray
 from .arrays import Shape, pack, unpack
 from .batch import Batch, Call
 from .failures import outputs_of

@@ -12,10 +12,10 @@ from typing import Any, final
 import numpy as np
 
 from ...modelkit import attributes as attr
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import OptangentError
 from ...modelkit.functions import VectorOfVariables
 from ...modelkit.indices import ConstraintIndex
-from ...modelkit.rows import FloatArray, IntArray
 from .arrays import Shape, unpack
 from .per_thread import PerThread
 from .route import Answer, Mode

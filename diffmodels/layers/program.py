@@ -16,12 +16,12 @@ from typing import Any, final
 import numpy as np
 
 from ...modelkit import attributes as attr
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ...modelkit.functions import Function, VariableIndex
 from ...modelkit.functions.matrices import ids_of
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import Parameters
-from ...modelkit.rows import FloatArray, IntArray
 from .compiled.compiled_route import CompiledRoute
 from .compiled.compiling import NotCompilable
 from .compiled.dense_route import DenseRoute

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol
 
+from ...modelkit.arrays import FloatArray
 from ...modelkit.attributes import TerminationStatusCode
-from ...modelkit.rows import FloatArray
 
 __all__ = ["Answer", "Mode", "Route"]
 

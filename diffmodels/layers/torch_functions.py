@@ -22,8 +22,8 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import DifferentiationError, InvalidData
-from ...modelkit.rows import FloatArray, IntArray
 from .arrays import batch_shape, pack, unpack
 from .batch import Batch, Call
 from .route import Mode

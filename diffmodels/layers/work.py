@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...modelkit.arrays import FloatArray
 from ...modelkit.attributes import DifferentiationStatusCode
 from ...modelkit.errors import OptangentError
-from ...modelkit.rows import FloatArray
 from .failures import worth_another_try
 from .program import Item, Program
 from .route import Mode

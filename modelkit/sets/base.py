@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arrays import FloatArray
 from ..errors import DimensionMismatch, InvalidData, Unsupported
 from ..numeric import real_array
-from ..rows import FloatArray
 
 __all__ = ["Set", "ScalarSet", "VectorSet"]
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..rows import FloatArray
+from ..arrays import FloatArray
 from .base import VectorSet
 from .spectrum import KINK_TOLERANCE, Spectrum, checked_points
 

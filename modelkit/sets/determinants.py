@@ -12,7 +12,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from ..rows import FloatArray
+from ..arrays import FloatArray
 from .geometric_mean import geometric_mean
 from .matrix_cone import MatrixCone
 from .semidefinite import nearest_semidefinite

@@ -7,9 +7,9 @@ from typing import ClassVar, Self, final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arrays import FloatArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array
-from ..rows import FloatArray
 from .base import ScalarSet, VectorSet
 from .scalar import EqualTo, GreaterThan, Interval, LessThan
 

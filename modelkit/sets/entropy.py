@@ -7,8 +7,8 @@ from typing import ClassVar, final
 import numpy as np
 from scipy.special import rel_entr
 
+from ..arrays import FloatArray
 from ..errors import DimensionMismatch
-from ..rows import FloatArray
 from .base import VectorSet
 
 __all__ = ["DualRelativeEntropyCone", "RelativeEntropyCone"]

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from ..rows import FloatArray
+from ..arrays import FloatArray
 from .base import VectorSet
 
 __all__ = ["DualGeometricMeanCone", "GeometricMeanCone"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Self
 
-from ..rows import FloatArray
+from ..arrays import FloatArray
 from .base import VectorSet, whole_number
 
 __all__ = ["MatrixCone"]

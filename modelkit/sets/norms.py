@@ -11,9 +11,9 @@ from typing import ClassVar, Self, final
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..errors import InvalidData
 from ..numeric import real_number
-from ..rows import FloatArray
 from .base import VectorSet, whole_number
 
 __all__ = ["NormCone", "NormInfinityCone", "NormNuclearCone", "NormOneCone", "NormSpectralCone"]

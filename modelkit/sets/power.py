@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
+from ..arrays import FloatArray, IntArray
 from ..errors import InvalidData
 from ..numeric import real_number
-from ..rows import FloatArray, IntArray
 from .cone import MoreauCone, NativeCone
 from .root_finding import increasing_roots
 from .spectrum import KINK_TOLERANCE, FrameSpectrum, Mask, checked_points, kink_widths, normalized

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..rows import FloatArray, IntArray
+from ..arrays import FloatArray, IntArray
 
 __all__ = ["increasing_roots"]
 

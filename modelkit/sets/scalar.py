@@ -6,8 +6,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from ..arrays import FloatArray
 from ..numeric import real_number
-from ..rows import FloatArray
 from .base import ScalarSet
 
 __all__ = [

@@ -18,7 +18,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..rows import FloatArray
+from ..arrays import FloatArray
 from .cone import NativeCone
 from .spectrum import KINK_TOLERANCE, Spectrum, checked_points, kink_widths, normalized
 

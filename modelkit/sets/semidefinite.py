@@ -17,7 +17,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..rows import FloatArray
+from ..arrays import FloatArray
 from .cone import NativeCone
 from .matrix_cone import MatrixCone
 from .spectrum import KINK_TOLERANCE, Spectrum, checked_points, kink_widths, normalized

@@ -14,9 +14,9 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import FloatArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array
-from ..rows import FloatArray
 
 __all__ = ["KINK_TOLERANCE", "AxisSpectrum", "FrameSpectrum", "Mask", "Spectrum"]
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..rows import FloatArray, IntArray
+from ..arrays import FloatArray, IntArray
 
 __all__ = ["matrix_of", "position", "square_to_matrix", "triangle_of", "triangle_size", "triangle_weights"]
 

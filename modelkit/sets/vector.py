@@ -7,9 +7,9 @@ from typing import ClassVar, Self, final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arrays import FloatArray
 from ..errors import DimensionMismatch
 from ..numeric import real_array
-from ..rows import FloatArray
 from .base import VectorSet
 from .cone import NativeCone
 from .spectrum import KINK_TOLERANCE, AxisSpectrum, checked_points

@@ -17,10 +17,11 @@ import optangent as ot
 from optangent.bridges import BridgeOptimizer
 from optangent.bridges.base import REGISTRY, Bridge
 from optangent.modelkit import sets as all_sets
+from optangent.modelkit.arrays import FloatArray, IntArray
 from optangent.modelkit.block import ConstraintBlock, SetBlock
 from optangent.modelkit.functions import Function, VectorOfVariables
 from optangent.modelkit.indices import Kind, describe_kind
-from optangent.modelkit.rows import FloatArray, IntArray, Rows
+from optangent.modelkit.rows import Rows
 from optangent.modelkit.sets import ScalarSet, Set, VectorSet
 
 from .mocks import Recorder

@@ -16,7 +16,7 @@ import pytest
 import optangent as ot
 from optangent.bridges import BridgeOptimizer
 from optangent.bridges.base import REGISTRY, Bridge
-from optangent.modelkit.rows import FloatArray
+from optangent.modelkit.arrays import FloatArray
 from optangent.modelkit.sets import Set
 
 from .mocks import Recorder

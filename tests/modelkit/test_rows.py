@@ -9,7 +9,8 @@ import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from optangent.modelkit.rows import Rows, segments
+from optangent.modelkit.arrays import segments
+from optangent.modelkit.rows import Rows
 
 N = 5
 BASE = 7 << 32

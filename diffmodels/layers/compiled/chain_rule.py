@@ -13,9 +13,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from ....modelkit import attributes as attr
+from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.functions.matrices import ids_of
 from ....modelkit.indices import ConstraintIndex
-from ....modelkit.rows import FloatArray, IntArray, Rows
+from ....modelkit.rows import Rows
 from ..route import Mode
 from .compiling import Compiled, NotCompilable
 from .form_derivative import FormDerivative

@@ -7,12 +7,12 @@ from typing import Any, final
 import numpy as np
 
 from ....modelkit import attributes as attr
-from ....modelkit.convexity import is_positive_semidefinite
+from ....modelkit.arrays import FloatArray, IntArray
+from ....modelkit.convexity import require_convex
 from ....modelkit.errors import OptangentError
 from ....modelkit.matrix_form import MatrixForm
 from ....modelkit.parameters import Parameters
 from ....modelkit.remaking import recipe, remade
-from ....modelkit.rows import FloatArray, IntArray
 from ...convex import ConvexDiff
 from ...optimizer import DIFF_MODELS
 from ..per_thread import PerThread
@@ -26,6 +26,7 @@ from .state import State
 __all__ = ["CompiledRoute"]
 
 _CODES = attr.TerminationStatusCode
+_WHO = "A layer"
 
 
 @final
@@ -70,7 +71,7 @@ class CompiledRoute:
         self._local = PerThread()
         self.is_curving = made.data.moves(0)
         if not self.is_curving:
-            self._check_convex(self.form_at(made.data.data(parameters.values)))
+            require_convex(self.form_at(made.data.data(parameters.values)).P, self.form.sign, _WHO)
 
     @staticmethod
     def _compile(store: Any, solvers: list[Any], chosen: Any) -> tuple[Compiled, type[ConvexDiff]]:
@@ -90,11 +91,6 @@ class CompiledRoute:
     def form_at(self, data: FloatArray) -> MatrixForm:
         """The form with these numbers."""
         return self.form.with_numbers(*self.chain.data.numbers(data))
-
-    @staticmethod
-    def _check_convex(form: MatrixForm) -> None:
-        if form.P.nnz and not is_positive_semidefinite(form.P):
-            raise OptangentError("the quadratic objective has curvature of the wrong sign for its sense")
 
     @property
     def _of_thread(self) -> dict[int, Any]:
@@ -134,7 +130,7 @@ class CompiledRoute:
         status, reason = _CODES.OTHER_ERROR, ""
         try:
             if self.is_curving:
-                self._check_convex(form)
+                require_convex(form.P, form.sign, _WHO)
             for number in range(len(self._solvers)):
                 result = self._run(number, form, None if warm is None else (warm.x, warm.y))
                 status, reason = result.status, result.raw

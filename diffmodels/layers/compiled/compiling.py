@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from ....bridges import BridgeOptimizer
 from ....bridges.nodes import Node
 from ....modelkit import attributes as attr
+from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.copying import Mirror
 from ....modelkit.errors import UnsupportedConstraint
 from ....modelkit.functions import VectorOfVariables
@@ -26,7 +27,7 @@ from ....modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ....modelkit.matrix_form import MatrixForm
 from ....modelkit.monomials import Monomials
 from ....modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
-from ....modelkit.rows import FloatArray, IntArray, Rows
+from ....modelkit.rows import Rows
 from ...base import DiffModel
 from .data_map import DataMap, Pattern
 

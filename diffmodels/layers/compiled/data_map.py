@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ....modelkit.rows import FloatArray, IntArray
+from ....modelkit.arrays import FloatArray, IntArray
 from .polynomial_map import PolynomialMap
 
 __all__ = ["DataMap", "Pattern"]

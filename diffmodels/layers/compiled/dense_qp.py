@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.matrix_form import MatrixForm
-from ....modelkit.rows import FloatArray, IntArray
 from ....modelkit.sets import Nonnegatives, Zeros
 from .data_map import DataMap
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from ....modelkit import attributes as attr
-from ....modelkit.rows import FloatArray, IntArray
+from ....modelkit.arrays import FloatArray, IntArray
 from ..route import Answer, Mode
 from .compiled_route import CompiledRoute
 from .dense_qp import DensePoints, DenseQP, Programs

@@ -14,7 +14,7 @@ from typing import final
 import numpy as np
 import scipy.sparse as sp
 
-from ....modelkit.rows import FloatArray, IntArray
+from ....modelkit.arrays import FloatArray, IntArray
 from .data_map import Pattern
 from .linear_map import LinearMap
 

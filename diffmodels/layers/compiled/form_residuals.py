@@ -7,9 +7,9 @@ from typing import Any, final
 import numpy as np
 
 from ....modelkit import attributes as attr
+from ....modelkit.arrays import FloatArray
 from ....modelkit.matrix_form import MatrixForm
 from ....modelkit.residuals import OPTIMAL_RESIDUAL
-from ....modelkit.rows import FloatArray
 from ....modelkit.sets import Nonnegatives, Zeros
 from ...cone_rows import ConeRows
 

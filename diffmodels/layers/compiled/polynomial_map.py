@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ....modelkit.rows import FloatArray, IntArray
+from ....modelkit.arrays import FloatArray, IntArray
 from .linear_map import LinearMap
 
 __all__ = ["PolynomialMap"]

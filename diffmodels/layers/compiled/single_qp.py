@@ -12,7 +12,7 @@ from typing import final
 import numpy as np
 from scipy.linalg import lapack
 
-from ....modelkit.rows import FloatArray, IntArray
+from ....modelkit.arrays import FloatArray, IntArray
 from .dense_qp import EXACT, LARGEST_INVERSE, MARGIN
 
 __all__ = ["SinglePoint", "SingleQP"]

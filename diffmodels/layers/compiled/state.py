@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from ....modelkit.arrays import FloatArray
 from ....modelkit.attributes import DifferentiationStatusCode
-from ....modelkit.rows import FloatArray
 from ...convex import SolutionPoint
 from .dense_qp import DensePoints
 from .single_qp import SinglePoint

@@ -15,10 +15,11 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ....modelkit.arrays import FloatArray, IntArray, segments
 from ....modelkit.functions.base import build
 from ....modelkit.indices import ConstraintIndex
 from ....modelkit.monomials import Monomials
-from ....modelkit.rows import FloatArray, IntArray, Rows, segments
+from ....modelkit.rows import Rows
 from ....modelkit.sets import ScaledPositiveSemidefiniteConeTriangle, VectorSet
 from ....modelkit.sets.triangles import position
 

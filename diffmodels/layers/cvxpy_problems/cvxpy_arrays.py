@@ -13,10 +13,10 @@ from typing import Any, final
 
 import numpy as np
 
+from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.errors import DimensionMismatch
 from ....modelkit.functions import VectorOfVariables
 from ....modelkit.indices import ConstraintIndex
-from ....modelkit.rows import FloatArray, IntArray
 
 __all__ = ["NUMPY", "Dual", "Framework", "Leaf", "jax_arrays", "torch_arrays"]
 

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ....modelkit import attributes as attr
+from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.errors import DimensionMismatch, InvalidData, MissingDependency, Unsupported
 from ....modelkit.functions import VectorOfVariables
 from ....modelkit.model import Model
 from ....modelkit.numeric import real_array
-from ....modelkit.rows import FloatArray, IntArray
 from ....modelkit.sets import (
     ExponentialCone,
     Nonnegatives,

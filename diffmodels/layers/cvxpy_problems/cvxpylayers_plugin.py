@@ -14,9 +14,9 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
+from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.errors import Unsupported
 from ....modelkit.model import Model
-from ....modelkit.rows import FloatArray, IntArray
 from ....modelkit.sets import (
     ExponentialCone,
     Nonnegatives,

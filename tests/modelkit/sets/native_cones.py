@@ -3,7 +3,7 @@
 import numpy as np
 
 import optangent as ot
-from optangent.modelkit.rows import FloatArray
+from optangent.modelkit.arrays import FloatArray
 from optangent.modelkit.sets import NativeCone, Set
 from optangent.modelkit.sets.spectrum import Mask
 

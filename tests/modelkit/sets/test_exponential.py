@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.modelkit.rows import FloatArray
+from optangent.modelkit.arrays import FloatArray
 
 K = ot.ExponentialCone()
 E = float(np.e)

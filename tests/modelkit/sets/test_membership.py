@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.modelkit.rows import FloatArray
+from optangent.modelkit.arrays import FloatArray
 from optangent.modelkit.sets import Set
 
 E = float(np.e)

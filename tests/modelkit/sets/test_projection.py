@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import optangent as ot
-from optangent.modelkit.rows import FloatArray
+from optangent.modelkit.arrays import FloatArray
 from optangent.modelkit.sets import NativeCone
 
 from .native_cones import CONES, interior_point, nearly_members, random_points

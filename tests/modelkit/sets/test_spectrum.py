@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.modelkit.rows import FloatArray
+from optangent.modelkit.arrays import FloatArray
 from optangent.modelkit.sets import NativeCone
 
 from .native_cones import CONES, interior_point, random_points
