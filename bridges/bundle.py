@@ -11,8 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from ..modelkit import attributes as attr
-from ..modelkit.arrays import FloatArray, IntArray, segments
-from ..modelkit.block import Growable
+from ..modelkit.arrays import FloatArray, Growable, IntArray, segments
 from ..modelkit.rows import Rows
 from .leaf import Leaf, Piece
 

@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from ..modelkit import attributes as attr
-from ..modelkit.arrays import IntArray
-from ..modelkit.block import ConstraintBlock, Growable, SetBlock
+from ..modelkit.arrays import Growable, IntArray
+from ..modelkit.block import ConstraintBlock, SetBlock
 from ..modelkit.checks import UPPER_OR_LOWER
 from ..modelkit.errors import OptangentError, UnsupportedConstraint
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables

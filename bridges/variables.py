@@ -14,8 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit import attributes as attr
-from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.block import Growable
+from ..modelkit.arrays import FloatArray, Growable, IntArray
 from ..modelkit.errors import UnsupportedAttribute, UnsupportedModification
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex

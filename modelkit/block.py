@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from .arrays import FloatArray, Growable, IntArray, segments
+from .arrays import FloatArray, IntArray, segments
 from .checks import check_fit
 from .errors import DimensionMismatch, InvalidData
 from .functions import Function
@@ -18,7 +18,7 @@ from .indices import Kind
 from .rows import Rows
 from .sets import ScalarSet, Set
 
-__all__ = ["ConstraintBlock", "Growable", "SetBlock"]
+__all__ = ["ConstraintBlock", "SetBlock"]
 
 Shapes = tuple[tuple[float, ...], ...]
 

@@ -175,7 +175,7 @@ def test_items_that_are_not_solved() -> None:
     for theta, status, words in (
         ([5.0, 1.0, 1.0], codes.INFEASIBLE, "no point satisfies"),
         ([0.0, np.nan, 1.0], codes.INVALID_MODEL, "parameter 1 is nan"),
-        ([0.0, 1.0, -1.0], codes.OTHER_ERROR, "curvature"),
+        ([0.0, 1.0, -1.0], codes.OTHER_ERROR, "eigenvalue of the wrong sign"),
     ):
         item = program.solve(np.array(theta))
         assert item.status is status and words in item.reason, item.reason
