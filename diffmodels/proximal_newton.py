@@ -32,6 +32,8 @@ from ..modelkit.arrays import FloatArray
 from .kkt import KKTFactorization, Mask
 from .standard_form import StandardForm
 
+__all__ = ["proximal_newton"]
+
 _FIRST_PENALTY = 1e-3
 _LAST_PENALTY = 1e-7
 _PENALTY_FACTOR = 0.1

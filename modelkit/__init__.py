@@ -2,3 +2,5 @@
 
 This package knows no solver, no bridge and no derivative; the others import it, never the reverse.
 """
+
+__all__: list[str] = []

@@ -1,6 +1,7 @@
 """Who may import whom in the four folders, and what the face exports."""
 
 import ast
+import importlib
 import types
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -132,6 +133,15 @@ def test_imports_make_no_circle() -> None:
         TopologicalSorter(
             dependencies({"modelkit/a.py": "from .b import f", "modelkit/b.py": "from . import a"})
         ).prepare()
+
+
+@pytest.mark.parametrize("path", sorted(sources()))
+def test_modules_say_what_they_export(path: str) -> None:
+    """Each has an `__all__`, without repeats, of names that are there."""
+    dotted = f"optangent.{path.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}"
+    module = importlib.import_module(dotted)
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
 
 
 FORBIDDEN = [

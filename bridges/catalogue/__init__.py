@@ -3,5 +3,7 @@
 import importlib
 import pkgutil
 
+__all__: list[str] = []
+
 for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
     importlib.import_module(f"{__name__}.{_module}")

@@ -1,4 +1,7 @@
-"""Any sequence of changes leaves a model equal to one rebuilt from scratch from a plain shadow of dictionaries."""
+"""Any sequence of changes leaves a model equal to one rebuilt from scratch from a plain shadow of dictionaries.
+
+The file is long because it is one machine: the shadow, the rules that change both, and what is compared after each.
+"""
 
 from __future__ import annotations
 

@@ -4,3 +4,5 @@
 `compiled_route` solves and differentiates any of them, `dense_route` small quadratic programs by `dense_qp` and
 `single_qp`.
 """
+
+__all__: list[str] = []

@@ -1,0 +1,108 @@
+"""The cache in front of several optimizers, and options that outlive them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optangent as ot
+
+from .test_caching import LESS, Built, assert_same_model
+
+Codes = ot.TerminationStatusCode
+
+
+# ---------------------------------------------------------------------- several optimizers, options
+def test_options_go_to_every_optimizer(fake: Any) -> None:
+    """Common options are kept for optimizers that come later; raw ones are not carried over."""
+    first, second, third = fake(), fake(), fake()
+    cache = ot.CachingOptimizer(first, second)
+    cache.set(ot.TimeLimitSec(), 3.0)
+    cache.set(ot.RawOptimizerAttribute("raw"), 1)
+    assert [o.get(ot.TimeLimitSec()) for o in (first, second)] == [3.0, 3.0]
+    assert second.get(ot.RawOptimizerAttribute("raw")) == 1 and cache.get(ot.TimeLimitSec()) == 3.0
+    with pytest.raises(ot.UnsupportedAttribute):
+        cache.set(ot.SolverName(), "x")
+    cache.reset_optimizer(third)
+    assert third.get(ot.TimeLimitSec()) == 3.0 and third.get(ot.RawOptimizerAttribute("raw")) is None
+    assert cache.supports(ot.RawOptimizerAttribute("raw")) and not cache.supports(ot.RawOptimizerAttribute("no"))
+    assert cache.supports(ot.VariableName()) and not cache.supports(ot.VariablePrimal())
+
+
+@pytest.mark.parametrize(
+    ("failing", "words"),
+    [
+        ({"status": Codes.NUMERICAL_ERROR}, "NUMERICAL_ERROR"),
+        ({"error": ot.NotAllowed("out of order")}, "out of order"),
+        ({"x": [9.0, 9.0, 9.0]}, "ALMOST_OPTIMAL"),
+        ({"x": [np.nan] * 3}, "OTHER_ERROR"),
+    ],
+)
+def test_falling_back(fake: Any, failing: Any, words: str) -> None:
+    """Where the first fails, by its own word or by ours, the second is tried, and a warning names both."""
+    m = Built(fake(name="First", **failing), fake(name="Second"))
+    with pytest.warns(ot.SolverFallbackWarning, match=rf"First failed \({words}.*\); trying Second\."):
+        m.cache.optimize()
+    assert m.status() is Codes.OPTIMAL and m.cache.get(ot.SolverName()) == "Second"
+    m.cache.optimize()  # solved: nobody is asked again
+
+
+def test_the_last_word_stands(fake: Any) -> None:
+    """When all fail, the last one's status, or its error, is the answer."""
+    m = Built(fake(name="A", status=Codes.TIME_LIMIT), fake(name="B", status=Codes.ITERATION_LIMIT))
+    with pytest.warns(ot.SolverFallbackWarning, match="A failed"):
+        m.cache.optimize()
+    assert m.status() is Codes.ITERATION_LIMIT
+    m = Built(fake(name="A", status=Codes.TIME_LIMIT), fake(name="B", error=ot.NotAllowed("broken")))
+    with pytest.warns(ot.SolverFallbackWarning, match="A failed"), pytest.raises(ot.NotAllowed, match="broken"):
+        m.cache.optimize()
+
+
+def test_bad_data_are_nobodys_failure(fake: Any) -> None:
+    """A nonconvex objective is the model's fault: it is raised, not passed to the next optimizer."""
+    m = Built(fake(error=ot.NonconvexObjective("concave")), fake())
+    with pytest.raises(ot.NonconvexObjective):
+        m.cache.optimize()
+
+
+def test_only_the_able_are_asked(fake: Any) -> None:
+    """An optimizer that lacks a kind is passed over in silence, and asked again when the kind is gone."""
+    able = fake(name="Able")
+    some = fake(name="Some", kinds=(LESS,))
+    cache = ot.CachingOptimizer(some, able)
+    x = cache.add_variable()
+    cache.add_constraint(1.0 * x, ot.LessThan(1.0))
+    cache.optimize()
+    assert cache.get(ot.SolverName()) == "Some"
+    c = cache.add_constraint(1.0 * x, ot.EqualTo(0.0))
+    assert cache.supports_constraint(*c.kind) and not some.supports_constraint(*c.kind)
+    cache.optimize()
+    assert cache.get(ot.SolverName()) == "Able" and cache.get(ot.TerminationStatus()) is Codes.OPTIMAL
+    cache.delete(c)
+    cache.optimize()
+    assert cache.get(ot.SolverName()) == "Some"
+
+
+def test_what_nobody_takes_is_refused_at_once(fake: Any) -> None:
+    """A kind or objective that no optimizer takes is refused when it is added, and not kept."""
+    cache = ot.CachingOptimizer(fake(kinds=(LESS,), objectives=(ot.ScalarAffineFunction,), name="Poor"))
+    x = cache.add_variable()
+    with pytest.raises(ot.UnsupportedConstraint, match=r"ScalarAffineFunction-in-EqualTo .* Poor"):
+        cache.add_constraint(1.0 * x, ot.EqualTo(1.0))
+    with pytest.raises(ot.UnsupportedConstraint):
+        cache.add_constraints([x], ot.LessThan(1.0))
+    with pytest.raises(ot.UnsupportedObjective, match="Poor takes no ScalarQuadraticFunction"):
+        cache.set(ot.ObjectiveFunction(), x * x)
+    assert not cache.supports_objective(ot.ScalarQuadraticFunction)
+    assert cache.get(ot.ListOfConstraintTypesPresent()) == []
+
+
+def test_copying_a_cache(fake: Any) -> None:
+    """A cache copies its model, not its optimizer."""
+    m = Built(fake())
+    copy = ot.Store()
+    index_map = m.cache.copy_to(copy)
+    assert_same_model(m.cache.store, copy)
+    assert m.cache.is_valid(m.row) and copy.is_valid(index_map(m.row))
