@@ -10,7 +10,6 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.attributes import Way
 from ..modelkit.block import ConstraintBlock
 from ..modelkit.errors import NotOptimized, UnsupportedAttribute, UnsupportedModification
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
@@ -197,8 +196,8 @@ class BridgeOptimizer(AbstractModel):
                 return values
             rows = int(bundle.dims[items].sum())
         # no stand-in at all: zeros
-        tails = {Way.GRADIENT: (2,), Way.SET_GRADIENT: (1 + len(index.kind[1].fields),)}
-        return np.zeros((rows, *tails.get(attribute.way or Way.DUAL, ())))
+        tails = {attr.Way.GRADIENT: (2,), attr.Way.SET_GRADIENT: (1 + len(index.kind[1].fields),)}
+        return np.zeros((rows, *tails.get(attribute.way or attr.Way.DUAL, ())))
 
     def _constraint_primal(self, index: ConstraintIndex | ConstraintIndices) -> Any:
         status = self.inner.get(attr.PrimalStatus())
@@ -281,7 +280,7 @@ class BridgeOptimizer(AbstractModel):
             for bundle, items in self.located(index):
                 bundle.clear(attribute, items)
             return
-        if attribute.way is Way.FUNCTION_TANGENT:
+        if attribute.way is attr.Way.FUNCTION_TANGENT:
             rows = value if isinstance(value, Rows) else value.rows
             self._products.record(index, rows)
             payload: Any = self._inserted.rows(rows)
@@ -291,7 +290,7 @@ class BridgeOptimizer(AbstractModel):
             payload = np.array(value, np.float64, ndmin=1)
         self.send(attribute, index, payload)
         if index.kind == PARAMETERS:
-            self._products.down(attribute, index, rows if attribute.way is Way.FUNCTION_TANGENT else payload)
+            self._products.down(attribute, index, rows if attribute.way is attr.Way.FUNCTION_TANGENT else payload)
 
     def send(self, attribute: attr.Attribute, index: ConstraintIndex | ConstraintIndices, payload: Any) -> None:
         """Send down what is in inner variables already: `Rows`, or an array with one row for each of the rows."""
