@@ -141,10 +141,13 @@ class Bundle:
             yield *self.piece(item), slice(int(end - d), int(end))
 
     def change_numbers(self, items: IntArray, constants: FloatArray, numbers: FloatArray) -> None:
-        """New constants and numbers for some constraints."""
-        q = len(numbers) // max(len(constants), 1)
-        for piece, item, rows in self._each(items):
-            piece.change_numbers(item, constants[rows], numbers[rows.start * q : rows.stop * q])
+        """New constants and numbers for some constraints, one below the other."""
+        by_row = numbers.reshape(len(constants), -1)
+        for piece, below, rows in self._split(items):
+            if rows is None:
+                piece.change_numbers(below, constants, numbers)
+            else:
+                piece.change_numbers(below, constants[rows], by_row[rows].ravel())
 
     def change_function(self, items: IntArray, rows: Rows) -> None:
         """Other functions for some constraints, one below the other."""

@@ -13,10 +13,11 @@ from typing import Any, final
 import numpy as np
 
 from ..modelkit import attributes as attr
-from ..modelkit.arrays import FloatArray
+from ..modelkit.arrays import FloatArray, IntArray
+from ..modelkit.checks import check_numbers
 from ..modelkit.errors import NotAllowed
 from ..modelkit.functions import VariableIndex
-from ..modelkit.indices import ConstraintIndex
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.modifications import (
     Modification,
     MultirowChange,
@@ -33,6 +34,21 @@ from .leaf import Leaf
 from .variables import VariableMap
 
 __all__ = ["ConstraintChange", "renamed"]
+
+
+def change_numbers(
+    store: Store, bundle: Bundle, indices: ConstraintIndices, items: IntArray, numbers: FloatArray
+) -> None:
+    """Give constraints on plain variables other numbers, below and in the store; all or none."""
+    check_numbers(indices.kind[1], numbers)
+    none, before = np.zeros(len(items)), store.block(indices.kind).all_numbers[items].ravel()
+    try:
+        bundle.change_numbers(items, none, numbers.ravel())
+    except NotAllowed:
+        with contextlib.suppress(NotAllowed):
+            bundle.change_numbers(items, none, before)
+        raise
+    store.set_numbers(indices, numbers)
 
 
 @final

@@ -1,4 +1,7 @@
-"""The bridge layer: a model that takes any kind of constraint that bridges can bring to the one below."""
+"""The bridge layer: a model that takes any kind of constraint that bridges can bring to the one below.
+
+The file is long because it is one door: every verb of the protocol goes through here, down or up.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from ..modelkit.store import Store
 from . import catalogue  # noqa: F401  its import registers the bridges
 from .base import REGISTRY, Bridge
 from .bundle import Bundle
-from .changing import ConstraintChange, renamed
+from .changing import ConstraintChange, change_numbers, renamed
 from .inserted import Inserted
 from .leaf import Leaf
 from .lifting import Lifter
@@ -313,6 +316,17 @@ class BridgeOptimizer(AbstractModel):
         (change.change_set if isinstance(attribute, attr.ConstraintSet) else change.change_function)(value)
         if index.kind == PARAMETERS:
             self._inserted.parameters_changed(np.array([index.value]))
+
+    def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
+        """Give many constraints other numbers: all at once where they are on plain variables, as parameters are."""
+        if indices.kind[0] is not VariableIndex:
+            return super().set_numbers(indices, numbers, constants)
+        for bundle, items in self.located(indices):
+            self._lifter.bounds.check_free(bundle.leaves(items))
+            change_numbers(self.store, bundle, indices, items, numbers)
+        if indices.kind == PARAMETERS:
+            self._inserted.parameters_changed(indices.values)
+        return None
 
     def modify(
         self, target: ConstraintIndex | attr.ObjectiveFunction, change: Modification | Sequence[Modification]

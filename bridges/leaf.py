@@ -15,8 +15,6 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.modifications import (
     MultirowChange,
     ScalarCoefficientChange,
-    ScalarConstantChange,
-    VectorConstantChange,
 )
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import Rows
@@ -58,8 +56,8 @@ class Piece(Protocol):
     def start_extra(self, items: IntArray, values: FloatArray) -> None:
         """Start the extra variables of some constraints, given the values of their functions."""
 
-    def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
-        """New constants and numbers for one constraint."""
+    def change_numbers(self, items: IntArray, constants: FloatArray, numbers: FloatArray) -> None:
+        """New constants and numbers for some constraints, one below the other."""
 
     def change_function(self, items: IntArray, rows: Rows) -> None:
         """Other functions for some constraints, one below the other."""
@@ -105,19 +103,11 @@ class Leaf:
         """The inner constraint."""
         return self.indices[item]
 
-    def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
-        """New constants and numbers for one constraint."""
-        index = self.index(item)
-        function_type, set_type = index.kind
-        if function_type.degree:
-            self.inner.modify(
-                index,
-                VectorConstantChange(constants) if set_type.is_vector else ScalarConstantChange(constants[0]),
-            )
-        if set_type.fields:
-            shape = self.shapes[item] if self.shapes else (1,)
-            new = set_type.build(shape, numbers.reshape(self.dims[item], len(set_type.fields)))
-            self.inner.set(attr.ConstraintSet(), index, new)
+    def change_numbers(self, items: IntArray, constants: FloatArray, numbers: FloatArray) -> None:
+        """New constants and numbers for some constraints, one below the other."""
+        function_type, set_type = self.indices.kind
+        fields = numbers.reshape(len(constants), len(set_type.fields))
+        self.inner.set_numbers(self.at(items), fields, constants if function_type.degree else None)
 
     def change_function(self, items: IntArray, rows: Rows) -> None:
         """Other functions for some constraints, one below the other."""

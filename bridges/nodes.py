@@ -183,20 +183,21 @@ class Node:
             child.start_extra(below, value.ravel())
 
     # ------------------------------------------------------------------ new data
-    def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
-        """New constants and numbers for one constraint."""
-        new = type(self.example).build(self.example.shape, numbers.reshape(self.m, self.q))
-        if self.bridge.group(new) != self.bridge.group(self.example):
-            raise UnsupportedModification(
-                f"{new!r} is bridged in another way than {self.example!r}: build the model anew."
-            )
-        if not np.array_equal(constants, self.constants[item]):
+    def change_numbers(self, items: IntArray, constants: FloatArray, numbers: FloatArray) -> None:
+        """New constants and numbers for some constraints, one below the other."""
+        g, theta = constants.reshape(len(items), self.m), numbers.reshape(len(items), self.m * self.q)
+        if type(self.bridge).group is not Bridge.group:  # it looks at more than the shape, which stays
+            for one in theta:
+                new = type(self.example).build(self.example.shape, one.reshape(self.m, self.q))
+                if self.bridge.group(new) != self.bridge.group(self.example):
+                    raise UnsupportedModification(
+                        f"{new!r} is bridged in another way than {self.example!r}: build the model anew."
+                    )
+        if not np.array_equal(g, self.constants[items]):
             self._check_changeable()
-        self.constants[item], self.numbers[item] = constants, numbers
-        for target, child, below in self._below(np.array([item])):
-            g = target.constants(constants[None, :], numbers[None, :])[0]
-            theta = target.numbers(numbers[None, :])[0]
-            child.change_numbers(below, g, theta)
+        self.constants[items], self.numbers[items] = g, theta
+        for target, child, below in self._below(items):
+            child.change_numbers(below, target.constants(g, theta).ravel(), target.numbers(theta).ravel())
 
     def _check_changeable(self) -> None:
         if self.bridge.looks_at_functions:

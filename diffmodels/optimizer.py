@@ -16,7 +16,7 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.caching import CachingOptimizer
 from ..modelkit.errors import InvalidData, NotOptimized
 from ..modelkit.functions import VectorOfVariables
-from ..modelkit.indices import ConstraintIndex
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.layer import Layer
 from ..modelkit.protocol import AbstractModel
 from .base import DiffModel
@@ -121,6 +121,11 @@ class DiffOptimizer(Layer):
         """Change coefficients or constants."""
         self._drop()
         self.cache.modify(target, change)
+
+    def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
+        """Give many constraints other numbers, and their functions other constants."""
+        self._drop()
+        self.cache.set_numbers(indices, numbers, constants)
 
     def delete(self, index: Any) -> None:
         """Delete a variable or constraint, and the tangents and seeds set on it."""

@@ -13,7 +13,7 @@ from typing import Any, final
 import numpy as np
 
 from . import attributes as attr
-from .arrays import IntArray
+from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .caching_states import (
     CONCLUSIVE,
@@ -26,7 +26,7 @@ from .caching_states import (
 )
 from .candidates import Candidates, solver_name
 from .changing import check_changes, make_changes, renamed_change
-from .checks import check_fit
+from .checks import check_fit, check_numbers
 from .copying import Mirror
 from .deletion import check_deletion, items_of
 from .errors import InvalidData, NotAllowed, NotOptimized, OptangentError
@@ -265,6 +265,14 @@ class CachingOptimizer(AbstractModel):
         self._pass_on(pass_on)
         self._touched()
         make_changes(self.store, target, changes)
+
+    def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
+        """Give many constraints other numbers, and their functions other constants."""
+        self.store.check_index(indices)
+        check_numbers(indices.kind[1], numbers)
+        self._pass_on(lambda optimizer, mirror: optimizer.set_numbers(mirror.index_map(indices), numbers, constants))
+        self._touched()
+        self.store.set_numbers(indices, numbers, constants)
 
     def delete(self, index: Any) -> None:
         """Delete a variable or constraint, or a sequence of them."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import attributes as attr
+from .arrays import FloatArray
 from .block import ConstraintBlock
 from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap
@@ -56,6 +57,10 @@ class Layer(AbstractModel):
     ) -> None:
         """Change coefficients or constants."""
         self.inner.modify(target, change)
+
+    def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
+        """Give many constraints other numbers, and their functions other constants."""
+        self.inner.set_numbers(indices, numbers, constants)
 
     def delete(self, index: Any) -> None:
         """Delete a variable or constraint, or a sequence of them."""

@@ -25,7 +25,7 @@ from .functions.matrices import MatrixFunction, plain_index
 from .indices import ConstraintIndex, ConstraintIndices
 from .layer import Layer
 from .numeric import real_array, real_number, real_vector
-from .parameters import of_ray
+from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
 from .remaking import recipe, remade_model
@@ -279,17 +279,19 @@ class Model(Layer):
         """
         if isinstance(p, MatrixFunction):
             value = p.at_places(value)
-        parameters = [p] if isinstance(p, VariableIndex) else list(plain_index(p))
+        parameters = self._parameters(p)
         values = real_vector(value, len(parameters), "value")
-        indices = [self._parameter(one) for one in parameters]
-        self.set(attr.ConstraintSet(), indices, [_checked_parameter(new) for new in values.tolist()])
+        if not np.isfinite(values).all():
+            _checked_parameter(float(values[np.argmin(np.isfinite(values))]))
+        self.inner.set_numbers(parameters, values[:, None])
 
     def parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction) -> Any:
         """The present value of a parameter, or the array of those of a vector or matrix of them, in its shape."""
-        if isinstance(p, VariableIndex):
-            return float(self.get(attr.ConstraintSet(), self._parameter(p)).value)
-        values = np.array([self.parameter_value(one) for one in plain_index(p)])
-        return values.reshape(p.ids.shape)
+        parameters = self._parameters(p)
+        values = np.zeros(0)
+        if len(parameters):
+            values = self.store.block(PARAMETERS).all_numbers[self.store.numbers(parameters), 0]
+        return float(values[0]) if isinstance(p, VariableIndex) else values.reshape(np.shape(getattr(p, "ids", p)))
 
     # ------------------------------------------------------------------ attributes of matrices of variables
     def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
@@ -305,6 +307,18 @@ class Model(Layer):
             super().set(attribute, plain_index(index), value if np.ndim(value) == 0 else index.at_places(value))
             return
         super().set(attribute, *index_and_value)
+
+    def _parameters(self, p: Any) -> ConstraintIndices:
+        """The constraints that make variables parameters."""
+        chosen = [p] if isinstance(p, VariableIndex) else plain_index(p)
+        ids = chosen.ids if hasattr(chosen, "ids") else np.array([one.value for one in chosen], np.int64)
+        parameters = ConstraintIndices(PARAMETERS, ids)
+        try:
+            self.store.numbers(parameters)
+        except InvalidIndex:
+            for one in ids.tolist():  # which is none? raises
+                self._parameter(VariableIndex(one))
+        return parameters
 
     def _parameter(self, p: VariableIndex) -> ConstraintIndex:
         """The constraint that makes a variable a parameter."""

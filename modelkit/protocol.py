@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from . import attributes as attr
+from .arrays import FloatArray
 from .block import ConstraintBlock
 from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap
-from .modifications import Modification
+from .modifications import Modification, ScalarConstantChange, VectorConstantChange
 from .rows import Rows
 from .sets import ScalarSet, Set, VectorSet
 
@@ -80,6 +81,25 @@ class AbstractModel(ABC):
             function = index.kind[0].from_rows(rows.take(np.arange(first, stop)))
             self.set(attr.ConstraintFunction(), index, function)
             first = stop
+
+    def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
+        """Give the sets of many constraints of one kind other numbers, and their functions other constants.
+
+        Parameters
+        ----------
+        numbers : (rows, q) with q numbers a row, the constraints' rows one below the other
+        constants : (rows,), or None if they stay
+        """
+        first, (function_type, set_type) = 0, indices.kind
+        for index in indices:
+            now = self.get(attr.ConstraintSet(), index)
+            rows = slice(first, first + now.dimension)
+            first = rows.stop
+            if constants is not None and function_type.degree:
+                c = constants[rows]
+                self.modify(index, VectorConstantChange(c) if set_type.is_vector else ScalarConstantChange(c[0]))
+            if set_type.fields:
+                self.set(attr.ConstraintSet(), index, set_type.build(now.shape, numbers[rows]))
 
     @abstractmethod
     def delete(self, index: Any) -> None:

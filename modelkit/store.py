@@ -156,6 +156,19 @@ class Store(Tables, AbstractModel):
         check_rows(rows)
         block.set_rows(numbers, rows)
 
+    def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
+        """Give many constraints other numbers, and their functions other constants."""
+        which, kind = self.numbers(indices), indices.kind
+        if not len(which):
+            return
+        check_numbers(kind[1], numbers)
+        block = self._blocks[kind]
+        rows = block.rows_of(which)
+        if constants is not None:
+            check_rows(Rows(constants))
+            block.constants[rows] = constants
+        block.all_numbers[rows] = numbers
+
     def check_modification(self, target: ConstraintIndex | attr.ObjectiveFunction, changes: Any) -> None:
         """Raise unless `modify` would accept the changes."""
         check_changes(self, target, changes)

@@ -127,6 +127,11 @@ class Solver(AbstractModel):
         for index in indices:
             self._changed(Change.COEFFICIENTS, index)
 
+    def _numbers_changed(self, indices: ConstraintIndices) -> None:
+        """Numbers and constants of many constraints were replaced in the store."""
+        for index in indices:
+            self._changed(Change.NUMBERS, index)
+
     def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
         """A changed option is a change: load anew (a wrapper may know better)."""
         self._restructured()
@@ -170,6 +175,12 @@ class Solver(AbstractModel):
         self.store.set_functions(indices, rows)
         self._result = None
         self._functions_changed(indices)
+
+    def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
+        """Give many constraints other numbers, and their functions other constants."""
+        self.store.set_numbers(indices, numbers, constants)
+        self._result = None
+        self._numbers_changed(indices)
 
     def delete(self, index: Any) -> None:
         """Delete variables or constraints."""

@@ -179,6 +179,10 @@ class HiGHS(Solver):
         except InvalidData:
             self._model = None
 
+    def _numbers_changed(self, indices: ConstraintIndices) -> None:
+        if isinstance(self._model, LoadedModel):
+            self._model.change_numbers(indices)
+
     def _load(self) -> LoadedModel:
         """The model as HiGHS has it, up to date."""
         handle, model = self._open(), self._model

@@ -188,6 +188,19 @@ class LoadedModel(Loaded):
         upper = np.inf if kind[1] is GreaterThan else numbers[-1]
         handle.changeRowBounds(row, lower - constant, upper - constant)
 
+    def change_numbers(self, indices: ConstraintIndices) -> None:
+        """Write the bounds of many constraints, which the store has already."""
+        kind, numbers = indices.kind, self.store.numbers(indices)
+        numbers = numbers[numbers < self._seen.get(kind, 0)]  # others are not passed on yet
+        block = self.store.block(kind)
+        if kind[0] is VariableIndex:
+            columns = self.columns(block.all_rows().var[numbers])
+            self._place(kind[1], columns, block.all_numbers[numbers])
+            self._write_columns(columns, columns[:0])
+            return
+        bounds = np.array(kind[1].bounds(block.all_numbers[numbers])) - block.constants[numbers]
+        self.handle.changeRowsBounds(len(numbers), self._row[kind][numbers].astype(_INT), *bounds)
+
     def change_functions(self, indices: ConstraintIndices) -> None:
         """Write the functions of many affine constraints, which the store has already."""
         kind, numbers = indices.kind, self.store.numbers(indices)

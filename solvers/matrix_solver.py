@@ -121,6 +121,9 @@ class MatrixSolver(Solver):
     def _changed(self, what: str, index: ConstraintIndex | None = None, changes: Sequence[Modification] = ()) -> None:
         self._changes.add(what)
 
+    def _numbers_changed(self, indices: ConstraintIndices) -> None:
+        self._changes.add(Change.NUMBERS)
+
     def _solve(self) -> Result:
         form, changes = self._form, set(self._changes)
         if form is None or not self._loaded:

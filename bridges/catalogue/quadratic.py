@@ -210,11 +210,12 @@ class QuadraticPiece:
     def start_extra(self, items: IntArray, values: FloatArray) -> None:
         """There are none."""
 
-    def change_numbers(self, item: int, constants: FloatArray, numbers: FloatArray) -> None:
-        """Another bound or constant."""
-        below = np.zeros(int(self.child.dims[item]))
-        below[:2] = 1.0, self.sign * (numbers[0] - constants[0])
-        self.child.change_numbers(np.array([item]), below, np.zeros(0))
+    def change_numbers(self, items: IntArray, constants: FloatArray, numbers: FloatArray) -> None:
+        """Other bounds or constants."""
+        for item, bound in zip(items, self.sign * (numbers - constants), strict=True):
+            below = np.zeros(int(self.child.dims[item]))
+            below[:2] = 1.0, bound
+            self.child.change_numbers(np.array([item]), below, np.zeros(0))
 
     def change_function(self, items: IntArray, rows: Rows) -> None:
         """Needs another factorization."""

@@ -119,3 +119,32 @@ def test_deleted_in_a_solved_model() -> None:
     k.model.delete(k.p)
     assert solve(k)[0] == pytest.approx(5.0 / 3.0, abs=1e-9)
     assert k.model.objective_value() == pytest.approx(5.0 / 3.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("solver", ot.solvers.wrappers(), ids=lambda s: s.name)
+def test_many_values_at_once(solver: Any) -> None:
+    """Values of a vector reach every solver, loaded or not, behind bounds, rows and products; one call."""
+    model = ot.Model(solver)
+    x, p = model.add_variables(3, lower=-5.0), model.add_parameters(np.array([1.0, 2.0, 3.0]))
+    model.add_constraint(x - p >= 0.0)
+    model.add_constraint(p[0] * x[1] >= p[2])
+    model.minimize(x.sum())
+    for values in ([1.0, 2.0, 3.0], [2.0, 1.0, 6.0], [-1.0, 0.0, 2.0]):
+        model.set_parameter_value(p, values)
+        np.testing.assert_array_equal(model.parameter_value(p), values)
+        if values[0] < 0.0:
+            continue  # p0 x1 >= p2 is a bound from above now: not of interest
+        model.optimize()
+        expected = [values[0], max(values[1], values[2] / values[0]), values[2]]
+        np.testing.assert_allclose(model.value(x), expected, atol=1e-5)
+
+
+def test_values_at_once_are_all_or_none(kit: Kit) -> None:
+    """A value that is not finite, or a variable that is no parameter, leaves all values as they were."""
+    p = kit.model.add_parameters(np.ones(3))
+    for values in ([1.0, np.nan, 2.0], [1.0, 2.0, -np.inf]):
+        with pytest.raises(ot.InvalidData, match="finite value"):
+            kit.model.set_parameter_value(p, values)
+    with pytest.raises(ot.InvalidIndex, match="not a parameter"):
+        kit.model.set_parameter_value([p[0], kit.x], [5.0, 6.0])
+    np.testing.assert_array_equal(kit.model.parameter_value(p), np.ones(3))
