@@ -49,6 +49,18 @@ class BridgeOptimizer(AbstractModel):
     -----
     The layer keeps the outer model in a store of its own, so data are read from there; only results and
     derivatives travel.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> layer = BridgeOptimizer(ot.solvers.Clarabel())
+    >>> x = layer.add_variable()
+    >>> c = layer.add_constraint(2.0 * x, ot.GreaterThan(3.0))  # Clarabel takes vectors in cones
+    >>> layer.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MIN_SENSE)
+    >>> layer.set(ot.ObjectiveFunction(), 1.0 * x)
+    >>> layer.optimize()
+    >>> round(layer.get(ot.VariablePrimal(), x), 6), round(layer.get(ot.ConstraintDual(), c), 6)
+    (1.5, 0.5)
     """
 
     def __init__(self, inner: AbstractModel, bridges: Sequence[Bridge] | None = None) -> None:

@@ -27,6 +27,10 @@ __all__ = [
 class LessThan(ScalarSet):
     """``{x : x <= upper}``; duals are nonpositive.
 
+    Parameters
+    ----------
+    upper : finite number
+
     Examples
     --------
     >>> LessThan(3).upper
@@ -51,7 +55,17 @@ class LessThan(ScalarSet):
 
 @final
 class GreaterThan(ScalarSet):
-    """``{x : x >= lower}``; duals are nonnegative."""
+    """``{x : x >= lower}``; duals are nonnegative.
+
+    Parameters
+    ----------
+    lower : finite number
+
+    Examples
+    --------
+    >>> GreaterThan(3).violation([2.5])
+    0.5
+    """
 
     __slots__ = ("lower",)
     fields: ClassVar[tuple[str, ...]] = ("lower",)
@@ -90,7 +104,17 @@ class _Single(ScalarSet):
 
 @final
 class EqualTo(_Single):
-    """``{value}``; duals are free."""
+    """``{value}``; duals are free.
+
+    Parameters
+    ----------
+    value : finite number
+
+    Examples
+    --------
+    >>> EqualTo(3).violation([2.5])
+    0.5
+    """
 
     __slots__ = ()
 
@@ -100,6 +124,21 @@ class Parameter(_Single):
     """``{value}``, for a variable that is data: it is held at `value` and can be differentiated in.
 
     The dual of the constraint is the reduced cost of the parameter.
+
+    Parameters
+    ----------
+    value : finite number
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    >>> p = model.add_variable()
+    >>> c = model.add_constraint(p, ot.Parameter(2.0))
+    >>> model.minimize(3.0 * p)
+    >>> model.optimize()
+    >>> model.value(p), model.dual(c)
+    (2.0, 3.0)
     """
 
     __slots__ = ()
@@ -122,7 +161,17 @@ class _Between(ScalarSet):
 
 @final
 class Interval(_Between):
-    """``{x : lower <= x <= upper}``; either bound may be infinite. The dual is positive at the lower bound."""
+    """``{x : lower <= x <= upper}``; the dual is positive at the lower bound, negative at the upper one.
+
+    Parameters
+    ----------
+    lower, upper : numbers, either of which may be infinite
+
+    Examples
+    --------
+    >>> Interval(0, 1).violation([1.5])
+    0.5
+    """
 
     __slots__ = ()
 
@@ -134,7 +183,17 @@ class Interval(_Between):
 
 @final
 class Semicontinuous(_Between):
-    """``{0} | {x : lower <= x <= upper}``; for mixed-integer models."""
+    """``{0} | {x : lower <= x <= upper}``; for mixed-integer models.
+
+    Parameters
+    ----------
+    lower, upper : numbers
+
+    Examples
+    --------
+    >>> Semicontinuous(2, 3).violation([0.5])
+    0.5
+    """
 
     __slots__ = ()
 
@@ -144,7 +203,17 @@ class Semicontinuous(_Between):
 
 @final
 class Semiinteger(_Between):
-    """``{0} | {whole x : lower <= x <= upper}``; for mixed-integer models."""
+    """``{0} | {whole x : lower <= x <= upper}``; for mixed-integer models.
+
+    Parameters
+    ----------
+    lower, upper : numbers
+
+    Examples
+    --------
+    >>> Semiinteger(2, 4).violation([2.5])
+    0.5
+    """
 
     __slots__ = ()
 
@@ -156,7 +225,13 @@ class Semiinteger(_Between):
 
 @final
 class Integer(ScalarSet):
-    """The whole numbers."""
+    """The whole numbers.
+
+    Examples
+    --------
+    >>> Integer().violation([2.25])
+    0.25
+    """
 
     __slots__ = ()
 
@@ -166,7 +241,13 @@ class Integer(ScalarSet):
 
 @final
 class ZeroOne(ScalarSet):
-    """``{0, 1}``."""
+    """``{0, 1}``.
+
+    Examples
+    --------
+    >>> ZeroOne().violation([0.75])
+    0.25
+    """
 
     __slots__ = ()
 

@@ -19,7 +19,17 @@ __all__ = ["HyperRectangle", "Nonnegatives", "Nonpositives", "Reals", "Zeros"]
 
 @final
 class Nonnegatives(NativeCone):
-    """``{x : x >= 0}`` in R^dimension; self-dual."""
+    """``{x : x >= 0}`` in R^dimension; self-dual.
+
+    Parameters
+    ----------
+    dimension : number of rows
+
+    Examples
+    --------
+    >>> Nonnegatives(2).violation([-0.5, 1.0])
+    0.5
+    """
 
     __slots__ = ()
     is_product = True
@@ -47,7 +57,17 @@ class Nonnegatives(NativeCone):
 
 @final
 class Nonpositives(VectorSet):
-    """``{x : x <= 0}`` in R^dimension; self-dual."""
+    """``{x : x <= 0}`` in R^dimension; self-dual.
+
+    Parameters
+    ----------
+    dimension : number of rows
+
+    Examples
+    --------
+    >>> Nonpositives(2).violation([0.5, -1.0])
+    0.5
+    """
 
     __slots__ = ()
 
@@ -63,7 +83,17 @@ class Nonpositives(VectorSet):
 
 @final
 class Zeros(NativeCone):
-    """``{0}`` in R^dimension; its dual cone is `Reals`."""
+    """``{0}`` in R^dimension; its dual cone is `Reals`.
+
+    Parameters
+    ----------
+    dimension : number of rows
+
+    Examples
+    --------
+    >>> Zeros(2).violation([0.5, 0.0])
+    0.5
+    """
 
     __slots__ = ()
     is_product = True
@@ -89,7 +119,17 @@ class Zeros(NativeCone):
 
 @final
 class Reals(VectorSet):
-    """All of R^dimension; its dual cone is `Zeros`."""
+    """All of R^dimension; its dual cone is `Zeros`.
+
+    Parameters
+    ----------
+    dimension : number of rows
+
+    Examples
+    --------
+    >>> Reals(2).violation([0.5, -7.0])
+    0.0
+    """
 
     __slots__ = ()
 

