@@ -107,7 +107,8 @@ class DAQP(MatrixSolver):
     def run(self, form: MatrixForm) -> Result:
         """Solve the form."""
         P, A = form.P.toarray(order="F").T, form.F.toarray(order="C")  # P is symmetric: so it is quick
-        return self._scaled_and_solved(P, form.q, A, *form.bounds())
+        with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers; what is not finite is no result
+            return self._scaled_and_solved(P, form.q, A, *form.bounds())
 
     def candidates(self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, zeros: int) -> list[Candidate]:
         """From the data as they are."""

@@ -180,8 +180,12 @@ class HiGHS(Solver):
             self._model = None
 
     def _numbers_changed(self, indices: ConstraintIndices) -> None:
-        if isinstance(self._model, LoadedModel):
+        if not isinstance(self._model, LoadedModel):
+            return
+        try:
             self._model.change_numbers(indices)
+        except InvalidData:
+            self._model = None
 
     def _load(self) -> LoadedModel:
         """The model as HiGHS has it, up to date."""

@@ -39,12 +39,13 @@ class FormResiduals:
         s = Fx + g
         inside, dual = self._project(s, y)
         xPx, qx, gy = float(x @ Px), float(q @ x), float(g @ y)
-        return max(
+        residuals = (
             _size(s - inside) / (1.0 + max(_size(Fx), _size(g))),
             _size(y - dual) / (1.0 + _size(y)),
             _size(Px + q - Fty) / (1.0 + max(_size(Px), _size(q), _size(Fty))),
             abs(xPx + qx + gy) / (1.0 + max(abs(xPx), abs(qx), abs(gy))),
         )
+        return float(np.max(residuals))  # NaN, of numbers that overflow, if one is: `max` would pass over it
 
     def _project(self, s: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The nearest points of the cones and of the dual cones."""
@@ -57,7 +58,8 @@ class FormResiduals:
         codes = attr.TerminationStatusCode
         if x is None or y is None or not (np.isfinite(x).all() and np.isfinite(y).all()):
             return codes.OTHER_ERROR
-        return codes.OPTIMAL if self.largest(form, x, y) <= OPTIMAL_RESIDUAL else codes.ALMOST_OPTIMAL
+        with np.errstate(over="ignore", invalid="ignore"):
+            return codes.OPTIMAL if self.largest(form, x, y) <= OPTIMAL_RESIDUAL else codes.ALMOST_OPTIMAL
 
 
 def _size(values: FloatArray) -> float:

@@ -191,3 +191,17 @@ def test_large_batches_go_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     for item, other in zip(items, expected, strict=True):
         np.testing.assert_allclose(item.outputs, other.outputs, rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(program.vjp_batch(items, w), gradients, rtol=1e-12, atol=1e-13)
+
+
+@SOLVERS
+@pytest.mark.parametrize("size", [1e160, 1e308])
+def test_huge_numbers_end_in_a_status(solver: Any, size: float) -> None:
+    """Numbers whose products overflow are a failure of their item, without a warning, and not of its neighbour."""
+    model = ot.Model(ot.diff_optimizer(solver))
+    x, p = model.add_variable(), model.add_parameter(0.0)
+    model.add_constraint(x - p >= 0.0)
+    model.minimize(x * x)
+    program = Program(model, [p], [x])
+    assert program.solve(np.array([size])).status is not CODES.OPTIMAL
+    huge, usual = program.solve_batch(np.array([[size], [1.0]]))
+    assert huge.status is not CODES.OPTIMAL and usual.outputs == pytest.approx([1.0], abs=1e-12)
