@@ -98,7 +98,7 @@ def _sparse_root(Q: Any) -> Any:
         scale = sp.diags_array(1.0 / np.sqrt(size), format="csc")
         try:
             L, D, order = qdldl.Solver(sp.triu(scale @ Q @ scale, format="csc"), upper=True).factors()
-        except Exception:  # QDLDL has no exception type of its own; a zero pivot means not definite
+        except (RuntimeError, ValueError):  # QDLDL's for a zero pivot, which is not definite, and for an empty matrix
             return _dense_root(Q.toarray())
         if (D > 1e-10).all():
             back = np.empty(len(D), np.int64)

@@ -86,7 +86,7 @@ class SparseLDL:
     def __init__(self, K: Any) -> None:
         try:
             self._solver = qdldl.Solver(sp.triu(K, format="csc"), upper=True)
-        except Exception as error:  # QDLDL has no exception type of its own.
+        except (RuntimeError, ValueError) as error:  # QDLDL's for a zero pivot, and for an empty matrix
             raise SingularFactor from error
 
     def solve(self, B: FloatArray) -> FloatArray:
