@@ -24,7 +24,7 @@ from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunctio
 from .functions.matrices import MatrixFunction, plain_index
 from .indices import ConstraintIndex, ConstraintIndices
 from .layer import Layer
-from .numeric import real_array, real_number, real_vector
+from .numeric import real_array, real_matrix, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
@@ -239,7 +239,7 @@ class Model(Layer):
         >>> model.value(v)
         array([1., 2.])
         """
-        table = sp.csr_array(values) if sp.issparse(values) else None
+        table = sp.csr_array(real_matrix(values, "A parameter")) if sp.issparse(values) else None
         if table is not None:
             table.sum_duplicates()
         array = real_array(values if table is None else table.data, "A parameter")
