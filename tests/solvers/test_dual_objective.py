@@ -1,4 +1,4 @@
-"""The dual objective is the optimum, whatever the solver, the constraints and the sense; of a certificate, its proof."""
+"""The dual objective is the optimum, whatever the solver, the constraints and the sense; or it is the proof."""
 
 from __future__ import annotations
 
