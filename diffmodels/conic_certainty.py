@@ -1,4 +1,8 @@
-"""How sure the derivative of a conic program is (DESIGN, section 7): kinks nearby, and multipliers that are not unique."""
+"""How sure the derivative of a conic program is (DESIGN, section 7): kinks nearby, and multipliers that are not unique.
+
+The multipliers of a solution are a face of the dual cones. In the axes of the derivative of the projection the face of a
+given one is the axes of slope one, where ``Aᵀt = 0``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from ..modelkit.arrays import FloatArray
 from .conic_system import Inverse, Iterate
 from .kkt import Mask, automatic
 
-__all__ = ["curvature_depends", "doubtful_rows"]
+__all__ = ["curvature_depends", "doubtful_rows", "least_multipliers"]
 
 _KNOWN_TO = 1e-12
 """Relative rounding of each condition that a solution is taken to have at the least."""
@@ -23,6 +27,8 @@ _HARD = 1e-10
 _HALVINGS = 50
 _SAME = 1e-8
 """Largest relative difference of derivatives that are the same."""
+_NOTHING = 1e-6
+"""Derivatives less than this, in equilibrated units, may be the rounding errors of zeros."""
 
 
 def doubtful_rows(at: Iterate, solve: Callable[[FloatArray], FloatArray]) -> Mask:
@@ -34,47 +40,53 @@ def doubtful_rows(at: Iterate, solve: Callable[[FloatArray], FloatArray]) -> Mas
     solve : the inverse of the derivative of its conditions, (n + m, k) to (n + m, k)
     """
     known_to = max(_KNOWN_TO, at.residual)
-    rounding = known_to * np.concatenate(at.conditions.roundings(at))
-    signs = np.random.default_rng(40).choice([-1.0, 1.0], size=(len(rounding), _DRAWS))
-    moves = solve(signs * rounding[:, None])[len(at.x) :]
+    signs = np.random.default_rng(40).choice([-1.0, 1.0], size=(len(at.sizes), _DRAWS))
+    moves = solve(known_to * signs * at.sizes[:, None])[len(at.x) :]
     return at.conditions.cones.changes(at.v, _SAFETY * moves)
 
 
 def curvature_depends(at: Iterate, inverse: Inverse, solve_with: Any) -> bool:
     """Whether the derivative of x in the costs is another at another multiplier of the same solution.
 
-    The multipliers of a solution are a face of the dual cone. From the given one a random step along the face, half way
-    to its boundary, leads to another; if the curvature of the cones makes another derivative there, no one matrix is the
-    derivative (A. Shapiro, *First and second order analysis of nonlinear semidefinite programs*, Mathematical
+    A random step along the face, half way to its boundary, leads to another; if the curvature of the cones makes another
+    derivative there, no one matrix is the derivative (A. Shapiro, *First and second order analysis of nonlinear semidefinite programs*, Mathematical
     Programming 77 (1997), 301-320).
     """
-    along = _face_direction(at, solve_with or automatic)
-    if along is None:
+    draw = np.random.default_rng(60).standard_normal(len(at.v))
+    along = _along_face(at, draw, solve_with)
+    largest = np.abs(along).max(initial=0.0)
+    if largest <= _SAME * np.abs(draw).max(initial=0.0):
         return False
+    along *= (np.abs(at.y).max(initial=0.0) or 1.0) / largest
     other = at.moved(np.zeros_like(at.x), 0.5 * _reach(at, along) * along)
     if np.array_equal(other.v, at.v):
         return False
     n, rng = len(at.x), np.random.default_rng(50)
     right = np.concatenate([rng.standard_normal((n, 1)), np.zeros((len(at.v), 1))])
     here, there = inverse.solve(right)[:n], Inverse(other, solve_with).solve(right)[:n]
-    return bool(np.abs(there - here).max(initial=0.0) > _SAME * np.abs(here).max(initial=0.0))
+    size = max(np.abs(here).max(initial=0.0), _NOTHING * np.abs(right).max(initial=0.0))
+    return bool(np.abs(there - here).max(initial=0.0) > _SAME * size)
 
 
-def _face_direction(at: Iterate, solve_with: Any) -> FloatArray | None:
-    """A random t (m,) with ``Aᵀt = 0`` in the span of the face of y, of the size of y; None if there is none."""
+def least_multipliers(at: Iterate, solve_with: Any) -> Iterate:
+    """The solution with the multipliers of least norm, which every solver's lead to; itself where these are on the rim."""
+    other = at.moved(np.zeros_like(at.x), -_along_face(at, at.y, solve_with))
+    same_face = np.array_equal(other.rotation.active, at.rotation.active) and not at.conditions.cones.changes(
+        at.v, (other.v - at.v)[:, None]
+    ).any()
+    return other if same_face and other.residual <= max(at.residual, _KNOWN_TO) else at
+
+
+def _along_face(at: Iterate, values: FloatArray, solve_with: Any) -> FloatArray:
+    """The part of `values` (m,) that y may be moved by: in the span of its face, with ``Aᵀt = 0``."""
     rotation = at.rotation
     hard = np.flatnonzero(rotation.delta >= 1.0 - _HARD)
     A = sp.csr_array(rotation.rotated(at.A)[hard])
-    draw = np.random.default_rng(60).standard_normal(len(hard))
-    right = np.concatenate([draw, np.zeros(A.shape[1])])
-    inside = solve_with(sp.eye_array(len(hard), format="csc"), sp.csr_array(A.T)).solve(right)[: len(hard)]
-    if np.abs(inside).max(initial=0.0) <= _SAME * np.abs(draw).max(initial=0.0):
-        return None
-    turned = np.zeros(len(at.v))
-    turned[hard] = inside
-    along = rotation.up(turned)
-    size = float(np.abs(at.y).max(initial=0.0)) or 1.0
-    return np.asarray(along * (size / np.abs(along).max()))
+    right = np.concatenate([rotation.down(values)[hard], np.zeros(A.shape[1])])
+    balance = (solve_with or automatic)(sp.eye_array(len(hard), format="csc"), sp.csr_array(A.T))
+    turned = np.zeros(len(values))
+    turned[hard] = balance.solve(right)[: len(hard)]
+    return rotation.up(turned)
 
 
 def _reach(at: Iterate, along: FloatArray) -> float:

@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
-from .conic_certainty import curvature_depends, doubtful_rows
+from .certainty import verdict
+from .conic_certainty import curvature_depends, doubtful_rows, least_multipliers
 from .conic_system import Conditions, Inverse, Iterate
 from .kkt import ACCEPTED_RESIDUAL, Mask, automatic
 from .kkt.factors import refine
@@ -78,7 +79,8 @@ class ConicPoint:
     @property
     def status(self) -> DifferentiationStatusCode:
         """What the derivatives are."""
-        return self._inverse.kkt.status(weakly_active=bool(self._doubtful.any()) or self._bends)
+        weakly_active = bool(self._doubtful.any()) or self._bends
+        return verdict(self._inverse.kkt.status(weakly_active=weakly_active), self._at.residual)
 
     @property
     def rows_at_fault(self) -> Mask:
@@ -140,6 +142,8 @@ def polish(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = Non
                 break
             inverse = _inverse(at if better is None else better, solve_with)
         at = better or at
+    if inverse.damping:
+        at = least_multipliers(at, solve_with)
     return ConicPoint(at, inverse, given, solve_with)
 
 
@@ -161,7 +165,7 @@ def _into_cones(conditions: Conditions, x: FloatArray, y: FloatArray, solve_with
     """
     project = conditions.cones.project_dual
     inside = project(y)
-    size = max(float(np.abs(y).max(initial=0.0)), conditions.units.least_dual)
+    size = float(np.abs(np.concatenate([y, conditions.q])).max(initial=0.0))
     if float(np.abs(inside - y).max(initial=0.0)) <= _INSIDE * size:
         return y
     At, m = sp.csr_array(conditions.A(x).T), len(y)

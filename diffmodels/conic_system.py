@@ -28,6 +28,7 @@ import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.matrix_form import MatrixForm
+from .certainty import Sizes
 from .cone_columns import ConeColumns
 from .cone_rows import ConeRows
 from .conic_units import ConicUnits
@@ -87,28 +88,13 @@ class Conditions:
         return np.asarray(self._P @ x + self.q)
 
     def sizes(self, at: Iterate) -> tuple[FloatArray, FloatArray]:
-        """What counts as one in each condition (DESIGN, section 7): (n,) and (m,).
+        """What counts as one in each condition, (n,) and (m,); see `certainty`.
 
-        ``|P| X + |A|ᵀY + |c|`` and ``|A| X + |b|`` with X and Y the largest entries of x and y. The rows of a cone share
-        the largest, and v is one of their terms: the projection mixes them.
+        The rows of a cone share the largest, and v is one of their terms: the projection mixes them.
         """
-        X = max(_largest(at.x), self.units.least_primal)
-        Y = max(_largest(at.y), self.units.least_dual)
-        of_rows, of_columns = self._sums if self._curvature is None else _sums(at.A)
-        gradient = X * _column_sums(self._P) + Y * of_columns + np.abs(self.q)
-        return gradient, self.cones.largest(X * of_rows + np.abs(self._g) + np.abs(at.v))
-
-    @cached_property
-    def _sums(self) -> tuple[FloatArray, FloatArray]:
-        return _sums(self._A)
-
-    def roundings(self, at: Iterate) -> tuple[FloatArray, FloatArray]:
-        """The terms that each condition is the sum of: ``|P||x| + |A|ᵀ|y| + |c|`` and ``|A||x| + |b|``.
-
-        With a little more than x and y, so that a solution of zeros is known to some digits only.
-        """
-        A, x, y = abs(at.A), np.abs(at.x) + self.units.least_primal, np.abs(at.y) + self.units.least_dual
-        return abs(self._P) @ x + A.T @ y + np.abs(self.q), A @ x + np.abs(self._g)
+        one = np.ones(len(at.x)), np.ones(len(at.y))
+        sizes = Sizes(self._P, at.A, self.q, self._g, at.x, at.y, *one)
+        return sizes.gradient_bound, self.cones.largest(sizes.rows_bound + np.abs(at.v))
 
 
 @final
@@ -124,7 +110,8 @@ class Iterate:
     ----------
     y, s : (m,), in the cones up to rounding
     r1, r2 : (n,) and (m,), what the conditions leave
-    residual : the largest of their entries, each relative to what counts as one in its condition
+    sizes : (n + m,), what counts as one in each condition
+    residual : the largest of what the conditions leave, relative to these sizes
     rotation : axes and slopes of the projection at v
     """
 
@@ -136,8 +123,8 @@ class Iterate:
         self.y = y = self.rotation.derivative(v)
         self.s = s = y - v
         self.r1, self.r2 = conditions.gradient(x) + self.A.T @ y, s - conditions.rows(x)
-        sizes = conditions.sizes(self)
-        self.residual = max(_ratio(self.r1, sizes[0]), _ratio(self.r2, sizes[1]))
+        self.sizes = np.concatenate(conditions.sizes(self))
+        self.residual = _ratio(np.concatenate([self.r1, self.r2]), self.sizes)
 
     @cached_property
     def P(self) -> sp.csc_array:
@@ -161,20 +148,6 @@ class Iterate:
     def moved(self, dx: FloatArray, dv: FloatArray) -> Iterate:
         """The iterate beside this one."""
         return Iterate(self.conditions, self.x + dx, self.v + dv)
-
-
-def _largest(values: FloatArray) -> float:
-    return float(np.abs(values).max(initial=0.0))
-
-
-def _column_sums(P: sp.csc_array) -> FloatArray:
-    return np.asarray(abs(P).sum(axis=0)).ravel()
-
-
-def _sums(A: sp.csr_array) -> tuple[FloatArray, FloatArray]:
-    """Sums of the absolute entries of the rows and of the columns."""
-    sizes = abs(A)
-    return np.asarray(sizes.sum(axis=1)).ravel(), np.asarray(sizes.sum(axis=0)).ravel()
 
 
 def _ratio(residual: FloatArray, size: FloatArray) -> float:

@@ -28,20 +28,17 @@ _LEAST = 1e-6
 @final
 @dataclass(frozen=True, slots=True)
 class ConicUnits:
-    """The units, and what counts as one.
+    """The units.
 
     Attributes
     ----------
     column, row : d (n,) and e (m,)
     value : σ
-    least_primal, least_dual : in these units, sizes of x and of y below which both are taken for zero
     """
 
     column: FloatArray
     row: FloatArray
     value: float
-    least_primal: float
-    least_dual: float
 
     @classmethod
     def of(
@@ -60,13 +57,10 @@ class ConicUnits:
         column, row = scale[:n], scale[n:]
         curvature = _size(scaled(P, column).data)
         slope, level = _size(column * q), _size(row * b)
-        natural = [size for size in (slope / curvature if curvature else 0.0, level) if size > 0.0]
-        least_primal = _LEAST * min(natural, default=1.0)
-        least_dual = _LEAST * (slope or curvature * least_primal / _LEAST or 1.0)
-        primal = max(_size(at[0] / column), least_primal)
-        dual = max(_size(at[1] / row), slope, least_dual)
-        value = float(np.exp2(np.round(np.log2(primal) - np.log2(dual))))
-        return cls(column, row, value, least_primal, value * least_dual)
+        natural = min((size for size in (slope / curvature if curvature else 0.0, level) if size > 0.0), default=1.0)
+        primal = max(_size(at[0] / column), _LEAST * natural)
+        dual = max(_size(at[1] / row), slope) or curvature * natural or 1.0
+        return cls(column, row, float(np.exp2(np.round(np.log2(primal) - np.log2(dual)))))
 
     def hessian(self, P: sp.csc_array) -> sp.csc_array:
         """``σ D P D``."""
