@@ -1,13 +1,13 @@
 """How sure the derivative of a conic program is (DESIGN, section 7): kinks nearby, and multipliers that are not unique.
 
-The multipliers of a solution are a face of the dual cones. In the axes of the derivative of the projection the face of a
-given one is the axes of slope one, where ``Aᵀt = 0``.
+The multipliers of a solution are a face of the dual cones. In the axes of the derivative of the projection the face of
+a given one is the axes of slope one, where ``Aᵀt = 0``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +16,7 @@ from ..modelkit.arrays import FloatArray
 from .conic_system import Inverse, Iterate
 from .kkt import Mask, automatic
 
-__all__ = ["curvature_depends", "doubtful_rows", "least_multipliers"]
+__all__ = ["Probe", "curvature_depends", "least_multipliers", "probe"]
 
 _KNOWN_TO = 1e-12
 """Relative rounding of each condition that a solution is taken to have at the least."""
@@ -31,26 +31,44 @@ _NOTHING = 1e-6
 """Derivatives less than this, in equilibrated units, may be the rounding errors of zeros."""
 
 
-def doubtful_rows(at: Iterate, solve: Callable[[FloatArray], FloatArray]) -> Mask:
-    """(m,): the rows of cones that roundings of the conditions could bring to the other side of a kink.
+class Probe(NamedTuple):
+    """How a point and its derivative answer to roundings of the conditions.
+
+    Attributes
+    ----------
+    doubtful : (m,) the rows of cones that the roundings could bring to the other side of a kink
+    mismatch : the largest relative difference between forward and reverse mode at them
+    """
+
+    doubtful: Mask
+    mismatch: float
+
+
+def probe(at: Iterate, solve: Callable[[FloatArray], FloatArray]) -> Probe:
+    """Move the data a little in random directions.
 
     Parameters
     ----------
     at : a solution
     solve : the inverse of the derivative of its conditions, (n + m, k) to (n + m, k)
     """
-    known_to = max(_KNOWN_TO, at.residual)
+    n, known_to = len(at.x), max(_KNOWN_TO, at.residual)
     signs = np.random.default_rng(40).choice([-1.0, 1.0], size=(len(at.sizes), _DRAWS))
-    moves = solve(known_to * signs * at.sizes[:, None])[len(at.x) :]
-    return at.conditions.cones.changes(at.v, _SAFETY * moves)
+    R = known_to * signs * at.sizes[:, None]
+    Z = solve(R)
+    doubtful = at.conditions.cones.changes(at.v, _SAFETY * Z[n:])
+    Z[n:] = at.rotation.derivative(Z[n:])  # from right-hand sides to (dx, dy) the inverse is symmetric
+    paired, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
+    mismatch = np.abs(paired - paired.T) / np.where(most > 0.0, most, 1.0)
+    return Probe(at.rotation.kink | doubtful, float(mismatch.max(initial=0.0)))
 
 
 def curvature_depends(at: Iterate, inverse: Inverse, solve_with: Any) -> bool:
     """Whether the derivative of x in the costs is another at another multiplier of the same solution.
 
-    A random step along the face, half way to its boundary, leads to another; if the curvature of the cones makes another
-    derivative there, no one matrix is the derivative (A. Shapiro, *First and second order analysis of nonlinear semidefinite programs*, Mathematical
-    Programming 77 (1997), 301-320).
+    A random step along the face, half way to its boundary, leads to another; if the curvature of the cones makes
+    another derivative there, no one matrix is the derivative (A. Shapiro, *First and second order analysis of nonlinear
+    semidefinite programs*, Mathematical Programming 77 (1997), 301-320).
     """
     draw = np.random.default_rng(60).standard_normal(len(at.v))
     along = _along_face(at, draw, solve_with)
@@ -69,11 +87,12 @@ def curvature_depends(at: Iterate, inverse: Inverse, solve_with: Any) -> bool:
 
 
 def least_multipliers(at: Iterate, solve_with: Any) -> Iterate:
-    """The solution with the multipliers of least norm, which every solver's lead to; itself where these are on the rim."""
+    """The solution with the multipliers of least norm, whichever were found; itself where these are on the rim."""
     other = at.moved(np.zeros_like(at.x), -_along_face(at, at.y, solve_with))
-    same_face = np.array_equal(other.rotation.active, at.rotation.active) and not at.conditions.cones.changes(
-        at.v, (other.v - at.v)[:, None]
-    ).any()
+    same_face = (
+        np.array_equal(other.rotation.active, at.rotation.active)
+        and not at.conditions.cones.changes(at.v, (other.v - at.v)[:, None]).any()
+    )
     return other if same_face and other.residual <= max(at.residual, _KNOWN_TO) else at
 
 

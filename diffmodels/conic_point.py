@@ -20,7 +20,7 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
 from .certainty import verdict
-from .conic_certainty import curvature_depends, doubtful_rows, least_multipliers
+from .conic_certainty import Probe, curvature_depends, least_multipliers, probe
 from .conic_system import Conditions, Inverse, Iterate
 from .kkt import ACCEPTED_RESIDUAL, Mask, automatic
 from .kkt.factors import refine
@@ -66,20 +66,26 @@ class ConicPoint:
         self._inverse = Inverse(self._at, self._solve_with)
 
     @cached_property
-    def _doubtful(self) -> Mask:
-        """(m,): the rows of cones at a kink, or nearer to one than the point is known."""
-        return self._at.rotation.kink | doubtful_rows(self._at, self._solve)
+    def _probe(self) -> Probe:
+        return probe(self._at, self._solve)
+
+    @property
+    def mismatch(self) -> float:
+        """Relative difference of forward and reverse mode at random right-hand sides."""
+        return self._probe.mismatch
 
     @cached_property
     def _bends(self) -> bool:
         """Whether the derivative depends on which of many multipliers was found."""
         kkt = self._inverse.kkt
-        return kkt.dual_nullity and not kkt.primal_nullity and curvature_depends(self._at, self._inverse, self._solve_with)
+        return (
+            kkt.dual_nullity and not kkt.primal_nullity and curvature_depends(self._at, self._inverse, self._solve_with)
+        )
 
     @property
     def status(self) -> DifferentiationStatusCode:
         """What the derivatives are."""
-        weakly_active = bool(self._doubtful.any()) or self._bends
+        weakly_active = bool(self._probe.doubtful.any()) or self._bends
         return verdict(self._inverse.kkt.status(weakly_active=weakly_active), self._at.residual)
 
     @property
@@ -88,7 +94,7 @@ class ConicPoint:
         rotation = self._at.rotation
         dependent = np.zeros(len(self.y))
         dependent[np.flatnonzero(rotation.active)[self._inverse.kkt.dependent_rows]] = 1.0
-        fault: Mask = self._doubtful | (np.abs(rotation.up(dependent)) > 1e-8)
+        fault: Mask = self._probe.doubtful | (np.abs(rotation.up(dependent)) > 1e-8)
         return fault
 
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:

@@ -36,6 +36,7 @@ from .kkt import IterativeKKT, KKTSystem, choose
 
 __all__ = ["Conditions", "Inverse", "Iterate"]
 
+
 @final
 class Conditions:
     """The data of the conditions, in units that equilibrate them.
@@ -167,7 +168,7 @@ class Inverse:
     ----------
     at : the iterate
     solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
-    damping : added to C: with a little of it a singular matrix is regular, and steps keep to the face of the multipliers
+    damping : added to C: a little of it makes a singular matrix regular, and keeps steps to the face of the multipliers
     """
 
     def __init__(self, at: Iterate, solve_with: Any = None, damping: float = 0.0) -> None:

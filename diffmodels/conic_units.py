@@ -90,15 +90,15 @@ class ConicUnits:
         return self.value * (y.T / self.row).T
 
     def given_primal(self, x: FloatArray) -> FloatArray:
-        """x in the program's own units again."""
+        """The same x in the program's own units again."""
         return (x.T * self.column).T
 
     def given_dual(self, y: FloatArray) -> FloatArray:
-        """y in the program's own units again."""
+        """The same y in the program's own units again."""
         return (y.T * self.row).T / self.value
 
     def given_slacks(self, s: FloatArray) -> FloatArray:
-        """s in the program's own units again."""
+        """The same s in the program's own units again."""
         return s / self.row
 
 

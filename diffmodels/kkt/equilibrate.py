@@ -56,9 +56,7 @@ def largest_entry(P: Any, scale: FloatArray) -> float:
     return float((scale * _column_maxima(P)(scale)).max(initial=0.0))
 
 
-def ruiz_scaling(
-    P: Any, A: Any = None, start: FloatArray | None = None, shared: IntArray | None = None
-) -> FloatArray:
+def ruiz_scaling(P: Any, A: Any = None, start: FloatArray | None = None, shared: IntArray | None = None) -> FloatArray:
     r"""Return s > 0 such that the rows of :math:`\mathrm{diag}(s) K \mathrm{diag}(s)` have maxima near one.
 
     K is P, or :math:`\begin{pmatrix} P & A^T \\ A & 0 \end{pmatrix}`. Repeats

@@ -96,7 +96,7 @@ def test_dependent_rows_that_curve_alike(build: Any, solver: Any) -> None:
 @SOLVERS
 @pytest.mark.parametrize("build", [two_parabolas, two_cones])
 def test_dependent_rows_that_curve_otherwise(build: Any, solver: Any) -> None:
-    """With x >= y² and x >= 4 y² it is y = -q / 8; returned is what the dual found would give, and the status says so."""
+    """With x >= y² and x >= 4 y² it is y = -q / 8; returned is what the dual found gives, and the status says so."""
     ours, at_dual = response(solver, build, 1.0, 2.0, STATUS.WEAKLY_ACTIVE)
     assert ours == pytest.approx(at_dual, abs=1e-8)
     assert abs(ours - -0.125) > 0.01
