@@ -12,6 +12,7 @@ from .errors import DimensionMismatch, InvalidData, InvalidIndex, UnsupportedMod
 from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, IndexMap
 from .modifications import Modification, ScalarConstantChange, VectorConstantChange
+from .naming import with_article
 from .numeric import real_array
 
 __all__ = ["check_changes", "make_changes", "renamed_change"]
@@ -46,7 +47,7 @@ def _check_change(store: Any, change: Modification, function_type: type[Function
             "A plain variable has no coefficients to change; write the function as an affine one (1.0 * x)."
         )
     if function_type.is_vector != change.is_vector:
-        raise InvalidData(f"{type(change).__name__} does not fit a {function_type.__name__}.")
+        raise InvalidData(f"{type(change).__name__} does not fit {with_article(function_type.__name__)}.")
     for row, variables, _ in change.coefficients:
         if len(variables) > function_type.degree:
             raise UnsupportedModification(
