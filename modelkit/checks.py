@@ -114,7 +114,7 @@ def check_rows(rows: Rows) -> None:
         if not np.isfinite(values).all():
             at = int(np.flatnonzero(~np.isfinite(values))[0])
             where = f" in row {int(row[at])}" if rows.m > 1 else ""
-            term = "*".join(local_name(int(i)) for i in factors[at] if i >= 0)
+            term = "*".join(name_of_variable(int(i)) for i in factors[at] if i >= 0)
             raise InvalidData(f"The coefficients of {term}{where} are too large: they add up to {values[at]}.")
 
 
