@@ -11,7 +11,7 @@ import pytest
 
 import optangent as ot
 
-PACKAGE = Path(__file__).parents[1] / "src" / "optangent"
+ROOT = Path(__file__).parents[1]
 
 MAY_IMPORT = {
     "modelkit": {"modelkit"},
@@ -37,9 +37,9 @@ OPTIONAL_LIBRARIES = {
 def sources() -> dict[str, str]:
     """Path -> source of every module in the four folders."""
     return {
-        path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
         for folder in MAY_IMPORT
-        for path in sorted((PACKAGE / folder).rglob("*.py"))
+        for path in sorted((ROOT / folder).rglob("*.py"))
     }
 
 

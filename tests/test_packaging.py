@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "src" / "optangent"
 FOLDERS = ("modelkit", "bridges", "diffmodels", "solvers")
+BUILD = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
+BUILD += ["--disable-pip-version-check"]
 NOT_SOURCE = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist")
 
 
@@ -28,20 +30,40 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel from a copy of the sources, offline."""
     assert int(version("setuptools").split(".")[0]) >= 77, "pip install -e '.[test]' brings setuptools>=77"
     place = tmp_path_factory.mktemp("packaging")
-    shutil.copytree(ROOT, place / "source", symlinks=True, ignore=NOT_SOURCE)
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
-    run(sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", place, place / "source", cwd=place)
+    shutil.copytree(ROOT, place / "source", ignore=NOT_SOURCE)
+    run(*BUILD, "--wheel-dir", place, place / "source", cwd=place)
     (built,) = place.glob("*.whl")
     return built
+
+
+def test_no_link_is_needed() -> None:
+    """No file of the sources is a symbolic link: a checkout or an archive without links is whole."""
+    assert [path for folder in ("src", *FOLDERS) for path in (ROOT / folder).rglob("*") if path.is_symlink()] == []
+
+
+def test_every_folder_is_named() -> None:
+    """The list of packages is that of the folders with an `__init__.py`."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    found = [path.parent for folder in FOLDERS for path in (ROOT / folder).rglob("__init__.py")]
+    assert sorted(listed) == sorted(
+        ["optangent", *(".".join(("optangent", *p.relative_to(ROOT).parts)) for p in found)]
+    )
+
+
+def test_a_missing_folder_ends_the_build_in_words(tmp_path: Path) -> None:
+    """Without one of the four folders there is no wheel, and the message names it."""
+    shutil.copytree(ROOT, tmp_path / "source", ignore=NOT_SOURCE)
+    shutil.rmtree(tmp_path / "source" / "bridges")
+    command = [*BUILD, "--wheel-dir", tmp_path, tmp_path / "source"]
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path)
+    assert done.returncode != 0 and "bridges" in done.stdout and not list(tmp_path.glob("*.whl"))
 
 
 def test_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     """Every module of the four folders is in the wheel, under `optangent`, and nothing beside it."""
     names = zipfile.ZipFile(wheel).namelist()
     modules = {
-        f"optangent/{path.relative_to(PACKAGE).as_posix()}"
-        for folder in FOLDERS
-        for path in (PACKAGE / folder).rglob("*.py")
+        f"optangent/{path.relative_to(ROOT).as_posix()}" for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")
     }
     assert modules >= {f"optangent/{folder}/__init__.py" for folder in FOLDERS}
     packaged = {name for name in names if not re.match(r"optangent-[^/]+\.dist-info/", name)}
