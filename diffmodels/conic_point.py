@@ -9,6 +9,7 @@ inverse and refine against the derivative at hand; it is renewed only where that
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
+from .certainty import Sizes
 from .conic_system import Conditions, Inverse, Iterate
 from .kkt import ACCEPTED_RESIDUAL, Mask, automatic
 from .kkt.factors import refine
@@ -63,6 +65,13 @@ class ConicPoint:
     def status(self) -> DifferentiationStatusCode:
         """What the derivatives are."""
         return self._inverse.kkt.status(weakly_active=bool(self._at.rotation.kink.any()))
+
+    @cached_property
+    def mismatch(self) -> float:
+        """Relative difference of forward and reverse mode at random right-hand sides."""
+        at, n, m = self._at, len(self.x), len(self.y)
+        sizes = Sizes(at.P, at.A, at.P @ at.x + at.A.T @ at.y, at.s, self.x, self.y, np.ones(n), np.ones(m))
+        return sizes.probe(np.zeros(n), np.zeros(m), self.solve, draws=2).mismatch
 
     @property
     def rows_at_fault(self) -> Mask:
