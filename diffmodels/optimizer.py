@@ -25,6 +25,7 @@ from .differentiation import Differentiation
 from .directions import Direction
 from .inputs import Inputs
 from .quadratic import QuadraticDiff
+from .settings import DEFAULTS, check_setting
 
 __all__ = ["DIFF_MODELS", "DiffOptimizer", "DifferentiationWarning", "diff_optimizer"]
 
@@ -41,12 +42,6 @@ _MODES: dict[type[attr.Attribute], str] = {
     attr.ReverseParameterValue: "reverse",
 }
 """The mode that each result is of."""
-_SETTINGS: dict[type[attr.Attribute], Any] = {
-    attr.ModelConstructor: None,
-    attr.LinearAlgebraSolver: None,
-    attr.AllowInaccurateSolution: False,
-    attr.AllowObjectiveAndSolutionInput: False,
-}
 
 
 class DifferentiationWarning(UserWarning):
@@ -102,7 +97,7 @@ class DiffOptimizer(Layer):
         self.cache = CachingOptimizer(*(BridgeOptimizer(solver) for solver in solvers))
         super().__init__(self.cache)
         self._inputs = Inputs(self.cache.store)
-        self.settings = dict(_SETTINGS)
+        self.settings = dict(DEFAULTS)
         self._warned = False
         self._drop()
 
@@ -166,6 +161,7 @@ class DiffOptimizer(Layer):
             self._forget_results()
             self._inputs.set(attribute, *index_and_value)
         elif kind in self.settings:
+            check_setting(attribute, index_and_value[-1])
             self.settings[kind] = index_and_value[-1]
             self._drop()
         else:
