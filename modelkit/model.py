@@ -33,6 +33,7 @@ from .protocol import AbstractModel
 from .remaking import recipe, remade_model
 from .sets import Integer, Interval, Parameter, Set, ZeroOne
 from .store import Store
+from .tables import MOST_VARIABLES
 from .variable_bounds import set_between, sets_between
 
 __all__ = ["Model"]
@@ -220,6 +221,8 @@ class Model(Layer):
         if not hasattr(count, "__index__") or count < 0:
             raise InvalidData(f"add_variables takes a whole number of variables, got {count!r}.")
         count = int(count)
+        if count > MOST_VARIABLES:
+            raise InvalidData(f"A model has at most {MOST_VARIABLES} variables; got {count} more.")
         check_name(name)
         low = None if lower is None else real_vector(lower, count, "lower")
         high = None if upper is None else real_vector(upper, count, "upper")
@@ -227,12 +230,13 @@ class Model(Layer):
         if sets is not None:
             check_numbers(sets.type, sets.numbers)
             self.cache.require(VariableIndex, sets.type)
-        v = self.inner.add_variables(count)
-        if name:
-            for k, x in enumerate(v):
-                self.set(attr.VariableName(), x, f"{name}[{k}]")
-        if count and sets is not None:
-            self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
+        with self._cache.together():
+            v = self.inner.add_variables(count)
+            if name:
+                for k, x in enumerate(v):
+                    self.set(attr.VariableName(), x, f"{name}[{k}]")
+            if count and sets is not None:
+                self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
         return v
 
     def add_parameter(self, value: float, name: str = "") -> VariableIndex:
@@ -282,10 +286,11 @@ class Model(Layer):
             raise InvalidData(f"A parameter has a finite value, got {array[~np.isfinite(array)][0]!r}.")
         check_name(name)
         self.cache.require(VariableIndex, Parameter)
-        v = self.inner.add_variables(array.size)
-        if array.size:
-            sets = SetBlock.scalar(Parameter, array.reshape(-1, 1))
-            self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
+        with self._cache.together():
+            v = self.inner.add_variables(array.size)
+            if array.size:
+                sets = SetBlock.scalar(Parameter, array.reshape(-1, 1))
+                self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
         if table is not None:
             coordinates = sp.coo_array(table).coords
             row, column = (c.astype(np.int64) for c in coordinates)
