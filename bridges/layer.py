@@ -312,6 +312,10 @@ class BridgeOptimizer(AbstractModel):
         for bundle, items in self.located(index):
             bundle.push(attribute, items, payload)
 
+    def native(self, indices: ConstraintIndices) -> list[ConstraintIndices]:
+        """The inner constraints that stand for some constraints."""
+        return [leaf.at(below) for bundle, items in self.located(indices) for leaf, below in bundle.leaves(items)]
+
     def inner_variables(self, v: VectorOfVariables) -> VectorOfVariables:
         """The inner variables that stand for outer ones, each alone; raises where one is bridged."""
         return VectorOfVariables.of_ids(self._lifter.variables.inner_ids(v.ids))

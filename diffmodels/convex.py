@@ -20,6 +20,7 @@ from ..modelkit.errors import DifferentiationError, NotOptimized
 from ..modelkit.indices import ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from .base import DiffModel
+from .held import Held, HeldPoint
 from .kkt import Mask
 from .right_hand_sides import RightHandSides
 
@@ -89,8 +90,19 @@ class ConvexDiff(DiffModel):
             hints = self._starts.get(attr.ConstraintActivityStart, [])
             for indices, value in hints:
                 activity[form.rows_of(indices)] = value
-            self._solved = form, self.exact(form, x, y, activity if hints else None)
+            self._solved = form, self._exact_whole(form, x, y, activity if hints else None)
         return self._solved
+
+    def _exact_whole(
+        self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None
+    ) -> SolutionPoint:
+        """The exact solution of a form with parameters, which leave it by hand."""
+        rows = [np.arange(form.m)[form.rows_of(indices)] for indices in self.held]
+        if not rows:
+            return self.exact(form, x, y, activity)
+        held = Held(form, np.concatenate(rows))
+        hints = None if activity is None else activity[held.kept_rows]
+        return HeldPoint(held, self.exact(held.form, x[held.kept_columns], y[held.kept_rows], hints))
 
     def exact(
         self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None = None

@@ -95,6 +95,9 @@ class Differentiation:
     def _hand_over(self) -> None:
         """Give the solution, and the basis where there is one, to the diff model."""
         store, cache, stack, index_map = self._store, self._cache, self.stack, self._index_map
+        parameters = ConstraintIndices(PARAMETERS, Parameters(store).ids)
+        if len(parameters):
+            stack.inner.held = stack.native(index_map(parameters))
         ids = store.variable_ids()
         stack.set(attr.VariablePrimalStart(), index_map(VectorOfVariables.of_ids(ids)), cache.values(ids))
         for kind in store.kinds():
