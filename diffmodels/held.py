@@ -1,7 +1,7 @@
 """Parameters are data: their columns, and the rows that hold them at their values, leave the form by hand.
 
-Below the bridges a parameter is a variable that one row ``a x_p + g = 0`` holds. Its products are inserted, so it stands
-in q and in other rows alone, and with F_p its column there
+Below the bridges a parameter is a variable that one row ``a x_p + g = 0`` holds. Its products are inserted, so it
+stands in q and in other rows alone, and with F_p its column there
 
     x_p = -g / a,      a y_p = q_p - F_pᵀ y,      a dx_p = -r_p,      a dy_p = -F_pᵀ dy - r'_p
 
