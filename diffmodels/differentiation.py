@@ -97,16 +97,21 @@ class Differentiation:
         store, cache, stack, index_map = self._store, self._cache, self.stack, self._index_map
         parameters = ConstraintIndices(PARAMETERS, Parameters(store).ids)
         if len(parameters):
-            stack.inner.held = stack.native(index_map(parameters))
+            model: Any = stack.inner
+            model.held = stack.native(index_map(parameters))
         ids = store.variable_ids()
         stack.set(attr.VariablePrimalStart(), index_map(VectorOfVariables.of_ids(ids)), cache.values(ids))
         for kind in store.kinds():
             indices = store.get(attr.ListOfConstraintIndices(*kind))
-            dual = cache.get(attr.ConstraintDual(), indices)
             if kind == PARAMETERS:  # the diff model holds products at present values: its duals are less what they add
                 products = Products(store)
+                dual = cache.get(attr.ConstraintDual(), indices)
                 dual = dual - products.reduced_costs(cache)[products.parameters.places(indices.values)]
-            stack.set(attr.ConstraintDualStart(), index_map(indices), dual)
+                stack.set(attr.ConstraintDualStart(), index_map(indices), dual)
+            elif isinstance(cache.optimizer, BridgeOptimizer):
+                stack.start_as(index_map(indices), cache.optimizer, cache.index_map(indices))
+            else:
+                stack.set(attr.ConstraintDualStart(), index_map(indices), cache.get(attr.ConstraintDual(), indices))
             try:
                 activity = cache.get(attr.ConstraintActivity(), indices)
             except OptangentError:  # no basis: an interior-point or first-order solve

@@ -78,7 +78,7 @@ def build(seed: int, sense: str, *, quadratic: bool, dependent: bool) -> Built:
     point = dict(zip([*x.ids.tolist(), *p.ids.tolist()], [*at.tolist(), *theta.tolist()], strict=True))
     sign, gradient, rows = (1.0 if sense == "min" else -1.0), np.zeros(N), []
 
-    def add(f: Any, chosen: type[ot.Set], dual: float, slack: float = 0.0) -> None:
+    def add(f: Any, chosen: Any, dual: float, slack: float = 0.0) -> None:
         value, slope = value_and_gradient(f, point, x)
         rows.append(model.add_constraint(f, chosen(value + slack)))
         gradient[:] += dual * slope

@@ -1,8 +1,8 @@
 """From parameters through a form's solution to outputs: values, and the chain rule in both modes.
 
-The dual of the constraint that makes a variable a parameter is ``∂L/∂θ = Dᵀℓ``: D the derivative of the map from θ to the
-form's numbers, ℓ(x, y) the derivative of the Lagrangian in these. So its derivative has a part Dᵀdℓ, by the solution's,
-and a part by the map's second derivative; in reverse mode the transposes of both.
+The dual of the constraint that makes a variable a parameter is ``∂L/∂θ = Dᵀℓ``: D the derivative of the map from θ to
+the form's numbers, ℓ(x, y) the derivative of the Lagrangian in these. So its derivative has a part Dᵀdℓ, by the
+solution's, and a part by the map's second derivative; in reverse mode the transposes of both.
 
 Items come singly, as x (n,), or in a batch, as x (B, n). What solves their KKT systems is given as a function, so that
 this is all that the routes of the compiled form have to know about derivatives.
