@@ -103,6 +103,14 @@ class PolishedSolution:
         return answer[: self.x.size], dy
 
     @property
+    def freedom(self) -> tuple[FloatArray, FloatArray]:
+        """How x and y can move: (n, p) and (m, d), null vectors of the system."""
+        primal, dual = self.kkt.null_vectors
+        rows = np.zeros((self.active.size, dual.shape[1]))
+        rows[self.active] = dual
+        return primal, rows
+
+    @property
     def rows_at_fault(self) -> Mask:
         """Mask (m,) of the rows that keep the status from being EXACT: weakly active or dependent ones."""
         mask = self.weakly_active.copy()

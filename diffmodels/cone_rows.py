@@ -194,6 +194,14 @@ class Rotation:
         """U applied to (m,) or (m, K)."""
         return self._apply(values, self._small.T, lambda s: s.unrotate)
 
+    def without_noise(self, values: FloatArray) -> FloatArray:
+        """(m, K) with what is a rounding error next to the rest of a cone set to zero."""
+        out = values.copy()
+        for rows, _ in self._spectra:
+            own = values[rows]
+            out[rows] = np.where(np.abs(own) <= ROUNDING * np.abs(own).max(axis=1, keepdims=True), 0.0, own)
+        return out
+
     def _apply(self, values: FloatArray, small: Any, way: Callable[[Any], Any]) -> FloatArray:
         out: FloatArray = small @ values
         for rows, spectrum in self.large():

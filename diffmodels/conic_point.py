@@ -65,6 +65,19 @@ class ConicPoint:
         return self._inverse.kkt.status(weakly_active=bool(self._at.rotation.kink.any()))
 
     @property
+    def weakly_active(self) -> Mask:
+        """(m,): the rows of cones at a kink."""
+        return self._at.rotation.kink
+
+    @property
+    def freedom(self) -> tuple[FloatArray, FloatArray]:
+        """How x and y can move: (n, p) and (m, d), null vectors of the system."""
+        rotation, (primal, dual) = self._at.rotation, self._inverse.kkt.null_vectors
+        rotated = np.zeros((len(self.y), dual.shape[1]))
+        rotated[rotation.active] = dual
+        return primal, rotation.without_noise(rotation.up(rotated))
+
+    @property
     def rows_at_fault(self) -> Mask:
         """(m,): rows of cones at a kink, and those in which dependent rotated rows lie."""
         rotation = self._at.rotation

@@ -8,6 +8,8 @@ modes (DESIGN, section 6); a subclass says how the solution is made exact and th
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +25,7 @@ from .base import DiffModel
 from .held import Held, HeldPoint
 from .kkt import Mask
 from .right_hand_sides import RightHandSides
+from .seen import Seen, verdict_seen
 
 __all__ = ["ACCURATE", "ConvexDiff", "SolutionPoint"]
 
@@ -53,17 +56,33 @@ class SolutionPoint(Protocol):
     def rows_at_fault(self) -> Mask:
         """(m,): the rows that keep the status from being EXACT."""
 
+    @property
+    def weakly_active(self) -> Mask:
+        """(m,): the rows at a kink."""
+
+    @property
+    def freedom(self) -> tuple[FloatArray, FloatArray]:
+        """(n, p) and (m, d): how x and y can move, see `KKTSystem.null_vectors`."""
+
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
         """(dx, dy) from the right-hand sides of one or many directions, or (w_x, w_y) from seeds."""
 
 
 class ConvexDiff(DiffModel):
-    """A diff model of convex programs."""
+    """A diff model of convex programs.
+
+    Attributes
+    ----------
+    seen : from the form to what is seen of its solution, which the status is about; None for all of it
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._starts: dict[type[attr.Attribute], list[tuple[Any, Any]]] = {}
         self._solved: tuple[MatrixForm, SolutionPoint] | None = None
+        self._judged: tuple[attr.DifferentiationStatusCode, Mask] | None = None
+        self._shown: FloatArray | None = None
+        self.seen: Callable[[MatrixForm], Seen] | None = None
         self._forward: tuple[FloatArray, FloatArray, FloatArray] | None = None
         self._reverse: tuple[FloatArray, FloatArray, float] | None = None
 
@@ -75,7 +94,7 @@ class ConvexDiff(DiffModel):
     def receive(self, attribute: attr.Attribute, index: Any, value: Any) -> None:
         """Take a part of the solution."""
         self._starts.setdefault(type(attribute), []).append((index, value))
-        self._solved = None
+        self._solved = self._judged = None
 
     def solution(self) -> tuple[MatrixForm, SolutionPoint]:
         """The matrix form, and the exact solution with its factorization; computed once."""
@@ -123,6 +142,21 @@ class ConvexDiff(DiffModel):
                 "solver, or set AllowInaccurateSolution() to True."
             )
         return point
+
+    # ------------------------------------------------------------------ what it is worth
+    @contextmanager
+    def showing(self, moves: FloatArray) -> Iterator[None]:
+        """Give moves of the rows' multipliers, (m, k), for the duals."""
+        self._shown = moves
+        yield
+        self._shown = None
+
+    def _verdict(self) -> tuple[attr.DifferentiationStatusCode, Mask]:
+        """What the derivatives of what is seen are, and the rows at fault."""
+        if self._judged is None:
+            form, point = self.solution()
+            self._judged = verdict_seen(point, form, None if self.seen is None else self.seen(form))
+        return self._judged
 
     # ------------------------------------------------------------------ forward
     def _right_hand_sides(self) -> RightHandSides:
@@ -182,15 +216,15 @@ class ConvexDiff(DiffModel):
         kind = type(attribute)
         form, point = self.solution()
         if kind is attr.DifferentiationStatus:
-            return point.status
+            return self._verdict()[0]
         if kind is attr.SolutionRefinement:
             return point.refinement
         if kind is attr.VariablePrimal:
             return point.x[form.columns(index.ids)]
         if kind is attr.ConstraintDual:
-            return point.y[form.rows_of(index)]
+            return (point.y if self._shown is None else self._shown)[form.rows_of(index)]
         if kind is attr.ConstraintDegeneracy:
-            return point.rows_at_fault[form.rows_of(index)].astype(np.float64)
+            return self._verdict()[1][form.rows_of(index)].astype(np.float64)
         if kind is attr.ForwardVariablePrimal:
             return self._pushed(attribute)[0][form.columns(index.ids), 0]
         if kind is attr.ForwardConstraintDual:

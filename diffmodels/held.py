@@ -94,6 +94,22 @@ class HeldPoint:
         fault[self._held.kept_rows] = self._point.rows_at_fault
         return fault
 
+    @property
+    def weakly_active(self) -> Mask:
+        """(m,): the rows at a kink."""
+        weak = np.zeros(len(self.y), bool)
+        weak[self._held.kept_rows] = self._point.weakly_active
+        return weak
+
+    @property
+    def freedom(self) -> tuple[FloatArray, FloatArray]:
+        """How x and y can move, the parameters staying where they are."""
+        held, (primal, dual) = self._held, self._point.freedom
+        dx, dy = np.zeros((len(self.x), primal.shape[1])), np.zeros((len(self.y), dual.shape[1]))
+        dx[held.kept_columns], dy[held.kept_rows] = primal, dual
+        dy[held.rows] = -(held.F.T @ dual) / held.slopes[:, None]
+        return dx, dy
+
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
         """(dx, dy) from right-hand sides (n,) or (n, K) and (m,) or (m, K); likewise (w_x, w_y) from seeds."""
         held, upper = self._held, np.asarray(primal, np.float64)

@@ -22,6 +22,7 @@ from ....modelkit.functions.matrices import ids_of
 from ....modelkit.indices import ConstraintIndex
 from ....modelkit.parameters import PARAMETERS, Parameters
 from ....modelkit.rows import Rows
+from ...seen import Seen
 from ..route import Mode
 from .compiling import Compiled, NotCompilable
 from .form_derivative import FormDerivative
@@ -90,6 +91,8 @@ class ChainRule:
             of_y.append(rows if rows.shape[0] else sp.csr_array((size, m)))
             of_value.append(np.full(size, value))
         X, Y = sp.vstack(of_x), sp.vstack(of_y)
+        self._seen = np.zeros(n, bool)
+        self._seen[sp.coo_array(X).coords[1]] = True
         self._X, self._Y = LinearMap(X), LinearMap(Y) if Y.nnz else None
         self._value = np.concatenate(of_value)
         self._costs_out, self._costs_of = np.array(reduced, np.int64).reshape(-1, 2).T  # places in outputs and in θ
@@ -150,6 +153,21 @@ class ChainRule:
         """Its derivative in the moving numbers, (1, T) or (K, T)."""
         none = np.zeros_like(np.atleast_2d(x)), np.zeros_like(np.atleast_2d(y))
         return self._derivative.gradient(x, y, *none, np.ones((1, 1)))
+
+    def seen(self, theta: FloatArray, x: FloatArray, y: FloatArray) -> Seen:
+        """The outputs, and what parameters move: a null vector that they are not orthogonal to is seen by them."""
+
+        def through(dx: FloatArray, dy: FloatArray) -> FloatArray:
+            w, wy = dx.T, dy.T
+            gradient = self.data.gradient(theta, self._derivative.gradient(x, y, w, wy, np.zeros((1, 1))))
+            parts = [gradient if self._places is None else gradient[:, self._places], gradient[:, self._costs_of]]
+            if self._Y is not None:
+                parts.append(self._Y(wy))
+            z, none = np.concatenate([x, theta]), np.zeros((len(w), len(theta)))
+            parts += [observed.push(z, np.concatenate([w, none], axis=1)) for _, observed in self._observed]
+            return np.concatenate(parts, axis=1).T
+
+        return Seen(self._seen, through)
 
     # ------------------------------------------------------------------ derivatives
     def derivative(

@@ -1,0 +1,186 @@
+"""What a status is about: the user's variables and duals, or a layer's outputs and parameters.
+
+Bridges add variables and split multipliers. Where those are free, or at a kink, the derivative of what the user sees may
+be none the worse (DESIGN, section 7): an epigraph variable between two bounds that are not active can move, and no one
+cares. With null vectors u of the variables and v of the rows,
+
+* the user's solution is not unique if some u is seen, the user's multipliers are not if some v is;
+* a kink that a hidden direction leads away from, ``A u < 0`` on its rows, is none;
+* whatever multipliers w of the rows at a kink do, they keep ``uᵀAᵀw = 0`` and are orthogonal to the point y - s of
+  their cone; where none of these moves what is seen, ``J⁻¹(Aᵀw, w)``, all sides of the kink have the same derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import numpy as np
+import scipy.optimize as spo
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
+
+from ..modelkit.arrays import FloatArray, IntArray
+from ..modelkit.attributes import DifferentiationStatusCode
+from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.sets import Nonnegatives
+from .kkt import Mask
+
+__all__ = ["Seen", "verdict_seen"]
+
+_STATUS = DifferentiationStatusCode
+_PRESENT = 1e-7
+"""Share of its terms below which a sum cancels."""
+_NOISE = 1e-11
+"""The same next to the largest of all moves."""
+_DRAWS = 3
+
+
+class Judged(Protocol):
+    """What is asked of a solution."""
+
+    @property
+    def x(self) -> FloatArray: ...
+    @property
+    def status(self) -> DifferentiationStatusCode: ...
+    @property
+    def freedom(self) -> tuple[FloatArray, FloatArray]: ...
+    @property
+    def weakly_active(self) -> Mask: ...
+    @property
+    def rows_at_fault(self) -> Mask: ...
+    def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]: ...
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is seen of moves of a form's solution.
+
+    Attributes
+    ----------
+    columns : (n,) mask of the variables that are seen as they are
+    through : from moves (n, k) and (m, k) to what else is seen of them (r, k), linear
+    """
+
+    columns: Mask
+    through: Callable[[FloatArray, FloatArray], FloatArray]
+
+    def is_any(self, dx: FloatArray, dy: FloatArray) -> Mask:
+        """(k,) whether a move is seen at all: sums that cancel are not."""
+        found: Mask = (dx[self.columns] != 0.0).any(axis=0)
+        values = np.abs(self.through(dx, dy))
+        rng, terms = np.random.default_rng(50), np.zeros_like(values)
+        for _ in range(_DRAWS):  # other multiples of the same terms do not cancel
+            sx, sy = rng.uniform(0.5, 1.5, (len(dx), 1)), rng.uniform(0.5, 1.5, (len(dy), 1))
+            np.maximum(terms, np.abs(self.through(sx * dx, sy * dy)), out=terms)
+        floor = _NOISE * np.concatenate([np.abs(dx), np.abs(dy)]).max(axis=0, initial=0.0)
+        return np.asarray(found | (values > _PRESENT * terms + floor).any(axis=0))
+
+
+def verdict_seen(
+    point: Judged, form: MatrixForm, seen: Seen | None
+) -> tuple[DifferentiationStatusCode, Mask]:
+    """What the derivatives of what is seen are, and (m,) the rows at fault."""
+    status = point.status
+    if seen is None or status not in (_STATUS.NONUNIQUE, _STATUS.WEAKLY_ACTIVE, _STATUS.DEPENDENT_ROWS):
+        return status, point.rows_at_fault
+    U, V = point.freedom
+    free = seen.is_any(U, np.zeros((form.m, U.shape[1])))
+    dependent = seen.is_any(np.zeros((form.n, V.shape[1])), V)
+    weak = _kinks(point, form, seen, U[:, ~free])
+    fault = weak | (np.abs(_without_noise(V[:, dependent])) > 0.0).any(axis=1)
+    if free.any():
+        return _STATUS.NONUNIQUE, fault
+    # that the derivative depends on the multiplier is known of the point alone
+    if weak.any() or (status is _STATUS.WEAKLY_ACTIVE and not point.weakly_active.any()):
+        return _STATUS.WEAKLY_ACTIVE, fault
+    return (_STATUS.DEPENDENT_ROWS if dependent.any() else _STATUS.EXACT), fault
+
+
+def _kinks(point: Judged, form: MatrixForm, seen: Seen, U: FloatArray) -> Mask:
+    """(m,) the rows at a kink whose two sides have other derivatives of what is seen, given the hidden freedom of x."""
+    weak = point.weakly_active.copy()
+    if not weak.any():
+        return weak
+    F = form.F if form.curvature is None else form.F + form.curvature.jacobian(point.x)
+    F = sp.csr_array(F)
+    alone = np.zeros(form.m, bool)
+    for kind, part in form.parts.items():
+        alone[part.rows] = kind[1] is Nonnegatives
+    if U.shape[1]:
+        rows = np.flatnonzero(weak & alone)
+        weak[rows[_left_behind(F[rows] @ U, F[np.flatnonzero(weak & ~alone)] @ U)]] = False
+    rows = np.flatnonzero(weak)
+    if len(rows):
+        kept = np.hstack([F[rows] @ U, _axes(point, form, weak & ~alone)[rows]])
+        if not _is_moved(point, F[rows], rows, seen, kept):
+            weak[rows] = False
+    return weak
+
+
+def _axes(point: Judged, form: MatrixForm, weak: Mask) -> FloatArray:
+    """(m, cones) the points y - s of cones at a kink: Π is homogeneous, so all its derivatives there agree on these."""
+    s = form.F @ point.x + form.g
+    if form.curvature is not None:
+        s = s + form.curvature.values(point.x)
+    v = np.where(weak, point.y - s, 0.0)
+    starts = np.concatenate([np.zeros(0, np.int64), *(part.starts[:-1] for part in form.parts.values())])
+    starts = np.unique(starts)
+    cone = np.searchsorted(starts, np.flatnonzero(weak), side="right") - 1
+    which, column = np.unique(cone, return_inverse=True)
+    axes = np.zeros((form.m, len(which)))
+    axes[np.flatnonzero(weak), column] = v[weak]
+    return axes
+
+
+def _left_behind(slopes: FloatArray, fixed: FloatArray) -> Mask:
+    """Which slacks can grow together, ``slopes c > 0``, with ``fixed c = 0`` and no other one shrinking.
+
+    They form a cone, so each can grow by at least one or not at all: a linear program.
+    """
+    size = np.abs(slopes).max(axis=1, initial=0.0)
+    G = _without_noise(slopes / np.where(size > 0.0, size, 1.0)[:, None])
+    k, count = slopes.shape[1], len(slopes)
+    if not count or not G.any():
+        return np.zeros(count, bool)
+    answer = spo.linprog(
+        np.concatenate([np.zeros(k), -np.ones(count)]),
+        A_ub=np.hstack([-G, np.eye(count)]),
+        b_ub=np.zeros(count),
+        A_eq=np.hstack([_without_noise(fixed), np.zeros((len(fixed), count))]) if len(fixed) else None,
+        b_eq=np.zeros(len(fixed)) if len(fixed) else None,
+        bounds=[(None, None)] * k + [(0.0, 1.0)] * count,
+        method="highs",
+    )
+    return answer.x[k:] > 0.5 if answer.status == 0 else np.zeros(count, bool)
+
+
+def _is_moved(point: Judged, F: sp.csr_array, rows: IntArray, seen: Seen, kept: FloatArray) -> bool:
+    """Whether some multipliers of rows at a kink, orthogonal to columns `kept`, move what is seen."""
+    rng = np.random.default_rng(60)
+    size = np.sqrt(F.multiply(F).sum(axis=1))
+    w = rng.standard_normal((len(rows), _DRAWS)) / np.where(size > 0.0, size, 1.0)[:, None]
+    if kept.shape[1]:
+        w = w - kept @ np.linalg.lstsq(kept, w, rcond=_PRESENT)[0]
+    m = len(point.weakly_active)
+
+    def moved(changed: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        own = np.zeros((m, _DRAWS))
+        own[rows] = w
+        dx, dy = point.solve(changed(-(F.T @ w)), changed(own))
+        dy = dy - changed(own)
+        sizes.extend([np.abs(dx).max(), np.abs(dy).max(initial=0.0)])
+        return np.concatenate([dx[seen.columns], seen.through(dx, dy)])
+
+    sizes: list[float] = []
+    values = np.abs(moved(lambda v: v))
+    terms = np.zeros_like(values)
+    for _ in range(_DRAWS):
+        np.maximum(terms, np.abs(moved(lambda v: v * rng.uniform(0.5, 1.5, v.shape))), out=terms)
+    return bool((values > _PRESENT * terms + _NOISE * max(sizes)).any())
+
+
+def _without_noise(values: FloatArray) -> FloatArray:
+    return np.where(np.abs(values) <= _PRESENT * np.abs(values).max(initial=0.0), 0.0, values)
