@@ -14,6 +14,10 @@ from .base import VectorSet
 __all__ = ["DualRelativeEntropyCone", "RelativeEntropyCone"]
 
 
+_FAR = 1e12
+"""Ratio of w to v from which w log(w / v) says more of rounding errors in v than of w."""
+
+
 class _Entropic(VectorSet):
     """(u, v, w) with v and w of one length."""
 
@@ -58,11 +62,13 @@ class RelativeEntropyCone(_Entropic):
     def _distance(self, x: FloatArray) -> float:
         u, v, w = self._parts(x)
         near_v, near_w = np.maximum(v, 0.0), np.maximum(w, 0.0)
-        outside = _norm(near_v - v, near_w - w)
-        # Two members nearby: u raised, or w taken to zero.
-        raised = np.hypot(max(float(rel_entr(near_w, near_v).sum()) - u, 0.0), outside)
+        # Members nearby: u raised, w taken to zero, or u raised after those of w are where v is as good as zero.
         without = _norm(near_v - v, w, max(-u, 0.0))
-        return float(min(raised, without))
+        kept_w = np.where(near_w > _FAR * near_v, 0.0, near_w)
+        for member in (near_w, kept_w):
+            raised = max(float(rel_entr(member, near_v).sum()) - u, 0.0)
+            without = min(without, _norm(near_v - v, member - w, raised))
+        return without
 
 
 @final
