@@ -102,6 +102,10 @@ class PolishedSolution:
         dy[active] = answer[self.x.size :]
         return answer[: self.x.size], dy
 
+    def on_kinks(self, values: FloatArray) -> FloatArray:
+        """(m, k) in the weakly active rows alone."""
+        return values * self.weakly_active[:, None]
+
     @property
     def freedom(self) -> tuple[FloatArray, FloatArray]:
         """How x and y can move: (n, p) and (m, d), null vectors of the system."""

@@ -88,14 +88,17 @@ class Rotation:
     delta : (m,) slopes, in the order of the rotated rows
     active : (m,) mask of the rotated rows with δ > 0, which stay in the KKT system
     kink : (m,) mask of the rows of cones at whose point the derivative is not unique
+    kink_axes : (m,) mask of the rotated rows in which it is not
     """
 
     def __init__(self, m: int, spectra: list[tuple[IntArray, Any]]) -> None:
         self._spectra = spectra
         self.delta: FloatArray = np.zeros(m)
         self.kink: Mask = np.zeros(m, bool)
+        self.kink_axes: Mask = np.zeros(m, bool)
         for rows, spectrum in spectra:
             self.delta[rows] = spectrum.delta
+            self.kink_axes[rows] = spectrum.kink
             self.kink[rows] = spectrum.kink.any(axis=1)[:, None]
         self.active: Mask = self.delta > _NEGLIGIBLE
         self._small = self._block_diagonal()

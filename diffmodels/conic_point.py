@@ -69,6 +69,12 @@ class ConicPoint:
         """(m,): the rows of cones at a kink."""
         return self._at.rotation.kink
 
+    def on_kinks(self, values: FloatArray) -> FloatArray:
+        """(m, k) projected on the axes in which the derivative at a kink is not unique."""
+        rotation = self._at.rotation
+        projected: FloatArray = rotation.up(rotation.down(values) * rotation.kink_axes[:, None])
+        return projected
+
     @property
     def freedom(self) -> tuple[FloatArray, FloatArray]:
         """How x and y can move: (n, p) and (m, d), null vectors of the system."""

@@ -60,6 +60,9 @@ class SolutionPoint(Protocol):
     def weakly_active(self) -> Mask:
         """(m,): the rows at a kink."""
 
+    def on_kinks(self, values: FloatArray) -> FloatArray:
+        """(m, k) projected on the directions of rows in which the derivative at a kink is not unique."""
+
     @property
     def freedom(self) -> tuple[FloatArray, FloatArray]:
         """(n, p) and (m, d): how x and y can move, see `KKTSystem.null_vectors`."""

@@ -101,6 +101,12 @@ class HeldPoint:
         weak[self._held.kept_rows] = self._point.weakly_active
         return weak
 
+    def on_kinks(self, values: FloatArray) -> FloatArray:
+        """(m, k) projected on what is not unique at a kink."""
+        out = np.zeros(values.shape)
+        out[self._held.kept_rows] = self._point.on_kinks(values[self._held.kept_rows])
+        return out
+
     @property
     def freedom(self) -> tuple[FloatArray, FloatArray]:
         """How x and y can move, the parameters staying where they are."""

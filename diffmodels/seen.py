@@ -6,8 +6,9 @@ cares. With null vectors u of the variables and v of the rows,
 
 * the user's solution is not unique if some u is seen, the user's multipliers are not if some v is;
 * a kink that a hidden direction leads away from, ``A u < 0`` on its rows, is none;
-* whatever multipliers w of the rows at a kink do, they keep ``uᵀAᵀw = 0`` and are orthogonal to the point y - s of
-  their cone; where none of these moves what is seen, ``J⁻¹(Aᵀw, w)``, all sides of the kink have the same derivative.
+* whatever w the rows at a kink add to the equations, they stay solvable, ``uᵀAᵀw = 0`` and ``vᵀw = 0``, and w is
+  orthogonal to the point y - s of its cone; where no such w moves what is seen, ``J⁻¹(Aᵀw, w)``, all sides of the kink
+  have the same derivative.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Judged(Protocol):
     def weakly_active(self) -> Mask: ...
     @property
     def rows_at_fault(self) -> Mask: ...
+    def on_kinks(self, values: FloatArray) -> FloatArray: ...
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]: ...
 
 
@@ -89,7 +91,7 @@ def verdict_seen(
     U, V = point.freedom
     free = seen.is_any(U, np.zeros((form.m, U.shape[1])))
     dependent = seen.is_any(np.zeros((form.n, V.shape[1])), V)
-    weak = _kinks(point, form, seen, U[:, ~free])
+    weak = _kinks(point, form, seen, U[:, ~free], V[:, ~dependent])
     fault = weak | (np.abs(_without_noise(V[:, dependent])) > 0.0).any(axis=1)
     if free.any():
         return _STATUS.NONUNIQUE, fault
@@ -99,8 +101,8 @@ def verdict_seen(
     return (_STATUS.DEPENDENT_ROWS if dependent.any() else _STATUS.EXACT), fault
 
 
-def _kinks(point: Judged, form: MatrixForm, seen: Seen, U: FloatArray) -> Mask:
-    """(m,) the rows at a kink whose two sides have other derivatives of what is seen, given the hidden freedom of x."""
+def _kinks(point: Judged, form: MatrixForm, seen: Seen, U: FloatArray, V: FloatArray) -> Mask:
+    """(m,) the rows at a kink whose two sides have other derivatives of what is seen, given the hidden freedom."""
     weak = point.weakly_active.copy()
     if not weak.any():
         return weak
@@ -114,8 +116,8 @@ def _kinks(point: Judged, form: MatrixForm, seen: Seen, U: FloatArray) -> Mask:
         weak[rows[_left_behind(F[rows] @ U, F[np.flatnonzero(weak & ~alone)] @ U)]] = False
     rows = np.flatnonzero(weak)
     if len(rows):
-        kept = np.hstack([F[rows] @ U, _axes(point, form, weak & ~alone)[rows]])
-        if not _is_moved(point, F[rows], rows, seen, kept):
+        kept = np.hstack([F @ U, V, _axes(point, form, weak & ~alone)])
+        if not _is_moved(point, F, weak, seen, kept):
             weak[rows] = False
     return weak
 
@@ -125,13 +127,11 @@ def _axes(point: Judged, form: MatrixForm, weak: Mask) -> FloatArray:
     s = form.F @ point.x + form.g
     if form.curvature is not None:
         s = s + form.curvature.values(point.x)
-    v = np.where(weak, point.y - s, 0.0)
-    starts = np.concatenate([np.zeros(0, np.int64), *(part.starts[:-1] for part in form.parts.values())])
-    starts = np.unique(starts)
-    cone = np.searchsorted(starts, np.flatnonzero(weak), side="right") - 1
-    which, column = np.unique(cone, return_inverse=True)
-    axes = np.zeros((form.m, len(which)))
-    axes[np.flatnonzero(weak), column] = v[weak]
+    rows = np.flatnonzero(weak)
+    starts = np.sort(np.concatenate([np.zeros(1, np.int64), *(part.starts[:-1] for part in form.parts.values())]))
+    cones, column = np.unique(np.searchsorted(starts, rows, side="right"), return_inverse=True)
+    axes = np.zeros((form.m, len(cones)))
+    axes[rows, column] = (point.y - s)[rows]
     return axes
 
 
@@ -157,20 +157,24 @@ def _left_behind(slopes: FloatArray, fixed: FloatArray) -> Mask:
     return answer.x[k:] > 0.5 if answer.status == 0 else np.zeros(count, bool)
 
 
-def _is_moved(point: Judged, F: sp.csr_array, rows: IntArray, seen: Seen, kept: FloatArray) -> bool:
-    """Whether some multipliers of rows at a kink, orthogonal to columns `kept`, move what is seen."""
+def _is_moved(point: Judged, F: sp.csr_array, weak: Mask, seen: Seen, kept: FloatArray) -> bool:
+    """Whether what rows at a kink add to the equations, orthogonal to columns `kept`, moves what is seen."""
+
+    def on_kinks(values: FloatArray) -> FloatArray:
+        return point.on_kinks(values * weak[:, None]) * weak[:, None]
+
     rng = np.random.default_rng(60)
     size = np.sqrt(F.multiply(F).sum(axis=1))
-    w = rng.standard_normal((len(rows), _DRAWS)) / np.where(size > 0.0, size, 1.0)[:, None]
+    w = on_kinks(rng.standard_normal((len(weak), _DRAWS)) / np.where(size > 0.0, size, 1.0)[:, None])
     if kept.shape[1]:
-        w = w - kept @ np.linalg.lstsq(kept, w, rcond=_PRESENT)[0]
-    m = len(point.weakly_active)
+        kept, free = on_kinks(kept), w
+        w = on_kinks(w - kept @ np.linalg.lstsq(kept, w, rcond=_PRESENT)[0])
+        w = np.where(np.abs(w) <= _NOISE * np.abs(free), 0.0, w)
 
     def moved(changed: Callable[[FloatArray], FloatArray]) -> FloatArray:
-        own = np.zeros((m, _DRAWS))
-        own[rows] = w
-        dx, dy = point.solve(changed(-(F.T @ w)), changed(own))
-        dy = dy - changed(own)
+        own = changed(w)
+        dx, dy = point.solve(changed(-(F.T @ w)), own)
+        dy = dy - own
         sizes.extend([np.abs(dx).max(), np.abs(dy).max(initial=0.0)])
         return np.concatenate([dx[seen.columns], seen.through(dx, dy)])
 
