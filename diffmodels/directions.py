@@ -9,6 +9,7 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
+from ..modelkit.checks import check_rows
 from ..modelkit.errors import DimensionMismatch, InvalidData
 from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
@@ -120,8 +121,7 @@ def stack_directions(directions: Sequence[Direction], store: Store) -> Tangents:
 
 def _check(rows: Rows, store: Store) -> None:
     store.check_variables(rows)
-    if not rows.is_finite():
-        raise InvalidData("Coefficients and constants of a tangent must be finite.")
+    check_rows(rows)
 
 
 def _objective(entries: list[tuple[int, Any]], count: int, store: Store) -> Rows | None:

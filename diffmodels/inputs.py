@@ -9,6 +9,7 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
+from ..modelkit.checks import check_rows
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
@@ -172,8 +173,10 @@ class Inputs:
             raise InvalidData(f"{attribute!r} is a function of the variables, got {value!r}.")
         rows: Rows = value if isinstance(value, Rows) else value.rows
         self._store.check_variables(rows)
-        if not rows.is_finite():
-            raise InvalidData(f"{attribute!r}: coefficients and constants of a tangent must be finite.")
+        try:
+            check_rows(rows)
+        except InvalidData as error:
+            raise InvalidData(f"{attribute!r}: {error}") from None
         if index is not None:
             m = self._store.get(attr.ConstraintSet(), index).dimension
             if rows.m != m or (isinstance(value, Function) and value.is_vector != vector):

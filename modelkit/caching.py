@@ -26,7 +26,7 @@ from .caching_states import (
 )
 from .candidates import Candidates, solver_name
 from .changing import check_changes, make_changes, renamed_change
-from .checks import check_fit, check_numbers
+from .checks import check_fit
 from .copying import Mirror
 from .deletion import check_deletion, items_of
 from .errors import InvalidData, NotAllowed, NotOptimized, OptangentError
@@ -287,8 +287,7 @@ class CachingOptimizer(AbstractModel):
 
     def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
         """Give many constraints other numbers, and their functions other constants."""
-        self.store.check_index(indices)
-        check_numbers(indices.kind[1], numbers)
+        self.store.check_new_numbers(indices, numbers, constants)
         self._pass_on(lambda optimizer, mirror: optimizer.set_numbers(mirror.index_map(indices), numbers, constants))
         self._touched()
         self.store.set_numbers(indices, numbers, constants)

@@ -26,7 +26,7 @@ from .functions.matrices import MatrixFunction, plain_index
 from .indices import ConstraintIndex, ConstraintIndices
 from .layer import Layer
 from .locking import one_at_a_time
-from .numeric import real_array, real_number, real_vector
+from .numeric import real_array, real_matrix, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
@@ -272,7 +272,7 @@ class Model(Layer):
         >>> model.value(v)
         array([1., 2.])
         """
-        table = sp.csr_array(values) if sp.issparse(values) else None
+        table = sp.csr_array(real_matrix(values, "A parameter")) if sp.issparse(values) else None
         if table is not None:
             table.sum_duplicates()
         array = real_array(values if table is None else table.data, "A parameter")

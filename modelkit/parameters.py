@@ -14,7 +14,7 @@ import numpy as np
 
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
-from .errors import Unsupported, UnsupportedConstraint, UnsupportedObjective
+from .errors import InvalidData, Unsupported, UnsupportedConstraint, UnsupportedObjective
 from .functions import Function, VariableIndex
 from .functions.base import class_of
 from .indices import Kind
@@ -85,8 +85,22 @@ class Parameters:
             return terms
         place = self.places(terms.factors)
         mine = (place >= 0) & np.reshape(which, (-1, 1))
-        numbers = np.where(mine, self.values[place], 1.0).prod(axis=1)
-        return Monomials(terms.row, np.where(mine, -1, terms.factors), terms.coef * numbers)
+        with np.errstate(over="ignore"):
+            numbers = np.where(mine, self.values[place], 1.0).prod(axis=1) * terms.coef
+        if not np.isfinite(numbers).all():
+            self._refuse_overflow(terms, place, mine, numbers)
+        return Monomials(terms.row, np.where(mine, -1, terms.factors), numbers)
+
+    def _refuse_overflow(self, terms: Monomials, place: IntArray, mine: Any, numbers: FloatArray) -> None:
+        at = int(np.argmin(np.isfinite(numbers)))
+        named = [
+            f"{self._name_of(int(i))} = {self.values[k]}"
+            for i, k, m in zip(terms.factors[at], place[at], mine[at], strict=True)
+            if m
+        ]
+        raise InvalidData(
+            f"The product of {' and '.join(named)} with the coefficient {terms.coef[at]} is too large: {numbers[at]}."
+        )
 
     def degrees(self, rows: Rows) -> IntArray:
         """The degree of each row in the variables that are not multiplied as parameters, (m,)."""

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import attributes as attr
-from .checks import check_fit, check_name, check_numbers, check_rows
+from .checks import check_fit, check_name, check_numbers, check_rows, check_sides
 from .errors import (
     DimensionMismatch,
     InvalidData,
@@ -117,6 +117,8 @@ def _function(store: Tables, attribute: attr.Attribute, index: ConstraintIndex, 
     rows = function.rows
     store.check_variables(rows)
     check_rows(rows)
+    at = slice(*block.row_range(number))
+    check_sides(index.kind[1], block.all_numbers[at], rows.constant)
     return function
 
 
@@ -135,6 +137,7 @@ def _set(store: Tables, attribute: attr.Attribute, index: ConstraintIndex, new: 
     if new.is_vector and new.shape != block.shape(number):
         raise UnsupportedModification(f"{new!r} has another shape than {block.set(number)!r}.")
     check_numbers(index.kind[1], new.numbers)
+    check_sides(index.kind[1], new.numbers, block.constants[slice(*block.row_range(number))])
     return new
 
 
