@@ -2,8 +2,8 @@
 
 A diff model takes other sets than the solver, or the same by another way. Where both have the same bridge, what stands
 below it in one is what stands below it in the other, and so the multipliers of the stand-ins are the solver's own: they
-lie in their dual cones and balance the extra variables, which those found from the user's duals alone need not do. Where
-the ways part, the dual goes up from there in one layer and down in the other.
+lie in their dual cones and balance the extra variables, which those found from the user's duals alone need not do.
+Where the ways part, the dual goes up from there in one layer and down in the other.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _equal(one: Lift, other: Lift) -> bool:
 def _same(M: Any, N: Any) -> bool:
     if M is None or N is None:
         return M is N
-    return M.shape == N.shape and (M != N).nnz == 0
+    return bool(M.shape == N.shape and (M != N).nnz == 0)
 
 
 def _hand_over_extra(piece: Node, mine: IntArray, other: Node, theirs: IntArray) -> None:

@@ -102,6 +102,10 @@ class PolishedSolution:
         dy[active] = answer[self.x.size :]
         return answer[: self.x.size], dy
 
+    def bends(self, columns: Mask) -> bool:
+        """Whether the derivative of some variables depends on the multipliers: rows are linear, so never."""
+        return False
+
     def on_kinks(self, values: FloatArray) -> FloatArray:
         """(m, k) in the weakly active rows alone."""
         return values * self.weakly_active[:, None]

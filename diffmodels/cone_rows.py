@@ -73,9 +73,9 @@ class ConeRows:
             y[group.rows] = group.cone.project_dual(v[group.rows])
         return y
 
-    def rotation(self, v: FloatArray) -> Rotation:
+    def rotation(self, v: FloatArray, tolerance: float = _ROUNDOFF) -> Rotation:
         """The axes and slopes of the projection at v; kinks are those that v cannot be told from."""
-        return Rotation(self.m, [(g.rows, g.cone.spectrum_dual(v[g.rows], tolerance=_ROUNDOFF)) for g in self.groups])
+        return Rotation(self.m, [(g.rows, g.cone.spectrum_dual(v[g.rows], tolerance=tolerance)) for g in self.groups])
 
     def changes(self, v: FloatArray, moves: FloatArray) -> Mask:
         """(m,): the rows of cones whose derivative is of another kind at v ± a column of `moves` (m, k) than at v.

@@ -60,6 +60,9 @@ class SolutionPoint(Protocol):
     def weakly_active(self) -> Mask:
         """(m,): the rows at a kink."""
 
+    def bends(self, columns: Mask) -> bool:
+        """Whether the derivative of some variables (n,) depends on which of many multipliers was found."""
+
     def on_kinks(self, values: FloatArray) -> FloatArray:
         """(m, k) projected on the directions of rows in which the derivative at a kink is not unique."""
 

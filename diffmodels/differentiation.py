@@ -18,8 +18,8 @@ from ..modelkit.errors import DifferentiationError, OptangentError, Unsupported
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
-from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.products import Products
 from .base import DiffModel
 from .convex import ACCURATE

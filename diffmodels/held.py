@@ -101,6 +101,10 @@ class HeldPoint:
         weak[self._held.kept_rows] = self._point.weakly_active
         return weak
 
+    def bends(self, columns: Mask) -> bool:
+        """Whether the derivative of some variables (n,) depends on which of many multipliers was found."""
+        return self._point.bends(columns[self._held.kept_columns])
+
     def on_kinks(self, values: FloatArray) -> FloatArray:
         """(m, k) projected on what is not unique at a kink."""
         out = np.zeros(values.shape)

@@ -1,28 +1,28 @@
 """What a status is about: the user's variables and duals, or a layer's outputs and parameters.
 
-Bridges add variables and split multipliers. Where those are free, or at a kink, the derivative of what the user sees may
-be none the worse (DESIGN, section 7): an epigraph variable between two bounds that are not active can move, and no one
-cares. With null vectors u of the variables and v of the rows,
+Bridges add variables and split multipliers. Where those are free, or at a kink, the derivative of what the user sees
+may be none the worse (DESIGN, section 7): an epigraph variable between two bounds that are not active can move, and no
+one cares. With null vectors u of the variables and v of the rows,
 
 * the user's solution is not unique if some u is seen, the user's multipliers are not if some v is;
 * a kink that a hidden direction leads away from, ``A u < 0`` on its rows, is none;
-* whatever w the rows at a kink add to the equations, they stay solvable, ``uᵀAᵀw = 0`` and ``vᵀw = 0``, and w is
-  orthogonal to the point y - s of its cone; where no such w moves what is seen, ``J⁻¹(Aᵀw, w)``, all sides of the kink
-  have the same derivative.
+* whatever multipliers w and slacks z the rows at a kink add to the equations, these stay solvable, ``uᵀAᵀw = 0`` and
+  ``vᵀz = 0``, and both are orthogonal to the point y - s of their cone; where no such ``J⁻¹(Aᵀw, z)`` moves what is
+  seen, all sides of the kink have the same derivative.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Protocol, final
 
 import numpy as np
 import scipy.optimize as spo
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
-from ..modelkit.arrays import FloatArray, IntArray
+from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.sets import Nonnegatives
@@ -44,6 +44,8 @@ class Judged(Protocol):
     @property
     def x(self) -> FloatArray: ...
     @property
+    def y(self) -> FloatArray: ...
+    @property
     def status(self) -> DifferentiationStatusCode: ...
     @property
     def freedom(self) -> tuple[FloatArray, FloatArray]: ...
@@ -51,6 +53,7 @@ class Judged(Protocol):
     def weakly_active(self) -> Mask: ...
     @property
     def rows_at_fault(self) -> Mask: ...
+    def bends(self, columns: Mask) -> bool: ...
     def on_kinks(self, values: FloatArray) -> FloatArray: ...
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]: ...
 
@@ -81,9 +84,7 @@ class Seen:
         return np.asarray(found | (values > _PRESENT * terms + floor).any(axis=0))
 
 
-def verdict_seen(
-    point: Judged, form: MatrixForm, seen: Seen | None
-) -> tuple[DifferentiationStatusCode, Mask]:
+def verdict_seen(point: Judged, form: MatrixForm, seen: Seen | None) -> tuple[DifferentiationStatusCode, Mask]:
     """What the derivatives of what is seen are, and (m,) the rows at fault."""
     status = point.status
     if seen is None or status not in (_STATUS.NONUNIQUE, _STATUS.WEAKLY_ACTIVE, _STATUS.DEPENDENT_ROWS):
@@ -95,8 +96,7 @@ def verdict_seen(
     fault = weak | (np.abs(_without_noise(V[:, dependent])) > 0.0).any(axis=1)
     if free.any():
         return _STATUS.NONUNIQUE, fault
-    # that the derivative depends on the multiplier is known of the point alone
-    if weak.any() or (status is _STATUS.WEAKLY_ACTIVE and not point.weakly_active.any()):
+    if weak.any() or (V.shape[1] and point.bends(seen.columns)):
         return _STATUS.WEAKLY_ACTIVE, fault
     return (_STATUS.DEPENDENT_ROWS if dependent.any() else _STATUS.EXACT), fault
 
@@ -165,16 +165,21 @@ def _is_moved(point: Judged, F: sp.csr_array, weak: Mask, seen: Seen, kept: Floa
 
     rng = np.random.default_rng(60)
     size = np.sqrt(F.multiply(F).sum(axis=1))
-    w = on_kinks(rng.standard_normal((len(weak), _DRAWS)) / np.where(size > 0.0, size, 1.0)[:, None])
-    if kept.shape[1]:
-        kept, free = on_kinks(kept), w
-        w = on_kinks(w - kept @ np.linalg.lstsq(kept, w, rcond=_PRESENT)[0])
-        w = np.where(np.abs(w) <= _NOISE * np.abs(free), 0.0, w)
+    kept = on_kinks(kept)
+
+    def drawn(unit: FloatArray) -> FloatArray:
+        free = on_kinks(rng.standard_normal((len(weak), _DRAWS)) * unit[:, None])
+        w = free
+        if kept.shape[1]:
+            w = on_kinks(free - kept @ np.linalg.lstsq(kept, free, rcond=_PRESENT)[0])
+        return np.where(np.abs(w) <= _NOISE * np.abs(free), 0.0, w)
+
+    one = np.where(size > 0.0, size, 1.0)
+    multipliers, slacks = drawn(1.0 / one), drawn(one)
 
     def moved(changed: Callable[[FloatArray], FloatArray]) -> FloatArray:
-        own = changed(w)
-        dx, dy = point.solve(changed(-(F.T @ w)), own)
-        dy = dy - own
+        dx, dy = point.solve(changed(-(F.T @ multipliers)), changed(slacks))
+        dy = dy - changed(multipliers)
         sizes.extend([np.abs(dx).max(), np.abs(dy).max(initial=0.0)])
         return np.concatenate([dx[seen.columns], seen.through(dx, dy)])
 

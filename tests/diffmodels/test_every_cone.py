@@ -24,18 +24,11 @@ from .smooth_points import CONES, Subject, exact_directions, pairs, weights
 STATUS = ot.DifferentiationStatusCode
 STEP = 1e-5
 SQUARES = (ot.PositiveSemidefiniteConeSquare, ot.LogDetConeSquare, ot.RootDetConeSquare)
-SPLIT = [
-    *(ot.NormInfinityCone(4), ot.NormCone(1.5, 4), ot.NormCone(3.0, 4), ot.NormCone(np.inf, 4)),
-    *(ot.NormSpectralCone(2, 3), ot.NormSpectralCone(3, 2), ot.GeometricMeanCone(4)),
-    ot.DualGeometricMeanCone(3),
-    *(ot.LogDetConeTriangle(2), ot.LogDetConeSquare(2), ot.RootDetConeTriangle(2), ot.RootDetConeSquare(2)),
-]
-"""At the apex of these the multipliers of a bridge's targets are not unique: see test_cone_kinks.py."""
 SUBJECTS = [Subject(cone, point) for cone in CONES for point in pairs(cone, 0)]
 BOUNDARY = [s for s in SUBJECTS if s.point.startswith("boundary")]
 BOUNDARY += [Subject(s.cone, s.point, alike=True) for s in BOUNDARY if isinstance(s.cone, SQUARES)]
 ELSEWHERE = [Subject(s.cone, s.point, alike=isinstance(s.cone, SQUARES)) for s in SUBJECTS if s.point == "interior"]
-ELSEWHERE += [s for s in SUBJECTS if s.point == "apex" and s.cone not in SPLIT]
+ELSEWHERE += [s for s in SUBJECTS if s.point == "apex"]
 SENSES = pytest.mark.parametrize("sense", ["min", "max"])
 
 

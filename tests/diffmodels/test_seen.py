@@ -1,8 +1,8 @@
-"""The status is about what the user sees: a model and a layer of it say the same, and both say EXACT where it is smooth.
+"""The status is about what the user sees: a model and a layer of it say EXACT where it is smooth for the user.
 
 Projections onto every convex cone of the library, alone and beside a power cone, by random data: the constraint may
-be active or not, and a bridge's variables and multipliers may be free, but the projection onto a convex set is smooth at
-almost every point. What is not smooth for the user is still called so.
+be active or not, and a bridge's variables and multipliers may be free, but the projection onto a convex set is smooth
+at almost every point. What is not smooth for the user is still called so.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def projection(cone: Any, seed: int, *, beside: bool, far: float, solver: Any) -
     return model, x, p
 
 
-@pytest.mark.parametrize(("beside", "far"), [(False, 3.0), (True, 3.0), (True, 0.01)], ids=["alone", "beside", "inside"])
+@pytest.mark.parametrize(
+    ("beside", "far"), [(False, 3.0), (True, 3.0), (True, 0.01)], ids=["alone", "beside", "inside"]
+)
 @pytest.mark.parametrize("cone", CONES, ids=repr)
 def test_a_projection_is_differentiated_by_model_and_layer(cone: Any, beside: bool, far: float) -> None:
     """Both EXACT, equal to 1e-7, and central differences of the layer's refined outputs to 1e-6."""
