@@ -142,9 +142,7 @@ def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
 
 def verdict(status: DifferentiationStatusCode, residual: float) -> DifferentiationStatusCode:
     """What derivatives are at a point with this componentwise residual, where `status` holds at solutions."""
-    if residual <= ACCURACY or status is DifferentiationStatusCode.NONUNIQUE:
-        return status
-    return DifferentiationStatusCode.INACCURATE
+    return status if residual <= ACCURACY else DifferentiationStatusCode.INACCURATE
 
 
 def _largest(values: FloatArray) -> float:

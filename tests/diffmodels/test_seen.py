@@ -39,14 +39,15 @@ def projection(cone: Any, seed: int, *, beside: bool, far: float, solver: Any) -
 )
 @pytest.mark.parametrize("cone", CONES, ids=repr)
 def test_a_projection_is_differentiated_by_model_and_layer(cone: Any, beside: bool, far: float) -> None:
-    """Both EXACT, equal to 1e-7, and central differences of the layer's refined outputs to 1e-6."""
-    model, x, p = projection(cone, 1, beside=beside, far=far, solver=ot.solvers.Clarabel)
+    """Both EXACT and equal to 1e-7, from the solver's own duals, and central differences of refined points to 1e-6."""
+    model, x, p = projection(cone, 2, beside=beside, far=far, solver=ot.solvers.Clarabel)
     u = np.random.default_rng(9).standard_normal(len(x))
     model.optimize()
     model.set(ot.ReverseVariablePrimal(), x, u)
     model.reverse_differentiate()
     gradient = model.get(ot.ReverseParameterValue(), p)
     assert model.get(ot.DifferentiationStatus()) is STATUS.EXACT
+    assert model.get(ot.SolutionRefinement()).before <= 1e-4  # the solver's own duals of what the bridges made
     program, theta = Program(model, [p], [x]), model.parameter_value(p)
     item = program.solve(theta)
     np.testing.assert_allclose(item.vjp(u), gradient, rtol=1e-7, atol=1e-7)
@@ -62,7 +63,7 @@ def test_a_projection_is_differentiated_by_model_and_layer(cone: Any, beside: bo
 
 
 @pytest.mark.parametrize("solver", [ot.solvers.HiGHS, ot.solvers.SCS, ot.solvers.Clarabel], ids=lambda s: s.name)
-@pytest.mark.parametrize("cone", [ot.NormOneCone(3), ot.NormInfinityCone(3), ot.NormCone(1.0, 3)], ids=repr)
+@pytest.mark.parametrize("cone", [ot.NormOneCone(3), ot.NormInfinityCone(3)], ids=repr)
 def test_a_vertex_of_hidden_variables_is_no_kink(cone: Any, solver: Any) -> None:
     """Min ½|x - a|² with an inactive norm, x = a with zeros in it: extra variables may be at bounds of their own."""
     model = ot.Model(ot.diff_optimizer(solver))
