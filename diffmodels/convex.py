@@ -30,6 +30,7 @@ from .seen import Seen, verdict_seen
 __all__ = ["ACCURATE", "ConvexDiff", "SolutionPoint"]
 
 ACCURATE = 1e-6
+_GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 """Largest relative residual at which a solution that could not be refined further is still differentiated."""
 
 
@@ -230,7 +231,9 @@ class ConvexDiff(DiffModel):
         if kind is attr.ConstraintDual:
             return (point.y if self._shown is None else self._shown)[form.rows_of(index)]
         if kind is attr.ConstraintDegeneracy:
-            return self._verdict()[1][form.rows_of(index)].astype(np.float64)
+            # by different numbers, so that rows do not cancel one another on their way up
+            weights = 1.0 + np.modf(_GOLDEN * np.arange(form.m))[0]
+            return np.where(self._verdict()[1], weights, 0.0)[form.rows_of(index)]
         if kind is attr.ForwardVariablePrimal:
             return self._pushed(attribute)[0][form.columns(index.ids), 0]
         if kind is attr.ForwardConstraintDual:

@@ -468,6 +468,37 @@ class Model(Layer):
         status: attr.TerminationStatusCode = self.get(attr.TerminationStatus())
         return status
 
+    def polished(self, what: Any) -> Any:
+        """Value at the solution made exact (`PolishedPrimal`), of a constraint its dual there (`PolishedDual`).
+
+        Parameters
+        ----------
+        what : variable, vector of variables, function, or constraint
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution, none that Newton steps make exact, or the model only solves.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(lambda: ot.solvers.SCS(eps_abs=1e-4, eps_rel=1e-4)))
+        >>> x = model.add_variable()
+        >>> c = model.add_constraint(3 * x >= 1)
+        >>> model.minimize(x * x)
+        >>> model.optimize()
+        >>> abs(model.polished(x) - 1 / 3) < 1e-15, abs(model.polished(c) - 2 / 9) < 1e-15
+        (True, True)
+        """
+        self._differentiating("polished")
+        if isinstance(what, Function) and not isinstance(what, (VariableIndex, VectorOfVariables)):
+            self.store.check_variables(what.rows)
+            values = what.rows.evaluate(lambda ids: self.get(attr.PolishedPrimal(), VectorOfVariables.of_ids(ids)))
+            return values if what.is_vector else float(values[0])
+        is_constraint = isinstance(what, (ConstraintIndex, ConstraintIndices))
+        return self.get(attr.PolishedDual() if is_constraint else attr.PolishedPrimal(), what)
+
     # ------------------------------------------------------------------ differentiation
     def forward_differentiate(self) -> None:
         """Push the tangents that were set to the solution; see `ForwardVariablePrimal`."""
