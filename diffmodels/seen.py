@@ -165,13 +165,14 @@ def _is_moved(point: Judged, F: sp.csr_array, weak: Mask, seen: Seen, kept: Floa
 
     rng = np.random.default_rng(60)
     size = np.sqrt(F.multiply(F).sum(axis=1))
-    kept = on_kinks(kept)
+    kept = on_kinks(kept)[weak]
 
     def drawn(unit: FloatArray) -> FloatArray:
         free = on_kinks(rng.standard_normal((len(weak), _DRAWS)) * unit[:, None])
-        w = free
+        w = free.copy()
         if kept.shape[1]:
-            w = on_kinks(free - kept @ np.linalg.lstsq(kept, free, rcond=_PRESENT)[0])
+            w[weak] -= kept @ np.linalg.lstsq(kept, free[weak], rcond=_PRESENT)[0]
+            w = on_kinks(w)
         return np.where(np.abs(w) <= _NOISE * np.abs(free), 0.0, w)
 
     one = np.where(size > 0.0, size, 1.0)
