@@ -67,6 +67,7 @@ class BridgeOptimizer(AbstractModel):
 
     def __init__(self, inner: AbstractModel, bridges: Sequence[Bridge] | None = None) -> None:
         self.inner = inner
+        self.arguments: Any = ((), {} if bridges is None else {"bridges": bridges})  # beside the inner model
         self.store = Store()
         self._lifter = Lifter(inner, REGISTRY if bridges is None else bridges, self.store.base)
         self.graph = self._lifter.graph

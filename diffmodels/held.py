@@ -101,6 +101,11 @@ class HeldPoint:
         weak[self._held.kept_rows] = self._point.weakly_active
         return weak
 
+    @property
+    def mismatch(self) -> float:
+        """Relative difference of forward and reverse mode at random right-hand sides."""
+        return self._point.mismatch
+
     def bends(self, columns: Mask) -> bool:
         """Whether the derivative of some variables (n,) depends on which of many multipliers was found."""
         return self._point.bends(columns[self._held.kept_columns])

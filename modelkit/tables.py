@@ -24,11 +24,12 @@ from .plain_constraints import PlainConstraints
 from .rows import Rows
 from .storage import Block
 
-__all__ = ["FEW", "Tables"]
+__all__ = ["FEW", "MOST_VARIABLES", "Tables"]
 
 _serials = itertools.count(1)
 _taken: set[int] = set()
 """Serial numbers that came with stores from elsewhere. (`next` and `add` are one step each for all threads.)"""
+MOST_VARIABLES = 2**31 - 1  # solvers count columns in 32 bits, and so do the low bits of identifiers
 FEW = 32  # identifiers; up to so many, a loop beats arrays
 _FEASIBILITY = attr.ObjectiveSenseCode.FEASIBILITY_SENSE
 
@@ -209,6 +210,15 @@ class Tables:
             if self._objective.function_type is VariableIndex:
                 self._objective.function_type = ScalarAffineFunction
             self._objective.remove_variables(ids)
+
+    def take_back_variables(self, first: int) -> None:
+        """Forget the variables from number `first` on, just made and in no function, and what was set on them."""
+        self._count = first
+        for attribute, values in self._values.items():
+            if attribute.on is attr.On.VARIABLE:
+                for x in [x for x in values if x.value >= self.base + first]:
+                    del values[x]
+        self.forget_names()
 
     def bury(self, ids: set[int]) -> None:
         """Mark variables as deleted."""

@@ -183,6 +183,18 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
         InvalidData,
         "ForwardObjectiveFunction.*too large",
     ),
+    # more than there is room for
+    "too many variables": (
+        lambda k: k.m.add_variables(10**15),
+        InvalidData,
+        "at most 2147483647 variables; got 10{15}",
+    ),
+    "too many variables with bounds": (lambda k: k.m.add_variables(2**33, lower=0.0), InvalidData, "at most"),
+    "a cone of too many rows": (
+        lambda k: k.m.add_constrained_variables(ot.Nonnegatives(10**15)),
+        InvalidData,
+        "at most 2147483647 variables",
+    ),
     # sparse arrays whose indices point outside
     **{
         f"a broken {kind} array {place}": (
