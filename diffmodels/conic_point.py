@@ -94,6 +94,11 @@ class ConicPoint:
         """(m,): the rows of cones at a kink, or that roundings could bring to one."""
         return self._probe.doubtful
 
+    @property
+    def active(self) -> Mask:
+        """(m,): the rotated rows in the system."""
+        return self._at.rotation.active
+
     def on_kinks(self, values: FloatArray) -> FloatArray:
         """(m, k) projected on the axes in which the derivative at a kink is not unique; on all where it is unclear."""
         near = self._near

@@ -69,6 +69,10 @@ class SolutionPoint(Protocol):
     def bends(self, columns: Mask) -> bool:
         """Whether the derivative of some variables (n,) depends on which of many multipliers was found."""
 
+    @property
+    def active(self) -> Mask:
+        """(m,): the rows in the system, of a cone those in its axes."""
+
     def on_kinks(self, values: FloatArray) -> FloatArray:
         """(m, k) projected on the directions of rows in which the derivative at a kink is not unique."""
 

@@ -110,6 +110,13 @@ class HeldPoint:
         """Whether the derivative of some variables (n,) depends on which of many multipliers was found."""
         return self._point.bends(columns[self._held.kept_columns])
 
+    @property
+    def active(self) -> Mask:
+        """(m,): the rows in the system."""
+        active = np.zeros(len(self.y), bool)
+        active[self._held.kept_rows] = self._point.active
+        return active
+
     def on_kinks(self, values: FloatArray) -> FloatArray:
         """(m, k) projected on what is not unique at a kink."""
         out = np.zeros(values.shape)

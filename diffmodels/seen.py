@@ -35,6 +35,7 @@ _PRESENT = 1e-7
 """Share of its terms below which a sum cancels."""
 _NOISE = 1e-11
 """The same next to the largest of all moves."""
+_TINY = 1e-300
 _DRAWS = 3
 
 
@@ -51,6 +52,8 @@ class Judged(Protocol):
     def freedom(self) -> tuple[FloatArray, FloatArray]: ...
     @property
     def weakly_active(self) -> Mask: ...
+    @property
+    def active(self) -> Mask: ...
     @property
     def rows_at_fault(self) -> Mask: ...
     def bends(self, columns: Mask) -> bool: ...
@@ -91,6 +94,8 @@ def verdict_seen(point: Judged, form: MatrixForm, seen: Seen | None) -> tuple[Di
         return status, point.rows_at_fault
     U, V = point.freedom
     free = seen.is_any(U, np.zeros((form.m, U.shape[1])))
+    if free.any() and not _is_free(point, form, seen, U):
+        free[:] = False
     dependent = seen.is_any(np.zeros((form.n, V.shape[1])), V)
     weak = _kinks(point, form, seen, U[:, ~free], V[:, ~dependent])
     fault = weak | (np.abs(_without_noise(V[:, dependent])) > 0.0).any(axis=1)
@@ -101,19 +106,46 @@ def verdict_seen(point: Judged, form: MatrixForm, seen: Seen | None) -> tuple[Di
     return (_STATUS.DEPENDENT_ROWS if dependent.any() else _STATUS.EXACT), fault
 
 
+def _is_free(point: Judged, form: MatrixForm, seen: Seen, U: FloatArray) -> bool:
+    """Whether a combination of null vectors that is seen leaves weakly active rows on their side."""
+    F, alone = _jacobian(point, form), _single(form)
+    rows = np.flatnonzero(point.weakly_active & alone)
+    if not len(rows) or (point.weakly_active & ~alone).any():
+        return True
+    moves = np.concatenate([U[seen.columns], seen.through(U, np.zeros((form.m, U.shape[1])))])
+    slopes = np.random.default_rng(70).standard_normal(len(moves)) @ (moves / np.maximum(np.abs(moves).max(), _TINY))
+    G = _normalized(F[rows] @ U)
+    for sign in (1.0, -1.0):
+        answer = spo.linprog(sign * slopes, A_ub=-G, b_ub=np.zeros(len(G)), bounds=(-1.0, 1.0), method="highs")
+        if answer.status != 0 or abs(answer.fun) > _PRESENT:
+            return True
+    return False
+
+
+def _jacobian(point: Judged, form: MatrixForm) -> sp.csr_array:
+    if form.curvature is None:
+        return sp.csr_array(form.F)
+    return sp.csr_array(form.F + form.curvature.jacobian(point.x))
+
+
+def _single(form: MatrixForm) -> Mask:
+    """(m,) the rows that are inequalities of their own."""
+    alone = np.zeros(form.m, bool)
+    for kind, part in form.parts.items():
+        alone[part.rows] = kind[1] is Nonnegatives
+    return alone
+
+
 def _kinks(point: Judged, form: MatrixForm, seen: Seen, U: FloatArray, V: FloatArray) -> Mask:
     """(m,) the rows at a kink whose two sides have other derivatives of what is seen, given the hidden freedom."""
     weak = point.weakly_active.copy()
     if not weak.any():
         return weak
-    F = form.F if form.curvature is None else form.F + form.curvature.jacobian(point.x)
-    F = sp.csr_array(F)
-    alone = np.zeros(form.m, bool)
-    for kind, part in form.parts.items():
-        alone[part.rows] = kind[1] is Nonnegatives
-    if U.shape[1]:
-        rows = np.flatnonzero(weak & alone)
-        weak[rows[_left_behind(F[rows] @ U, F[np.flatnonzero(weak & ~alone)] @ U)]] = False
+    F, alone = _jacobian(point, form), _single(form)
+    if U.shape[1]:  # rows in the system hold the derivative: only what is not can be left behind
+        rows, others = np.flatnonzero(weak & alone), np.flatnonzero(weak & ~alone)
+        left = rows[_left_behind(F[rows] @ U, F[others] @ U)]
+        weak[left[~point.active[left]]] = False
     rows = np.flatnonzero(weak)
     if len(rows):
         kept = np.hstack([F @ U, V, _axes(point, form, weak & ~alone)])
@@ -140,8 +172,7 @@ def _left_behind(slopes: FloatArray, fixed: FloatArray) -> Mask:
 
     They form a cone, so each can grow by at least one or not at all: a linear program.
     """
-    size = np.abs(slopes).max(axis=1, initial=0.0)
-    G = _without_noise(slopes / np.where(size > 0.0, size, 1.0)[:, None])
+    G = _normalized(slopes)
     k, count = slopes.shape[1], len(slopes)
     if not count or not G.any():
         return np.zeros(count, bool)
@@ -190,6 +221,11 @@ def _is_moved(point: Judged, F: sp.csr_array, weak: Mask, seen: Seen, kept: Floa
     for _ in range(_DRAWS):
         np.maximum(terms, np.abs(moved(lambda v: v * rng.uniform(0.5, 1.5, v.shape))), out=terms)
     return bool((values > _PRESENT * terms + _NOISE * max(sizes)).any())
+
+
+def _normalized(slopes: FloatArray) -> FloatArray:
+    size = np.abs(slopes).max(axis=1, initial=0.0)
+    return _without_noise(slopes / np.where(size > 0.0, size, 1.0)[:, None])
 
 
 def _without_noise(values: FloatArray) -> FloatArray:
