@@ -11,7 +11,7 @@ among others, a parameter would not be where it was set wherever rows are depend
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,9 +21,7 @@ from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
 from .kkt import Mask
-
-if TYPE_CHECKING:
-    from .convex import SolutionPoint
+from .solution_point import SolutionPoint
 
 __all__ = ["Held", "HeldPoint"]
 

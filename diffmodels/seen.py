@@ -15,18 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import final
 
 import numpy as np
 import scipy.optimize as spo
 import scipy.sparse as sp
-from numpy.typing import ArrayLike
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.sets import Nonnegatives
 from .kkt import Mask
+from .solution_point import SolutionPoint
 
 __all__ = ["Seen", "verdict_seen"]
 
@@ -37,28 +37,6 @@ _NOISE = 1e-11
 """The same next to the largest of all moves."""
 _TINY = 1e-300
 _DRAWS = 3
-
-
-class Judged(Protocol):
-    """What is asked of a solution."""
-
-    @property
-    def x(self) -> FloatArray: ...
-    @property
-    def y(self) -> FloatArray: ...
-    @property
-    def status(self) -> DifferentiationStatusCode: ...
-    @property
-    def freedom(self) -> tuple[FloatArray, FloatArray]: ...
-    @property
-    def weakly_active(self) -> Mask: ...
-    @property
-    def active(self) -> Mask: ...
-    @property
-    def rows_at_fault(self) -> Mask: ...
-    def bends(self, columns: Mask) -> bool: ...
-    def on_kinks(self, values: FloatArray) -> FloatArray: ...
-    def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]: ...
 
 
 @final
@@ -87,7 +65,7 @@ class Seen:
         return np.asarray(found | (values > _PRESENT * terms + floor).any(axis=0))
 
 
-def verdict_seen(point: Judged, form: MatrixForm, seen: Seen | None) -> tuple[DifferentiationStatusCode, Mask]:
+def verdict_seen(point: SolutionPoint, form: MatrixForm, seen: Seen | None) -> tuple[DifferentiationStatusCode, Mask]:
     """What the derivatives of what is seen are, and (m,) the rows at fault."""
     status = point.status
     if seen is None or status not in (_STATUS.NONUNIQUE, _STATUS.WEAKLY_ACTIVE, _STATUS.DEPENDENT_ROWS):
@@ -106,7 +84,7 @@ def verdict_seen(point: Judged, form: MatrixForm, seen: Seen | None) -> tuple[Di
     return (_STATUS.DEPENDENT_ROWS if dependent.any() else _STATUS.EXACT), fault
 
 
-def _is_free(point: Judged, form: MatrixForm, seen: Seen, U: FloatArray) -> bool:
+def _is_free(point: SolutionPoint, form: MatrixForm, seen: Seen, U: FloatArray) -> bool:
     """Whether a combination of null vectors that is seen leaves weakly active rows on their side."""
     F, alone = _jacobian(point, form), _single(form)
     rows = np.flatnonzero(point.weakly_active & alone)
@@ -122,7 +100,7 @@ def _is_free(point: Judged, form: MatrixForm, seen: Seen, U: FloatArray) -> bool
     return False
 
 
-def _jacobian(point: Judged, form: MatrixForm) -> sp.csr_array:
+def _jacobian(point: SolutionPoint, form: MatrixForm) -> sp.csr_array:
     if form.curvature is None:
         return sp.csr_array(form.F)
     return sp.csr_array(form.F + form.curvature.jacobian(point.x))
@@ -136,7 +114,7 @@ def _single(form: MatrixForm) -> Mask:
     return alone
 
 
-def _kinks(point: Judged, form: MatrixForm, seen: Seen, U: FloatArray, V: FloatArray) -> Mask:
+def _kinks(point: SolutionPoint, form: MatrixForm, seen: Seen, U: FloatArray, V: FloatArray) -> Mask:
     """(m,) the rows at a kink whose two sides have other derivatives of what is seen, given the hidden freedom."""
     weak = point.weakly_active.copy()
     if not weak.any():
@@ -154,7 +132,7 @@ def _kinks(point: Judged, form: MatrixForm, seen: Seen, U: FloatArray, V: FloatA
     return weak
 
 
-def _axes(point: Judged, form: MatrixForm, weak: Mask) -> FloatArray:
+def _axes(point: SolutionPoint, form: MatrixForm, weak: Mask) -> FloatArray:
     """(m, cones) the points y - s of cones at a kink: Π is homogeneous, so all its derivatives there agree on these."""
     s = form.F @ point.x + form.g
     if form.curvature is not None:
@@ -188,7 +166,7 @@ def _left_behind(slopes: FloatArray, fixed: FloatArray) -> Mask:
     return answer.x[k:] > 0.5 if answer.status == 0 else np.zeros(count, bool)
 
 
-def _is_moved(point: Judged, F: sp.csr_array, weak: Mask, seen: Seen, kept: FloatArray) -> bool:
+def _is_moved(point: SolutionPoint, F: sp.csr_array, weak: Mask, seen: Seen, kept: FloatArray) -> bool:
     """Whether what rows at a kink add to the equations, orthogonal to columns `kept`, moves what is seen."""
 
     def on_kinks(values: FloatArray) -> FloatArray:
