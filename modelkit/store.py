@@ -17,7 +17,7 @@ from . import deletion, settings
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .changing import check_changes, make_changes
-from .checks import MODERATE, check_fit, check_numbers, check_rows, check_sides, describe
+from .checks import MODERATE, check_fit, check_name, check_numbers, check_rows, check_sides, describe
 from .copying import Mirror, copy_words
 from .errors import DimensionMismatch, InvalidData, InvalidIndex, NotOptimized
 from .functions import Function, VariableIndex, VectorOfVariables
@@ -222,6 +222,7 @@ class Store(Tables, AbstractModel):
 
     def by_name(self, attribute: attr.Attribute, name: str) -> Any:
         """The variable or constraint of this name; raises `InvalidIndex` where there is none, or several."""
+        check_name(name)
         if attribute not in self._names:
             self._names[attribute] = settings.by_name(self.values_of(attribute))
         return settings.the_one(attribute, name, self._names[attribute].get(name, []))
