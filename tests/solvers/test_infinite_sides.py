@@ -111,7 +111,8 @@ def test_infinities_that_only_a_difference_makes_are_no_missing_bounds() -> None
     """Two finite numbers whose difference overflows are refused, not taken for no bound."""
     m = ot.Model(ot.solvers.HiGHS)
     x = m.add_variables(2)
-    for bad in (lambda: x - 1e308 <= np.full(2, 1e308), lambda: (x - 1e308) - np.array([1e308, 0.0]) <= 1.0):
+    comparisons: list[Any] = [lambda: x - 1e308 <= np.full(2, 1e308), lambda: (x - 1e308) - np.full(2, 1e308) <= 1.0]
+    for bad in comparisons:
         with pytest.raises(ot.InvalidData, match="inf"):
             m.add_constraint(bad())
     c = m.add_constraint(x - 1e308 <= np.array([1.0, INF]))
