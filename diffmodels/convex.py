@@ -20,12 +20,14 @@ from ..modelkit.errors import DifferentiationError, NotOptimized
 from ..modelkit.indices import ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from .base import DiffModel
+from .certainty import ASYMMETRY
 from .kkt import Mask
 from .right_hand_sides import RightHandSides
 
 __all__ = ["ACCURATE", "ConvexDiff", "SolutionPoint"]
 
 ACCURATE = 1e-6
+_GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 """Largest relative residual at which a solution that could not be refined further is still differentiated."""
 
 
@@ -47,6 +49,10 @@ class SolutionPoint(Protocol):
     @property
     def refinement(self) -> attr.Refinement:
         """Largest relative violation of the optimality conditions, of the given point and of this one."""
+
+    @property
+    def mismatch(self) -> float:
+        """Relative difference of forward and reverse mode at random right-hand sides."""
 
     @property
     def rows_at_fault(self) -> Mask:
@@ -111,6 +117,17 @@ class ConvexDiff(DiffModel):
                 "solver, or set AllowInaccurateSolution() to True."
             )
         return point
+
+    def caveats(self) -> list[str]:
+        """That forward and reverse mode differ, if they do."""
+        mismatch = self.solution()[1].mismatch
+        if mismatch <= ASYMMETRY:
+            return []
+        return [
+            f"Forward and reverse mode differ by {mismatch:.1e}, relative to their terms: the system of the "
+            "derivatives is too ill-conditioned to be solved more accurately. Scale the data, or drop rows that nearly "
+            "depend on others."
+        ]
 
     # ------------------------------------------------------------------ forward
     def _right_hand_sides(self) -> RightHandSides:
@@ -178,7 +195,9 @@ class ConvexDiff(DiffModel):
         if kind is attr.ConstraintDual:
             return point.y[form.rows_of(index)]
         if kind is attr.ConstraintDegeneracy:
-            return point.rows_at_fault[form.rows_of(index)].astype(np.float64)
+            # by different numbers, so that rows do not cancel one another on their way up
+            weights = 1.0 + np.modf(_GOLDEN * np.arange(form.m))[0]
+            return np.where(point.rows_at_fault, weights, 0.0)[form.rows_of(index)]
         if kind is attr.ForwardVariablePrimal:
             return self._pushed(attribute)[0][form.columns(index.ids), 0]
         if kind is attr.ForwardConstraintDual:

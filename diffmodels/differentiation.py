@@ -18,16 +18,15 @@ from ..modelkit.errors import DifferentiationError, OptangentError, Unsupported
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
+from ..modelkit.naming import listed
 from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.products import Products
 from .base import DiffModel
-from .convex import ACCURATE
 from .directions import Direction, stack_directions
 from .inputs import Inputs, Tangents, parameter_constraint
 
 __all__ = ["Differentiation"]
 
-_NAMED = 5
 _INACCURATE = (
     attr.TerminationStatusCode.ALMOST_OPTIMAL,
     attr.TerminationStatusCode.SLOW_PROGRESS,
@@ -242,39 +241,53 @@ class Differentiation:
         table, base = self._right, store.base
         return lambda ids: table[ids - base]
 
-    def polished(self, index: VectorOfVariables | ConstraintIndex) -> Any:
-        """The exact values (of variables) or duals (of a constraint)."""
-        attribute = attr.VariablePrimal() if isinstance(index, VectorOfVariables) else attr.ConstraintDual()
-        return self.stack.get(attribute, self._index_map(index))
+    def polished(self, index: Any) -> Any:
+        """The exact values (of variables) or duals (of constraints)."""
+        variables = isinstance(index, (VariableIndex, VectorOfVariables))
+        return self.stack.get(attr.VariablePrimal() if variables else attr.ConstraintDual(), self._index_map(index))
+
+    def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> Any:
+        """1 in the rows at fault, else 0."""
+        found = self.stack.get(attr.ConstraintDegeneracy(), self._index_map(index))
+        return (np.asarray(found) != 0.0).astype(np.float64)
 
     # ------------------------------------------------------------------ what a user must know
     def caveats(self) -> Iterator[str]:
         """Why the derivatives are not what they seem, in sentences."""
-        status = self.stack.get(attr.DifferentiationStatus())
-        if status is not attr.DifferentiationStatusCode.EXACT:
+        codes, status = attr.DifferentiationStatusCode, self.stack.get(attr.DifferentiationStatus())
+        if status not in (codes.EXACT, codes.INACCURATE):
             yield (
                 f"The solution is not differentiable in the ordinary sense, {status.name}: {status.value}"
                 f"{self._at_fault()}. DifferentiationStatus tells."
             )
         termination = self._cache.get(attr.TerminationStatus())
         before, after = self.stack.get(attr.SolutionRefinement())
-        if termination in _INACCURATE or after > ACCURATE:
-            made = "derivatives are those at the refined point" if after <= ACCURATE else "derivatives are not accurate"
+        refined = status is not codes.INACCURATE
+        if termination in _INACCURATE or not refined:
+            made = "derivatives are those at the refined point" if refined else "derivatives are not accurate"
             yield (
                 f"The solver's solution is not accurate ({termination.name}): its relative residuals were "
                 f"{before:.1e}, {after:.1e} after refinement; {made}. SolutionRefinement tells."
             )
+        model: Any = self.stack.inner
+        yield from model.caveats()
 
     def _at_fault(self) -> str:
-        """The constraints behind the status, in words."""
-        store, found = self._store, []
+        """The constraints behind the status, in words, those of a kind all at once."""
+        store = self._store
+        found: list[tuple[ConstraintIndices, IntArray | None]] = []
         for kind in store.kinds():
-            for index in store.get(attr.ListOfConstraintIndices(*kind)):
-                if np.any(self.stack.get(attr.ConstraintDegeneracy(), self._index_map(index))):
-                    found.append(store.get(attr.ConstraintName(), index) or repr(index))
-                if len(found) > _NAMED:
-                    return f" (constraints {', '.join(found[:_NAMED])} and others)"
-        return f" (constraints {', '.join(found)})" if found else ""
+            indices = store.get(attr.ListOfConstraintIndices(*kind))
+            dims = store.block(kind).dims()[store.numbers(indices)]
+            rows = np.flatnonzero(self.degeneracy(indices))
+            owner = np.repeat(np.arange(len(dims)), dims)[rows]
+            is_box = kind[1].is_vector and kind[1].bounds(np.zeros((1, len(kind[1].fields)))) is not None
+            if is_box:
+                found.append((indices[owner], rows - (np.cumsum(dims) - dims)[owner]))
+            else:
+                found.append((indices[np.unique(owner)], None))
+        words = listed(store, found)
+        return f" ({words})" if words else ""
 
 
 def _require_solution(cache: CachingOptimizer) -> None:

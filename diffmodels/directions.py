@@ -13,6 +13,7 @@ from ..modelkit.checks import check_rows
 from ..modelkit.errors import DimensionMismatch, InvalidData
 from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ..modelkit.naming import described
 from ..modelkit.rows import Rows
 from ..modelkit.sets import Parameter
 from ..modelkit.store import Store
@@ -103,10 +104,10 @@ def stack_directions(directions: Sequence[Direction], store: Store) -> Tangents:
                 widths[kind] = place[0] + place[1]
             first, m = place
             if row is not None and not 0 <= row < m:
-                raise DimensionMismatch(f"{index!r} has rows 0 to {m - 1}; got row {row}.")
+                raise DimensionMismatch(f"{described(store, index)} has rows 0 to {m - 1}; got row {row}.")
             size = value.output_dimension if isinstance(value, Function) else 1
             if size != (m if row is None else 1):
-                raise DimensionMismatch(f"{index!r} has {m} rows; got a tangent of {size} rows.")
+                raise DimensionMismatch(f"{described(store, index)} has {m} rows; got a tangent of {size} rows.")
             entries.append((k, kind, first + (row or 0), value))
     terms: dict[Kind, _Terms] = {kind: _Terms() for kind in used}
     for k, kind, row, value in entries:

@@ -6,7 +6,8 @@ the results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 import numpy as np
@@ -36,7 +37,7 @@ from .modifications import Modification
 from .parameters import kinds_inserted
 from .protocol import AbstractModel
 from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
-from .sets import ScalarSet, Set
+from .sets import ScalarSet, Set, VectorSet
 from .settings import check_target
 from .store import Store
 from .warning import warn_user
@@ -222,6 +223,27 @@ class CachingOptimizer(AbstractModel):
         if self.mode is _MANUAL:
             self._extend_at_once(list(made))
         return made
+
+    def add_constrained_variables(self, set: VectorSet) -> tuple[VectorOfVariables, ConstraintIndex]:
+        """Add as many variables as the set has rows, in the set."""
+        if not isinstance(set, VectorSet):
+            raise InvalidData(f"Expected a set of vectors such as Nonnegatives(3), got {set!r}.")
+        self._candidates.require((VectorOfVariables, type(set)))
+        with self.together():
+            return super().add_constrained_variables(set)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Variables made within are gone again where something raises."""
+        first = self.store.variable_count
+        try:
+            yield
+        except BaseException:
+            if self.mode is _MANUAL and self._mirror is not None:
+                self.store.delete(list(VectorOfVariables.of_ids(self.store.variable_ids(first))))
+            elif self.store.variable_count > first:
+                self.store.take_back_variables(first)
+            raise
 
     def add_variable_in(self, set_type: type[ScalarSet], numbers: tuple[float, ...]) -> VariableIndex:
         """Add a variable in the set with these numbers: `add_constrained_variable` without making the set."""

@@ -18,6 +18,7 @@ from .modifications import (
     ScalarQuadraticCoefficientChange,
     VectorConstantChange,
 )
+from .naming import with_article
 from .numeric import real_array
 from .rows import Rows
 
@@ -54,11 +55,11 @@ def _check_change(store: Any, target: Any, change: Modification, function_type: 
             "A plain variable has no coefficients to change; write the function as an affine one (1.0 * x)."
         )
     if function_type.is_vector != change.is_vector:
-        raise InvalidData(f"{type(change).__name__} does not fit a {function_type.__name__}.")
+        raise InvalidData(f"{type(change).__name__} does not fit {with_article(function_type.__name__)}.")
     for row, variables, _ in change.coefficients:
         if len(variables) > function_type.degree:
             raise UnsupportedModification(
-                f"A {function_type.__name__} has no quadratic coefficients; set the whole function instead."
+                f"This {function_type.__name__} has no quadratic coefficients; set the whole function instead."
             )
         store.check_index(variables)
         if not isinstance(row, (int, np.integer)) or not 0 <= row < rows:

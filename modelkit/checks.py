@@ -10,7 +10,7 @@ import numpy as np
 from .arrays import FloatArray
 from .errors import DimensionMismatch, InvalidData
 from .functions import Function
-from .functions.printing import local_name
+from .naming import name_of_variable
 from .rows import Rows
 from .sets import (
     EqualTo,
@@ -52,7 +52,7 @@ UPPER_OR_LOWER: dict[type[Set], int] = {
 def describe(identifier: int, store: Any) -> str:
     """A sentence's subject for a variable that is not there."""
     if identifier >> 32 != store.base >> 32:
-        return f"Variable {local_name(identifier)} belongs to another model; use the variables of this one."
+        return f"Variable {name_of_variable(identifier)} belongs to another model; use the variables of this one."
     name = store.name_of(identifier)
     if identifier in store.variable_ids():  # not is_valid, which asks here what to say
         return f"Variable {name}"
@@ -114,7 +114,7 @@ def check_rows(rows: Rows) -> None:
         if not np.isfinite(values).all():
             at = int(np.flatnonzero(~np.isfinite(values))[0])
             where = f" in row {int(row[at])}" if rows.m > 1 else ""
-            term = "*".join(local_name(int(i)) for i in factors[at] if i >= 0)
+            term = "*".join(name_of_variable(int(i)) for i in factors[at] if i >= 0)
             raise InvalidData(f"The coefficients of {term}{where} are too large: they add up to {values[at]}.")
 
 

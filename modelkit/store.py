@@ -17,9 +17,9 @@ from . import deletion, settings
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .changing import check_changes, make_changes
-from .checks import MODERATE, check_fit, check_numbers, check_rows, check_sides, describe
+from .checks import MODERATE, check_fit, check_name, check_numbers, check_rows, check_sides, describe
 from .copying import Mirror, copy_words
-from .errors import DimensionMismatch, InvalidIndex, NotOptimized
+from .errors import DimensionMismatch, InvalidData, InvalidIndex, NotOptimized
 from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from .modifications import Modification
@@ -27,7 +27,7 @@ from .parameters import of_ray
 from .protocol import AbstractModel
 from .rows import Rows
 from .sets import ScalarSet, Set
-from .tables import FEW, Tables
+from .tables import FEW, MOST_VARIABLES, Tables
 
 __all__ = ["Store"]
 
@@ -60,9 +60,12 @@ class Store(Tables, AbstractModel):
 
     def add_variables(self, count: int) -> VectorOfVariables:
         """Add free variables."""
+        if count > MOST_VARIABLES - self._count:
+            raise InvalidData(f"A model has at most {MOST_VARIABLES} variables; got {count} more.")
         first = self.base + self._count
+        ids = np.arange(first, first + int(count))  # may fail for want of memory
         self._count += int(count)
-        return VectorOfVariables.of_ids(np.arange(first, first + int(count)))
+        return VectorOfVariables.of_ids(ids)
 
     # ------------------------------------------------------------------ constraints
     def add_constraint(self, function: Any, set: Any) -> ConstraintIndex:
@@ -219,6 +222,7 @@ class Store(Tables, AbstractModel):
 
     def by_name(self, attribute: attr.Attribute, name: str) -> Any:
         """The variable or constraint of this name; raises `InvalidIndex` where there is none, or several."""
+        check_name(name)
         if attribute not in self._names:
             self._names[attribute] = settings.by_name(self.values_of(attribute))
         return settings.the_one(attribute, name, self._names[attribute].get(name, []))
