@@ -40,7 +40,15 @@ def _values(store: Any) -> tuple[IntArray, FloatArray]:
 
 
 def check_right_hand_sides(store: Any, ids: IntArray, values: FloatArray) -> None:
-    """Raise `InvalidData` unless these parameters may be infinite: each alone on the side that then has no bound."""
+    """Raise `InvalidData` unless these parameters may become infinite: each a side that then has no bound."""
+    _check(store, ids, values)
+    rows = [store.block(kind).snapshot()[0].rows for kind in store.kinds() if kind != PARAMETERS]
+    sides = np.concatenate([_found(part, ids) for part in rows]) if rows else _NONE
+    _refuse(store, "no inequality", np.setdiff1d(ids, sides))
+
+
+def _check(store: Any, ids: IntArray, values: FloatArray) -> None:
+    """Raise unless these parameters stand, if anywhere, where they may be infinite."""
     for kind in store.kinds():
         _without(store, kind, ids, values)
     if store.objective_block is not None:
@@ -53,7 +61,7 @@ def bounded(store: Any) -> Any:
         return store
     ids, values = _values(store)
     infinite = np.isinf(values)
-    check_right_hand_sides(store, ids[infinite], values[infinite])
+    _check(store, ids[infinite], values[infinite])
     view = copy.copy(store)
     blocks = view.__dict__["_blocks"] = dict(store.__dict__["_blocks"])
     for kind in store.kinds():
