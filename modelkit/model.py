@@ -306,6 +306,9 @@ class Model(Layer):
     def set_parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction, value: Any) -> None:
         """Give a parameter, or a vector or matrix of them, other values.
 
+        An infinite value means no bound; parameters take it that are right-hand sides of inequalities alone. The row
+        is none then: its dual and gradients are zero, and its value is that of the rest of its function.
+
         Examples
         --------
         >>> import optangent as ot
@@ -319,8 +322,8 @@ class Model(Layer):
             value = p.at_places(value)
         parameters = self._parameters(p)
         values = real_vector(value, len(parameters), "value")
-        if not np.isfinite(values).all():
-            _checked_parameter(float(values[np.argmin(np.isfinite(values))]))
+        if np.isnan(values).any():
+            raise InvalidData("A parameter has a finite value (or an infinite one where it is a bound), got nan.")
         self.inner.set_numbers(parameters, values[:, None])
 
     def parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction) -> Any:

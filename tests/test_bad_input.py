@@ -92,7 +92,11 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
         InvalidData,
         "constant in row 0 is -inf",
     ),
-    "inf as value of a parameter": (lambda k: k.m.set_parameter_value(k.p, INF), InvalidData, "finite value"),
+    "inf as value of a parameter": (
+        lambda k: k.m.set_parameter_value(k.p, INF),
+        InvalidData,
+        "The parameter p stands in a function in EqualTo",
+    ),
     "nan as bound": (lambda k: k.m.add_variable(lower=NAN), InvalidData, "not a number"),
     "nan as new bound": (
         lambda k: k.m.set(ot.ConstraintSet(), k.low, ot.GreaterThan(NAN)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -117,3 +118,124 @@ def test_infinities_that_only_a_difference_makes_are_no_missing_bounds() -> None
             m.add_constraint(bad())
     c = m.add_constraint(x - 1e308 <= np.array([1.0, INF]))
     assert m.get(ot.ConstraintSet(), c) == ot.HyperRectangle([-INF, -INF], [1e308, INF])
+
+
+# ---------------------------------------------------------------------- parameters that are right-hand sides
+class Parametric:
+    """The program with parameters on the right, some rows as vectors and some by hand, or without certain rows."""
+
+    def __init__(self, solver: str, upper: Any, lower: Any, side: float) -> None:
+        options: dict[str, Any] = {"OSQP": {"eps_abs": 1e-9, "eps_rel": 1e-9}}.get(solver, {})
+        self.m = m = ot.Model(ot.diff_optimizer(lambda: getattr(ot.solvers, solver)(**options)))
+        self.x = x = m.add_variables(2)
+        self.there = [np.isfinite(upper), np.isfinite(lower), np.isfinite([side])]
+        self.h, self.l = m.add_parameters(np.asarray(upper)[self.there[0]]), m.add_parameters(lower[self.there[1]])
+        self.p = m.add_parameters(np.array([side])[self.there[2]])
+        self.upper = m.add_constraint(A[self.there[0]] @ x <= self.h)
+        self.lower = m.add_constraint(x[self.there[1]] >= self.l)
+        self.row = [m.add_constraint(x[0] - 2.0 * x[1] - 2.0 * self.p[0] <= 1.0)] if self.there[2][0] else []
+        m.minimize(x @ x - 4 * x[0] - 2 * x[1])
+        m.optimize()
+
+    def results(self) -> list[Any]:
+        """Values, duals and derivatives."""
+        m, x = self.m, self.x
+        assert m.termination_status() is ot.TerminationStatusCode.OPTIMAL
+        m.empty_input_sensitivities()
+        m.set(ot.ForwardParameterValue(), self.h, np.arange(1.0, 5.0)[self.there[0]])
+        m.forward_differentiate()
+        forward = m.get(ot.ForwardVariablePrimal(), x)
+        m.set(ot.ReverseVariablePrimal(), x, [1.0, 2.0])
+        m.reverse_differentiate()
+        assert m.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
+        reverse = [m.get(ot.ReverseParameterValue(), p) for p in (self.h, self.l, self.p)]
+        return [m.value(x), m.dual(self.upper), m.dual(self.lower), forward, *reverse, m.objective_value()]
+
+
+@EACH_SOLVER
+def test_infinite_parameters_are_no_bounds(solver: str) -> None:
+    """Values come and go to infinity and back; each time the model is the one without the rows, exactly so."""
+    lower, upper = np.array([-1.0, -0.3]), np.array([1.0, 1.0, 0.8, 3.0])
+    k = Parametric(solver, upper, lower, 5.0)
+    for h, low, p in (
+        ([1.0, INF, 0.8, INF], [-INF, -0.3], INF),
+        ([1.0, 1.0, INF, 3.0], lower, 0.2),
+        (upper, [-INF, -INF], 5.0),
+        ([INF] * 4, lower, INF),
+        (upper, lower, 5.0),
+    ):
+        for parameters, values in ((k.h, h), (k.l, low), (k.p, [p])):
+            k.m.set_parameter_value(parameters, values)
+        k.m.optimize()
+        want = Parametric(solver, np.asarray(h), np.asarray(low), p)
+        there = [np.isfinite(h), np.isfinite(low), np.isfinite([p])]
+        masks = [slice(None), there[0], there[1], slice(None), *there, slice(None)]
+        for got, right, mask in zip(k.results(), want.results(), masks, strict=True):
+            np.testing.assert_allclose(np.atleast_1d(got)[mask], np.atleast_1d(right), atol=2e-6)
+            if not isinstance(mask, slice):
+                assert np.abs(np.atleast_1d(got)[~mask]).max(initial=0.0) <= 1e-9  # as an interior point ends
+        assert k.m.parameter_value(k.h).tolist() == list(h) and np.isfinite(k.m.value(k.upper)).all()
+
+
+def test_models_with_infinite_parameters_change_and_are_copied() -> None:
+    """Additions, changes and deletions beside a row without bound reach the solver; copies keep the infinity."""
+    m = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    x, h = m.add_variables(2, lower=0.0), m.add_parameters([1.0, 2.0])
+    c = m.add_constraint(x <= h)
+    m.maximize(3.0 * x[0] + x[1] - 0.5 * (x @ x))
+    m.set_parameter_value(h, [INF, 2.0])
+    m.optimize()
+    np.testing.assert_allclose(m.value(x), [3.0, 1.0], atol=1e-5)
+    m.modify(c, ot.MultirowChange(x[1], [(1, 4.0)]))
+    m.optimize()
+    np.testing.assert_allclose(m.value(x), [3.0, 0.5], atol=1e-5)
+    m.add_constraint(x[0] + x[1] <= h[0])
+    m.add_constraint(2.0 * x[0] <= h[1])
+    m.optimize()
+    np.testing.assert_allclose(m.value(x), [1.0, 0.5], atol=1e-5)
+    again = copy.deepcopy(m)
+    again.modify(ot.ObjectiveFunction(), ot.ScalarCoefficientChange(x[0], 0.5))
+    again.optimize()
+    np.testing.assert_allclose(again.value(x), [0.5, 0.5], atol=1e-5)
+    m.delete(c)
+    m.optimize()
+    np.testing.assert_allclose(m.value(x), [1.0, 1.0], atol=1e-5)
+    m.set_parameter_value(h, [0.25, 2.0])
+    m.optimize()
+    np.testing.assert_allclose(m.value(x), [0.25, 0.0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda m, x, p: m.add_constraint(x[0] + x[1] - p == 0.0), "p stands in a function in EqualTo"),
+        (lambda m, x, p: m.add_constraint(x[0] + p <= 0.0), "beyond infinity"),
+        (lambda m, x, p: m.add_constraint(x[0] >= 1.0 * p), "beyond infinity"),
+        (lambda m, x, p: m.add_constraint(p * x[0] <= 1.0), "a product"),
+        (lambda m, x, p: m.minimize(x[0] + 0.0 * x[1] + p), "the objective"),
+        (
+            lambda m, x, p: m.add_constraint(ot.vectorize([1.0 * p, x[0], x[1]]), ot.SecondOrderCone(3)),
+            "SecondOrderCone",
+        ),
+        (lambda m, x, p: m.add_constraint(x[0] - p, ot.Interval(-1.0, 1.0)), "Interval"),
+    ],
+)
+def test_infinite_parameters_elsewhere_are_refused(write: Any, words: str) -> None:
+    """What is no right-hand side of an inequality is named, before as after the value was given."""
+    for first in (True, False):
+        m = ot.Model(ot.solvers.Clarabel)
+        x, p = m.add_variables(2, lower=-1.0, upper=1.0), m.add_parameter(1.0, "p")
+        m.add_constraint(x[0] + x[1] <= 1.0 * p)
+        m.minimize(x.sum())
+        if first:
+            write(m, x, p)
+            with pytest.raises(ot.InvalidData, match=words):
+                m.set_parameter_value(p, INF)
+        else:
+            m.set_parameter_value(p, INF)
+            write(m, x, p)
+            with pytest.raises(ot.InvalidData, match=words):
+                m.optimize()
+            m.set_parameter_value(p, 1.0)
+        m.optimize()
+        assert m.termination_status() is ot.TerminationStatusCode.OPTIMAL
