@@ -22,6 +22,7 @@ from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.naming import listed
 from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.products import Products
+from ..modelkit.unbounded import bounded
 from .base import DiffModel
 from .directions import Direction, stack_directions
 from .inputs import Inputs, Tangents, parameter_constraint
@@ -67,7 +68,7 @@ class Differentiation:
     ) -> None:
         _require_solution(cache)
         self._cache = cache
-        self._store = cache.store
+        self._store = bounded(cache.store)
         self.stack, self._mirror = self._built(diff_models, settings)
         self._index_map = self._mirror.index_map
         self._hand_over()

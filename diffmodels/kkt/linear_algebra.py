@@ -11,7 +11,7 @@ from typing import Any, final
 
 from numpy.typing import ArrayLike
 
-from ...modelkit.arrays import FloatArray
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import InvalidData
 from .factorization import KKTFactorization, count, prefers_dense
 from .krylov import KrylovSystem
@@ -42,10 +42,15 @@ class DirectKKT:
     """
 
     def __call__(
-        self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None
+        self,
+        P: Any,
+        A1: Any,
+        C: ArrayLike | None = None,
+        scale: FloatArray | None = None,
+        shared: IntArray | None = None,
     ) -> KKTFactorization:
         """The factorization of ``[[P, A1'], [A1, -diag(C)]]``."""
-        return KKTFactorization(P, A1, C, scale)
+        return KKTFactorization(P, A1, C, scale, shared)
 
 
 @final
@@ -77,8 +82,15 @@ class IterativeKKT:
         if limit is not None and not (isinstance(limit, Integral) and limit > 0):
             raise InvalidData(f"max_iterations of IterativeKKT is a positive integer or None, got {limit!r}.")
 
-    def __call__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> KrylovSystem:
-        """The system ``[[P, A1'], [A1, -diag(C)]]``; the first guess of an equilibration is of no use here."""
+    def __call__(
+        self,
+        P: Any,
+        A1: Any,
+        C: ArrayLike | None = None,
+        scale: FloatArray | None = None,
+        shared: IntArray | None = None,
+    ) -> KrylovSystem:
+        """The system ``[[P, A1'], [A1, -diag(C)]]``; what is said of its equilibration is of no use here."""
         return KrylovSystem(P, A1, C, self.tolerance, self.max_iterations)
 
 
