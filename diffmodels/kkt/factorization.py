@@ -29,7 +29,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
-from ...modelkit.arrays import FloatArray
+from ...modelkit.arrays import FloatArray, IntArray
 from .elimination import Eliminated, Pivots
 from .equilibrate import ruiz_scaling, scaled
 from .factors import DenseLDL, Factor, Refined, SingularFactor, SparseLDL, SparseLU, one_norm, refine
@@ -77,6 +77,7 @@ class KKTFactorization(KKTSystem):
     A1 : active rows (m, n); ndarray or scipy sparse
     C : nonnegative (m,), or None for zero
     scale : positive (n + m,), a first guess of the equilibration; saves time only
+    shared : numbers (m,) from 0 on: rows of one number get one scale in the equilibration; by default each its own
     limit : seconds that the factorization may take, by an estimate
 
     Attributes
@@ -96,12 +97,14 @@ class KKTFactorization(KKTSystem):
         A1: Any,
         C: ArrayLike | None = None,
         scale: FloatArray | None = None,
+        shared: IntArray | None = None,
         limit: float = np.inf,
     ) -> None:
         self.n: int = P.shape[0]
         self.m: int = A1.shape[0]
         K = _assemble(P, A1, C)
-        self._scale = ruiz_scaling(K, start=scale)
+        every = None if shared is None else np.concatenate([np.arange(self.n), self.n + shared])
+        self._scale = ruiz_scaling(K, start=scale, shared=every)
         self._scaled = scaled(K, self._scale)
         self._rows = self._scaled if isinstance(self._scaled, np.ndarray) else self._scaled.tocsr()
         self._norm = one_norm(self._scaled)
@@ -110,6 +113,7 @@ class KKTFactorization(KKTSystem):
         self._projectors: tuple[Projector, Projector] | None = None
         self._primal_basis: FloatArray | None = None
         self._found_loose: Mask = np.zeros(self.size, dtype=bool)
+        self._null_vectors = np.zeros((self.n, 0)), np.zeros((self.m, 0))
         self._many: Factor | None = None
         # Whether the factor solves for one right-hand side at a time.
         self._one_at_a_time = False
@@ -126,6 +130,12 @@ class KKTFactorization(KKTSystem):
     def _loose(self) -> Mask:
         self._examine()
         return self._found_loose
+
+    @property
+    def null_vectors(self) -> tuple[FloatArray, FloatArray]:
+        """Of the two factors of the null space, in the units of K."""
+        self._examine()
+        return self._null_vectors
 
     @property
     def primal_null_basis(self) -> FloatArray | None:
@@ -252,7 +262,9 @@ class KKTFactorization(KKTSystem):
             if null is not None:
                 return null
         self._projectors = projector.project_out_scaled, projector.project_out
-        self._found_loose = np.abs(projector.scaled_null_part(self._probe())[:, 0]) > _PRESENT
+        vector = projector.scaled_null_part(self._probe())
+        self._found_loose = np.abs(vector[:, 0]) > _PRESENT
+        self._null_vectors = NullSpace(vector[: self.n], vector[self.n :]).vectors(self._scale, _PRESENT)
         return None
 
     def _resolvent(self) -> tuple[Factor, Factor, float]:
@@ -277,6 +289,7 @@ class KKTFactorization(KKTSystem):
     def _use_basis(self, null: NullSpace) -> None:
         rescaled = null.rescaled(self._scale)
         self._projectors, self._primal_basis = (null.project_out, rescaled.project_out), rescaled.primal
+        self._null_vectors = null.vectors(self._scale, _PRESENT)
         present = [np.abs(basis).max(axis=1, initial=0.0) > _PRESENT for basis in (null.primal, null.dual)]
         self._found_loose = np.concatenate(present)
         if isinstance(self._scaled, np.ndarray):

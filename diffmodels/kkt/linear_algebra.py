@@ -12,7 +12,7 @@ from typing import Any, final
 
 from numpy.typing import ArrayLike
 
-from ...modelkit.arrays import FloatArray
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import InvalidData
 from .factorization import KKTFactorization, count
 from .fill import LARGEST_DENSE, SPARSE_RATE, TooExpensive, is_open
@@ -40,10 +40,15 @@ class DirectKKT:
     """
 
     def __call__(
-        self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None
+        self,
+        P: Any,
+        A1: Any,
+        C: ArrayLike | None = None,
+        scale: FloatArray | None = None,
+        shared: IntArray | None = None,
     ) -> KKTFactorization:
         """The factorization of ``[[P, A1'], [A1, -diag(C)]]``."""
-        return KKTFactorization(P, A1, C, scale)
+        return KKTFactorization(P, A1, C, scale, shared)
 
 
 @final
@@ -75,8 +80,15 @@ class IterativeKKT:
         if limit is not None and not (isinstance(limit, Integral) and limit > 0):
             raise InvalidData(f"max_iterations of IterativeKKT is a positive integer or None, got {limit!r}.")
 
-    def __call__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> KrylovSystem:
-        """The system ``[[P, A1'], [A1, -diag(C)]]``; the first guess of an equilibration is of no use here."""
+    def __call__(
+        self,
+        P: Any,
+        A1: Any,
+        C: ArrayLike | None = None,
+        scale: FloatArray | None = None,
+        shared: IntArray | None = None,
+    ) -> KrylovSystem:
+        """The system ``[[P, A1'], [A1, -diag(C)]]``; what is said of its equilibration is of no use here."""
         return KrylovSystem(P, A1, C, self.tolerance, self.max_iterations)
 
 
@@ -94,12 +106,18 @@ def choose(entries: float, size: int) -> Callable[..., KKTSystem]:
     return IterativeKKT() if (entries / 2.0) ** 2 / size / SPARSE_RATE > _LONGEST else automatic
 
 
-def automatic(P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> KKTSystem:
+def automatic(
+    P: Any,
+    A1: Any,
+    C: ArrayLike | None = None,
+    scale: FloatArray | None = None,
+    shared: IntArray | None = None,
+) -> KKTSystem:
     """The KKT system, factorized unless that costs too much."""
     chosen = choose(count(P) + 2 * count(A1), P.shape[0] + A1.shape[0])
     if chosen is not automatic:
-        return chosen(P, A1, C, scale)
+        return chosen(P, A1, C, scale, shared)
     try:
-        return KKTFactorization(P, A1, C, scale, _LONGEST)
+        return KKTFactorization(P, A1, C, scale, shared, _LONGEST)
     except TooExpensive:
-        return IterativeKKT()(P, A1, C, scale)
+        return IterativeKKT()(P, A1, C)
