@@ -24,6 +24,7 @@ from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, Th
 from typing import Any, final
 
 from ...modelkit.errors import InvalidData, MissingDependency
+from .blas_threads import one_blas_thread
 
 __all__ = ["Shipment", "Workers"]
 
@@ -91,7 +92,7 @@ class Workers:
         """``[function(*task) for task in tasks]``, many at a time; BLAS gets one thread for each."""
         if not self.same_memory:
             return self._run(function, tasks)
-        with _one_blas_thread:
+        with one_blas_thread:
             return self._run(function, tasks)
 
     def share(self, data: bytes) -> Any:
@@ -161,46 +162,6 @@ def _own_pool(name: str, process: int) -> Executor:
             if value is not None:
                 os.environ[variable] = value
     return pool
-
-
-@final
-class _OneBlasThread:
-    """Keeps BLAS to one thread while any of several threads wants it, where threadpoolctl is installed.
-
-    The extra `distributed` brings it. Without it the results are the same; large dense programs may be solved more
-    slowly, as each worker wakes as many BLAS threads as there are cores.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._controller: Any = None
-        self._limit: Any = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._users += 1
-            if self._users == 1:
-                self._start()
-
-    def _start(self) -> None:
-        if self._controller is None:
-            try:
-                import threadpoolctl
-            except ImportError:
-                return
-            self._controller = threadpoolctl.ThreadpoolController()
-        self._limit = self._controller.limit(limits=1)
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0 and self._limit is not None:
-                self._limit.restore_original_limits()
-                self._limit = None
-
-
-_one_blas_thread = _OneBlasThread()
 
 
 # ---------------------------------------------------------------------- to other processes and back
@@ -291,5 +252,5 @@ def _work(key: str, data: bytes, function: Callable[..., Any], task: bytes) -> b
                 _programs.popitem(last=False)
         _programs.move_to_end(key)
         programs = _programs[key]
-    with _one_blas_thread:
+    with one_blas_thread:
         return _pack(function(programs, *_unpack(task, programs)), programs)

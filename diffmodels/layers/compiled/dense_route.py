@@ -14,6 +14,7 @@ from scipy.linalg import lapack
 
 from ....modelkit import attributes as attr
 from ....modelkit.arrays import FloatArray, IntArray
+from ..blas_threads import one_blas_thread_for
 from ..route import Answer, Mode
 from .compiled_route import CompiledRoute
 from .dense_qp import DensePoints, DenseQP, Programs
@@ -43,6 +44,7 @@ class DenseRoute:
         self.general, self._chain = general, general.chain
         self._dense = DenseQP(general.form, general.chain.data)
         self._single = SingleQP(self._dense.n, self._dense.m, self._dense.zeros)
+        self._size = self._dense.n + self._dense.m
 
     @staticmethod
     def fits(general: CompiledRoute) -> bool:
@@ -52,6 +54,10 @@ class DenseRoute:
     # ------------------------------------------------------------------ one item
     def solve(self, theta: FloatArray, warm: State | None) -> Answer:
         """The solution: a candidate made exact, or that of the general way made exact if it can be."""
+        with one_blas_thread_for(self._size):
+            return self._solve(theta, warm)
+
+    def _solve(self, theta: FloatArray, warm: State | None) -> Answer:
         whole = self._chain.theta(theta)
         data = self._chain.data.data(whole)
         P, q, F, g = self._dense.program(data)
@@ -77,6 +83,10 @@ class DenseRoute:
 
     def derivative(self, mode: Mode, theta: FloatArray, state: State, directions: FloatArray) -> FloatArray:
         """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o): one solve for all."""
+        with one_blas_thread_for(self._size):
+            return self._derivative(mode, theta, state, directions)
+
+    def _derivative(self, mode: Mode, theta: FloatArray, state: State, directions: FloatArray) -> FloatArray:
         whole, point = self._chain.theta(theta), state.dense
         if not isinstance(point, SinglePoint):
             point = self._single.point(*self._dense.program(self._chain.data.data(whole)), state.x, state.y)
@@ -89,13 +99,14 @@ class DenseRoute:
     def solve_batch(self, thetas: FloatArray, warm: Sequence[State | None]) -> list[Answer]:
         """The solutions at the rows of (B, p), as those of single items."""
         answers: list[Answer] = []
-        for number, piece in enumerate(self._pieces(len(thetas))):
-            answers += self._solve_piece(thetas[piece], warm[piece], number < _KEPT)
+        with one_blas_thread_for(self._size):
+            for number, piece in enumerate(self._pieces(len(thetas))):
+                answers += self._solve_piece(thetas[piece], warm[piece], number < _KEPT)
         return answers
 
     def _pieces(self, count: int) -> list[slice]:
         """So many items in pieces whose systems do not fill the memory."""
-        size = max(1, _PIECE // (self._dense.n + self._dense.m) ** 2)
+        size = max(1, _PIECE // self._size**2)
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
     def _solve_piece(self, thetas: FloatArray, warm: Sequence[State | None], keeps: bool) -> list[Answer]:
@@ -139,7 +150,8 @@ class DenseRoute:
     ) -> FloatArray:
         """Cotangents (B, o) pulled back to (B, p), or tangents (B, p) pushed to (B, o), one for each item."""
         pieces = self._pieces(len(thetas))
-        parts = [self._piece(mode, thetas[piece], states[piece], directions[piece]) for piece in pieces]
+        with one_blas_thread_for(self._size):
+            parts = [self._piece(mode, thetas[piece], states[piece], directions[piece]) for piece in pieces]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _piece(self, mode: Mode, thetas: FloatArray, states: Sequence[State], directions: FloatArray) -> FloatArray:
@@ -163,7 +175,7 @@ class DenseRoute:
         out = np.empty((len(states), found.shape[1]))
         out[members] = found
         for k in np.setdiff1d(np.arange(len(states)), members).tolist():
-            out[k] = self.derivative(mode, thetas[k], states[k], directions[k][None])[0]
+            out[k] = self._derivative(mode, thetas[k], states[k], directions[k][None])[0]
         return out
 
     def _gathered(self, whole: FloatArray, states: Sequence[State]) -> tuple[DensePoints, IntArray]:

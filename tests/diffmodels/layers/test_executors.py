@@ -158,22 +158,6 @@ def test_solvers_beside_each_other_get_one_thread_each() -> None:
     assert variant(model, threads=1).get(ot.NumberOfThreads()) == 2
 
 
-def test_blas_is_given_back() -> None:
-    """While any thread solves BLAS has one thread, afterwards as many as before."""
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-
-    def counts() -> set[int]:
-        return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
-
-    before = counts()
-    limit = executors._OneBlasThread()
-    with limit:
-        with limit:
-            assert counts() == {1}
-        assert counts() == {1}
-    assert counts() == before
-
-
 def test_a_lambda_goes_to_other_processes() -> None:
     """A solver made by a lambda is no obstacle: a model travels with its solver's class and options."""
     batch = Batch.of(*interval(lambda: ot.solvers.Clarabel(tol_feas=1e-9)), executor="processes")
