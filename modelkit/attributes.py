@@ -232,6 +232,10 @@ class DifferentiationStatusCode(enum.Enum):
     )
     WEAKLY_ACTIVE = "a constraint is active with zero multiplier: one element of the generalized Jacobian"
     NONUNIQUE = "the solution is not unique: the minimum-norm solution of the singular system"
+    INACCURATE = (
+        "the solution could not be refined until the optimality conditions hold to 1e-10 of their own terms: "
+        "derivatives are those at the point found"
+    )
 
 
 # ---------------------------------------------------------------------- optimizer

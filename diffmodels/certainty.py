@@ -1,0 +1,159 @@
+r"""When a derivative may be called exact: a rule in which no unit occurs.
+
+At a point (x, y, s) of ``Px + Aᵀy + c = 0, Ax + s = b, s in K, y in K*`` (DESIGN, section 7), with the column and row
+scales D, E of the equilibration, :math:`X = D \|D^{-1}x\|_\infty` and :math:`Y = E \|E^{-1}y\|_\infty`:
+
+1. *The point is a solution*: what the conditions leave is small beside its own terms, component by component,
+   :math:`|r_1| \le 10^{-10} (|P|X + |A|^TY + |c|)` and :math:`|r_2| \le 10^{-10} (|A|X + |b|)`: `Sizes.residual`.
+2. *No row is in doubt*: the data are moved by random signs times :math:`\tau = 10^{-12}` of their terms, or by what the
+   conditions leave if that is more. A multiplier or slack that is not larger than three times how far it moves then is
+   zero for all that is known: `Sizes.probe` and `in_doubt`.
+3. *Both modes agree*: the same solutions show how symmetric the inverse is, `Probe.mismatch`. Multiplied with one
+   another, right-hand sides and solutions are of the objective's unit.
+
+A change of units multiplies both sides of every comparison by the same number. The first test decides between `EXACT`
+and `INACCURATE`, the second flags a kink, and the third is a warning; none refuses.
+
+References
+----------
+W. Oettli, W. Prager, *Compatibility of approximate solution of linear equations with given error bounds for
+coefficients and right-hand sides*, Numerische Mathematik 6 (1964), 405-409.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from ..modelkit.arrays import FloatArray
+from ..modelkit.attributes import DifferentiationStatusCode
+from .kkt import Mask
+
+__all__ = ["ACCURACY", "ASYMMETRY", "Probe", "Sizes", "in_doubt", "verdict"]
+
+ACCURACY = 1e-10
+"""Componentwise residual up to which a point is a solution."""
+ASYMMETRY = 1e-9
+"""Mismatch of both modes from which the user is told."""
+_MOVE = 1e-12
+_DRAWS = 3
+_MARGIN = 3.0
+# What is less than this, of the largest number of the point in equilibrated units, is less than its rounding error.
+_NOTHING = 1e-8
+
+
+class Probe(NamedTuple):
+    """How a point moves when its data are moved by their uncertainty.
+
+    Attributes
+    ----------
+    dx, dy, ds : (n, k), (m, k), (m, k), a column for each of k draws
+    slack_terms : (m, k), the sizes of the terms of ds, which may cancel in ds itself
+    mismatch : the largest relative difference between ``<K⁻¹u, v>`` and ``<u, K⁻¹v>``
+    """
+
+    dx: FloatArray
+    dy: FloatArray
+    ds: FloatArray
+    slack_terms: FloatArray
+    mismatch: float
+
+
+@final
+class Sizes:
+    """The sizes of the terms of the optimality conditions at a point.
+
+    Parameters
+    ----------
+    P, A : (n, n) and (m, n), ndarrays or sparse; in models with curved rows those of the linearized conditions
+    c, b : (n,) and (m,)
+    x, y : the point, (n,) and (m,)
+    column, row : D and E, positive (n,) and (m,); in a cone one scale for all its rows
+
+    Attributes
+    ----------
+    gradient, rows : ``|P||x| + |A|ᵀ|y| + |c|`` (n,) and ``|A||x| + |b|`` (m,)
+    gradient_bound, rows_bound : the same with X and Y
+    """
+
+    def __init__(
+        self,
+        P: Any,
+        A: Any,
+        c: FloatArray,
+        b: FloatArray,
+        x: FloatArray,
+        y: FloatArray,
+        column: FloatArray,
+        row: FloatArray,
+    ) -> None:
+        self._A = A
+        P, A, c, b, x, y = abs(P), abs(A), np.abs(c), np.abs(b), np.abs(x), np.abs(y)
+        self.gradient: FloatArray = P @ x + A.T @ y + c
+        self.rows: FloatArray = A @ x + b
+        x_hat, y_hat, c_hat = _largest(x / column), _largest(y / row), _largest(c * column)
+        least = _NOTHING * max(x_hat, y_hat, c_hat)
+        if not c_hat and not (y * b).any():
+            # x = 0, y = 0 is the solution: what is left of them is rounding error, beside the units themselves
+            least = max(least, _NOTHING)
+        X, Y = column * max(x_hat, least), row * max(y_hat, least)
+        self.gradient_bound: FloatArray = P @ X + A.T @ Y + c
+        self.rows_bound: FloatArray = A @ X + b
+
+    def residual(self, r1: FloatArray, r2: FloatArray) -> float:
+        """The largest componentwise residual of ``r1 = Px + Aᵀy + c`` and ``r2 = Ax + s - b``."""
+        return max(_ratio(r1, self.gradient_bound), _ratio(r2, self.rows_bound))
+
+    def probe(
+        self,
+        r1: FloatArray,
+        r2: FloatArray,
+        solve: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]],
+        draws: int = _DRAWS,
+    ) -> Probe:
+        """Move the data and see how the point moves.
+
+        Parameters
+        ----------
+        r1, r2 : as for `residual`
+        solve : from right-hand sides (n, k) of the gradient and (m, k) of the rows to (dx, dy), as
+            `SolutionPoint.solve`
+        draws : k
+        """
+        n, m = len(r1), len(r2)
+        terms, left = np.concatenate([self.gradient, self.rows]), np.concatenate([r1, r2])
+        size = np.maximum(_MOVE * terms, np.abs(left))
+        R = size[:, None] * np.random.default_rng(50).choice([-1.0, 1.0], size=(n + m, draws))
+        dx, dy = solve(R[:n], R[n:])
+        Adx = np.asarray(self._A @ dx)
+        Z = np.concatenate([dx, dy])
+        forward, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
+        mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
+        return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), mismatch)
+
+
+def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
+    """Which values (m,) may as well be zero, for all that moves (m, k) tell of their uncertainty."""
+    doubtful: Mask = np.abs(values) <= _MARGIN * np.abs(moves).max(axis=1, initial=0.0)
+    return doubtful
+
+
+def verdict(status: DifferentiationStatusCode, residual: float) -> DifferentiationStatusCode:
+    """What derivatives are at a point with this componentwise residual, where `status` holds at solutions."""
+    if residual <= ACCURACY or status is DifferentiationStatusCode.NONUNIQUE:
+        return status
+    return DifferentiationStatusCode.INACCURATE
+
+
+def _largest(values: FloatArray) -> float:
+    return float(values.max(initial=0.0))
+
+
+def _ratio(residual: FloatArray, bound: FloatArray) -> float:
+    left = np.abs(residual)
+    if not np.isfinite(left).all():
+        return float("inf")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _largest(np.where(left > 0.0, left / bound, 0.0))

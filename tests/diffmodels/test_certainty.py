@@ -1,0 +1,120 @@
+"""The rule that says EXACT: what it measures, and that no unit occurs in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import optangent as ot
+from optangent.diffmodels.certainty import ACCURACY, Sizes, in_doubt, verdict
+from optangent.diffmodels.kkt import KKTFactorization
+from optangent.diffmodels.kkt.equilibrate import ruiz_scaling
+
+Array = np.ndarray
+n, m = 20, 30
+
+
+def point(margin: float | None, condition: float, seed: int) -> dict[str, Any]:
+    """A quadratic program with its solution; one active row and one inactive row are as near to a kink as told."""
+    rng = np.random.default_rng(seed)
+    U = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    P = (U * np.logspace(0.0, -np.log10(condition), n)) @ U.T
+    P, A, x = (P + P.T) / 2.0, rng.standard_normal((m, n)), rng.standard_normal(n)
+    active = np.isin(np.arange(m), rng.permutation(m)[: n // 2])
+    y = np.where(active, rng.uniform(0.2, 1.2, m), 0.0)
+    s = np.where(active, 0.0, rng.uniform(0.2, 1.2, m))
+    if margin is not None:
+        y[np.flatnonzero(active)[0]] = s[np.flatnonzero(~active)[0]] = margin
+    return {"P": P, "A": A, "c": -(P @ x + A.T @ y), "b": A @ x + s, "x": x, "y": y, "active": active}
+
+
+def in_other_units(d: dict[str, Any], seed: int, size: float = 6.0) -> dict[str, Any]:
+    """Rows, columns and the objective times powers of ten between 1e-size and 1e+size."""
+    rng = np.random.default_rng(seed)
+    r, k, o = 10.0 ** rng.uniform(-size, size, m), 10.0 ** rng.uniform(-size, size, n), 10.0 ** rng.uniform(-size, size)
+    scaled = {"P": o * k[:, None] * d["P"] * k, "A": r[:, None] * d["A"] * k, "c": o * k * d["c"], "b": r * d["b"]}
+    return scaled | {"x": d["x"] / k, "y": o * d["y"] / r, "active": d["active"]}
+
+
+def judged(d: dict[str, Any], noise: float = 0.0) -> tuple[float, Array, float]:
+    """The componentwise residual at the point, moved by noise; which rows are in doubt; and the mismatch."""
+    P, A, c, b, active = sp.csc_array(d["P"]), sp.csr_array(d["A"]), d["c"], d["b"], d["active"]
+    scale = ruiz_scaling(P, A)
+    x, y = d["x"] + noise * np.abs(d["x"]).max(), d["y"]
+    sizes = Sizes(P, A, c, b, x, y, scale[:n], scale[n:])
+    rows = np.flatnonzero(active)
+    kkt = KKTFactorization(P, A[rows])
+
+    def solve(R1: Array, R2: Array) -> tuple[Array, Array]:
+        Z = kkt.solve(np.concatenate([R1, R2[rows]]))
+        dy = np.zeros(R2.shape)
+        dy[rows] = Z[n:]
+        return Z[:n], dy
+
+    r1, slack = P @ x + A.T @ y + c, b - A @ x
+    r2 = np.where(active, -slack, 0.0)
+    probe = sizes.probe(r1, r2, solve)
+    doubt = np.where(active, in_doubt(y, probe.dy), in_doubt(slack, probe.slack_terms))
+    return sizes.residual(r1, r2), doubt, probe.mismatch
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e3, 1e6, 1e9])
+@pytest.mark.parametrize("margin", [None, 1e-13, 0.0])
+def test_the_verdict_is_the_same_in_all_units(margin: float | None, condition: float) -> None:
+    """The same rows are in doubt whatever the units are: none at a margin of 0.2, the two at a kink."""
+    for seed in range(5):
+        d = point(margin, condition, seed)
+        wanted = np.zeros(m, bool)
+        if margin is not None:
+            wanted[np.flatnonzero(d["active"])[0]] = wanted[np.flatnonzero(~d["active"])[0]] = True
+        for units in (d, *(in_other_units(d, 10 * seed + k) for k in range(3))):
+            residual, doubt, _ = judged(units)
+            assert residual <= 1e-14
+            np.testing.assert_array_equal(doubt, wanted)
+
+
+def test_a_point_that_is_no_solution() -> None:
+    """A point off the solution by 1e-8 is told by its residual in all units, and by noise of rounding it is not."""
+    for seed in range(5):
+        for units in (point(None, 10.0, seed), in_other_units(point(None, 10.0, seed), seed, 3.0)):
+            assert judged(units, 1e-8)[0] > ACCURACY > judged(units, 1e-15)[0]
+
+
+def test_both_modes_agree_to_rounding() -> None:
+    """The mismatch of forward and reverse mode of a symmetric factorization, in all units."""
+    for seed in range(5):
+        for units in (point(None, 10.0, seed), in_other_units(point(None, 10.0, seed), seed)):
+            assert judged(units)[2] <= 1e-13
+
+
+def test_mismatch_of_an_inverse_that_is_not_symmetric() -> None:
+    """An inverse that is wrong by a skew part of 1e-6 shows it."""
+    d = point(None, 1.0, 0)
+    sizes = Sizes(d["P"], d["A"], d["c"], d["b"], d["x"], d["y"], np.ones(n), np.ones(m))
+    skew = np.triu(np.ones((n, n)), 1)
+    mismatch = sizes.probe(
+        np.zeros(n), np.zeros(m), lambda R1, R2: (R1 + 1e-6 * ((skew - skew.T) @ R1), 0.0 * R2)
+    ).mismatch
+    assert 1e-8 < mismatch < 1e-4
+
+
+def test_zero_is_in_doubt_where_nothing_else_is_there() -> None:
+    """Without any data, a point of rounding errors is a solution, and its rows are in doubt."""
+    P, A, zero = np.eye(2), -np.eye(2), np.zeros(2)
+    x = np.array([1e-22, 3e-25])
+    sizes = Sizes(P, A, zero, zero, x, zero, np.ones(2), np.ones(2))
+    assert sizes.residual(x, zero) <= ACCURACY
+    probe = sizes.probe(x, zero, lambda R1, R2: (R1, 0.0 * R2))
+    assert in_doubt(x, probe.slack_terms).all()
+
+
+def test_what_is_said_of_a_point_that_is_no_solution() -> None:
+    """INACCURATE in place of every status that promises something, and only there."""
+    codes = ot.DifferentiationStatusCode
+    for status in (codes.EXACT, codes.DEPENDENT_ROWS, codes.WEAKLY_ACTIVE):
+        assert verdict(status, 1e-11) is status
+        assert verdict(status, 1e-9) is verdict(status, float("nan")) is codes.INACCURATE
+    assert verdict(codes.NONUNIQUE, 1.0) is codes.NONUNIQUE
