@@ -25,6 +25,7 @@ from .differentiation import Differentiation
 from .directions import Direction
 from .inputs import Inputs
 from .quadratic import QuadraticDiff
+from .settings import DEFAULTS, checked_setting
 
 __all__ = ["DIFF_MODELS", "DiffOptimizer", "DifferentiationWarning", "diff_optimizer"]
 
@@ -41,12 +42,6 @@ _MODES: dict[type[attr.Attribute], str] = {
     attr.ReverseParameterValue: "reverse",
 }
 """The mode that each result is of."""
-_SETTINGS: dict[type[attr.Attribute], Any] = {
-    attr.ModelConstructor: None,
-    attr.LinearAlgebraSolver: None,
-    attr.AllowInaccurateSolution: False,
-    attr.AllowObjectiveAndSolutionInput: False,
-}
 
 
 class DifferentiationWarning(UserWarning):
@@ -99,10 +94,13 @@ class DiffOptimizer(Layer):
     """
 
     def __init__(self, solvers: Sequence[AbstractModel]) -> None:
+        for solver in solvers:
+            if not isinstance(solver, AbstractModel):
+                raise InvalidData(f"diff_optimizer takes callables that make a solver; one of them made {solver!r}.")
         self.cache = CachingOptimizer(*(BridgeOptimizer(solver) for solver in solvers))
         super().__init__(self.cache)
         self._inputs = Inputs(self.cache.store)
-        self.settings = dict(_SETTINGS)
+        self.settings = dict(DEFAULTS)
         self._warned = False
         self._drop()
 
@@ -158,7 +156,7 @@ class DiffOptimizer(Layer):
             self._forget_results()
             self._inputs.set(attribute, *index_and_value)
         elif kind in self.settings:
-            self.settings[kind] = index_and_value[-1]
+            self.settings[kind] = checked_setting(attribute, *index_and_value)
             self._drop()
         else:
             self._drop()

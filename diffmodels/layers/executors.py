@@ -78,14 +78,16 @@ class Workers:
         elif hasattr(executor, "get_executor"):  # a dask client
             self.count = sum(executor.ncores().values()) or 1
             self._run = functools.partial(_submit, executor.get_executor(pure=False))
-        elif isinstance(executor, str) or type(executor).__module__.partition(".")[0] == "joblib":
+        elif isinstance(executor, str) and executor in _backends():
             self._run = functools.partial(_joblib, executor)
-            if not isinstance(executor, str) and (executor.n_jobs or 0) > 0:
+        elif type(executor).__module__.partition(".")[0] == "joblib" and hasattr(executor, "n_jobs"):
+            self._run = functools.partial(_joblib, executor)
+            if (executor.n_jobs or 0) > 0:
                 self.count = executor.n_jobs
         else:
             raise InvalidData(
-                f"An executor is 'threads', 'processes', a concurrent.futures.Executor, a joblib backend's name, a "
-                f"joblib.Parallel or a dask Client, got {executor!r}."
+                f"An executor is 'threads', 'processes', a concurrent.futures.Executor, a joblib backend's name "
+                f"({', '.join(map(repr, _backends()))}), a joblib.Parallel or a dask Client, got {executor!r}."
             )
 
     def map(self, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -107,6 +109,15 @@ class Workers:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Workers:
         return self
+
+
+def _backends() -> list[str]:
+    """The names of joblib's backends; of those that it has by itself, where it is not installed."""
+    try:
+        from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
+    except ImportError:
+        return ["loky", "multiprocessing", "sequential", "threading"]
+    return sorted({*BACKENDS, *EXTERNAL_BACKENDS})
 
 
 def _revived(name: str | None) -> Workers | None:

@@ -15,7 +15,9 @@ from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import OptangentError
 from ...modelkit.functions import VectorOfVariables
+from ...modelkit.functions.matrices import ids_of
 from ...modelkit.indices import ConstraintIndex
+from ...modelkit.parameters import PARAMETERS
 from .arrays import Shape, unpack
 from .per_thread import PerThread
 from .route import Answer, Mode
@@ -83,10 +85,41 @@ class ModelRoute:
                 status = model.termination_status()
                 if status is not attr.TerminationStatusCode.OPTIMAL:
                     return status, status.value, nothing, None
-                outputs = _joined(model.get(value, *index) for index, value, *_ in self._outputs)
-                return status, "", outputs, Solved()
+                return status, "", self._values(model), Solved()
             except OptangentError as error:
                 return attr.TerminationStatusCode.OTHER_ERROR, str(error), nothing, None
+
+    def _values(self, model: Any) -> FloatArray:
+        """The outputs at the exact solution, of which derivatives are; at the solver's where there is none."""
+        try:
+            model.empty_input_sensitivities()
+            model.forward_differentiate()
+            before, after = model.get(attr.SolutionRefinement())
+        except OptangentError:  # no duals, as of a program with integers, or too far away
+            before, after = 0.0, np.inf
+        if not after <= before:
+            return _joined(model.get(value, *index) for index, value, *_ in self._outputs)
+        exact = VectorOfVariables.of_ids(model.store.variable_ids())
+        x: FloatArray = np.zeros(model.store.variable_count)
+        x[exact.ids - model.store.base] = model.inner.polished(exact)
+
+        base: int = model.store.base
+
+        def value_of(ids: IntArray) -> FloatArray:
+            return x[ids - base]
+
+        def one(index: tuple[Any, ...], value: attr.Attribute) -> Any:
+            if isinstance(value, attr.ObjectiveValue):
+                return model.get(attr.ObjectiveFunction()).rows.evaluate(value_of)
+            if isinstance(value, attr.ConstraintPrimal):
+                return model.get(attr.ConstraintFunction(), *index).rows.evaluate(value_of)
+            if isinstance(value, attr.VariablePrimal):
+                return value_of(ids_of(*index))
+            if index[0].kind == PARAMETERS:  # whose reduced costs are more than the dual there
+                return model.get(value, *index)
+            return model.inner.polished(*index)
+
+        return _joined(one(index, value) for index, value, *_ in self._outputs)
 
     def derivative(self, mode: Mode, theta: FloatArray, state: Solved, directions: FloatArray) -> FloatArray:
         """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o), one after the other."""

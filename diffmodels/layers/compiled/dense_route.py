@@ -1,7 +1,7 @@
 """Small quadratic programs in the compiled form: everything but the solver's own call is done for a batch at once.
 
 Solutions come out exact, and with them the systems of their derivatives (`dense_qp`). An item whose solution is not
-confirmed there has the solver's own, and is differentiated by `CompiledRoute`, as are those at kinks.
+confirmed there is refined and differentiated by `CompiledRoute`; those at kinks are differentiated there, too.
 """
 
 from __future__ import annotations
@@ -62,18 +62,17 @@ class DenseRoute:
         data = self._chain.data.data(whole)
         P, q, F, g = self._dense.program(data)
         if not self.general.is_curving or lapack.dpotrf(P)[1] == 0:
-            one = Programs(P[None], q[None], F[None], g[None])
-            candidate = self.general.candidates(one, self._dense.zeros)[0]
-            if candidate is not None:
-                point = self._single.point(P, q, F, g, *candidate)
-                if point is not None:
-                    return self._exact_answer(whole, data, point)
-        answer = self.general.solve(theta, warm)
-        if answer[0] is not _CODES.OPTIMAL:
-            return answer
-        state = answer[3]
-        point = self._single.point(P, q, F, g, state.x, state.y)
-        return answer if point is None else self._exact_answer(whole, data, point)
+            # where the rows that are active did not change, one system gives the solution
+            point = None if warm is None else self._single.point(P, q, F, g, warm.x, warm.y)
+            if point is None:
+                candidate = self.general.candidates(Programs(P[None], q[None], F[None], g[None]), self._dense.zeros)[0]
+                point = None if candidate is None else self._single.point(P, q, F, g, *candidate)
+            if point is not None:
+                return self._exact_answer(whole, data, point)
+        found = self.general.found(theta, warm)
+        state = found[2]
+        point = None if state is None else self._single.point(P, q, F, g, state.x, state.y)
+        return self.general.answer(theta, *found) if point is None else self._exact_answer(whole, data, point)
 
     def _exact_answer(self, whole: FloatArray, data: FloatArray, point: SinglePoint) -> Answer:
         x, y, value = point.x, point.y, None
@@ -115,16 +114,21 @@ class DenseRoute:
         programs = self._dense.programs(data)
         answers: list[Any] = [None] * len(thetas)
         if not self.general.is_curving or _are_convex(programs.P):
-            candidates = self.general.candidates(programs, self._dense.zeros)
-            guessed = [k for k, candidate in enumerate(candidates) if candidate is not None]
-            self._put_exact(answers, guessed, [candidates[k] for k in guessed], whole, data, programs)
-        rest = [k for k, answer in enumerate(answers) if answer is None]
-        for k in rest:
-            answers[k] = self.general.solve(thetas[k], warm[k])
-        solved = [k for k in rest if answers[k][0] is _CODES.OPTIMAL]
-        self._put_exact(answers, solved, [(answers[k][3].x, answers[k][3].y) for k in solved], whole, data, programs)
+            started = [k for k, start in enumerate(warm) if start is not None]
+            self._put_exact(answers, started, [(warm[k].x, warm[k].y) for k in started], whole, data, programs)
+            rest = [k for k, answer in enumerate(answers) if answer is None]
+            chosen = programs if len(rest) == len(answers) else programs.take(rest)
+            candidates = self.general.candidates(chosen, self._dense.zeros) if rest else []
+            guessed = {k: candidate for k, candidate in zip(rest, candidates, strict=True) if candidate is not None}
+            self._put_exact(answers, list(guessed), list(guessed.values()), whole, data, programs)
+        found = {k: self.general.found(thetas[k], warm[k]) for k, answer in enumerate(answers) if answer is None}
+        solved = {k: state for k, (*_, state) in found.items() if state is not None}
+        self._put_exact(answers, list(solved), [(s.x, s.y) for s in solved.values()], whole, data, programs)
+        for k, one in found.items():
+            if answers[k] is None:
+                answers[k] = self.general.answer(thetas[k], *one)
         for state in (answer[3] for answer in answers if answer[3] is not None and not keeps):
-            state.dense = None
+            state.dense = state.point = None
         return answers
 
     def _put_exact(

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers import executors
 from optangent.diffmodels.layers.batch import Batch, Call
 from optangent.diffmodels.layers.executors import Shipment, Workers
 from optangent.diffmodels.layers.variants import variant
