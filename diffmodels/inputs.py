@@ -9,9 +9,11 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
+from ..modelkit.checks import check_rows
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ..modelkit.naming import described, with_article
 from ..modelkit.parameters import Parameters
 from ..modelkit.rows import Rows
 from ..modelkit.sets import Parameter
@@ -40,6 +42,10 @@ class Inputs:
     Parameters
     ----------
     store : the user's model, against which everything is checked
+
+    Attributes
+    ----------
+    values : what was set, by attribute and index
     """
 
     TYPES = (
@@ -54,11 +60,11 @@ class Inputs:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._values: dict[attr.Attribute, dict[Any, Any]] = {}
+        self.values: dict[attr.Attribute, dict[Any, Any]] = {}
 
     def get(self, attribute: attr.Attribute, index: Any) -> Any:
         """What was set, in the form in which it travels, or None."""
-        return self._values.get(attribute, {}).get(index)
+        return self.values.get(attribute, {}).get(index)
 
     # ------------------------------------------------------------------ in bulk, as they travel
     def tangents(self) -> Tangents:
@@ -66,15 +72,15 @@ class Inputs:
         return self.get(attr.ForwardObjectiveFunction(), None), self._of_functions(), self._of_sets()
 
     def _of_functions(self) -> Iterator[tuple[ConstraintIndices, Rows]]:
-        for indices, values in self._by_kind(self._values.get(attr.ForwardConstraintFunction(), {})):
+        for indices, values in self._by_kind(self.values.get(attr.ForwardConstraintFunction(), {})):
             yield indices, Rows.stack(values)
 
     def _of_sets(self) -> Iterator[tuple[ConstraintIndices, FloatArray]]:
         """Tangents of sets and parameters: what belongs to the constants of the functions (nothing), then numbers."""
-        for indices, values in self._by_kind(self._values.get(attr.ForwardConstraintSet(), {})):
+        for indices, values in self._by_kind(self.values.get(attr.ForwardConstraintSet(), {})):
             numbers = np.concatenate([value.numbers for value in values])
             yield indices, np.concatenate([np.zeros((len(numbers), 1)), numbers], axis=1)
-        moves = self._values.get(attr.ForwardParameterValue(), {})
+        moves = self.values.get(attr.ForwardParameterValue(), {})
         found = {parameter_constraint(self._store, p): value for p, value in moves.items()}
         for indices, values in self._by_kind(found):
             shift = np.array(values, np.float64)
@@ -82,12 +88,12 @@ class Inputs:
 
     def primal_seeds(self) -> tuple[VectorOfVariables, FloatArray]:
         """Variables and their seeds."""
-        seeds = self._values.get(attr.ReverseVariablePrimal(), {})
+        seeds = self.values.get(attr.ReverseVariablePrimal(), {})
         return VectorOfVariables(list(seeds)), np.array(list(seeds.values()), np.float64)
 
     def dual_seeds(self) -> Iterator[tuple[ConstraintIndices, FloatArray]]:
         """Seeds of duals, all of a kind at once."""
-        for indices, values in self._by_kind(self._values.get(attr.ReverseConstraintDual(), {})):
+        for indices, values in self._by_kind(self.values.get(attr.ReverseConstraintDual(), {})):
             yield indices, np.concatenate([np.atleast_1d(value) for value in values])
 
     @staticmethod
@@ -100,18 +106,18 @@ class Inputs:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._values.clear()
+        self.values.clear()
 
     def forget_deleted(self) -> None:
         """Forget what was set on indices that are gone."""
-        for values in self._values.values():
+        for values in self.values.values():
             for one in [i for i in values if i is not None and not self._store.is_valid(i)]:
                 del values[one]
 
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
         """Check a tangent or seed and keep it, under the user's index."""
         *index, value = index_and_value
-        values = self._values.setdefault(attribute, {})
+        values = self.values.setdefault(attribute, {})
         if attribute.on == attr.On.MODEL:
             if index:
                 raise InvalidIndex(f"{attribute!r} belongs to the model: set(attribute, value).")
@@ -136,13 +142,15 @@ class Inputs:
             store.check_index(index)
             expected = attr.On.VARIABLE if isinstance(index, VariableIndex) else attr.On.CONSTRAINT
             if attribute.on != expected:
-                raise InvalidIndex(f"{attribute!r} belongs to a {attribute.on.value}, got {index!r}.")
+                raise InvalidIndex(f"{attribute!r} belongs to a {attribute.on.value}, got {described(store, index)}.")
         if isinstance(attribute, (attr.ForwardObjectiveFunction, attr.ForwardConstraintFunction)):
             return self._checked_tangent(attribute, index, value)
         if isinstance(attribute, attr.ForwardConstraintSet):
             now = store.get(attr.ConstraintSet(), index)
             if type(value) is not type(now) or value.dimension != now.dimension:
-                raise InvalidData(f"A direction of {now!r} is a {type(now).__name__} of the same size, got {value!r}.")
+                raise InvalidData(
+                    f"A direction of {now!r} is {with_article(type(now).__name__)} of the same size, got {value!r}."
+                )
             if not np.isfinite(value.numbers).all():
                 raise InvalidData(f"The direction {value!r} must be finite.")
             return value
@@ -155,9 +163,11 @@ class Inputs:
             else ()
         )
         if number.shape != shape:
-            raise DimensionMismatch(f"{attribute!r} of {index!r} has shape {shape}, got {number.shape}.")
+            raise DimensionMismatch(
+                f"{attribute!r} of {described(store, index)} has shape {shape}, got {number.shape}."
+            )
         if not np.isfinite(number).all():
-            raise InvalidData(f"{attribute!r} of {index!r} must be finite, got {value!r}.")
+            raise InvalidData(f"{attribute!r} of {described(store, index)} must be finite, got {value!r}.")
         return number
 
     def _checked_tangent(self, attribute: attr.Attribute, index: Any, value: Any) -> Rows:
@@ -168,13 +178,17 @@ class Inputs:
             raise InvalidData(f"{attribute!r} is a function of the variables, got {value!r}.")
         rows: Rows = value if isinstance(value, Rows) else value.rows
         self._store.check_variables(rows)
-        if not rows.is_finite():
-            raise InvalidData(f"{attribute!r}: coefficients and constants of a tangent must be finite.")
+        try:
+            check_rows(rows)
+        except InvalidData as error:
+            raise InvalidData(f"{attribute!r}: {error}") from None
         if index is not None:
             m = self._store.get(attr.ConstraintSet(), index).dimension
             if rows.m != m or (isinstance(value, Function) and value.is_vector != vector):
-                raise DimensionMismatch(f"{index!r} has {m} rows; got a tangent of {rows.m} rows.")
-            self._check_degree(rows, f"{index!r}", max(index.kind[0].degree, 1))
+                raise DimensionMismatch(
+                    f"{described(self._store, index)} has {m} rows; got a tangent of {rows.m} rows."
+                )
+            self._check_degree(rows, described(self._store, index), max(index.kind[0].degree, 1))
         elif rows.m != 1:
             raise DimensionMismatch(f"An objective has one row; got a tangent of {rows.m} rows.")
         else:

@@ -6,13 +6,14 @@ the results.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 import numpy as np
 
 from . import attributes as attr
+from .answer import Answer
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .caching_states import (
@@ -26,7 +27,7 @@ from .caching_states import (
 )
 from .candidates import Candidates, solver_name
 from .changing import check_changes, make_changes, renamed_change
-from .checks import check_fit, check_numbers
+from .checks import check_fit
 from .copying import Mirror
 from .deletion import check_deletion, items_of
 from .errors import InvalidData, NotAllowed, NotOptimized, OptangentError
@@ -36,9 +37,10 @@ from .modifications import Modification
 from .parameters import kinds_inserted
 from .protocol import AbstractModel
 from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
-from .sets import ScalarSet, Set
+from .sets import ScalarSet, Set, VectorSet
 from .settings import check_target
 from .store import Store
+from .warning import warn_user
 
 __all__ = ["CachingOptimizer", "CachingOptimizerMode", "CachingOptimizerState", "SolverFallbackWarning"]
 
@@ -58,6 +60,10 @@ class CachingOptimizer(AbstractModel):
     *optimizers : AbstractModel
         None, one, or several to be tried in this order, each where those before it failed.
     mode : CachingOptimizerMode
+
+    Attributes
+    ----------
+    warns : whether it warns; copies in worker threads do not, for Python's filters of warnings are the process's
 
     Examples
     --------
@@ -83,7 +89,10 @@ class CachingOptimizer(AbstractModel):
         self.optimizer: AbstractModel | None = None
         self._candidates = Candidates()
         self.mode = mode
+        self.warns = True
+        self._optimizing = False
         self._mirror: Mirror | None = None
+        self._answer: Answer | None = None  # of the model that this one is a copy of
         self._residuals: Residuals | None = None
         self._asked = False  # whether `optimize` was called since the model was last changed
         self._solved = False  # and gave an answer that solving again would not change
@@ -149,17 +158,28 @@ class CachingOptimizer(AbstractModel):
     def _touched(self) -> None:
         """The model changed: what was solved is no longer its solution."""
         self._asked = self._solved = False
-        self._residuals = None
+        self._answer = self._residuals = None
 
     @property
     def _has_results(self) -> bool:
         """Whether what the optimizer holds belongs to the present model."""
+        if self._answer is not None:
+            return self._asked and self._answer.fits(self.store)
         return self._asked and self._mirror is not None and self._mirror.complete
 
     @property
     def is_solved(self) -> bool:
         """Whether the optimizer's result is that of the present model, and conclusive."""
         return self._solved and self._has_results
+
+    def answer(self) -> Answer | None:
+        """The present result by itself, or None where there is none."""
+        return (self._answer or Answer(self)) if self._has_results else None
+
+    def take_over(self, answer: Answer) -> None:
+        """Have this result of an equal model."""
+        self._answer, self._asked = answer, True
+        self._solved = self.raw(attr.TerminationStatus()) in CONCLUSIVE
 
     @property
     def index_map(self) -> IndexMap:
@@ -203,6 +223,27 @@ class CachingOptimizer(AbstractModel):
         if self.mode is _MANUAL:
             self._extend_at_once(list(made))
         return made
+
+    def add_constrained_variables(self, set: VectorSet) -> tuple[VectorOfVariables, ConstraintIndex]:
+        """Add as many variables as the set has rows, in the set."""
+        if not isinstance(set, VectorSet):
+            raise InvalidData(f"Expected a set of vectors such as Nonnegatives(3), got {set!r}.")
+        self._candidates.require((VectorOfVariables, type(set)))
+        with self.together():
+            return super().add_constrained_variables(set)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Variables made within are gone again where something raises."""
+        first = self.store.variable_count
+        try:
+            yield
+        except BaseException:
+            if self.mode is _MANUAL and self._mirror is not None:
+                self.store.delete(list(VectorOfVariables.of_ids(self.store.variable_ids(first))))
+            elif self.store.variable_count > first:
+                self.store.take_back_variables(first)
+            raise
 
     def add_variable_in(self, set_type: type[ScalarSet], numbers: tuple[float, ...]) -> VariableIndex:
         """Add a variable in the set with these numbers: `add_constrained_variable` without making the set."""
@@ -268,8 +309,7 @@ class CachingOptimizer(AbstractModel):
 
     def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
         """Give many constraints other numbers, and their functions other constants."""
-        self.store.check_index(indices)
-        check_numbers(indices.kind[1], numbers)
+        self.store.check_new_numbers(indices, numbers, constants)
         self._pass_on(lambda optimizer, mirror: optimizer.set_numbers(mirror.index_map(indices), numbers, constants))
         self._touched()
         self.store.set_numbers(indices, numbers, constants)
@@ -281,6 +321,8 @@ class CachingOptimizer(AbstractModel):
         mirror = self._mirror
         if mirror is not None and any(mirror.holds(one) for one in items):
             self._pass_on(lambda optimizer, mirror: optimizer.delete([mirror.index_map(i) for i in items]))
+            self._touched()
+        if self._answer is not None:
             self._touched()
         self.store.delete(items)
 
@@ -347,20 +389,25 @@ class CachingOptimizer(AbstractModel):
         check_target(attribute, index)
         if index is not None:
             self.store.check_index(index)
-        mirror, optimizer = self._mirror, self.optimizer
-        if mirror is None or optimizer is None or not self._has_results:
+        if not self._has_results:
             return self._without_result(attribute)
         if isinstance(attribute, attr.TerminationStatus):
-            return checked_status(self, optimizer.get(attribute))
+            return checked_status(self, self.raw(attribute))
         if isinstance(attribute, attr.DualObjectiveValue):
             return dual_objective(self)
-        if index is None:
-            return optimizer.get(attribute)
         if isinstance(attribute, attr.ConstraintPrimal):
             constants = self.get(attr.PrimalStatus()) != attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
             return self.store.evaluate(index, self.values, constants)
-        value = optimizer.get(attribute, mirror.index_map(index))
+        value = self.raw(attribute, index)
         return float(value) if isinstance(value, np.floating) else value
+
+    def raw(self, attribute: attr.Attribute, index: Any = None) -> Any:
+        """A result as the solver has it, unchecked, of one index or many of one kind."""
+        if self._answer is not None:
+            return self._answer.get(self.store, attribute, index)
+        mirror, optimizer = self._mirror, self.optimizer
+        assert mirror is not None and optimizer is not None
+        return optimizer.get(attribute) if index is None else optimizer.get(attribute, mirror.index_map(index))
 
     def residuals(self) -> Residuals:
         """Primal and dual residuals and gap of the result, recomputed from the model as written."""
@@ -379,9 +426,7 @@ class CachingOptimizer(AbstractModel):
 
     def values(self, ids: IntArray) -> Any:
         """Values of variables by identifier."""
-        assert self.optimizer is not None
-        mapped = VectorOfVariables.of_ids(self.index_map.ids(ids))
-        return self.optimizer.get(attr.VariablePrimal(), mapped)
+        return self.raw(attr.VariablePrimal(), VectorOfVariables.of_ids(ids))
 
     # ------------------------------------------------------------------ solving
     def optimize(self) -> None:
@@ -393,6 +438,19 @@ class CachingOptimizer(AbstractModel):
             return
         if not self._candidates:
             raise NotOptimized("There is no optimizer; give a solver to the model, e.g. ot.Model(ot.solvers.HiGHS).")
+        if self._optimizing:
+            raise NotAllowed(
+                "optimize() was called while this model is being optimized, by a hook of warnings, a callback or a "
+                "signal handler. Let the first call end."
+            )
+        self._optimizing = True
+        try:
+            self._optimize()
+        finally:
+            self._optimizing = False
+
+    def _optimize(self) -> None:
+        """Try one optimizer after the other."""
         able = self._candidates.able(kinds_inserted(self.store))
         for optimizer, following in zip(able, [*able[1:], None], strict=True):
             if optimizer is not self.optimizer:
@@ -403,7 +461,8 @@ class CachingOptimizer(AbstractModel):
                 return
             assert following is not None
             words = f"{solver_name(optimizer)} failed ({failure}); trying {solver_name(following)}."
-            warnings.warn(words, SolverFallbackWarning, stacklevel=3)
+            if self.warns:
+                warn_user(words, SolverFallbackWarning)
 
     def _try(self, *, last: bool) -> str | None:
         """Solve with the present optimizer; why it failed, or None. The last one's word stands in any case."""

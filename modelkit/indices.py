@@ -10,6 +10,7 @@ import numpy as np
 from .arrays import IntArray
 from .errors import InvalidIndex
 from .functions import Function, VariableIndex, VectorOfVariables
+from .naming import name_of_constraint
 from .sets import Set
 
 __all__ = ["ConstraintIndex", "ConstraintIndices", "Index", "IndexMap", "Kind", "describe_kind"]
@@ -57,7 +58,8 @@ class ConstraintIndex:
         return hash((self.kind, self.value))
 
     def __repr__(self) -> str:
-        return f"ConstraintIndex({describe_kind(self.kind)}, {self.value & 0xFFFFFFFF})"
+        name = name_of_constraint(self)
+        return f"ConstraintIndex({describe_kind(self.kind)}, {repr(name) if name else self.value & 0xFFFFFFFF})"
 
 
 Index = VariableIndex | ConstraintIndex

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
@@ -24,13 +25,15 @@ from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunctio
 from .functions.matrices import MatrixFunction, plain_index
 from .indices import ConstraintIndex, ConstraintIndices
 from .layer import Layer
-from .numeric import real_array, real_number, real_vector
+from .locking import one_at_a_time
+from .numeric import real_array, real_matrix, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
 from .remaking import recipe, remade_model
 from .sets import Integer, Interval, Parameter, Set, ZeroOne
 from .store import Store
+from .tables import MOST_VARIABLES
 from .variable_bounds import set_between, sets_between
 
 __all__ = ["Model"]
@@ -39,8 +42,11 @@ _PLAIN = (float, int)
 _INF = math.inf
 
 
+@one_at_a_time("add_variable", "add_constraint", "stand_before", "__init__")
 class Model(Layer):
     """An optimization model: variables, functions in sets, an objective.
+
+    Threads may share a model: each operation waits until the one before has ended. To do several as one, hold `lock`.
 
     Parameters
     ----------
@@ -59,6 +65,12 @@ class Model(Layer):
     >>> model.optimize()
     >>> model.value(x), model.objective_value(), model.dual(c)
     (4.0, 12.0, -3.0)
+
+    Attributes
+    ----------
+    lock : reentrant lock
+        ``with model.lock:`` keeps other threads from changing or solving the model until the block has ended, as
+        between ``optimize()`` and ``value(x)``.
     """
 
     front: ClassVar[Callable[[AbstractModel], AbstractModel]]
@@ -82,16 +94,30 @@ class Model(Layer):
 
     def stand_before(self, inner: Any) -> None:
         """Take a cache, or a layer that has one, as the model behind."""
+        self.lock = threading.RLock()
         super().__init__(inner)
         # additions go to the cache at once: a layer between notices them when it is asked something
         self._cache: CachingOptimizer = inner if isinstance(inner, CachingOptimizer) else inner.cache
 
     def __reduce__(self) -> Any:
-        """Pickle and deepcopy keep the model, its options and its indices, and drop results and solver handles."""
-        cache = self.cache
-        layer = None if self.inner is cache else (type(self.inner), getattr(self.inner, "settings", {}))
+        """Pickle and deepcopy keep the model, its options, indices, tangents and seeds, and the result.
+
+        They drop the solver's handle, and with it its basis and what a warm start would need, and derivatives.
+        """
+        with self.lock:  # others may go on with the model before what is returned here is written
+            return remade_model, copy.deepcopy(self._parts())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        with self.lock:
+            made: Model = remade_model(*copy.deepcopy(self._parts(), memo))
+        return made
+
+    def _parts(self) -> tuple[Any, ...]:
+        """What `remade_model` makes a copy of."""
+        cache, inner = self.cache, self.inner
+        layer = None if inner is cache else (type(inner), inner.kept())  # type: ignore[attr-defined]
         made = [recipe(one) for one in cache.candidates]
-        return remade_model, (type(self), layer, made, cache.mode, self.store)
+        return type(self), layer, made, cache.mode, self.store, cache.answer()
 
     def __copy__(self) -> Model:
         return copy.deepcopy(self)
@@ -136,10 +162,18 @@ class Model(Layer):
         """
         if start is None and not (name or integer or binary):  # the hot path
             if lower is None and upper is None:
-                return self._cache.add_variable()
+                with self.lock:
+                    return self._cache.add_variable()
             low, high = cast(float, lower), cast(float, upper)
             if type(low) in _PLAIN and type(high) in _PLAIN and -_INF < low < high < _INF:
-                return self._cache.add_variable_in(Interval, (float(low), float(high)))
+                with self.lock:
+                    return self._cache.add_variable_in(Interval, (float(low), float(high)))
+        with self.lock:
+            return self._add_variable(name, lower, upper, start, integer, binary)
+
+    def _add_variable(
+        self, name: str, lower: float | None, upper: float | None, start: float | None, integer: bool, binary: bool
+    ) -> VariableIndex:
         sets: list[Set] = [*set_between(lower, upper)]
         if integer and binary:
             raise InvalidData("A binary variable is a whole number already; give one of integer and binary.")
@@ -187,6 +221,8 @@ class Model(Layer):
         if not hasattr(count, "__index__") or count < 0:
             raise InvalidData(f"add_variables takes a whole number of variables, got {count!r}.")
         count = int(count)
+        if count > MOST_VARIABLES:
+            raise InvalidData(f"A model has at most {MOST_VARIABLES} variables; got {count} more.")
         check_name(name)
         low = None if lower is None else real_vector(lower, count, "lower")
         high = None if upper is None else real_vector(upper, count, "upper")
@@ -194,12 +230,13 @@ class Model(Layer):
         if sets is not None:
             check_numbers(sets.type, sets.numbers)
             self.cache.require(VariableIndex, sets.type)
-        v = self.inner.add_variables(count)
-        if name:
-            for k, x in enumerate(v):
-                self.set(attr.VariableName(), x, f"{name}[{k}]")
-        if count and sets is not None:
-            self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
+        with self._cache.together():
+            v = self.inner.add_variables(count)
+            if name:
+                for k, x in enumerate(v):
+                    self.set(attr.VariableName(), x, f"{name}[{k}]")
+            if count and sets is not None:
+                self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
         return v
 
     def add_parameter(self, value: float, name: str = "") -> VariableIndex:
@@ -239,7 +276,7 @@ class Model(Layer):
         >>> model.value(v)
         array([1., 2.])
         """
-        table = sp.csr_array(values) if sp.issparse(values) else None
+        table = sp.csr_array(real_matrix(values, "A parameter")) if sp.issparse(values) else None
         if table is not None:
             table.sum_duplicates()
         array = real_array(values if table is None else table.data, "A parameter")
@@ -249,10 +286,11 @@ class Model(Layer):
             raise InvalidData(f"A parameter has a finite value, got {array[~np.isfinite(array)][0]!r}.")
         check_name(name)
         self.cache.require(VariableIndex, Parameter)
-        v = self.inner.add_variables(array.size)
-        if array.size:
-            sets = SetBlock.scalar(Parameter, array.reshape(-1, 1))
-            self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
+        with self._cache.together():
+            v = self.inner.add_variables(array.size)
+            if array.size:
+                sets = SetBlock.scalar(Parameter, array.reshape(-1, 1))
+                self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
         if table is not None:
             coordinates = sp.coo_array(table).coords
             row, column = (c.astype(np.int64) for c in coordinates)
@@ -353,7 +391,12 @@ class Model(Layer):
         `Nonnegatives`, `Nonpositives` or `Zeros`.
         """
         if type(function) is Comparison and set is None and not name:  # the hot path
-            return self._cache.add_constraint(function.function, function.set)
+            with self.lock:
+                return self._cache.add_constraint(function.function, function.set)
+        with self.lock:
+            return self._add_constraint(function, set, name)
+
+    def _add_constraint(self, function: Any, set: Set | None, name: str) -> ConstraintIndex:
         if name:
             check_name(name)
         if type(function) is Comparison:
@@ -429,6 +472,37 @@ class Model(Layer):
         """Why the solver stopped; its ``value`` says it in words."""
         status: attr.TerminationStatusCode = self.get(attr.TerminationStatus())
         return status
+
+    def polished(self, what: Any) -> Any:
+        """Value at the solution made exact (`PolishedPrimal`), of a constraint its dual there (`PolishedDual`).
+
+        Parameters
+        ----------
+        what : variable, vector of variables, function, or constraint
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution, none that Newton steps make exact, or the model only solves.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(lambda: ot.solvers.SCS(eps_abs=1e-4, eps_rel=1e-4)))
+        >>> x = model.add_variable()
+        >>> c = model.add_constraint(3 * x >= 1)
+        >>> model.minimize(x * x)
+        >>> model.optimize()
+        >>> abs(model.polished(x) - 1 / 3) < 1e-15, abs(model.polished(c) - 2 / 9) < 1e-15
+        (True, True)
+        """
+        self._differentiating("polished")
+        if isinstance(what, Function) and not isinstance(what, (VariableIndex, VectorOfVariables)):
+            self.store.check_variables(what.rows)
+            values = what.rows.evaluate(lambda ids: self.get(attr.PolishedPrimal(), VectorOfVariables.of_ids(ids)))
+            return values if what.is_vector else float(values[0])
+        is_constraint = isinstance(what, (ConstraintIndex, ConstraintIndices))
+        return self.get(attr.PolishedDual() if is_constraint else attr.PolishedPrimal(), what)
 
     # ------------------------------------------------------------------ differentiation
     def forward_differentiate(self) -> None:

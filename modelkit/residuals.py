@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from . import attributes as attr
@@ -216,8 +217,8 @@ def _relative(size: float, *scales: FloatArray | float) -> float:
 def kkt_residuals(model: Any) -> Residuals:
     """Residuals of the present result of a `CachingOptimizer`, a solution or a certificate."""
     rows = _Rows(model)
-    is_ray = model.optimizer.get(attr.PrimalStatus()) == PROOF
-    farkas = _farkas_residual(model, rows) if model.optimizer.get(attr.DualStatus()) == PROOF else None
+    is_ray = model.raw(attr.PrimalStatus()) == PROOF
+    farkas = _farkas_residual(model, rows) if model.raw(attr.DualStatus()) == PROOF else None
     if farkas is not None and not is_ray:
         return Residuals(np.nan, farkas, np.nan)
     x = model.values(rows.form.ids)
@@ -240,7 +241,7 @@ def _point_residuals(model: Any, rows: _Rows, x: FloatArray) -> Residuals:
         rows.relative_cone_distance(f + form.g, sizes, 1.0, dual=False),
         *(_gap_violation(model, k) for k in with_gaps),
     )
-    has_duals = model.optimizer.get(attr.DualStatus()) == attr.ResultStatusCode.FEASIBLE_POINT
+    has_duals = model.raw(attr.DualStatus()) == attr.ResultStatusCode.FEASIBLE_POINT
     if not has_duals or with_gaps:
         return Residuals(primal, np.nan, np.nan)
     Px = form.P @ x
@@ -315,17 +316,27 @@ def _ray_residual(rows: _Rows, d: FloatArray) -> float:
 
 
 def dual_objective(model: Any) -> float:
-    """``r − ½xᵀPx + Σ Wy·bound`` in the user's sense; of an infeasibility certificate ``Σ Wy·bound`` alone."""
+    """The Lagrangian's least value, in the user's sense; of an infeasibility certificate y, ``Σ Wy·bound``.
+
+    With duals y the Lagrangian is ``Σ Wy·bound + r + (q − FᵀWy)ᵀx + ½xᵀHx``, where H is P less the second derivatives
+    of the rows, times Wy. It is least where its gradient is zero, that is at the primal result, whose errors count
+    squared only; where there is no curvature its linear part is zero, and an x_j there counts not at all.
+    """
+    if any(_has_gaps(k) for k in model.store.kinds()):
+        raise NotOptimized(
+            "There is no DualObjectiveValue(): models with integer variables, and others whose sets have gaps, have no "
+            "duals. ObjectiveBound tells what a mixed-integer solver has proved."
+        )
     rows = _Rows(model)
     form = rows.form
-    if form.curvature is not None or any(_has_gaps(k) or not _is_box(k) for k in model.store.kinds()):
-        raise NotOptimized("The dual objective is computed for linear constraints with bounds only.")
-    if model.optimizer.get(attr.DualStatus()) == PROOF:
+    if model.raw(attr.DualStatus()) == PROOF:
         return form.sign * float(rows.dual_terms(rows.duals(model)).sum())
     x = model.values(form.ids)
-    Px = form.P @ x
-    value = float(rows.dual_terms(rows.duals(model, Px + form.q)).sum()) + form.r - 0.5 * float(x @ Px)
-    return form.sign * value
+    y = rows.duals(model, form.P @ x + form.q)
+    Wy = rows.weights * y
+    H = form.P if form.curvature is None else form.P - form.curvature.hessian(Wy)
+    linear = np.where(_largest(sp.csr_array(H)) > 0.0, form.q - form.F.T @ Wy, 0.0)
+    return form.sign * float(rows.dual_terms(y).sum() + form.r + linear @ x + 0.5 * (x @ (H @ x)))
 
 
 def checked_status(model: Any, status: attr.TerminationStatusCode) -> attr.TerminationStatusCode:
@@ -341,6 +352,6 @@ def checked_status(model: Any, status: attr.TerminationStatusCode) -> attr.Termi
             return status
         return codes.ALMOST_OPTIMAL if np.isfinite(worst) else codes.OTHER_ERROR
     proof = {codes.INFEASIBLE: attr.DualStatus(), codes.DUAL_INFEASIBLE: attr.PrimalStatus()}.get(status)
-    if proof is None or model.optimizer.get(proof) != PROOF:
+    if proof is None or model.raw(proof) != PROOF:
         return status
     return status if model.residuals().worst <= OPTIMAL_RESIDUAL else codes.OTHER_ERROR

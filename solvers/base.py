@@ -11,7 +11,8 @@ from __future__ import annotations
 import difflib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from inspect import isabstract
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -30,10 +31,11 @@ from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from ..modelkit.modifications import Modification, ScalarConstantChange, VectorConstantChange
 from ..modelkit.protocol import AbstractModel
+from ..modelkit.residuals import WITH_GAPS
 from ..modelkit.rows import Rows
 from ..modelkit.sets import Set
 from ..modelkit.store import Store
-from .options import Option, check_common
+from .options import Option, check_common, version_of
 from .result import FINAL, STATUSES, Result
 
 __all__ = ["Change", "Solver"]
@@ -53,6 +55,7 @@ class Solver(AbstractModel):
     Class attributes (to be declared by a wrapper)
     ----------------------------------------------
     name : the solver's name
+    library : the distribution that brings its library, which is asked for the version; "" for none
     kinds : the constraints it takes natively, in the order in which the library wants their rows
     form_kinds : the rows of forms that it takes from layers (`MatrixSolver.load`), in that order; () for none
     objectives : types of objective it takes
@@ -66,11 +69,23 @@ class Solver(AbstractModel):
     """
 
     name: ClassVar[str]
+    library: ClassVar[str] = ""
     kinds: ClassVar[tuple[Kind, ...]]
     form_kinds: ClassVar[tuple[Kind, ...]] = ()
     objectives: ClassVar[tuple[type[Function], ...]]
     standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
     releases_gil: ClassVar[bool] = True
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    """What it was made with, so that another one can be made like it."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep the arguments; a wrapper that lacks a declaration is no solver."""
+        missing = [name for name in ("name", "kinds", "objectives") if not hasattr(cls, name)]
+        if missing and not isabstract(cls):
+            raise TypeError(f"{cls.__name__} is a solver without {' and '.join(missing)}: declare them in the class.")
+        solver = super().__new__(cls)
+        solver.arguments = args, kwargs
+        return solver
 
     def __init__(self, **options: Any) -> None:
         self.store = Store()
@@ -281,6 +296,10 @@ class Solver(AbstractModel):
                 return self.options.get(attribute.name)
             if isinstance(attribute, attr.SolverName):
                 return self.name
+            if isinstance(attribute, attr.SolverVersion):
+                return version_of(self.name, self.library)
+            if isinstance(attribute, attr.ListOfOptimizerAttributesSet):
+                return [*self.store.attributes_set(attr.On.OPTIMIZER), *map(attr.RawOptimizerAttribute, self.options)]
             return self.store.get(attribute, index)
         result = self._result
         simple = STATUSES.get(type(attribute))
@@ -328,6 +347,7 @@ class Solver(AbstractModel):
             attr.SolveTimeSec: result.seconds,
             attr.SimplexIterations: iterations.get("simplex"),
             attr.BarrierIterations: iterations.get("barrier"),
+            attr.NodeCount: iterations.get("nodes"),
             attr.ObjectiveBound: result.bound,
             attr.RelativeGap: result.gap,
         }
@@ -339,6 +359,11 @@ class Solver(AbstractModel):
         if getattr(result, name) is None:
             self._fetch(result)
         array: FloatArray | None = getattr(result, name)
+        if array is None and name == "dual" and any(kind[1] in WITH_GAPS for kind in self.store.kinds()):
+            raise NotOptimized(
+                f"There is no {attribute!r}: models with integer variables, and others whose sets have gaps, have no "
+                "duals. Solve the relaxation, or fix these variables at their values, for the duals of that."
+            )
         if array is None:
             raise NotOptimized(
                 f"There is no {attribute!r}: {self.name} stopped with {result.status.name} "

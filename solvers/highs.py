@@ -68,7 +68,7 @@ DEFAULTS = {
     "small_matrix_value": 1e-12,  # the least allowed; 1e-9 would drop entries of badly scaled models
     "qp_regularization_value": 0.0,  # 1e-7 would show in the solution
 }
-_TIME_LIMIT = attr.TimeLimitSec()
+_TIME_LIMIT, _NODES = attr.TimeLimitSec(), "mip_max_nodes"
 
 
 @final
@@ -91,6 +91,7 @@ class HiGHS(Solver):
     """
 
     name = "HiGHS"
+    library = "highspy"
     kinds: ClassVar[tuple[Kind, ...]] = (
         *((ScalarAffineFunction, box) for box in BOXES),
         *((VariableIndex, s) for s in (*BOXES, Integer, ZeroOne, *SEMI)),
@@ -101,6 +102,10 @@ class HiGHS(Solver):
         attr.Silent: Option("output_flag", operator.not_),
         attr.TimeLimitSec: Option("time_limit", float),
         attr.NumberOfThreads: Option("threads", int),
+        attr.AbsoluteGapTolerance: Option("mip_abs_gap", float),
+        attr.RelativeGapTolerance: Option("mip_rel_gap", float),
+        attr.NodeLimit: Option("mip_max_nodes", int),
+        attr.SolutionLimit: Option("mip_max_improving_sols", int),
     }
 
     start: Any = None  # there are no warm starts from points
@@ -272,6 +277,8 @@ class HiGHS(Solver):
     def _to_result(self, raw: str, seconds: float) -> Result:
         """Statuses now; points, duals and counts when they are asked for (`_fetch`)."""
         model, handle, status = self._present, self._handle, STATUS.get(raw, Status.OTHER_ERROR)
+        if status is Status.SOLUTION_LIMIT and handle.getInfo().mip_node_count >= handle.getOptionValue(_NODES)[1]:
+            status = Status.NODE_LIMIT  # for which HiGHS has the same word
         result = Result(status, raw, seconds=seconds)
         if status == Status.OPTIMAL:
             result.primal_status = ResultStatus.FEASIBLE_POINT
@@ -307,9 +314,10 @@ class HiGHS(Solver):
         info = handle.getInfo()
         counts = (info.ipm_iteration_count, info.pdlp_iteration_count, info.qp_iteration_count)
         barrier = sum(max(count, 0) for count in counts)  # -1: not used
-        result.iterations = {"simplex": max(info.simplex_iteration_count, 0), "barrier": barrier}
+        result.iterations = counted = {"simplex": max(info.simplex_iteration_count, 0), "barrier": barrier}
         if model.discrete:
             result.bound, result.gap = model.sign * info.mip_dual_bound, info.mip_gap
+            counted["nodes"] = max(info.mip_node_count, 0)
         solution = handle.getSolution()
         if result.primal_status not in (none, certificate):
             result.x = np.array(solution.col_value)

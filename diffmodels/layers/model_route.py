@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -20,9 +19,11 @@ from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import PARAMETERS
 from .arrays import Shape, unpack
 from .per_thread import PerThread
-from .route import Answer, Mode
+from .route import EXACT, Answer, Mode
 
 __all__ = ["ModelRoute"]
+
+_CODES = attr.TerminationStatusCode
 
 
 @final
@@ -68,6 +69,7 @@ class ModelRoute:
         model = getattr(self._local, "model", None)
         if model is None:
             model = self._local.model = copy.deepcopy(self._model)
+            model.cache.warns = False  # the layer tells what there is to tell, once
         if not np.array_equal(getattr(self._local, "theta", np.nan), theta):
             self._local.theta = None
             model.set_parameter_value(self._parameters, theta)
@@ -78,19 +80,21 @@ class ModelRoute:
     def solve(self, theta: FloatArray, warm: Any) -> Answer:
         """The solution, and a state that says that there is one."""
         nothing = np.full(sum(map(math.prod, self._shapes)), np.nan)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"):
             try:
                 model = self._at(theta)
                 status = model.termination_status()
-                if status is not attr.TerminationStatusCode.OPTIMAL:
+                if status not in (_CODES.OPTIMAL, _CODES.ALMOST_OPTIMAL):
                     return status, status.value, nothing, None
-                return status, "", self._values(model), Solved()
+                outputs, residual = self._values(model)
+                if status is _CODES.OPTIMAL or residual <= EXACT:
+                    return _CODES.OPTIMAL, "", outputs, Solved()
+                return status, status.value, nothing, None
             except OptangentError as error:
-                return attr.TerminationStatusCode.OTHER_ERROR, str(error), nothing, None
+                return _CODES.OTHER_ERROR, str(error), nothing, None
 
-    def _values(self, model: Any) -> FloatArray:
-        """The outputs at the exact solution, of which derivatives are; at the solver's where there is none."""
+    def _values(self, model: Any) -> tuple[FloatArray, float]:
+        """The outputs at the exact solution, of which derivatives are, and its residual; else the solver's, and inf."""
         try:
             model.empty_input_sensitivities()
             model.forward_differentiate()
@@ -98,7 +102,7 @@ class ModelRoute:
         except OptangentError:  # no duals, as of a program with integers, or too far away
             before, after = 0.0, np.inf
         if not after <= before:
-            return _joined(model.get(value, *index) for index, value, *_ in self._outputs)
+            return _joined(model.get(value, *index) for index, value, *_ in self._outputs), np.inf
         exact = VectorOfVariables.of_ids(model.store.variable_ids())
         x: FloatArray = np.zeros(model.store.variable_count)
         x[exact.ids - model.store.base] = model.inner.polished(exact)
@@ -119,7 +123,7 @@ class ModelRoute:
                 return model.get(value, *index)
             return model.inner.polished(*index)
 
-        return _joined(one(index, value) for index, value, *_ in self._outputs)
+        return _joined(one(index, value) for index, value, *_ in self._outputs), after
 
     def derivative(self, mode: Mode, theta: FloatArray, state: Solved, directions: FloatArray) -> FloatArray:
         """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o), one after the other."""
@@ -133,8 +137,7 @@ class ModelRoute:
         found = []
         for direction in directions:
             model.empty_input_sensitivities()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with np.errstate(all="ignore"):
                 found.append(differentiate(model, direction))
             state.differentiation_status = model.get(attr.DifferentiationStatus())
         return np.stack(found)

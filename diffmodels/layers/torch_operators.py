@@ -15,7 +15,7 @@ import itertools
 import sys
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, final
+from typing import Any, ParamSpec, TypeVar, final
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from .torch_functions import TWICE, TorchCall, array_of, common_device, common_t
 
 __all__ = ["Handle", "fits", "make_solve_compiled", "outside"]
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _numbers = itertools.count()
 _batches: weakref.WeakValueDictionary[int, Batch] = weakref.WeakValueDictionary()
 _calls: dict[int, TorchCall] = {}
@@ -48,19 +50,19 @@ class Handle:
         return Handle, (self.batch,)
 
 
-def outside(function: Callable[..., Any]) -> Callable[..., Any]:
+def outside(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """The function, into which PyTorch's compiler does not look when it is called between two graphs."""
-    made: list[Callable[..., Any]] = []
+    made: list[Callable[_P, _R]] = []
 
     @functools.wraps(function)
-    def called(*arguments: Any) -> Any:
+    def called(*arguments: _P.args, **named: _P.kwargs) -> _R:
         if "torch._dynamo" not in sys.modules:  # which takes seconds to import, and is needed by those who compile
-            return function(*arguments)
+            return function(*arguments, **named)
         if not made:
             import torch
 
             made.append(torch.compiler.disable(function))
-        return made[0](*arguments)
+        return made[0](*arguments, **named)
 
     return called
 

@@ -16,13 +16,14 @@ from typing import Any, Self, final
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from ..arrays import FloatArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array, real_number
 from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan
-from .base import Comparison, Function, Variables
+from .base import Comparison, Function, Variables, held
 
 __all__ = ["ScalarAffineFunction", "ScalarFunction", "ScalarQuadraticFunction", "VariableIndex"]
 
@@ -40,6 +41,15 @@ class ScalarFunction(Function):
     def output_dimension(self) -> int:
         """Always 1."""
         return 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Always ()."""
+        return ()
+
+    def objects(self) -> NDArray[Any]:
+        """A 0-d array that holds the function."""
+        return held(self)
 
     @abstractmethod
     def without_constant(self) -> ScalarFunction:
@@ -177,7 +187,10 @@ def _join(a: Any, n: int, b: Any, m: int) -> Any:
 
 
 def _times(a: Any, n: int, factor: float) -> Any:
-    return [factor * c for c in (a if len(a) == n else a[:n])] if type(a) is list else factor * a[:n]
+    if type(a) is list:
+        return [factor * c for c in (a if len(a) == n else a[:n])]
+    with np.errstate(over="ignore", invalid="ignore"):  # a model refuses what overflows
+        return factor * a[:n]
 
 
 @final

@@ -17,7 +17,7 @@ from ...convex import ConvexDiff, SolutionPoint
 from ...optimizer import DIFF_MODELS
 from ...quadratic import QuadraticDiff
 from ..per_thread import PerThread
-from ..route import Answer, Mode
+from ..route import EXACT, Answer, Mode
 from .chain_rule import ChainRule
 from .compiling import Compiled, NotCompilable, compiled
 from .dense_qp import Programs
@@ -28,8 +28,6 @@ __all__ = ["CompiledRoute", "Found"]
 
 _CODES = attr.TerminationStatusCode
 _WHO = "A layer"
-_EXACT = 1e-10
-"""Relative residuals at which a point is a solution, whoever found it."""
 Found = tuple[attr.TerminationStatusCode, str, State | None]
 """Status, why there is no solution or "", and the solver's solution."""
 
@@ -152,6 +150,10 @@ class CompiledRoute:
                     status = self._residuals.checked(form, result.x, result.dual)
                 if status is _CODES.OPTIMAL:
                     return status, "", State(result.x, result.dual)
+                if status is _CODES.ALMOST_OPTIMAL and np.isfinite(result.x).all() and np.isfinite(result.dual).all():
+                    near = self._near(form, State(result.x, result.dual))
+                    if near is not None:
+                        return _CODES.OPTIMAL, "", near
                 if status in (_CODES.INFEASIBLE, _CODES.DUAL_INFEASIBLE):
                     break
         except OptangentError as error:
@@ -164,7 +166,7 @@ class CompiledRoute:
             point = self._point(form, start)
         except OptangentError:
             return None
-        if not (point.refinement.after <= _EXACT and self._residuals.largest(form, point.x, point.y) <= _EXACT):
+        if not (point.refinement.after <= EXACT and self._residuals.largest(form, point.x, point.y) <= EXACT):
             return None
         return State(point.x, point.y, point=point)
 

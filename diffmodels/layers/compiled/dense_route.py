@@ -114,8 +114,8 @@ class DenseRoute:
         programs = self._dense.programs(data)
         answers: list[Any] = [None] * len(thetas)
         if not self.general.is_curving or _are_convex(programs.P):
-            started = [k for k, start in enumerate(warm) if start is not None]
-            self._put_exact(answers, started, [(warm[k].x, warm[k].y) for k in started], whole, data, programs)
+            starts = {k: (start.x, start.y) for k, start in enumerate(warm) if start is not None}
+            self._put_exact(answers, list(starts), list(starts.values()), whole, data, programs)
             rest = [k for k, answer in enumerate(answers) if answer is None]
             chosen = programs if len(rest) == len(answers) else programs.take(rest)
             candidates = self.general.candidates(chosen, self._dense.zeros) if rest else []

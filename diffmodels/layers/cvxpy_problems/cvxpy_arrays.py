@@ -157,10 +157,10 @@ class Leaf:
         take = np.tile(first, len(self.ids) // max(len(first), 1))
         present = self.place >= 0
         is_sparse = self.place.ndim == 2 and bool(len(first)) and len(first) == len(self.ids) and not present.all()
-        at = np.unravel_index(first, self.place.shape) if is_sparse else ()
+        at = np.divmod(first, self.place.shape[-1]) if is_sparse else (first, first)
         kept = {
             "take": take,
-            "pattern": Pattern(self.name, *at, self.place.shape, alone=False) if is_sparse else None,
+            "pattern": Pattern(self.name, at[0], at[1], self.place.shape, alone=False) if is_sparse else None,
             "_fixed": (
                 Fixed(take),
                 Fixed(np.maximum(self.place, 0).ravel()),

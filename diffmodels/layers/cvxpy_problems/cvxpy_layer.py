@@ -87,8 +87,8 @@ def _asarray(use: Framework) -> Any:
 
 def _first_framework(chosen: str | None, options: Mapping[str, Any]) -> Framework | None:
     """That of the layer which is made at once; None where it has to be seen which one takes the options."""
-    names = [chosen] if chosen is not None else [name for name in _FRAMEWORKS if importlib.util.find_spec(name)]
-    taken = {}
+    installed = [name for name in _FRAMEWORKS if importlib.util.find_spec(name)]
+    names, taken = [chosen] if chosen is not None else installed, {}
     for name in names:
         use = _framework(name)
         signature = inspect.signature(getattr(layers, use.layer).__init__)
@@ -97,10 +97,8 @@ def _first_framework(chosen: str | None, options: Mapping[str, Any]) -> Framewor
     if taken and set(options) - known:
         wrong = ", ".join(sorted(set(options) - known))
         raise InvalidData(f"A CvxpyLayer has no option {wrong}; those of the layer inside are {sorted(known)}.")
-    name = next(iter(names), None)
-    return (
-        _framework(name) if name is not None and (chosen or name == "torch") and set(options) <= taken[name] else None
-    )
+    first = chosen or "torch"
+    return _framework(first) if first in taken and set(options) <= taken[first] else None
 
 
 # ---------------------------------------------------------------------- layers around layers
@@ -316,8 +314,8 @@ def layer_class() -> type[Any]:
         def _in_a_graph(self, parameters: Sequence[Any], warm_start: bool | None) -> tuple[Any, ...]:
             """What PyTorch's compiler sees of a call."""
             kept, wanted = self._layers, self._layers.parameters
-            fits = len(parameters) == len(wanted) and kept.graph is not None
-            if not (fits and all(isinstance(p, _torch.Tensor) for p in parameters)):
+            fits = len(parameters) == len(wanted) and all(isinstance(p, _torch.Tensor) for p in parameters)
+            if not fits or kept.graph is None:
                 return call_outside(self, parameters, None, warm_start)
             for leaf, given in zip(wanted, parameters, strict=True):
                 own = leaf.place.ndim

@@ -266,9 +266,7 @@ def test_sparse_and_diagonal_matrices() -> None:
         torch.testing.assert_close(layer(sp.csr_array(a), sp.dia_array(d))[0], expected.detach())
         wrong = d + np.eye(3, k=1)
         for given in (wrong, sp.csr_array(wrong), torch.tensor(wrong).to_sparse_csr()):
-            with pytest.raises(
-                ot.InvalidData, match=r"D is a .* an entry at \(0, 1\), got 1.0 there"
-            ):
+            with pytest.raises(ot.InvalidData, match=r"D is a .* an entry at \(0, 1\), got 1.0 there"):
                 layer(a, given)
 
 

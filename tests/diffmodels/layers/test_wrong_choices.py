@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,11 @@ def refused(what: str, wrong: str, make: Callable[[Any], Any]) -> None:
     assert any(repr(one) in str(caught.value) for one in (value, *members)), caught.value
 
 
+def one_option(layer: str, option: str, value: Any) -> Any:
+    """A layer with one option."""
+    return getattr(ot.layers, layer)(*interval(), **{option: value})
+
+
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("layer", LAYERS)
 def test_of_layers(layer: str, wrong: str) -> None:
@@ -55,7 +61,7 @@ def test_of_layers(layer: str, wrong: str) -> None:
     refused("a parameter", wrong, lambda value: made(model, [parameters[0], value], outputs))
     refused("an output", wrong, lambda value: made(model, parameters, [*outputs, value]))
     for option in ("on_failure", "executor", "retry", "warm_start" if layer == "TorchLayer" else "keep"):
-        refused(option, wrong, lambda value, option=option: made(model, parameters, outputs, **{option: value}))
+        refused(option, wrong, partial(one_option, layer, option))
     refused("retry with", wrong, lambda value: made(model, parameters, outputs, retry=[value]))
     assert made(model, parameters, outputs)(1.0, 3.0)[0].item() == pytest.approx(1.0)
 
