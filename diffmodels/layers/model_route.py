@@ -19,7 +19,7 @@ from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import PARAMETERS
 from .arrays import Shape, unpack
 from .per_thread import PerThread
-from .route import EXACT, Answer, Mode
+from .route import EXACT, Answer, Mode, is_dual, status_of
 
 __all__ = ["ModelRoute"]
 
@@ -62,6 +62,7 @@ class ModelRoute:
         self._model = copy.deepcopy(model)
         self._parameters = VectorOfVariables.of_ids(ids)
         self._outputs, self._shapes, self._why = [_asked(output) for output in outputs], shapes, why
+        self._uses_duals = any(map(is_dual, outputs)) or _stands_in_rows(model.store, ids)
         self._local = PerThread()
 
     def _at(self, theta: FloatArray) -> Any:
@@ -139,7 +140,7 @@ class ModelRoute:
             model.empty_input_sensitivities()
             with np.errstate(all="ignore"):
                 found.append(differentiate(model, direction))
-            state.differentiation_status = model.get(attr.DifferentiationStatus())
+            state.differentiation_status = status_of(model.get(attr.DifferentiationStatus()), self._uses_duals)
         return np.stack(found)
 
     def _pulled(self, model: Any, cotangent: FloatArray) -> FloatArray:
@@ -153,6 +154,12 @@ class ModelRoute:
         model.set(attr.ForwardParameterValue(), self._parameters, tangent)
         model.forward_differentiate()
         return _joined(model.get(moved, *index) for index, _, moved, _ in self._outputs)
+
+
+def _stands_in_rows(store: Any, ids: IntArray) -> bool:
+    """Whether a constraint has one of some parameters."""
+    blocks = (store.block(kind).snapshot()[0] for kind in store.kinds() if kind != PARAMETERS)
+    return any(bool(np.isin(block.rows.terms().factors, ids).any()) for block in blocks)
 
 
 def _joined(values: Iterable[Any]) -> FloatArray:
