@@ -13,7 +13,7 @@ from ..bridges import BridgeOptimizer
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
 from ..modelkit.caching import CachingOptimizer
-from ..modelkit.errors import InvalidData, NotOptimized
+from ..modelkit.errors import InvalidData, InvalidIndex, NotOptimized
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndices
 from ..modelkit.layer import Layer
@@ -26,7 +26,7 @@ from .differentiation import Differentiation
 from .directions import Direction
 from .inputs import Inputs
 from .quadratic import QuadraticDiff
-from .settings import DEFAULTS, checked_setting
+from .settings import DEFAULTS, check_setting
 
 __all__ = ["DIFF_MODELS", "DiffOptimizer", "DifferentiationWarning", "diff_optimizer"]
 
@@ -171,7 +171,10 @@ class DiffOptimizer(Layer):
             self._forget_results()
             self._inputs.set(attribute, *index_and_value)
         elif kind in self.settings:
-            self.settings[kind] = checked_setting(attribute, *index_and_value)
+            if len(index_and_value) > 1:
+                raise InvalidIndex(f"{attribute!r} belongs to the whole model; it takes no index.")
+            check_setting(attribute, index_and_value[-1])
+            self.settings[kind] = index_and_value[-1]
             self._drop()
         else:
             self._drop()

@@ -1,4 +1,4 @@
-"""The attributes that say how a model is differentiated: what they are where nothing is said, and what they take."""
+"""The attributes of differentiation that a user sets: what they are at first, and what may be set."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..modelkit import attributes as attr
-from ..modelkit.errors import InvalidData, InvalidIndex
+from ..modelkit.errors import InvalidData
 from .base import DiffModel
 
-__all__ = ["DEFAULTS", "checked_setting"]
+__all__ = ["DEFAULTS", "check_setting"]
 
 DEFAULTS: dict[type[attr.Attribute], Any] = {
     attr.ModelConstructor: None,
@@ -21,52 +21,34 @@ DEFAULTS: dict[type[attr.Attribute], Any] = {
 }
 
 
-def checked_setting(attribute: attr.Attribute, *index_and_value: Any) -> Any:
-    """The value as it is kept.
+def _makes_a_diff_model(value: Any) -> bool:
+    if isinstance(value, type):
+        return issubclass(value, DiffModel)
+    return value is None or (callable(value) and isinstance(value(), DiffModel))
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_))
+
+
+_WHAT: dict[type[attr.Attribute], tuple[Callable[[Any], bool], str]] = {
+    attr.ModelConstructor: (_makes_a_diff_model, "a diff model's class, such as QuadraticDiff, a callable, or None"),
+    attr.LinearAlgebraSolver: (
+        lambda value: value is None or (callable(value) and not isinstance(value, type)),
+        "DirectKKT(), IterativeKKT(), or None to choose by the estimated cost, or a callable like the first two",
+    ),
+    attr.AllowInaccurateSolution: (_is_flag, "True or False"),
+    attr.AllowObjectiveAndSolutionInput: (_is_flag, "True or False"),
+}
+
+
+def check_setting(attribute: attr.Attribute, value: Any) -> None:
+    """Refuse a value that would fail later.
 
     Raises
     ------
-    InvalidIndex
-        If an index is given with it.
     InvalidData
-        If the attribute does not take the value.
     """
-    *index, value = index_and_value
-    if index:
-        raise InvalidIndex(f"{attribute!r} belongs to the whole model; it takes no index, got {index[0]!r}.")
-    return _CHECKS[type(attribute)](attribute, value)
-
-
-def _constructor(attribute: attr.Attribute, value: Any) -> Any:
-    made = value
-    if value is not None and callable(value) and not (isinstance(value, type) and not issubclass(value, DiffModel)):
-        made = value()
-    if value is not None and (made is value or not isinstance(made, DiffModel)):
-        raise InvalidData(
-            f"{attribute!r} is a diff model's class, such as ot.ConicDiff, a callable that makes one, or None to "
-            f"choose by the constraints; got {value!r}."
-        )
-    return value
-
-
-def _linear_algebra(attribute: attr.Attribute, value: Any) -> Any:
-    if value is None or (callable(value) and not isinstance(value, type)):
-        return value
-    raise InvalidData(
-        f"{attribute!r} is DirectKKT(), IterativeKKT(), a callable like them, or None to choose by the cost; "
-        f"got {value!r}."
-    )
-
-
-def _switch(attribute: attr.Attribute, value: Any) -> bool:
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    raise InvalidData(f"{attribute!r} is True or False, got {value!r}.")
-
-
-_CHECKS: dict[type[attr.Attribute], Callable[[attr.Attribute, Any], Any]] = {
-    attr.ModelConstructor: _constructor,
-    attr.LinearAlgebraSolver: _linear_algebra,
-    attr.AllowInaccurateSolution: _switch,
-    attr.AllowObjectiveAndSolutionInput: _switch,
-}
+    allows, what = _WHAT[type(attribute)]
+    if not allows(value):
+        raise InvalidData(f"{attribute!r} is {what}; got {value!r}.")

@@ -30,6 +30,7 @@ from .matrix_form import MatrixForm, Part
 from .parameters import PARAMETERS, Parameters
 from .sets import SOS1, SOS2, Indicator, Integer, Semicontinuous, Semiinteger, VectorSet, ZeroOne
 from .sets.cone import NativeCone
+from .unbounded import bounded
 
 __all__ = ["Residuals", "checked_status", "dual_objective", "kkt_residuals"]
 
@@ -94,9 +95,10 @@ class _Rows:
     """
 
     def __init__(self, model: Any) -> None:
-        self._parameters = Parameters(model.store)
-        kinds = [k for k in model.store.kinds() if not _has_gaps(k)]
-        self.form = form = MatrixForm(model.store, kinds, self._parameters)
+        store = bounded(model.store)
+        self._parameters = Parameters(store)
+        kinds = [k for k in store.kinds() if not _has_gaps(k)]
+        self.form = form = MatrixForm(store, kinds, self._parameters)
         self.boxes = np.zeros(form.m, bool)
         self.lower, self.upper = form.bounds()
         self.weights = np.ones(form.m)

@@ -17,17 +17,18 @@ from . import deletion, settings
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .changing import check_changes, make_changes
-from .checks import MODERATE, check_fit, check_numbers, check_rows, check_sides, describe
+from .checks import MODERATE, check_fit, check_name, check_numbers, check_rows, check_sides, describe
 from .copying import Mirror, copy_words
 from .errors import DimensionMismatch, InvalidData, InvalidIndex, NotOptimized
 from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from .modifications import Modification
-from .parameters import of_ray
+from .parameters import PARAMETERS, of_ray
 from .protocol import AbstractModel
 from .rows import Rows
 from .sets import ScalarSet, Set
 from .tables import FEW, MOST_VARIABLES, Tables
+from .unbounded import check_right_hand_sides
 
 __all__ = ["Store"]
 
@@ -179,7 +180,12 @@ class Store(Tables, AbstractModel):
         which = self.numbers(indices)
         if not len(which):
             return
-        check_numbers(indices.kind[1], numbers)
+        infinite = np.isinf(numbers).any(axis=1) if indices.kind == PARAMETERS else np.zeros(0, bool)
+        if infinite.any():
+            check_right_hand_sides(self, indices.values[infinite], numbers[infinite, 0])
+            check_numbers(indices.kind[1], numbers[~infinite])
+        else:
+            check_numbers(indices.kind[1], numbers)
         if constants is not None:
             check_rows(Rows(constants))
         else:
@@ -222,6 +228,7 @@ class Store(Tables, AbstractModel):
 
     def by_name(self, attribute: attr.Attribute, name: str) -> Any:
         """The variable or constraint of this name; raises `InvalidIndex` where there is none, or several."""
+        check_name(name)
         if attribute not in self._names:
             self._names[attribute] = settings.by_name(self.values_of(attribute))
         return settings.the_one(attribute, name, self._names[attribute].get(name, []))
