@@ -30,7 +30,7 @@ from .numeric import real_array, real_matrix, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
-from .remaking import recipe, remade_model
+from .remaking import recipe, remade_model, snapshot
 from .sets import Integer, Interval, Parameter, Set, ZeroOne
 from .store import Store
 from .tables import MOST_VARIABLES
@@ -105,7 +105,7 @@ class Model(Layer):
         They drop the solver's handle, and with it its basis and what a warm start would need, and derivatives.
         """
         with self.lock:  # others may go on with the model before what is returned here is written
-            return remade_model, copy.deepcopy(self._parts())
+            return remade_model, snapshot(self._parts())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
         with self.lock:
