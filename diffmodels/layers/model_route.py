@@ -17,6 +17,7 @@ from ...modelkit.functions import VectorOfVariables
 from ...modelkit.functions.matrices import ids_of
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import PARAMETERS
+from ...modelkit.store import Store
 from .arrays import Shape, unpack
 from .per_thread import PerThread
 from .route import EXACT, Answer, Mode, is_dual, status_of
@@ -64,6 +65,12 @@ class ModelRoute:
         self._outputs, self._shapes, self._why = [_asked(output) for output in outputs], shapes, why
         self._uses_duals = any(map(is_dual, outputs)) or _stands_in_rows(model.store, ids)
         self._local = PerThread()
+
+    @property
+    def store(self) -> Store:
+        """The model as it was when the layer was made."""
+        store: Store = self._model.store
+        return store
 
     def _at(self, theta: FloatArray) -> Any:
         """The model of the thread, solved at the parameters; a second time that costs nothing."""
