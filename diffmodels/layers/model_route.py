@@ -20,7 +20,7 @@ from ...modelkit.parameters import PARAMETERS
 from ...modelkit.store import Store
 from .arrays import Shape, unpack
 from .per_thread import PerThread
-from .route import EXACT, Answer, Mode, is_dual, status_of
+from .route import EXACT, Answer, Mode
 
 __all__ = ["ModelRoute"]
 
@@ -63,7 +63,9 @@ class ModelRoute:
         self._model = copy.deepcopy(model)
         self._parameters = VectorOfVariables.of_ids(ids)
         self._outputs, self._shapes, self._why = [_asked(output) for output in outputs], shapes, why
-        self._uses_duals = any(map(is_dual, outputs)) or _stands_in_rows(model.store, ids)
+        self._uses_duals = any(isinstance(output, ConstraintIndex) for output in outputs) or _stands_in_rows(
+            model.store, ids
+        )
         self._local = PerThread()
 
     @property
@@ -147,7 +149,7 @@ class ModelRoute:
             model.empty_input_sensitivities()
             with np.errstate(all="ignore"):
                 found.append(differentiate(model, direction))
-            state.differentiation_status = status_of(model.get(attr.DifferentiationStatus()), self._uses_duals)
+            state.differentiation_status = _status_of(model.get(attr.DifferentiationStatus()), self._uses_duals)
         return np.stack(found)
 
     def _pulled(self, model: Any, cotangent: FloatArray) -> FloatArray:
@@ -161,6 +163,21 @@ class ModelRoute:
         model.set(attr.ForwardParameterValue(), self._parameters, tangent)
         model.forward_differentiate()
         return _joined(model.get(moved, *index) for index, _, moved, _ in self._outputs)
+
+
+def _status_of(point: attr.DifferentiationStatusCode, uses_duals: bool) -> attr.DifferentiationStatusCode:
+    """The status of a layer's derivatives, of that of the solution.
+
+    Where active rows depend on one another the duals are not unique; x moves with the objective all the same, and a
+    layer whose parameters stand in the objective alone, and which returns no duals, has nothing to do with them.
+
+    Parameters
+    ----------
+    point : of the solution, with its duals
+    uses_duals : whether a parameter stands in a constraint, or an output is a dual
+    """
+    codes = attr.DifferentiationStatusCode
+    return codes.EXACT if point is codes.DEPENDENT_ROWS and not uses_duals else point
 
 
 def _stands_in_rows(store: Any, ids: IntArray) -> bool:

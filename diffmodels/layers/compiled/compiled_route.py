@@ -13,11 +13,13 @@ from ....modelkit.errors import OptangentError
 from ....modelkit.matrix_form import MatrixForm
 from ....modelkit.parameters import Parameters
 from ....modelkit.remaking import recipe, remade
-from ...convex import ConvexDiff, SolutionPoint
+from ...convex import ConvexDiff
 from ...optimizer import DIFF_MODELS
 from ...quadratic import QuadraticDiff
+from ...seen import verdict_seen
+from ...solution_point import SolutionPoint
 from ..per_thread import PerThread
-from ..route import EXACT, Answer, Mode, is_dual, status_of
+from ..route import EXACT, Answer, Mode
 from .chain_rule import ChainRule
 from .compiling import Compiled, NotCompilable, compiled
 from .dense_qp import Programs
@@ -28,8 +30,6 @@ __all__ = ["CompiledRoute", "Found"]
 
 _CODES = attr.TerminationStatusCode
 _WHO = "A layer"
-_ROWS = (3, 4)
-"""Among P, q, r, F and g."""
 Found = tuple[attr.TerminationStatusCode, str, State | None]
 """Status, why there is no solution or "", and the solver's solution."""
 
@@ -77,7 +77,6 @@ class CompiledRoute:
         # with linear rows alone and a curved objective, a few steps that exchange active rows find what a solver would;
         # curved cones need a new system at each step, vertices a walk
         self._goes_by_rows = issubclass(self._diff_model, QuadraticDiff) and len(made.data.pattern.P_indices) > 0
-        self._uses_duals = any(made.data.moves(part) for part in _ROWS) or any(map(is_dual, outputs))
         self.is_curving = made.data.moves(0)
         if not self.is_curving:
             require_convex(self.form_at(made.data.data(parameters.values)).P, self.form.sign, _WHO)
@@ -211,7 +210,9 @@ class CompiledRoute:
         if state.point is None:
             state.point = self._point(self.form_at(self.chain.data.data(whole)), state)
         point = state.point
-        state.differentiation_status = status_of(point.status, self._uses_duals)
+        if state.differentiation_status is attr.DifferentiationStatusCode.NOT_DIFFERENTIATED:
+            form, seen = self.form_at(self.chain.data.data(whole)), self.chain.seen(whole, point.x, point.y)
+            state.differentiation_status, _ = verdict_seen(point, form, seen)
 
         def solve(primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
             w, wy = point.solve(primal.T, rows.T)  # which has a direction in each column
