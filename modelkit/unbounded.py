@@ -22,7 +22,7 @@ from .parameters import PARAMETERS
 from .rows import Rows
 from .sets import GreaterThan, LessThan, Nonnegatives, Nonpositives
 
-__all__ = ["bounded", "check_right_hand_sides", "is_unbounded"]
+__all__ = ["bounded", "check_right_hand_sides", "has_right_hand_sides", "is_unbounded"]
 
 _NONE: IntArray = np.zeros(0, np.int64)
 _INWARDS: dict[Any, float] = {LessThan: -1.0, Nonpositives: -1.0, GreaterThan: 1.0, Nonnegatives: 1.0}
@@ -37,6 +37,12 @@ def is_unbounded(store: Any) -> bool:
 def _values(store: Any) -> tuple[IntArray, FloatArray]:
     block, _ = store.block(PARAMETERS).snapshot()
     return block.rows.var, block.sets.numbers[:, 0]
+
+
+def has_right_hand_sides(store: Any, ids: IntArray) -> bool:
+    """Whether some of these parameters stand by themselves in inequalities, so that they might be infinite."""
+    kinds = [kind for kind in store.kinds() if kind[1] in _INWARDS and kind[0].degree > 0]
+    return any(np.isin(store.block(kind).snapshot()[0].rows.var, ids).any() for kind in kinds)
 
 
 def check_right_hand_sides(store: Any, ids: IntArray, values: FloatArray) -> None:

@@ -15,6 +15,7 @@ from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import OptangentError
 from ...modelkit.functions import VectorOfVariables
 from ...modelkit.indices import ConstraintIndex
+from ...modelkit.store import Store
 from .arrays import Shape, unpack
 from .per_thread import PerThread
 from .route import Answer, Mode
@@ -59,6 +60,12 @@ class ModelRoute:
         self._parameters = VectorOfVariables.of_ids(ids)
         self._outputs, self._shapes, self._why = [_asked(output) for output in outputs], shapes, why
         self._local = PerThread()
+
+    @property
+    def store(self) -> Store:
+        """The model as it was when the layer was made."""
+        store: Store = self._model.store
+        return store
 
     def _at(self, theta: FloatArray) -> Any:
         """The model of the thread, solved at the parameters; a second time that costs nothing."""

@@ -22,6 +22,7 @@ from ...modelkit.functions import Function, VariableIndex
 from ...modelkit.functions.matrices import ids_of
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import Parameters
+from ...modelkit.unbounded import check_right_hand_sides, has_right_hand_sides
 from .compiled.compiled_route import CompiledRoute
 from .compiled.compiling import NotCompilable
 from .compiled.dense_route import DenseRoute
@@ -74,6 +75,10 @@ class Program:
             self.route = DenseRoute(general) if DenseRoute.fits(general) else general
         except NotCompilable as error:
             self.route = ModelRoute(model, self._ids, outputs, self.output_shapes, str(error))
+        self._beyond: ModelRoute | None = None  # for parameters at infinity, which are no numbers of a compiled form
+        if has_right_hand_sides(store, self._ids):
+            taken = self.route if isinstance(self.route, ModelRoute) else None
+            self._beyond = taken or ModelRoute(model, self._ids, outputs, self.output_shapes, "a parameter is infinite")
 
     def solve(self, theta: FloatArray, warm: Item | None = None) -> Item:
         """The solution at one value of all parameters; safe to call from several threads.
@@ -95,14 +100,14 @@ class Program:
 
     def solve_batch(self, thetas: FloatArray, warm: Sequence[Item | None] | None = None) -> list[Item]:
         """The solutions at the rows of (B, p), which are not to be changed as long as derivatives may be asked for."""
-        states = [None if start is None else start.state for start in warm or [None] * len(thetas)]
+        states = [None if start is None else start.finite_state for start in warm or [None] * len(thetas)]
         if math.isfinite(np.vdot(thetas, thetas)):
             answers = self._answers(thetas, states)
         else:  # NaN reaches no solver: some call it optimal
             good = np.isfinite(thetas).all(axis=1)
             answers = self._answers(thetas[good], [states[k] for k in np.flatnonzero(good)])
             for k in np.flatnonzero(~good):
-                answers.insert(k, self._refusal(thetas[k]))
+                answers.insert(k, self._answer_beyond(thetas[k]))
         return [Item(self, theta, *answer) for theta, answer in zip(thetas, answers, strict=True)]
 
     def _answers(self, thetas: FloatArray, states: Sequence[Any]) -> list[Answer]:
@@ -110,6 +115,21 @@ class Program:
             answers: list[Answer] = self.route.solve_batch(thetas, states)
             return answers
         return [self.route.solve(theta, state) for theta, state in zip(thetas, states, strict=True)]
+
+    def _answer_beyond(self, theta: FloatArray) -> Answer:
+        """With infinite numbers: of right-hand sides, they mean no bound."""
+        infinite = np.isinf(theta)
+        if self._beyond is None or np.isnan(theta).any():
+            return self._refusal(theta)
+        try:
+            check_right_hand_sides(self._beyond.store, self._ids[infinite], theta[infinite])
+        except InvalidData:
+            return self._refusal(theta)
+        return self._beyond.solve(theta, None)
+
+    def route_of(self, theta: FloatArray) -> Route:
+        """The route that an item took."""
+        return self.route if self._beyond is None or np.isfinite(theta).all() else self._beyond
 
     def _refusal(self, theta: FloatArray) -> Answer:
         """What says which number is not finite."""
@@ -132,7 +152,11 @@ class Program:
 
     def derivatives(self, mode: Mode, items: Sequence[Item], directions: FloatArray) -> FloatArray:
         """Either of these, by the route's own way for many, where it has one."""
-        if len(items) > 1 and hasattr(self.route, "derivative_batch") and all(i.state is not None for i in items):
+        if (
+            len(items) > 1
+            and hasattr(self.route, "derivative_batch")
+            and all(i.finite_state is not None for i in items)
+        ):
             thetas, states = np.array([item.theta for item in items]), [item.state for item in items]
             return np.asarray(self.route.derivative_batch(mode, thetas, states, directions))
         found = [item.derivative(mode, one[None]) for item, one in zip(items, directions, strict=True)]
@@ -171,6 +195,11 @@ class Item:
         """What the derivatives are, once one was asked for."""
         return getattr(self.state, "differentiation_status", attr.DifferentiationStatusCode.NOT_DIFFERENTIATED)
 
+    @property
+    def finite_state(self) -> Any:
+        """The state where it is one of the program's own route, which knows no infinite numbers."""
+        return self.state if np.isfinite(self.theta).all() else None
+
     def __copy__(self) -> Item:
         """The solution without what derivatives need, to start from."""
         return Item(self.program, self.theta, self.status, self.reason, self.outputs, copy.copy(self.state))
@@ -189,7 +218,7 @@ class Item:
         """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o)."""
         if self.state is None:
             raise InvalidData(f"An item without a solution has no derivatives: {self.reason}.")
-        return self.program.route.derivative(mode, self.theta, self.state, directions)
+        return self.program.route_of(self.theta).derivative(mode, self.theta, self.state, directions)
 
 
 def _shape_of(model: Any, output: Output) -> tuple[int, ...]:
