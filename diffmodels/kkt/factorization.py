@@ -104,6 +104,7 @@ class KKTFactorization(KKTSystem):
         self._projectors: tuple[Projector, Projector] | None = None
         self._primal_basis: FloatArray | None = None
         self._found_loose: Mask = np.zeros(self.size, dtype=bool)
+        self._null_vectors = np.zeros((self.n, 0)), np.zeros((self.m, 0))
         self._many: Factor | None = None
         # Whether the factor solves for one right-hand side at a time.
         self._one_at_a_time = False
@@ -118,6 +119,12 @@ class KKTFactorization(KKTSystem):
     def _loose(self) -> Mask:
         self._examine()
         return self._found_loose
+
+    @property
+    def null_vectors(self) -> tuple[FloatArray, FloatArray]:
+        """Of the two factors of the null space, in the units of K."""
+        self._examine()
+        return self._null_vectors
 
     @property
     def primal_null_basis(self) -> FloatArray | None:
@@ -243,7 +250,9 @@ class KKTFactorization(KKTSystem):
             if null is not None:
                 return null
         self._projectors = projector.project_out_scaled, projector.project_out
-        self._found_loose = np.abs(projector.scaled_null_part(self._probe())[:, 0]) > _PRESENT
+        vector = projector.scaled_null_part(self._probe())
+        self._found_loose = np.abs(vector[:, 0]) > _PRESENT
+        self._null_vectors = NullSpace(vector[: self.n], vector[self.n :]).vectors(self._scale, _PRESENT)
         return None
 
     def _resolvent(self) -> tuple[Factor, Factor, float]:
@@ -263,6 +272,7 @@ class KKTFactorization(KKTSystem):
     def _use_basis(self, null: NullSpace) -> None:
         rescaled = null.rescaled(self._scale)
         self._projectors, self._primal_basis = (null.project_out, rescaled.project_out), rescaled.primal
+        self._null_vectors = null.vectors(self._scale, _PRESENT)
         present = [np.abs(basis).max(axis=1, initial=0.0) > _PRESENT for basis in (null.primal, null.dual)]
         self._found_loose = np.concatenate(present)
         if isinstance(self._scaled, np.ndarray):

@@ -15,6 +15,7 @@ from ....modelkit.parameters import Parameters
 from ....modelkit.remaking import recipe, remade
 from ...convex import ConvexDiff
 from ...optimizer import DIFF_MODELS
+from ...seen import verdict_seen
 from ..per_thread import PerThread
 from ..route import Answer, Mode
 from .chain_rule import ChainRule
@@ -158,8 +159,9 @@ class CompiledRoute:
         if state.point is None:
             model = self._diff_model()
             model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
-            state.point = model.exact(self.form_at(self.chain.data.data(whole)), state.x, state.y)
-            state.differentiation_status = state.point.status
+            form = self.form_at(self.chain.data.data(whole))
+            state.point = point = model.exact(form, state.x, state.y)
+            state.differentiation_status, _ = verdict_seen(point, form, self.chain.seen(whole, point.x, point.y))
         point = state.point
 
         def solve(primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
