@@ -17,7 +17,7 @@ from ..modelkit.copying import Mirror
 from ..modelkit.errors import DifferentiationError, OptangentError, Unsupported
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
-from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, describe_kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.naming import listed
 from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
@@ -67,6 +67,9 @@ class Differentiation:
         settings: Mapping[type[attr.Attribute], Any],
     ) -> None:
         _require_solution(cache)
+        if cache.is_copied and any(kind[0].degree >= 2 or not _is_box(kind) for kind in kinds_inserted(cache.store)):
+            cache.solve_again()  # the duals of rows behind bridges of cones stayed in the original's solver
+            _require_solution(cache)
         self._cache = cache
         self._store = bounded(cache.store)
         self.stack, self._mirror = self._built(diff_models, settings)
@@ -128,7 +131,7 @@ class Differentiation:
                 dual = cache.get(attr.ConstraintDual(), indices)
                 dual = dual - products.reduced_costs(cache)[products.parameters.places(indices.values)]
                 stack.set(attr.ConstraintDualStart(), index_map(indices), dual)
-            elif isinstance(cache.optimizer, BridgeOptimizer):
+            elif isinstance(cache.optimizer, BridgeOptimizer) and not cache.is_copied:
                 stack.start_as(index_map(indices), cache.optimizer, cache.index_map(indices))
             else:
                 stack.set(attr.ConstraintDualStart(), index_map(indices), cache.get(attr.ConstraintDual(), indices))
@@ -310,13 +313,17 @@ class Differentiation:
             dims = store.block(kind).dims()[store.numbers(indices)]
             rows = np.flatnonzero(self.degeneracy(indices))
             owner = np.repeat(np.arange(len(dims)), dims)[rows]
-            is_box = kind[1].is_vector and kind[1].bounds(np.zeros((1, len(kind[1].fields)))) is not None
+            is_box = kind[1].is_vector and _is_box(kind)
             if is_box:
                 found.append((indices[owner], rows - (np.cumsum(dims) - dims)[owner]))
             else:
                 found.append((indices[np.unique(owner)], None))
         words = listed(store, found)
         return f" ({words})" if words else ""
+
+
+def _is_box(kind: Kind) -> bool:
+    return kind[1].bounds(np.zeros((1, len(kind[1].fields)))) is not None
 
 
 def _require_solution(cache: CachingOptimizer) -> None:

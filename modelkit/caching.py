@@ -178,6 +178,16 @@ class CachingOptimizer(AbstractModel):
         """The present result by itself, or None where there is none."""
         return (self._answer or Answer(self)) if self._has_results else None
 
+    @property
+    def is_copied(self) -> bool:
+        """Whether the result came with a copy, and no solver stands behind it."""
+        return self._answer is not None
+
+    def solve_again(self) -> None:
+        """Solve, though there is a result."""
+        self._touched()
+        self.optimize()
+
     def take_over(self, answer: Answer) -> None:
         """Have this result of an equal model."""
         self._answer, self._asked = answer, True

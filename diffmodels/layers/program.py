@@ -18,15 +18,17 @@ import numpy as np
 from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
-from ...modelkit.functions import Function, VariableIndex
-from ...modelkit.functions.matrices import ids_of
+from ...modelkit.functions import VariableIndex, VectorOfVariables
+from ...modelkit.functions.matrices import MatrixFunction, ids_of
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import Parameters
 from ...modelkit.unbounded import check_right_hand_sides, has_right_hand_sides
+from .choices import checked_list, checked_parameters, require_model
 from .compiled.compiled_route import CompiledRoute
 from .compiled.compiling import NotCompilable
 from .compiled.dense_route import DenseRoute
 from .model_route import ModelRoute
+from .patterns import Pattern
 from .route import Answer, Mode, Route
 
 __all__ = ["Item", "Output", "Program"]
@@ -48,6 +50,7 @@ class Program:
     Attributes
     ----------
     parameter_shapes, output_shapes : tuples of shapes; () for a single one, (T,) for a sparse matrix of T parameters
+    patterns : of the parameters that are sparse matrices, None for the others
     parameter_size, output_size : numbers in all parameters, p, and in all outputs, o
     route : the route taken
 
@@ -58,15 +61,13 @@ class Program:
     """
 
     def __init__(self, model: Any, parameters: Sequence[Any], outputs: Sequence[Output]) -> None:
-        store = model.store
-        self.parameter_shapes = tuple(ids_of(p).shape for p in parameters)
-        self._ids: IntArray = np.concatenate([np.zeros(0, np.int64), *(np.ravel(ids_of(p)) for p in parameters)])
-        places = Parameters(store)
-        known = places.places(self._ids)
-        if (known < 0).any() or len(np.unique(known)) < len(known):
-            bad = self._ids[known < 0]
-            words = f"{VariableIndex(int(bad[0]))!r} is not a parameter" if len(bad) else "a parameter is named twice"
-            raise InvalidIndex(f"A layer takes parameters of the model, each once: {words}.")
+        require_model(model)
+        parameters = checked_list(parameters, "The parameters of a layer")
+        outputs = checked_list(outputs, "The outputs of a layer")
+        ids = checked_parameters(model, parameters, Parameters(model.store).places)
+        self.parameter_shapes = tuple(one.shape for one in ids)
+        self.patterns = tuple(_pattern(number, parameter) for number, parameter in enumerate(parameters))
+        self._ids: IntArray = np.concatenate([np.zeros(0, np.int64), *(one.ravel() for one in ids)])
         self.output_shapes = tuple(_shape_of(model, output) for output in outputs)
         self.parameter_size, self.output_size = len(self._ids), sum(map(math.prod, self.output_shapes))
         self.route: Route
@@ -76,7 +77,7 @@ class Program:
         except NotCompilable as error:
             self.route = ModelRoute(model, self._ids, outputs, self.output_shapes, str(error))
         self._beyond: ModelRoute | None = None  # for parameters at infinity, which are no numbers of a compiled form
-        if has_right_hand_sides(store, self._ids):
+        if has_right_hand_sides(model.store, self._ids):
             taken = self.route if isinstance(self.route, ModelRoute) else None
             self._beyond = taken or ModelRoute(model, self._ids, outputs, self.output_shapes, "a parameter is infinite")
 
@@ -221,6 +222,12 @@ class Item:
         return self.program.route_of(self.theta).derivative(mode, self.theta, self.state, directions)
 
 
+def _pattern(number: int, parameter: Any) -> Pattern | None:
+    if not isinstance(parameter, MatrixFunction) or parameter.is_dense:
+        return None
+    return Pattern(f"Parameter {number}", *parameter.places, parameter.shape)
+
+
 def _shape_of(model: Any, output: Output) -> tuple[int, ...]:
     if isinstance(output, attr.ObjectiveValue):
         return ()
@@ -230,7 +237,7 @@ def _shape_of(model: Any, output: Output) -> tuple[int, ...]:
         model.store.check_index(output)
         chosen = model.get(attr.ConstraintSet(), output)
         return (chosen.dimension,) if output.kind[1].is_vector else ()
-    if not isinstance(output, Function) and not hasattr(output, "ids"):
+    if not isinstance(output, (VariableIndex, VectorOfVariables, MatrixFunction)):
         raise InvalidIndex(
             "An output of a layer is a variable, a vector of them, a constraint (its dual), (ConstraintPrimal(), c) or "
             f"ObjectiveValue(); got {output!r}."
