@@ -95,17 +95,18 @@ class Sizes:
         row: FloatArray,
     ) -> None:
         self._A, self._unit = A, np.concatenate([column, row])[:, None]
-        P, A, c, b, x, y = abs(P), abs(A), np.abs(c), np.abs(b), np.abs(x), np.abs(y)
-        self.gradient: FloatArray = P @ x + A.T @ y + c
-        self.rows: FloatArray = A @ x + b
-        x_hat, y_hat, c_hat = _largest(x / column), _largest(y / row), _largest(c * column)
-        least = _NOTHING * max(x_hat, y_hat, c_hat)
-        if not c_hat and not (y * b).any():
-            # x = 0, y = 0 is the solution: what is left of them is rounding error, beside the units themselves
-            least = max(least, _NOTHING)
-        X, Y = column * max(x_hat, least), row * max(y_hat, least)
-        self.gradient_bound: FloatArray = P @ X + A.T @ Y + c
-        self.rows_bound: FloatArray = A @ X + b
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow are no solution: `residual`
+            P, A, c, b, x, y = abs(P), abs(A), np.abs(c), np.abs(b), np.abs(x), np.abs(y)
+            self.gradient: FloatArray = P @ x + A.T @ y + c
+            self.rows: FloatArray = A @ x + b
+            x_hat, y_hat, c_hat = _largest(x / column), _largest(y / row), _largest(c * column)
+            least = _NOTHING * max(x_hat, y_hat, c_hat)
+            if not c_hat and not ((y > 0.0) & (b > 0.0)).any():
+                # x = 0, y = 0 is the solution: what is left of them is rounding error, beside the units themselves
+                least = max(least, _NOTHING)
+            X, Y = column * max(x_hat, least), row * max(y_hat, least)
+            self.gradient_bound: FloatArray = P @ X + A.T @ Y + c
+            self.rows_bound: FloatArray = A @ X + b
 
     def residual(self, r1: FloatArray, r2: FloatArray) -> float:
         """The largest componentwise residual of ``r1 = Px + Aᵀy + c`` and ``r2 = Ax + s - b``."""
@@ -127,19 +128,20 @@ class Sizes:
             `SolutionPoint.solve`
         draws : k
         """
-        n, m = len(r1), len(r2)
-        terms, left = np.concatenate([self.gradient, self.rows]), np.concatenate([r1, r2])
-        size = np.maximum(_MOVE * terms, np.abs(left))
-        rounding = float(np.clip(_ratio(left, _MOVE * terms), _ROUNDING, 1.0))
-        R = size[:, None] * np.random.default_rng(50).choice([-1.0, 1.0], size=(n + m, draws))
-        dx, dy = solve(R[:n], R[n:])
-        Adx = np.asarray(self._A @ dx)
-        Z = np.concatenate([dx, dy])
-        forward, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
-        # what is nothing beside the largest of either, in equilibrated units, may be all rounding error
-        most = most + _SMALL * _largest(np.abs(R) * self._unit) * _largest(np.abs(Z) / self._unit)
-        mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
-        return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), rounding, mismatch)
+        with np.errstate(over="ignore", invalid="ignore"):
+            n, m = len(r1), len(r2)
+            terms, left = np.concatenate([self.gradient, self.rows]), np.concatenate([r1, r2])
+            size = np.maximum(_MOVE * terms, np.abs(left))
+            rounding = float(np.clip(_ratio(left, _MOVE * terms), _ROUNDING, 1.0))
+            R = size[:, None] * np.random.default_rng(50).choice([-1.0, 1.0], size=(n + m, draws))
+            dx, dy = solve(R[:n], R[n:])
+            Adx = np.asarray(self._A @ dx)
+            Z = np.concatenate([dx, dy])
+            forward, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
+            # what is nothing beside the largest of either, in equilibrated units, may be all rounding error
+            most = most + _SMALL * _largest(np.abs(R) * self._unit) * _largest(np.abs(Z) / self._unit)
+            mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
+            return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), rounding, mismatch)
 
 
 def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
@@ -159,7 +161,7 @@ def _largest(values: FloatArray) -> float:
 
 def _ratio(residual: FloatArray, bound: FloatArray) -> float:
     left = np.abs(residual)
-    if not np.isfinite(left).all():
+    if not (np.isfinite(left).all() and np.isfinite(bound).all()):
         return float("inf")
     with np.errstate(divide="ignore", invalid="ignore"):
         return _largest(np.where(left > 0.0, left / bound, 0.0))

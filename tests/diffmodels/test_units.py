@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
+from optangent.diffmodels.layers.program import Program as LayerProgram
 
 from .moves import along, asymmetry, pairing
 from .oracle import Program, direction, linear_tangents, program, set_tangents, tangents, together
@@ -97,3 +98,31 @@ def test_units_change_nothing_in_sparse_systems(kind: str, quadratic: bool) -> N
     """The same of a program as large as is factorized sparse."""
     p = together([program(seed, "min", quadratic=quadratic) for seed in range(20)])
     assert compare(p, units(p, kind, 3), ot.solvers.Clarabel, 3)
+
+
+@pytest.mark.parametrize("solver", ["Clarabel", "DAQP"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_layers_outputs_hold_in_each_rows_own_unit(seed: int, solver: str) -> None:
+    """With rows times 1e±6, outputs and gradients are those of the program, whatever the solver takes for feasible."""
+    if solver == "DAQP":
+        pytest.importorskip("daqp")
+    rng = np.random.default_rng(seed)
+    root, A = rng.standard_normal((8, 8)), rng.standard_normal((14, 8))
+    P, x, active = root @ root.T / 8.0 + 0.1 * np.eye(8), rng.standard_normal(8), np.arange(14) < 5
+    y = np.where(active, rng.uniform(0.5, 2.0, 14), 0.0)
+    b = A @ x + np.where(active, 0.0, rng.uniform(0.5, 2.0, 14))
+    K = np.block([[P, A[active].T], [A[active], np.zeros((5, 5))]])
+    w = np.linalg.solve(K, np.concatenate([np.ones(8), np.zeros(5)]))
+    expected = np.zeros(14)
+    expected[active] = w[8:]
+    r = 10.0 ** (6.0 * np.random.default_rng(seed + 7).choice([-1.0, 1.0], 14))
+    model = ot.Model(ot.diff_optimizer(getattr(ot.solvers, solver)))
+    v, p = model.add_variables(8), model.add_parameters(r * b)
+    model.add_constraint((r[:, None] * A)[:2] @ v == p[:2])
+    model.add_constraint((r[:, None] * A)[2:] @ v <= p[2:])
+    model.minimize(0.5 * (v @ (P @ v)) - (P @ x + A.T @ y) @ v)
+    item = LayerProgram(model, [p], [v]).solve(r * b)
+    assert not item.reason
+    np.testing.assert_allclose(item.outputs, x, atol=1e-8)
+    np.testing.assert_allclose(item.vjp(np.ones(8)) * r, expected, atol=1e-8)
+    assert item.differentiation_status is STATUS.EXACT

@@ -34,6 +34,10 @@ class FormResiduals:
 
     def largest(self, form: MatrixForm, x: FloatArray, y: FloatArray) -> float:
         """The largest relative residual: of the rows, of the gradient, of the multipliers, and the gap."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._largest(form, x, y)
+
+    def _largest(self, form: MatrixForm, x: FloatArray, y: FloatArray) -> float:
         q, g = form.q, form.g
         Fx, Px, Fty = form.F @ x, form.P @ x, y @ form.F
         s = Fx + g
@@ -58,8 +62,7 @@ class FormResiduals:
         codes = attr.TerminationStatusCode
         if x is None or y is None or not (np.isfinite(x).all() and np.isfinite(y).all()):
             return codes.OTHER_ERROR
-        with np.errstate(over="ignore", invalid="ignore"):
-            return codes.OPTIMAL if self.largest(form, x, y) <= OPTIMAL_RESIDUAL else codes.ALMOST_OPTIMAL
+        return codes.OPTIMAL if self.largest(form, x, y) <= OPTIMAL_RESIDUAL else codes.ALMOST_OPTIMAL
 
 
 def _size(values: FloatArray) -> float:
