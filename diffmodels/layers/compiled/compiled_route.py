@@ -189,13 +189,18 @@ class CompiledRoute:
             point = self._point(form, state)
         except OptangentError:
             return
-        if point.refinement.after <= point.refinement.before:
+        if (
+            point.refinement.after <= point.refinement.before
+            and np.isfinite(point.x).all()
+            and np.isfinite(point.y).all()
+        ):
             state.x, state.y, state.point = point.x, point.y, point
 
     def _point(self, form: MatrixForm, state: State) -> SolutionPoint:
         model = self._diff_model()
         model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
-        return model.exact(form, state.x, state.y)
+        with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers: what is not finite is no solution
+            return model.exact(form, state.x, state.y)
 
     def objective(self, form: MatrixForm, x: FloatArray) -> float | None:
         """Its value if that is an output, in the form's sense."""
