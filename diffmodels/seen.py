@@ -21,10 +21,10 @@ import numpy as np
 import scipy.optimize as spo
 import scipy.sparse as sp
 
-from ..modelkit.arrays import FloatArray
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import DifferentiationStatusCode
 from ..modelkit.matrix_form import MatrixForm
-from ..modelkit.sets import Nonnegatives
+from ..modelkit.sets import Nonnegatives, Zeros
 from .kkt import Mask
 from .solution_point import SolutionPoint
 
@@ -122,7 +122,10 @@ def _kinks(point: SolutionPoint, form: MatrixForm, seen: Seen, U: FloatArray, V:
     F, alone = _jacobian(point, form), _single(form)
     if U.shape[1]:  # rows in the system hold the derivative: only what is not can be left behind
         rows, others = np.flatnonzero(weak & alone), np.flatnonzero(weak & ~alone)
-        left = rows[_left_behind(F[rows] @ U, F[others] @ U)]
+        if form.curvature is None and all(kind[1] in (Zeros, Nonnegatives) for kind in form.parts):
+            left = rows[_left_behind_of(form, point.active & ~weak, rows, seen)]
+        else:
+            left = rows[_left_behind(F[rows] @ U, F[others] @ U)]
         weak[left[~point.active[left]]] = False
     rows = np.flatnonzero(weak)
     if len(rows):
@@ -164,6 +167,30 @@ def _left_behind(slopes: FloatArray, fixed: FloatArray) -> Mask:
         method="highs",
     )
     return answer.x[k:] > 0.5 if answer.status == 0 else np.zeros(count, bool)
+
+
+def _left_behind_of(form: MatrixForm, strong: Mask, rows: IntArray, seen: Seen) -> Mask:
+    """The same of rows of a quadratic program, whose null space may be too large for a basis: by a sparse program."""
+    hidden = np.flatnonzero(~seen.columns)
+    held = sp.vstack([form.P, form.F[np.flatnonzero(strong)]], format="csc")[:, hidden].tocsr()
+    held = held[np.flatnonzero(np.diff(held.indptr))]
+    count, k = len(rows), len(hidden)
+    answer = spo.linprog(
+        np.concatenate([np.zeros(k), -np.ones(count)]),
+        A_ub=sp.hstack([-form.F[rows][:, hidden], sp.eye_array(count)], format="csr"),
+        b_ub=np.zeros(count),
+        A_eq=sp.hstack([held, sp.csr_array((held.shape[0], count))], format="csr") if held.shape[0] else None,
+        b_eq=np.zeros(held.shape[0]) if held.shape[0] else None,
+        bounds=[(None, None)] * k + [(0.0, 1.0)] * count,
+        method="highs",
+    )
+    if answer.status != 0:
+        return np.zeros(count, bool)
+    move = np.zeros((form.n, 1))
+    move[hidden, 0] = answer.x[:k]
+    if seen.is_any(move, np.zeros((form.m, 1))).any():
+        return np.zeros(count, bool)
+    return np.asarray(answer.x[k:] > 0.5)
 
 
 def _is_moved(point: SolutionPoint, F: sp.csr_array, weak: Mask, seen: Seen, kept: FloatArray) -> bool:

@@ -40,7 +40,7 @@ from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
 from .sets import ScalarSet, Set, VectorSet
 from .settings import check_target
 from .store import Store
-from .unbounded import bounded, is_unbounded
+from .unbounded import bounded
 from .warning import warn_user
 
 __all__ = ["CachingOptimizer", "CachingOptimizerMode", "CachingOptimizerState", "SolverFallbackWarning"]
@@ -277,7 +277,7 @@ class CachingOptimizer(AbstractModel):
         """In manual mode additions reach the optimizer one by one; what it refuses is not in the cache either."""
         if self._mirror is None:
             return
-        if is_unbounded(self.store):
+        if self.store.unbounded:
             self._detach()
             return
         self._touched()
@@ -296,7 +296,7 @@ class CachingOptimizer(AbstractModel):
         mirror, optimizer = self._mirror, self.optimizer
         if mirror is None or optimizer is None:
             return
-        if is_unbounded(self.store):  # rows without bound are others below
+        if self.store.unbounded:  # rows without bound are others below
             self._detach()
             return
         try:

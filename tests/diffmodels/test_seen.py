@@ -164,3 +164,24 @@ def test_dependent_rows_matter_to_duals_and_parameters_in_rows(solver: Any) -> N
         item = program.solve(np.concatenate([model.parameter_value(one) for one in parameters]))
         item.vjp(np.ones(program.output_size))
         assert item.differentiation_status is status
+
+
+@pytest.mark.parametrize("solver", [ot.solvers.HiGHS, ot.solvers.Clarabel], ids=lambda s: s.name)
+def test_many_inactive_norms(solver: Any) -> None:
+    """The hidden freedom of 150 norms is too large for a basis of it, and no more the user's than that of one."""
+    rng, count = np.random.default_rng(0), 150
+    model = ot.Model(ot.diff_optimizer(solver))
+    given = rng.standard_normal(3 * count) * np.tile([1, 0, 1], count)
+    x, p = model.add_variables(3 * count), model.add_parameters(given)
+    for i in range(count):
+        rows = [30.0 + 0.0 * x[0], *(1.0 * x[3 * i + j] for j in range(3))]
+        model.add_constraint(ot.vectorize(rows), ot.NormOneCone(4))
+    model.minimize(0.5 * ((x - p) @ (x - p)))
+    model.optimize()
+    model.set(ot.ForwardParameterValue(), p, np.ones(3 * count))
+    model.forward_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is STATUS.EXACT
+    np.testing.assert_allclose(model.get(ot.ForwardVariablePrimal(), x), 1.0, atol=1e-9)
+    item = Program(model, [p], [x]).solve(model.parameter_value(p))
+    np.testing.assert_allclose(item.jvp(np.ones(3 * count)), 1.0, atol=1e-9)
+    assert item.differentiation_status is STATUS.EXACT
