@@ -168,8 +168,9 @@ class CompiledRoute:
             point = self._point(form, start)
         except OptangentError:
             return None
-        if not (point.refinement.after <= EXACT and self._residuals.largest(form, point.x, point.y) <= EXACT):
-            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not (point.refinement.after <= EXACT and self._residuals.largest(form, point.x, point.y) <= EXACT):
+                return None
         return State(point.x, point.y, point=point)
 
     def answer(self, theta: FloatArray, status: attr.TerminationStatusCode, reason: str, state: State | None) -> Answer:
