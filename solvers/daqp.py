@@ -125,7 +125,7 @@ class DAQP(MatrixSolver):
 
     def _solve_and_options(self) -> tuple[Any, dict[str, Any]]:
         if self._ready is None:
-            options = DEFAULTS | self.effective_options()
+            options = self._all_options(DEFAULTS)
             del options["silent"]  # DAQP always is
             self._ready = load_library("daqp").solve, options
         return self._ready

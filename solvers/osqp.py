@@ -20,7 +20,7 @@ from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.sets import EqualTo, GreaterThan, Interval, LessThan, Nonnegatives, Zeros
 from .base import Change
-from .matrices import canonical, row_scale, same_pattern, scale_rows, upper_triangle
+from .matrices import canonical, same_pattern, scale_rows, upper_triangle
 from .matrix_solver import MatrixSolver
 from .options import Option, load_library, moment
 from .result import Result, Status
@@ -96,7 +96,7 @@ class OSQP(MatrixSolver):
         """Set OSQP up with the upper triangle of P and with A, both without repeats and sorted."""
         library = load_library("osqp")
         A = canonical(form.F)
-        self._scale = row_scale(A)
+        self._scale = self._row_scale(A)
         self._P, self._A = upper_triangle(form.P), scale_rows(A, self._scale)
         lower, upper = self._bounds(form)
         settings = DEFAULTS | self.effective_options()

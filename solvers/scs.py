@@ -37,7 +37,6 @@ from .matrices import (
     canonical,
     group_starts,
     lower_triangle_order,
-    row_scale,
     same_pattern,
     scale_rows,
     triangle_side,
@@ -132,13 +131,15 @@ class SCS(MatrixSolver):
         """Hand over the upper triangle of P, A = -F, b = g and the cones."""
         self._rows, cones = _layout(form)
         self._P, self._A = upper_triangle(form.P), canonical(-form.F.tocsr()[self._rows])
-        self._scale = row_scale(self._A, group_starts(form))
+        self._scale = self._row_scale(self._A, group_starts(form))
         scale_rows(self._A, self._scale)
         data = {"P": self._P if self._P.nnz else None, "A": self._A, "b": self._b(form), "c": form.q}
         if not form.m:  # SCS wants a row: 0 x <= 1
             data |= {"A": sp.csc_matrix((1, form.n)), "b": np.ones(1)}
             cones = {"l": 1}
         settings = {name: value for name, value in DEFAULTS.items() if name in self.option_names()}
+        if self.is_plain:
+            del settings["rho_x"]
         self._warm = False
         try:
             self._solver = load_library("scs").SCS(data, cones, **(settings | self.effective_options()))
