@@ -40,6 +40,10 @@ class Inputs:
     Parameters
     ----------
     store : the user's model, against which everything is checked
+
+    Attributes
+    ----------
+    values : what was set, by attribute and index
     """
 
     TYPES = (
@@ -54,11 +58,11 @@ class Inputs:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._values: dict[attr.Attribute, dict[Any, Any]] = {}
+        self.values: dict[attr.Attribute, dict[Any, Any]] = {}
 
     def get(self, attribute: attr.Attribute, index: Any) -> Any:
         """What was set, in the form in which it travels, or None."""
-        return self._values.get(attribute, {}).get(index)
+        return self.values.get(attribute, {}).get(index)
 
     # ------------------------------------------------------------------ in bulk, as they travel
     def tangents(self) -> Tangents:
@@ -66,15 +70,15 @@ class Inputs:
         return self.get(attr.ForwardObjectiveFunction(), None), self._of_functions(), self._of_sets()
 
     def _of_functions(self) -> Iterator[tuple[ConstraintIndices, Rows]]:
-        for indices, values in self._by_kind(self._values.get(attr.ForwardConstraintFunction(), {})):
+        for indices, values in self._by_kind(self.values.get(attr.ForwardConstraintFunction(), {})):
             yield indices, Rows.stack(values)
 
     def _of_sets(self) -> Iterator[tuple[ConstraintIndices, FloatArray]]:
         """Tangents of sets and parameters: what belongs to the constants of the functions (nothing), then numbers."""
-        for indices, values in self._by_kind(self._values.get(attr.ForwardConstraintSet(), {})):
+        for indices, values in self._by_kind(self.values.get(attr.ForwardConstraintSet(), {})):
             numbers = np.concatenate([value.numbers for value in values])
             yield indices, np.concatenate([np.zeros((len(numbers), 1)), numbers], axis=1)
-        moves = self._values.get(attr.ForwardParameterValue(), {})
+        moves = self.values.get(attr.ForwardParameterValue(), {})
         found = {parameter_constraint(self._store, p): value for p, value in moves.items()}
         for indices, values in self._by_kind(found):
             shift = np.array(values, np.float64)
@@ -82,12 +86,12 @@ class Inputs:
 
     def primal_seeds(self) -> tuple[VectorOfVariables, FloatArray]:
         """Variables and their seeds."""
-        seeds = self._values.get(attr.ReverseVariablePrimal(), {})
+        seeds = self.values.get(attr.ReverseVariablePrimal(), {})
         return VectorOfVariables(list(seeds)), np.array(list(seeds.values()), np.float64)
 
     def dual_seeds(self) -> Iterator[tuple[ConstraintIndices, FloatArray]]:
         """Seeds of duals, all of a kind at once."""
-        for indices, values in self._by_kind(self._values.get(attr.ReverseConstraintDual(), {})):
+        for indices, values in self._by_kind(self.values.get(attr.ReverseConstraintDual(), {})):
             yield indices, np.concatenate([np.atleast_1d(value) for value in values])
 
     @staticmethod
@@ -100,18 +104,18 @@ class Inputs:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._values.clear()
+        self.values.clear()
 
     def forget_deleted(self) -> None:
         """Forget what was set on indices that are gone."""
-        for values in self._values.values():
+        for values in self.values.values():
             for one in [i for i in values if i is not None and not self._store.is_valid(i)]:
                 del values[one]
 
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
         """Check a tangent or seed and keep it, under the user's index."""
         *index, value = index_and_value
-        values = self._values.setdefault(attribute, {})
+        values = self.values.setdefault(attribute, {})
         if attribute.on == attr.On.MODEL:
             if index:
                 raise InvalidIndex(f"{attribute!r} belongs to the model: set(attribute, value).")

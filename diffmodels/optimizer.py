@@ -6,7 +6,6 @@ diff model, built when a derivative is first asked for (`differentiation`).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
@@ -19,6 +18,7 @@ from ..modelkit.functions import VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.layer import Layer
 from ..modelkit.protocol import AbstractModel
+from ..modelkit.warning import warn_user
 from .base import DiffModel
 from .conic import ConicDiff
 from .differentiation import Differentiation
@@ -105,6 +105,14 @@ class DiffOptimizer(Layer):
         self.settings = dict(_SETTINGS)
         self._warned = False
         self._drop()
+
+    def kept(self) -> Any:
+        """What a copy takes along: settings, and tangents and seeds."""
+        return self.settings, self._inputs.values
+
+    def keep(self, kept: Any) -> None:
+        """Have the settings, tangents and seeds of an equal model."""
+        self.settings, self._inputs.values = kept
 
     def _drop(self) -> None:
         """The model changed: the diff model is of no use any more."""
@@ -279,9 +287,7 @@ class DiffOptimizer(Layer):
         return self._current
 
     def _warn(self, current: Differentiation) -> None:
-        if not self._warned:
+        if self.cache.warns and not self._warned:
             self._warned = True
             for text in current.caveats():
-                warnings.warn(
-                    f"{text} This warning comes once for each solution.", DifferentiationWarning, stacklevel=4
-                )
+                warn_user(f"{text} This warning comes once for each solution.", DifferentiationWarning)

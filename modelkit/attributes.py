@@ -13,6 +13,7 @@ import enum
 from typing import Any, ClassVar, NamedTuple, final
 
 __all__ = [
+    "AbsoluteGapTolerance",
     "AllowInaccurateSolution",
     "AllowObjectiveAndSolutionInput",
     "Attribute",
@@ -42,11 +43,17 @@ __all__ = [
     "ForwardParameterValue",
     "ForwardVariablePrimal",
     "LinearAlgebraSolver",
+    "ListOfConstraintAttributesSet",
     "ListOfConstraintIndices",
     "ListOfConstraintTypesPresent",
+    "ListOfModelAttributesSet",
+    "ListOfOptimizerAttributesSet",
+    "ListOfVariableAttributesSet",
     "ListOfVariableIndices",
     "ModelConstructor",
     "Name",
+    "NodeCount",
+    "NodeLimit",
     "NumberOfConstraints",
     "NumberOfThreads",
     "NumberOfVariables",
@@ -56,11 +63,15 @@ __all__ = [
     "ObjectiveSenseCode",
     "ObjectiveValue",
     "On",
+    "PolishedDual",
+    "PolishedPrimal",
     "PrimalStatus",
     "RawOptimizerAttribute",
     "RawStatusString",
     "Refinement",
     "RelativeGap",
+    "RelativeGapTolerance",
+    "ResultCount",
     "ResultStatusCode",
     "ReverseConstraintDual",
     "ReverseConstraintFunction",
@@ -72,9 +83,11 @@ __all__ = [
     "ReverseVariablePrimal",
     "Silent",
     "SimplexIterations",
+    "SolutionLimit",
     "SolutionRefinement",
     "SolveTimeSec",
     "SolverName",
+    "SolverVersion",
     "TerminationStatus",
     "TerminationStatusCode",
     "TimeLimitSec",
@@ -247,6 +260,13 @@ class SolverName(_Optimizer):
 
 
 @final
+class SolverVersion(_Optimizer):
+    """Version of the solver's library, a string (read only)."""
+
+    settable = False
+
+
+@final
 class Silent(_Optimizer):
     """Whether the solver prints nothing; True by default."""
 
@@ -259,6 +279,33 @@ class TimeLimitSec(_Optimizer):
 @final
 class NumberOfThreads(_Optimizer):
     """Threads the solver may use, or None for its default."""
+
+
+@final
+class AbsoluteGapTolerance(_Optimizer):
+    """Difference of primal and dual objective (or bound) at which a solver may stop, or None for its default."""
+
+
+@final
+class RelativeGapTolerance(_Optimizer):
+    """The same difference relative to the objective, or None for the solver's default."""
+
+
+@final
+class NodeLimit(_Optimizer):
+    """Nodes of branch and bound after which `optimize` stops with NODE_LIMIT, or None for no limit."""
+
+
+@final
+class SolutionLimit(_Optimizer):
+    """Better and better solutions of a mixed-integer model after which `optimize` stops, or None for no limit."""
+
+
+@final
+class ListOfOptimizerAttributesSet(_Optimizer):
+    """The attributes of the optimizer that were set, a list."""
+
+    settable = False
 
 
 @final
@@ -325,6 +372,21 @@ class ListOfConstraintIndices(_OfKind):
 
 
 @final
+class ListOfModelAttributesSet(_List):
+    """The attributes of the model that were set, a list."""
+
+
+@final
+class ListOfVariableAttributesSet(_List):
+    """The attributes of variables that were set on any of them, a list."""
+
+
+@final
+class ListOfConstraintAttributesSet(_OfKind):
+    """The attributes of constraints of one kind that were set on any of them, a list."""
+
+
+@final
 class TerminationStatus(_ModelResult):
     """A `TerminationStatusCode`."""
 
@@ -345,13 +407,22 @@ class RawStatusString(_ModelResult):
 
 
 @final
+class ResultCount(_ModelResult):
+    """How many results there are: 1 if a point or a certificate was found, else 0."""
+
+
+@final
 class ObjectiveValue(_ModelResult):
     """Objective at the primal result (of a ray: without constants)."""
 
 
 @final
 class DualObjectiveValue(_ModelResult):
-    """Dual objective at the dual result (of a ray: without the objective's constant)."""
+    """Dual objective at the dual result (of a ray: without the objective's constant); models with integers have none.
+
+    It is the least value of the Lagrangian at the dual result, at most the objective in a minimization (at least, in a
+    maximization), and equal to it at an optimum.
+    """
 
 
 @final
@@ -377,6 +448,11 @@ class SimplexIterations(_ModelResult):
 @final
 class BarrierIterations(_ModelResult):
     """Iterations of the last interior-point, first-order or other iterative solve."""
+
+
+@final
+class NodeCount(_ModelResult):
+    """Nodes of branch and bound of the last mixed-integer solve."""
 
 
 # ---------------------------------------------------------------------- variables
@@ -544,7 +620,23 @@ class ForwardObjectiveValue(_ModelResult):
 
 @final
 class ConstraintDegeneracy(_ConstraintResult):
-    """Nonzero in the rows for which `DifferentiationStatus` is not EXACT: weakly active or dependent ones."""
+    """1 in the rows for which `DifferentiationStatus` is not EXACT, weakly active or dependent ones, else 0."""
+
+    way = Way.DUAL
+
+
+@final
+class PolishedPrimal(_VariableResult):
+    """Value of a variable at the solution made exact, at which derivatives are computed.
+
+    The solver's solution is accurate to its tolerances; Newton steps on the optimality conditions make it exact to
+    rounding. Read after `optimize`, for models made with `diff_optimizer`.
+    """
+
+
+@final
+class PolishedDual(_ConstraintResult):
+    """Dual of a constraint at the solution made exact; see `PolishedPrimal`."""
 
     way = Way.DUAL
 

@@ -6,13 +6,13 @@ the results.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
 
 from . import attributes as attr
+from .answer import Answer
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .caching_states import (
@@ -35,10 +35,11 @@ from .indices import ConstraintIndex, ConstraintIndices, IndexMap
 from .modifications import Modification
 from .parameters import kinds_inserted
 from .protocol import AbstractModel
-from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
+from .residuals import Residuals, checked_result, checked_status, dual_objective, kkt_residuals
 from .sets import ScalarSet, Set
 from .settings import check_target
 from .store import Store
+from .warning import warn_user
 
 __all__ = ["CachingOptimizer", "CachingOptimizerMode", "CachingOptimizerState", "SolverFallbackWarning"]
 
@@ -58,6 +59,10 @@ class CachingOptimizer(AbstractModel):
     *optimizers : AbstractModel
         None, one, or several to be tried in this order, each where those before it failed.
     mode : CachingOptimizerMode
+
+    Attributes
+    ----------
+    warns : whether it warns; copies in worker threads do not, for Python's filters of warnings are the process's
 
     Examples
     --------
@@ -83,7 +88,10 @@ class CachingOptimizer(AbstractModel):
         self.optimizer: AbstractModel | None = None
         self._candidates = Candidates()
         self.mode = mode
+        self.warns = True
+        self._optimizing = False
         self._mirror: Mirror | None = None
+        self._answer: Answer | None = None  # of the model that this one is a copy of
         self._residuals: Residuals | None = None
         self._asked = False  # whether `optimize` was called since the model was last changed
         self._solved = False  # and gave an answer that solving again would not change
@@ -149,17 +157,28 @@ class CachingOptimizer(AbstractModel):
     def _touched(self) -> None:
         """The model changed: what was solved is no longer its solution."""
         self._asked = self._solved = False
-        self._residuals = None
+        self._answer = self._residuals = None
 
     @property
     def _has_results(self) -> bool:
         """Whether what the optimizer holds belongs to the present model."""
+        if self._answer is not None:
+            return self._asked and self._answer.fits(self.store)
         return self._asked and self._mirror is not None and self._mirror.complete
 
     @property
     def is_solved(self) -> bool:
         """Whether the optimizer's result is that of the present model, and conclusive."""
         return self._solved and self._has_results
+
+    def answer(self) -> Answer | None:
+        """The present result by itself, or None where there is none."""
+        return (self._answer or Answer(self)) if self._has_results else None
+
+    def take_over(self, answer: Answer) -> None:
+        """Have this result of an equal model."""
+        self._answer, self._asked = answer, True
+        self._solved = self.raw(attr.TerminationStatus()) in CONCLUSIVE
 
     @property
     def index_map(self) -> IndexMap:
@@ -282,6 +301,8 @@ class CachingOptimizer(AbstractModel):
         if mirror is not None and any(mirror.holds(one) for one in items):
             self._pass_on(lambda optimizer, mirror: optimizer.delete([mirror.index_map(i) for i in items]))
             self._touched()
+        if self._answer is not None:
+            self._touched()
         self.store.delete(items)
 
     def empty(self) -> None:
@@ -347,20 +368,27 @@ class CachingOptimizer(AbstractModel):
         check_target(attribute, index)
         if index is not None:
             self.store.check_index(index)
-        mirror, optimizer = self._mirror, self.optimizer
-        if mirror is None or optimizer is None or not self._has_results:
+        if not self._has_results:
             return self._without_result(attribute)
         if isinstance(attribute, attr.TerminationStatus):
-            return checked_status(self, optimizer.get(attribute))
+            return checked_status(self, self.raw(attribute))
+        if isinstance(attribute, (attr.PrimalStatus, attr.DualStatus)):
+            return checked_result(self, self.raw(attribute))
         if isinstance(attribute, attr.DualObjectiveValue):
             return dual_objective(self)
-        if index is None:
-            return optimizer.get(attribute)
         if isinstance(attribute, attr.ConstraintPrimal):
             constants = self.get(attr.PrimalStatus()) != attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
             return self.store.evaluate(index, self.values, constants)
-        value = optimizer.get(attribute, mirror.index_map(index))
+        value = self.raw(attribute, index)
         return float(value) if isinstance(value, np.floating) else value
+
+    def raw(self, attribute: attr.Attribute, index: Any = None) -> Any:
+        """A result as the solver has it, unchecked, of one index or many of one kind."""
+        if self._answer is not None:
+            return self._answer.get(self.store, attribute, index)
+        mirror, optimizer = self._mirror, self.optimizer
+        assert mirror is not None and optimizer is not None
+        return optimizer.get(attribute) if index is None else optimizer.get(attribute, mirror.index_map(index))
 
     def residuals(self) -> Residuals:
         """Primal and dual residuals and gap of the result, recomputed from the model as written."""
@@ -379,9 +407,7 @@ class CachingOptimizer(AbstractModel):
 
     def values(self, ids: IntArray) -> Any:
         """Values of variables by identifier."""
-        assert self.optimizer is not None
-        mapped = VectorOfVariables.of_ids(self.index_map.ids(ids))
-        return self.optimizer.get(attr.VariablePrimal(), mapped)
+        return self.raw(attr.VariablePrimal(), VectorOfVariables.of_ids(ids))
 
     # ------------------------------------------------------------------ solving
     def optimize(self) -> None:
@@ -393,6 +419,19 @@ class CachingOptimizer(AbstractModel):
             return
         if not self._candidates:
             raise NotOptimized("There is no optimizer; give a solver to the model, e.g. ot.Model(ot.solvers.HiGHS).")
+        if self._optimizing:
+            raise NotAllowed(
+                "optimize() was called while this model is being optimized, by a hook of warnings, a callback or a "
+                "signal handler. Let the first call end."
+            )
+        self._optimizing = True
+        try:
+            self._optimize()
+        finally:
+            self._optimizing = False
+
+    def _optimize(self) -> None:
+        """Try one optimizer after the other."""
         able = self._candidates.able(kinds_inserted(self.store))
         for optimizer, following in zip(able, [*able[1:], None], strict=True):
             if optimizer is not self.optimizer:
@@ -403,7 +442,8 @@ class CachingOptimizer(AbstractModel):
                 return
             assert following is not None
             words = f"{solver_name(optimizer)} failed ({failure}); trying {solver_name(following)}."
-            warnings.warn(words, SolverFallbackWarning, stacklevel=3)
+            if self.warns:
+                warn_user(words, SolverFallbackWarning)
 
     def _try(self, *, last: bool) -> str | None:
         """Solve with the present optimizer; why it failed, or None. The last one's word stands in any case."""

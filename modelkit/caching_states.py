@@ -53,4 +53,5 @@ WITHOUT_RESULT: dict[type[attr.Attribute], Any] = {
     attr.PrimalStatus: attr.ResultStatusCode.NO_SOLUTION,
     attr.DualStatus: attr.ResultStatusCode.NO_SOLUTION,
     attr.RawStatusString: "optimize not called",
+    attr.ResultCount: 0,
 }

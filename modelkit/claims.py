@@ -22,6 +22,9 @@ ROUNDING = 1e-13
 _REACH = 1e3
 """So many times as large as the bounds that it uses must be a point that contradicts an inexact certificate."""
 
+_FAR = 1e9
+"""A minimum so far off, along a direction, in units in which rows and columns are near one, is none."""
+
 
 def farkas_error(rows: FormRows, y: FloatArray) -> float:
     """How far duals (m,) are from a proof that no point is feasible; infinity if they prove nothing.
@@ -60,7 +63,10 @@ def ray_error(rows: FormRows, d: FloatArray) -> float:
     away = np.where(Fd < 0.0, np.where(rows.lower > -np.inf, -Fd, 0.0), np.where(rows.upper < np.inf, Fd, 0.0))
     errors = [largest_size(ratio(away, sizes)), rows.relative_cone_distance(Fd, sizes, 0.0, dual=False)]
     if form.P.nnz:
-        errors.append(largest_size(ratio(np.abs(form.P @ d), largest_entries(form.P.multiply(D)))))
+        Pd = form.P @ d
+        errors.append(largest_size(ratio(np.abs(Pd), largest_entries(form.P.multiply(D)))))
+        if largest_size(d / units.column) * float(-form.q @ d) < _FAR * float(d @ Pd):
+            return np.inf  # of a square with small curvature the bottom is far off, not nowhere
     if form.curvature is not None:
         if any(k[0].degree == 2 and k[1].is_vector for k in form.parts):
             return np.nan

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .arrays import FloatArray, IntArray, segments
 from .indices import Kind
@@ -27,6 +26,7 @@ class FormRows:
     Attributes
     ----------
     form : MatrixForm
+    filled : (m,) whether the row has entries
     boxes : (m,) whether the row is one of a box
     lower, upper : (m,) bounds of the functions without their constants; infinite in cones
     weights : (m,) of the inner products
@@ -35,6 +35,7 @@ class FormRows:
 
     def __init__(self, form: MatrixForm) -> None:
         self.form = form
+        self.filled = np.diff(form.F.indptr) > 0
         self.boxes = np.zeros(form.m, bool)
         self.lower, self.upper = form.bounds()
         self.weights = np.ones(form.m)
@@ -53,14 +54,6 @@ class FormRows:
         bad = (y > 0.0) & (self.lower == -np.inf) | (y < 0.0) & (self.upper == np.inf)
         wrong: FloatArray = np.where(bad & self.boxes, np.abs(y), 0.0)
         return wrong
-
-    def without_variables(self) -> NDArray[np.bool_]:
-        """Which rows are constants, (m,): in a box or a product of cones each by itself, else all rows of the cone."""
-        alone: NDArray[np.bool_] = largest_entries(self.form.F) == 0.0
-        for cone, rows in self.cones:
-            if not (isinstance(cone, NativeCone) and cone.is_product):
-                alone[rows] = alone[rows].all(axis=1, keepdims=True)
-        return alone
 
     def relative_cone_distance(self, points: FloatArray, sizes: FloatArray, least: float, *, dual: bool) -> float:
         """The largest distance from a cone, relative to `least` plus the largest of `sizes` in it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
@@ -24,6 +25,7 @@ from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunctio
 from .functions.matrices import MatrixFunction, plain_index
 from .indices import ConstraintIndex, ConstraintIndices
 from .layer import Layer
+from .locking import one_at_a_time
 from .numeric import real_array, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
@@ -39,8 +41,11 @@ _PLAIN = (float, int)
 _INF = math.inf
 
 
+@one_at_a_time("add_variable", "add_constraint", "stand_before", "__init__")
 class Model(Layer):
     """An optimization model: variables, functions in sets, an objective.
+
+    Threads may share a model: each operation waits until the one before has ended. To do several as one, hold `lock`.
 
     Parameters
     ----------
@@ -59,6 +64,12 @@ class Model(Layer):
     >>> model.optimize()
     >>> model.value(x), model.objective_value(), model.dual(c)
     (4.0, 12.0, -3.0)
+
+    Attributes
+    ----------
+    lock : reentrant lock
+        ``with model.lock:`` keeps other threads from changing or solving the model until the block has ended, as
+        between ``optimize()`` and ``value(x)``.
     """
 
     front: ClassVar[Callable[[AbstractModel], AbstractModel]]
@@ -82,16 +93,30 @@ class Model(Layer):
 
     def stand_before(self, inner: Any) -> None:
         """Take a cache, or a layer that has one, as the model behind."""
+        self.lock = threading.RLock()
         super().__init__(inner)
         # additions go to the cache at once: a layer between notices them when it is asked something
         self._cache: CachingOptimizer = inner if isinstance(inner, CachingOptimizer) else inner.cache
 
     def __reduce__(self) -> Any:
-        """Pickle and deepcopy keep the model, its options and its indices, and drop results and solver handles."""
-        cache = self.cache
-        layer = None if self.inner is cache else (type(self.inner), getattr(self.inner, "settings", {}))
+        """Pickle and deepcopy keep the model, its options, indices, tangents and seeds, and the result.
+
+        They drop the solver's handle, and with it its basis and what a warm start would need, and derivatives.
+        """
+        with self.lock:  # others may go on with the model before what is returned here is written
+            return remade_model, copy.deepcopy(self._parts())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        with self.lock:
+            made: Model = remade_model(*copy.deepcopy(self._parts(), memo))
+        return made
+
+    def _parts(self) -> tuple[Any, ...]:
+        """What `remade_model` makes a copy of."""
+        cache, inner = self.cache, self.inner
+        layer = None if inner is cache else (type(inner), inner.kept())  # type: ignore[attr-defined]
         made = [recipe(one) for one in cache.candidates]
-        return remade_model, (type(self), layer, made, cache.mode, self.store)
+        return type(self), layer, made, cache.mode, self.store, cache.answer()
 
     def __copy__(self) -> Model:
         return copy.deepcopy(self)
@@ -136,10 +161,18 @@ class Model(Layer):
         """
         if start is None and not (name or integer or binary):  # the hot path
             if lower is None and upper is None:
-                return self._cache.add_variable()
+                with self.lock:
+                    return self._cache.add_variable()
             low, high = cast(float, lower), cast(float, upper)
             if type(low) in _PLAIN and type(high) in _PLAIN and -_INF < low < high < _INF:
-                return self._cache.add_variable_in(Interval, (float(low), float(high)))
+                with self.lock:
+                    return self._cache.add_variable_in(Interval, (float(low), float(high)))
+        with self.lock:
+            return self._add_variable(name, lower, upper, start, integer, binary)
+
+    def _add_variable(
+        self, name: str, lower: float | None, upper: float | None, start: float | None, integer: bool, binary: bool
+    ) -> VariableIndex:
         sets: list[Set] = [*set_between(lower, upper)]
         if integer and binary:
             raise InvalidData("A binary variable is a whole number already; give one of integer and binary.")
@@ -353,7 +386,12 @@ class Model(Layer):
         `Nonnegatives`, `Nonpositives` or `Zeros`.
         """
         if type(function) is Comparison and set is None and not name:  # the hot path
-            return self._cache.add_constraint(function.function, function.set)
+            with self.lock:
+                return self._cache.add_constraint(function.function, function.set)
+        with self.lock:
+            return self._add_constraint(function, set, name)
+
+    def _add_constraint(self, function: Any, set: Set | None, name: str) -> ConstraintIndex:
         if name:
             check_name(name)
         if type(function) is Comparison:

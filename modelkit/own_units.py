@@ -1,8 +1,8 @@
-"""How far a point is from optimal, in whatever units the program is stated.
+r"""How far a point is from optimal, in whatever units the program is stated.
 
 A residual that is small beside one may be all there is: of the row ``1e-6 x >= 1e-6``, or of an objective times 1e-6.
 Here each is compared with the terms that it is made of, every variable taken as large as the largest one where rows and
-columns are equilibrated (`Units`): :math:`X = D \\|D^{-1}x\\|_\\infty` as in DESIGN, section 7. So rounding errors of
+columns are equilibrated (`Units`): :math:`X = D \|D^{-1}x\|_\infty` as in DESIGN, section 7. So rounding errors of
 numbers that should be zero stay small, and a change of units changes nothing.
 """
 

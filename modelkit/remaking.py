@@ -1,7 +1,7 @@
 """Models through pickle and deepcopy: the model travels, native handles do not.
 
 A solver's handle cannot be copied. What can is its class and its options; so a copy holds the same model, in
-front of a new solver of the same make, and has to be solved again. Its indices are those of the original.
+front of a new solver of the same make, with the result by itself (`Answer`). Its indices are those of the original.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .answer import Answer
 from .attributes import RawOptimizerAttribute
 from .caching import CachingOptimizer, CachingOptimizerMode
 from .protocol import AbstractModel
@@ -44,23 +45,32 @@ def remade(made: Recipe) -> Any:
 
 def remade_model(
     model_type: Any,
-    layer: tuple[Callable[..., Any], dict[Any, Any]] | None,
+    layer: tuple[Callable[..., Any], Any] | None,
     made: list[Recipe],
     mode: CachingOptimizerMode,
     store: Store,
+    answer: Answer | None,
 ) -> Any:
-    """A `Model` that holds what `store` holds, in front of new optimizers; see `Model.__reduce__`."""
+    """A `Model` that holds what `store` holds, in front of new optimizers; see `Model.__reduce__`.
+
+    Parameters
+    ----------
+    layer : of a layer between model and cache, its class and what it says in `kept`
+    answer : the result, if there is one
+    """
     model = model_type.__new__(model_type)
     fresh = [remade(one) for one in made]
     if layer is None:
         inner: Any = CachingOptimizer(*fresh, mode=mode)
         cache = inner
     else:
-        make, settings = layer
+        make, kept = layer
         inner = make([one.inner for one in fresh])  # a layer makes its own bridges
-        getattr(inner, "settings", {}).update(settings)
+        inner.keep(kept)
         cache = inner.cache
         cache.mode = mode
     model.stand_before(inner)
     cache.store.__setstate__(store.__dict__)
+    if answer is not None:
+        cache.take_over(answer)
     return model

@@ -19,19 +19,20 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+import scipy.sparse as sp
 
 from . import attributes as attr
 from .arrays import FloatArray
 from .claims import farkas_error, ray_error
 from .errors import NotOptimized
-from .form_rows import FormRows, is_box, largest_size
+from .form_rows import FormRows, largest_entries, largest_size
 from .indices import Kind
 from .matrix_form import MatrixForm
 from .own_units import point_errors
 from .parameters import PARAMETERS, Parameters
 from .sets import SOS1, SOS2, Indicator, Integer, Semicontinuous, Semiinteger, ZeroOne
 
-__all__ = ["Residuals", "checked_status", "dual_objective", "kkt_residuals"]
+__all__ = ["Residuals", "checked_result", "checked_status", "dual_objective", "kkt_residuals"]
 
 OPTIMAL_RESIDUAL = 1e-5
 """Relative residuals up to which a solver's word "optimal" is passed on, or its certificate."""
@@ -122,8 +123,8 @@ def _relative(size: float, *scales: FloatArray | float) -> float:
 def kkt_residuals(model: Any) -> Residuals:
     """Residuals of the present result of a `CachingOptimizer`, a solution or a certificate."""
     rows = _Rows(model)
-    is_ray = model.optimizer.get(attr.PrimalStatus()) == PROOF
-    farkas = _farkas_residual(model, rows) if model.optimizer.get(attr.DualStatus()) == PROOF else None
+    is_ray = model.raw(attr.PrimalStatus()) == PROOF
+    farkas = _farkas_residual(model, rows) if model.raw(attr.DualStatus()) == PROOF else None
     if farkas is not None and not is_ray:
         return Residuals(np.nan, farkas, np.nan)
     x = model.values(rows.form.ids)
@@ -146,7 +147,7 @@ def _point_residuals(model: Any, rows: _Rows, x: FloatArray) -> Residuals:
         rows.relative_cone_distance(f + form.g, sizes, 1.0, dual=False),
         *(_gap_violation(model, k) for k in with_gaps),
     )
-    has_duals = model.optimizer.get(attr.DualStatus()) == attr.ResultStatusCode.FEASIBLE_POINT
+    has_duals = model.raw(attr.DualStatus()) == attr.ResultStatusCode.FEASIBLE_POINT
     if with_gaps:
         return Residuals(primal, np.nan, np.nan)
     if not has_duals:
@@ -180,17 +181,27 @@ def _farkas_residual(model: Any, rows: _Rows) -> float:
 
 
 def dual_objective(model: Any) -> float:
-    """``r − ½xᵀPx + Σ Wy·bound`` in the user's sense; of an infeasibility certificate ``Σ Wy·bound`` alone."""
+    """The Lagrangian's least value, in the user's sense; of an infeasibility certificate y, ``Σ Wy·bound``.
+
+    With duals y the Lagrangian is ``Σ Wy·bound + r + (q − FᵀWy)ᵀx + ½xᵀHx``, where H is P less the second derivatives
+    of the rows, times Wy. It is least where its gradient is zero, that is at the primal result, whose errors count
+    squared only; where there is no curvature its linear part is zero, and an x_j there counts not at all.
+    """
+    if any(_has_gaps(k) for k in model.store.kinds()):
+        raise NotOptimized(
+            "There is no DualObjectiveValue(): models with integer variables, and others whose sets have gaps, have no "
+            "duals. ObjectiveBound tells what a mixed-integer solver has proved."
+        )
     rows = _Rows(model)
     form = rows.form
-    if form.curvature is not None or any(_has_gaps(k) or not is_box(k) for k in model.store.kinds()):
-        raise NotOptimized("The dual objective is computed for linear constraints with bounds only.")
-    if model.optimizer.get(attr.DualStatus()) == PROOF:
+    if model.raw(attr.DualStatus()) == PROOF:
         return form.sign * float(rows.dual_terms(rows.duals(model)).sum())
     x = model.values(form.ids)
-    Px = form.P @ x
-    value = float(rows.dual_terms(rows.duals(model, Px + form.q)).sum()) + form.r - 0.5 * float(x @ Px)
-    return form.sign * value
+    y = rows.duals(model, form.P @ x + form.q)
+    Wy = rows.weights * y
+    H = form.P if form.curvature is None else form.P - form.curvature.hessian(Wy)
+    linear = np.where(largest_entries(sp.csr_array(H)) > 0.0, form.q - form.F.T @ Wy, 0.0)
+    return form.sign * float(rows.dual_terms(y).sum() + form.r + linear @ x + 0.5 * (x @ (H @ x)))
 
 
 def checked_status(model: Any, status: attr.TerminationStatusCode) -> attr.TerminationStatusCode:
@@ -206,6 +217,11 @@ def checked_status(model: Any, status: attr.TerminationStatusCode) -> attr.Termi
             return status
         return codes.ALMOST_OPTIMAL if np.isfinite(worst) else codes.OTHER_ERROR
     proof = {codes.INFEASIBLE: attr.DualStatus(), codes.DUAL_INFEASIBLE: attr.PrimalStatus()}.get(status)
-    if proof is None or model.optimizer.get(proof) != PROOF:
+    return status if proof is None or checked_result(model, model.raw(proof)) == model.raw(proof) else codes.OTHER_ERROR
+
+
+def checked_result(model: Any, status: attr.ResultStatusCode) -> attr.ResultStatusCode:
+    """What the solver says that a result is; a certificate that proves nothing is nothing known."""
+    if status != PROOF or model.residuals().worst <= OPTIMAL_RESIDUAL:
         return status
-    return status if model.residuals().worst <= OPTIMAL_RESIDUAL else codes.OTHER_ERROR
+    return attr.ResultStatusCode.UNKNOWN_RESULT_STATUS

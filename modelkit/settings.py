@@ -243,6 +243,10 @@ _GETTERS: dict[type[attr.Attribute], Callable[[Tables, Any, Any], Any]] = {
     attr.ListOfConstraintTypesPresent: lambda s, *_: s.kinds(),
     attr.NumberOfConstraints: lambda s, a, _: len(s.block(a.kind)) if a.kind in s.kinds() else 0,
     attr.ListOfConstraintIndices: _get_indices,
+    attr.ListOfOptimizerAttributesSet: lambda s, *_: s.attributes_set(attr.On.OPTIMIZER),
+    attr.ListOfModelAttributesSet: lambda s, *_: s.attributes_set(attr.On.MODEL),
+    attr.ListOfVariableAttributesSet: lambda s, *_: s.attributes_set(attr.On.VARIABLE),
+    attr.ListOfConstraintAttributesSet: lambda s, a, _: s.attributes_set(attr.On.CONSTRAINT, a.kind),
 }
 _DEFAULTS: dict[type[attr.Attribute], Any] = {
     attr.Silent: True,

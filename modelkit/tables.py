@@ -24,7 +24,9 @@ from .storage import Block
 
 __all__ = ["FEW", "Tables"]
 
-_serial = itertools.count(1)
+_serials = itertools.count(1)
+_taken: set[int] = set()
+"""Serial numbers that came with stores from elsewhere. (`next` and `add` are one step each for all threads.)"""
 FEW = 32  # identifiers; up to so many, a loop beats arrays
 _FEASIBILITY = attr.ObjectiveSenseCode.FEASIBILITY_SENSE
 
@@ -33,7 +35,7 @@ class Tables:
     """What a store holds; whoever writes into it has checked before."""
 
     def __init__(self) -> None:
-        self.base = next(_serial) << 32
+        self.base = next(serial for serial in _serials if serial not in _taken) << 32
         self._values: dict[attr.Attribute, dict[Any, Any]] = {}
         self.empty()
 
@@ -54,9 +56,8 @@ class Tables:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Come back from a pickle, and see to it that stores made from now on have other identifiers."""
-        global _serial
         self.__dict__.update(state)
-        _serial = itertools.count(max(next(_serial), (self.base >> 32) + 1))
+        _taken.add(self.base >> 32)
 
     # ------------------------------------------------------------------ variables
     def variable_ids(self, first: int = 0) -> IntArray:
@@ -234,6 +235,20 @@ class Tables:
     def values_of(self, attribute: attr.Attribute) -> dict[Any, Any]:
         """All values of an attribute by index, None for the model and the optimizer; to be written into, too."""
         return self._values.setdefault(attribute, {})
+
+    def attributes_set(self, on: attr.On, kind: Kind | None = None) -> list[attr.Attribute]:
+        """The attributes that were set on the model, the optimizer, variables, or constraints of a kind."""
+        found: list[attr.Attribute] = []
+        if on is attr.On.MODEL:
+            found += [attr.ObjectiveSense()] if self._sense is not _FEASIBILITY else []
+            found += [attr.ObjectiveFunction()] if self._objective is not None else []
+        for attribute, values in self._values.items():
+            if attribute.on is on and any(
+                value not in ("", None) if index is None else kind in (None, getattr(index, "kind", None))
+                for index, value in values.items()
+            ):
+                found.append(attribute)
+        return found
 
     def optimizer_attributes(self) -> dict[attr.Attribute, Any]:
         """What was set of optimizer attributes."""

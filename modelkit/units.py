@@ -14,14 +14,14 @@ import numpy as np
 from .arrays import FloatArray
 from .form_rows import FormRows
 
-__all__ = ["Units", "power_of_two"]
+__all__ = ["Units", "equilibration", "power_of_two"]
 
 _SWEEPS = 3
 
 
 @final
 class Units:
-    """Scales of columns and rows, powers of two.
+    """Scales of the columns and rows of a form, powers of two.
 
     Parameters
     ----------
@@ -35,24 +35,45 @@ class Units:
     """
 
     def __init__(self, rows: FormRows, *, alone: bool = False) -> None:
-        form = rows.form
-        F, P = form.F, form.P
-        matrices = [_Lines(F.data, F.indices, F.indptr)]
-        if P.nnz and not alone:
-            matrices.append(_Lines(P.data, P.indices, P.indptr))  # symmetric: its columns are its rows
-        largest, column = [np.zeros(form.m), np.zeros(form.n)], np.ones(form.n)
-        for _ in range(_SWEEPS):
-            most = np.zeros(form.n)
-            for k, lines in enumerate(matrices):
-                largest[k] = lines.largest(column)
-                np.maximum.at(most, lines.at, lines.size * np.repeat(power_of_two(largest[k]), lines.counts))
-            column = power_of_two(most)
-        middle = np.exp2(np.round(np.median(np.log2(column)))) if form.n else 1.0
-        self.column: FloatArray = column / middle
-        row = largest[0]
+        column, row = equilibration(rows.form.F, None if alone else rows.form.P)
         for _, at in rows.cones:
-            row[at] = row[at].max(axis=1, keepdims=True, initial=0.0)
-        self.row: FloatArray = np.where(row > 0.0, power_of_two(row) * middle, 1.0)
+            in_cone = np.where(rows.filled[at], row[at], np.inf).min(axis=1, keepdims=True, initial=np.inf)
+            row[at] = np.where(np.isfinite(in_cone), in_cone, 1.0)
+        self.column: FloatArray = column
+        self.row: FloatArray = row
+
+
+def equilibration(F: Any, P: Any = None) -> tuple[FloatArray, FloatArray]:
+    """Scales of columns and rows with which the largest entry of each is near one.
+
+    Parameters
+    ----------
+    F : csr_array (m, n)
+    P : symmetric csc_array (n, n), whose rows are rows like those of F
+
+    Returns
+    -------
+    (n,) and (m,) powers of two; 1 for what is empty, and in the median of the columns
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> equilibration(sp.csr_array([[5e5, 5e5], [1.0, 1.0]]))
+    (array([1., 1.]), array([1.90734863e-06, 5.00000000e-01]))
+    """
+    m, n = F.shape
+    matrices = [_Lines(F.data, F.indices, F.indptr)]
+    if P is not None and P.nnz:
+        matrices.append(_Lines(P.data, P.indices, P.indptr))
+    largest, column = [np.zeros(m), np.zeros(n)], np.ones(n)
+    for _ in range(_SWEEPS):
+        most = np.zeros(n)
+        for k, lines in enumerate(matrices):
+            largest[k] = lines.largest(column)
+            np.maximum.at(most, lines.at, lines.size * np.repeat(power_of_two(largest[k]), lines.counts))
+        column = power_of_two(most)
+    middle = float(np.exp2(np.round(np.median(np.log2(column))))) if n else 1.0
+    return column / middle, np.where(largest[0] > 0.0, power_of_two(largest[0]) * middle, 1.0)
 
 
 @final

@@ -28,12 +28,14 @@ from ..modelkit.errors import (
 )
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
+from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification, ScalarConstantChange, VectorConstantChange
 from ..modelkit.protocol import AbstractModel
+from ..modelkit.residuals import WITH_GAPS
 from ..modelkit.rows import Rows
 from ..modelkit.sets import Set
 from ..modelkit.store import Store
-from .options import Option, check_common
+from .options import Option, check_common, version_of
 from .result import FINAL, STATUSES, Result
 
 __all__ = ["Change", "Solver"]
@@ -53,6 +55,7 @@ class Solver(AbstractModel):
     Class attributes (to be declared by a wrapper)
     ----------------------------------------------
     name : the solver's name
+    library : the distribution that brings its library, which is asked for the version; "" for none
     kinds : the constraints it takes natively, in the order in which the library wants their rows
     form_kinds : the rows of forms that it takes from layers (`MatrixSolver.load`), in that order; () for none
     objectives : types of objective it takes
@@ -66,6 +69,7 @@ class Solver(AbstractModel):
     """
 
     name: ClassVar[str]
+    library: ClassVar[str] = ""
     kinds: ClassVar[tuple[Kind, ...]]
     form_kinds: ClassVar[tuple[Kind, ...]] = ()
     objectives: ClassVar[tuple[type[Function], ...]]
@@ -80,6 +84,10 @@ class Solver(AbstractModel):
             self.set(attr.RawOptimizerAttribute(name), value)
 
     # ------------------------------------------------------------------ what a wrapper writes
+    def reconsidered(self, form: MatrixForm, result: Result) -> Result:
+        """What the answer of a run to a form, of layers, is worth: it looks into claims that there is no solution."""
+        return result
+
     @abstractmethod
     def option_names(self) -> Sequence[str]:
         """All option names that the library knows."""
@@ -281,6 +289,10 @@ class Solver(AbstractModel):
                 return self.options.get(attribute.name)
             if isinstance(attribute, attr.SolverName):
                 return self.name
+            if isinstance(attribute, attr.SolverVersion):
+                return version_of(self.name, self.library)
+            if isinstance(attribute, attr.ListOfOptimizerAttributesSet):
+                return [*self.store.attributes_set(attr.On.OPTIMIZER), *map(attr.RawOptimizerAttribute, self.options)]
             return self.store.get(attribute, index)
         result = self._result
         simple = STATUSES.get(type(attribute))
@@ -328,6 +340,7 @@ class Solver(AbstractModel):
             attr.SolveTimeSec: result.seconds,
             attr.SimplexIterations: iterations.get("simplex"),
             attr.BarrierIterations: iterations.get("barrier"),
+            attr.NodeCount: iterations.get("nodes"),
             attr.ObjectiveBound: result.bound,
             attr.RelativeGap: result.gap,
         }
@@ -339,6 +352,11 @@ class Solver(AbstractModel):
         if getattr(result, name) is None:
             self._fetch(result)
         array: FloatArray | None = getattr(result, name)
+        if array is None and name == "dual" and any(kind[1] in WITH_GAPS for kind in self.store.kinds()):
+            raise NotOptimized(
+                f"There is no {attribute!r}: models with integer variables, and others whose sets have gaps, have no "
+                "duals. Solve the relaxation, or fix these variables at their values, for the duals of that."
+            )
         if array is None:
             raise NotOptimized(
                 f"There is no {attribute!r}: {self.name} stopped with {result.status.name} "

@@ -89,11 +89,14 @@ class Clarabel(MatrixSolver):
     """
 
     name = "Clarabel"
+    library = "clarabel"
     kinds: ClassVar[tuple[Kind, ...]] = tuple((VectorAffineFunction, cone) for cone in CONES)
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
         attr.Silent: Option("verbose", operator.not_),
         attr.TimeLimitSec: Option("time_limit", float),
         attr.NumberOfThreads: Option("max_threads", int),
+        attr.AbsoluteGapTolerance: Option("tol_gap_abs", float),
+        attr.RelativeGapTolerance: Option("tol_gap_rel", float),
     }
 
     def __init__(self, **options: Any) -> None:

@@ -77,6 +77,7 @@ class DAQP(MatrixSolver):
     """
 
     name = "DAQP"
+    library = "daqp"
     kinds: ClassVar[tuple[Kind, ...]] = tuple((VectorAffineFunction, s) for s in (Zeros, Nonnegatives, HyperRectangle))
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
         attr.Silent: Option("silent"),

@@ -64,6 +64,7 @@ class OSQP(MatrixSolver):
     """
 
     name = "OSQP"
+    library = "osqp"
     kinds: ClassVar[tuple[Kind, ...]] = tuple(
         (ScalarAffineFunction, box) for box in (EqualTo, GreaterThan, LessThan, Interval)
     )

@@ -62,10 +62,13 @@ class PIQP(MatrixSolver):
     """
 
     name = "PIQP"
+    library = "piqp"
     kinds: ClassVar[tuple[Kind, ...]] = ((VectorAffineFunction, Zeros), (VectorAffineFunction, Nonnegatives))
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
         attr.Silent: Option("verbose", operator.not_),
         attr.NumberOfThreads: Option("num_threads", int),
+        attr.AbsoluteGapTolerance: Option("eps_duality_gap_abs", float),
+        attr.RelativeGapTolerance: Option("eps_duality_gap_rel", float),
     }
 
     # Measured with 0.7.0: a thread beside makes no step during setup and solve, be they dense or sparse; in a solve of

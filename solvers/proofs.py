@@ -61,7 +61,11 @@ def prove(form: MatrixForm, result: Result) -> bool:
             d = improving_ray(P, D * form.q, A, lower, upper)
             found = None if d is None else Result.of(status, result.raw, D * d, None, seconds=0.0)
         if found is not None and has_proof(form, found):
-            result.status, result.primal_status, result.dual_status = found.status, found.primal_status, found.dual_status
+            result.status, result.primal_status, result.dual_status = (
+                found.status,
+                found.primal_status,
+                found.dual_status,
+            )
             result.x, result.dual = found.x, found.dual
             return True
     return False

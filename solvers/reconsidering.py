@@ -1,9 +1,9 @@
 """What becomes of an answer that cannot be checked: proofs are looked for, and the program is put in other words.
 
 A library's claim that there is no solution leaves with a proof or not at all. Where a run gave none, or a solution that
-is one only in the units it was stated in, or nothing, the program is solved again: without far bounds, in units in which
-its numbers are near one (`other_ways`), and at last as the library would do it if left alone, without our defaults and
-scaling.
+is one only in the units it was stated in, or nothing, the program is solved again: without far bounds, in units in
+which its numbers are near one (`other_ways`), and at last as the library would do it if left alone, without our
+defaults and scaling.
 """
 
 from __future__ import annotations

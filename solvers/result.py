@@ -33,7 +33,7 @@ class Result:
     activity : (m,) as `ConstraintActivity` has it, in the layout of `dual`, from libraries with a basis
     objective : value at the primal point in the user's sense, if the library knows it; else it is evaluated
     seconds : of the solve
-    iterations : counts by name: "simplex", "barrier" (interior-point, first-order and other methods)
+    iterations : counts by name: "simplex", "barrier" (interior-point, first-order and other methods), "nodes"
     bound, gap : of a mixed-integer solve, in the user's sense
     """
 
@@ -121,5 +121,6 @@ STATUSES: dict[type[attr.Attribute], Callable[[Result | None], Any]] = {
     attr.PrimalStatus: lambda r: r.primal_status if r else ResultStatus.NO_SOLUTION,
     attr.DualStatus: lambda r: r.dual_status if r else ResultStatus.NO_SOLUTION,
     attr.RawStatusString: lambda r: r.raw if r else "optimize not called",
+    attr.ResultCount: lambda r: int(r is not None and {r.primal_status, r.dual_status} != {ResultStatus.NO_SOLUTION}),
 }
 """The attributes that have an answer even before a solve."""

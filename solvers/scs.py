@@ -101,6 +101,7 @@ class SCS(MatrixSolver):
     """
 
     name = "SCS"
+    library = "scs"
     kinds: ClassVar[tuple[Kind, ...]] = tuple((VectorAffineFunction, cone) for cone in CONES)
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
         attr.Silent: Option("verbose", operator.not_),

@@ -99,9 +99,10 @@ class Batch:
             solvers = [getattr(one, "inner", one) for one in model.cache.candidates]
             executor = "threads" if all(getattr(one, "releases_gil", True) for one in solvers) else "processes"
         threads = None if executor is None else 1
-        first = model if threads is None else variant(model, threads=threads)
-        others = [Program(variant(model, solver, threads), parameters, outputs) for solver in retry or ()]
-        return cls(Program(first, parameters, outputs), on_failure, executor, others, warm_start)
+        with model.lock:
+            first = model if threads is None else variant(model, threads=threads)
+            others = [Program(variant(model, solver, threads), parameters, outputs) for solver in retry or ()]
+            return cls(Program(first, parameters, outputs), on_failure, executor, others, warm_start)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_shipment": None, "_last": [], "_seen": [], "_at": 0}

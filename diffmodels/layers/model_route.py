@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -66,6 +65,7 @@ class ModelRoute:
         model = getattr(self._local, "model", None)
         if model is None:
             model = self._local.model = copy.deepcopy(self._model)
+            model.cache.warns = False  # the layer tells what there is to tell, once
         if not np.array_equal(getattr(self._local, "theta", np.nan), theta):
             self._local.theta = None
             model.set_parameter_value(self._parameters, theta)
@@ -76,8 +76,7 @@ class ModelRoute:
     def solve(self, theta: FloatArray, warm: Any) -> Answer:
         """The solution, and a state that says that there is one."""
         nothing = np.full(sum(map(math.prod, self._shapes)), np.nan)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"):
             try:
                 model = self._at(theta)
                 status = model.termination_status()
@@ -100,8 +99,7 @@ class ModelRoute:
         found = []
         for direction in directions:
             model.empty_input_sensitivities()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with np.errstate(all="ignore"):
                 found.append(differentiate(model, direction))
             state.differentiation_status = model.get(attr.DifferentiationStatus())
         return np.stack(found)

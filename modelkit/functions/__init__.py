@@ -1,7 +1,8 @@
 """Functions of the variables of a model, and their arithmetic."""
 
-from .base import Comparison, Function
+from .base import Comparison, Function, Symbolic
 from .matrices import MatrixFunction
+from .numpy_functions import numpy_function
 from .polynomial import ScalarPolynomialFunction, VectorPolynomialFunction
 from .scalar import ScalarAffineFunction, ScalarFunction, ScalarQuadraticFunction, VariableIndex
 from .vector import (
@@ -12,6 +13,8 @@ from .vector import (
     VectorQuadraticFunction,
     vectorize,
 )
+
+Symbolic.numpy = staticmethod(numpy_function)
 
 __all__ = [
     "Comparison",

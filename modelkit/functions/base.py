@@ -6,6 +6,8 @@ arithmetic here is written once. Scalar functions override the hot paths with li
 
 from __future__ import annotations
 
+import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, Protocol, Self
@@ -21,27 +23,116 @@ from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
 from .printing import to_latex, to_text
 
-__all__ = ["Comparison", "Function", "MatrixLike", "OfRows", "Variables", "build", "class_of", "coerce"]
+__all__ = [
+    "Comparison",
+    "Function",
+    "MatrixLike",
+    "OfRows",
+    "Symbolic",
+    "Variables",
+    "build",
+    "class_of",
+    "coerce",
+    "has_functions",
+    "held",
+]
 
 _CLASSES: dict[tuple[bool, int], type[Function]] = {}
 
 
-class _Symbolic:
-    """What is one object to NumPy and SciPy, whose arrays leave mixed operations to its methods."""
+class Symbolic:
+    """What NumPy and SciPy leave to its own methods: it has a shape, and entries that are functions.
+
+    A conversion to an array gives an array of scalar functions. SciPy's sparse arrays convert what stands beside them
+    only to see whether it is an array, and step back from a 0-d one alone (``M @ f`` is then ours); they get that.
+    """
 
     __slots__ = ()
     __array_ufunc__ = None
+    numpy: ClassVar[Callable[..., Any]]
+    """What NumPy's functions do to these (`numpy_functions`, which is made of functions, sets it)."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """As of an array."""
+
+    @abstractmethod
+    def objects(self) -> NDArray[Any]:
+        """An array of scalar functions (and zeros) of the same shape."""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        holder = np.empty((), object)
-        holder[()] = self
-        return holder
+        if dtype is not None and np.dtype(dtype) != object:
+            raise TypeError(f"Functions of variables are no {np.dtype(dtype)}; their values are: model.value(f).")
+        if sys._getframe(1).f_globals.get("__name__", "").startswith("scipy.sparse"):
+            return held(self)
+        return self.objects()
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        return Symbolic.numpy(func, args, kwargs)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("A function of variables has no truth value; of its value at a solution write model.value(f).")
+
+    # ------------------------------------------------------------------ as of an array
+    @property
+    def ndim(self) -> int:
+        """0 for scalar functions, 1 for vectors, 2 for matrices."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+    def reshape(self, *shape: Any, order: Any = "C") -> Any:
+        """The entries in another shape: a vector or a matrix."""
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
+
+    def ravel(self, order: Any = "C") -> Any:
+        """All entries in a vector, row by row."""
+        return np.ravel(self, order)
+
+    flatten = ravel
+
+    def transpose(self) -> Any:
+        """The transpose; of scalars and vectors themselves."""
+        return self.T
+
+    @property
+    def T(self) -> Any:
+        """The transpose; of scalars and vectors themselves."""
+        return self
+
+    def sum(self, axis: int | None = None) -> Any:
+        """The sum of the entries, or of each row (axis 1) or column (axis 0) of a matrix."""
+        return np.sum(self, axis)
+
+    def mean(self, axis: int | None = None) -> Any:
+        """The mean of the entries, or of each row (axis 1) or column (axis 0) of a matrix."""
+        return np.mean(self, axis)
+
+    def dot(self, other: Any) -> Any:
+        """The product as of arrays: ``@``, or with a single number ``*``."""
+        return np.dot(self, other)
 
 
-class MatrixLike(_Symbolic):
+def held(value: Any) -> NDArray[Any]:
+    """A 0-d array that holds one object."""
+    holder = np.empty((), object)
+    holder[()] = value
+    return holder
+
+
+class MatrixLike(Symbolic):
     """What stands beside a vector in a matrix product, and is no array of numbers."""
 
     __slots__ = ()
+
+    def __le__(self, other: Any) -> NoReturn:
+        raise TypeError("A constraint has rows, and no matrix; compare all entries row by row: G.ravel() <= H.ravel().")
+
+    __ge__ = __le__
 
 
 class Variables(Protocol):
@@ -56,7 +147,7 @@ class Variables(Protocol):
     def __getitem__(self, item: Any) -> Any: ...
 
 
-class Function(_Symbolic, ABC):
+class Function(Symbolic, ABC):
     """A polynomial in the variables of a model, with one or several rows."""
 
     __slots__ = ()
@@ -223,8 +314,8 @@ def coerce(value: Any) -> tuple[Rows, bool, int]:
     if sp.issparse(value):
         value = value.toarray().squeeze()
     if isinstance(value, (list, tuple)) or getattr(value, "dtype", None) == np.dtype(object):
-        items = np.asarray(value)
-        if items.dtype == object and any(isinstance(item, Function) for item in items.flat):
+        items = _items(value)
+        if has_functions(items):
             return _coerce_items(items)
     array = real_array(value, "What stands beside a function")
     if array.ndim > 1:
@@ -233,6 +324,23 @@ def coerce(value: Any) -> tuple[Rows, bool, int]:
             "a matrix multiplies a vector function with @."
         )
     return Rows(np.array(array, ndmin=1)), array.ndim == 1, 0
+
+
+def has_functions(value: Any) -> bool:
+    """Whether functions stand in an array or a list."""
+    if isinstance(value, (list, tuple)):
+        value = _items(value)
+    if not isinstance(value, np.ndarray) or value.dtype != object:
+        return False
+    return any(isinstance(item, Symbolic) for item in value.flat)
+
+
+def _items(value: Any) -> NDArray[Any]:
+    """An array of what stands in a list; where that is of several lengths, of the things themselves."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.array([held(one) for one in value])
 
 
 def _coerce_items(items: NDArray[Any]) -> tuple[Rows, bool, int]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self, final
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray, spread
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array, real_matrix
 from ..rows import Rows
-from .base import Function, MatrixLike, build
+from .base import Function, MatrixLike, Symbolic, build, has_functions
 from .scalar import VariableIndex
 from .vector import VectorFunction, VectorOfVariables
 
@@ -46,10 +47,10 @@ class MatrixFunction(MatrixLike):
            [3., 4.]])
     """
 
-    __slots__ = ("_column", "_entries", "_row", "shape")
+    __slots__ = ("_column", "_entries", "_row", "_shape")
 
     def __init__(self, entries: VectorFunction, row: IntArray, column: IntArray, shape: tuple[int, int]) -> None:
-        self._entries, self._row, self._column, self.shape = entries, row, column, shape
+        self._entries, self._row, self._column, self._shape = entries, row, column, shape
 
     @classmethod
     def dense(cls, entries: VectorFunction, shape: tuple[int, int]) -> Self:
@@ -87,8 +88,22 @@ class MatrixFunction(MatrixLike):
         order = np.lexsort((self._row, self._column))
         return MatrixFunction(self._entries[order], self._column[order], self._row[order], (n, m))
 
+    def objects(self) -> NDArray[Any]:
+        """An array of the entries, zero where there is none."""
+        entries = np.zeros(self.shape, object)
+        entries[self._row, self._column] = self._entries.objects()
+        return entries
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(m, n)."""
+        return self._shape
+
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
         kind = "all entries" if self.is_dense else f"{len(self._row)} entries"
@@ -128,8 +143,10 @@ class MatrixFunction(MatrixLike):
 
     # ------------------------------------------------------------------ products
     def __matmul__(self, other: Any) -> Any:
-        """With a vector of functions or numbers, or a matrix of numbers."""
+        """With a vector or a matrix of functions or numbers."""
         m, n = self.shape
+        if isinstance(other, MatrixFunction) or has_functions(other):
+            return np.dot(self, other)
         if isinstance(other, Function):
             if not other.is_vector or other.output_dimension != n:
                 rows = other.output_dimension
@@ -137,7 +154,7 @@ class MatrixFunction(MatrixLike):
             products = self._entries.rows.times(other.rows.take(self._column))
             return build(products.moved(self._row, m), vector=True)
         array = real_matrix(other, "A matrix")
-        if array.shape[0] != n:
+        if array.ndim not in (1, 2) or array.shape[0] != n:
             raise DimensionMismatch(f"Matrices of shapes {self.shape} and {array.shape} do not multiply.")
         if array.ndim == 1:
             dense = array.toarray().ravel() if sp.issparse(array) else array
@@ -147,7 +164,9 @@ class MatrixFunction(MatrixLike):
         return self._collected(entry, self._row[entry] * right.shape[1] + column, weight, (m, right.shape[1]))
 
     def __rmatmul__(self, other: Any) -> Any:
-        product = self.T @ (other if isinstance(other, Function) else np.asarray(real_matrix(other, "A matrix").T))
+        if has_functions(other):
+            return np.dot(other, self)
+        product = self.T @ (other if isinstance(other, Function) else real_matrix(other, "A matrix").T)
         return product.T if isinstance(product, MatrixFunction) else product
 
     def _collected(
@@ -179,7 +198,10 @@ class MatrixFunction(MatrixLike):
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> MatrixFunction:
-        return self * (1.0 / real_array(other, "A divisor"))
+        if isinstance(other, Symbolic):
+            raise InvalidData("A matrix of functions cannot be divided by a function of variables.")
+        divisor = real_array(other, "A divisor")
+        return self._map(lambda f: f / (self._numbers(divisor) if divisor.ndim else divisor))
 
     def __neg__(self) -> MatrixFunction:
         return self._map(lambda f: -f)
@@ -193,12 +215,16 @@ class MatrixFunction(MatrixLike):
             place = np.concatenate([self._row * n + self._column, other._row * n + other._column])
             whole = MatrixFunction(build(both, vector=True), np.arange(len(place)), place, (len(place), 1))
             return whole._collected(np.arange(len(place)), place, np.ones(len(place)), self.shape)
+        if isinstance(other, Function):
+            if other.is_vector:
+                raise DimensionMismatch("A matrix takes a vector of functions with @.")
+            return MatrixFunction.dense(self.ravel() + other, self.shape)
         return self + _constant(other, self.shape)
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> MatrixFunction:
-        return self + (-other if isinstance(other, MatrixFunction) else -_constant(other, self.shape))
+        return self + (-other if isinstance(other, (MatrixFunction, Function)) else -_constant(other, self.shape))
 
     def __rsub__(self, other: Any) -> MatrixFunction:
         return (-self).__add__(other)

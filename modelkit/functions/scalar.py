@@ -16,13 +16,14 @@ from typing import Any, Self, final
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from ..arrays import FloatArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array, real_number
 from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan
-from .base import Comparison, Function, Variables
+from .base import Comparison, Function, Variables, held
 
 __all__ = ["ScalarAffineFunction", "ScalarFunction", "ScalarQuadraticFunction", "VariableIndex"]
 
@@ -40,6 +41,15 @@ class ScalarFunction(Function):
     def output_dimension(self) -> int:
         """Always 1."""
         return 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Always ()."""
+        return ()
+
+    def objects(self) -> NDArray[Any]:
+        """A 0-d array that holds the function."""
+        return held(self)
 
     @abstractmethod
     def without_constant(self) -> ScalarFunction:

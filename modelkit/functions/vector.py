@@ -7,13 +7,13 @@ from typing import Any, Self, final, overload
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_matrix
 from ..rows import Rows
-from .base import Function, MatrixLike, OfRows, build, coerce
+from .base import Function, MatrixLike, OfRows, build, coerce, has_functions
 from .scalar import VariableIndex
 
 __all__ = [
@@ -46,6 +46,15 @@ class VectorFunction(Function):
         return (self[i] for i in range(len(self)))
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """(number of rows,)."""
+        return (len(self),)
+
+    def objects(self) -> NDArray[Any]:
+        """An array of the rows."""
+        return np.fromiter(self, object, len(self))
+
+    @property
     def constants(self) -> FloatArray:
         """The constant of each row, shape (m,)."""
         return self.rows.constant.copy()
@@ -70,9 +79,13 @@ class VectorFunction(Function):
             if m != n:
                 raise DimensionMismatch(f"A dot product needs as many rows on either side, got {m} and {n} rows.")
             return build(self.rows.dot(other.rows), vector=False, at_least=2)
+        if has_functions(other):
+            return np.dot(self, other)
         return self.__rmatmul__(real_matrix(other, "A matrix").T)
 
     def __rmatmul__(self, other: Any) -> Any:
+        if has_functions(other):
+            return np.dot(other, self)
         array = real_matrix(other, "A matrix")
         if array.ndim not in (1, 2) or array.shape[-1] != len(self):
             raise DimensionMismatch(
@@ -89,8 +102,10 @@ class VectorFunction(Function):
             return VectorAffineFunction.of_matrix(matrix, self.rows.var)
         return build(self.rows.mapped(matrix), vector=True, at_least=max(1, self.degree))
 
-    def sum(self) -> Any:
+    def sum(self, axis: int | None = None) -> Any:
         """The sum of the rows, a scalar function."""
+        if axis not in (None, 0, -1):
+            return super().sum(axis)
         return _total(self.rows, at_least=max(1, self.degree))
 
 

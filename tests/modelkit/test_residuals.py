@@ -120,11 +120,12 @@ def test_honest_solvers_pass(solver: str, sense: str) -> None:
     assert model.get(ot.DualObjectiveValue()) == pytest.approx(model.objective_value(), rel=1e-6)
 
 
-def test_dual_objective_needs_boxes(fake: Any) -> None:
-    """With quadratic constraints the dual objective is not the formula for linear ones; it is refused."""
-    cache = ot.CachingOptimizer(fake())
-    x = cache.add_variable()
-    cache.add_constraint(x * x, ot.LessThan(4.0))
+def test_dual_objective_of_an_inexact_point(fake: Any) -> None:
+    """A linear variable's value does not enter, only its dual; where there is curvature the Lagrangian is evaluated."""
+    cache = ot.CachingOptimizer(fake(x=[2.1, 50.0], duals=3.0))
+    x, z = cache.add_variable(), cache.add_variable()
+    cache.add_constraint(1.0 * x, ot.GreaterThan(2.0))
+    cache.add_constraint(1.0 * z + 1.0, ot.GreaterThan(2.0))
+    cache.set(ot.ObjectiveFunction(), x * x + 4.0 + 3.0 * z)
     cache.optimize()
-    with pytest.raises(ot.NotOptimized, match="linear constraints"):
-        cache.get(ot.DualObjectiveValue())
+    assert cache.get(ot.DualObjectiveValue()) == pytest.approx(2.1**2 + 4.0 + 3.0 * (2.0 - 2.1) + 3.0, rel=1e-12)

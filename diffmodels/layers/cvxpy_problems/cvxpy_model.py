@@ -12,6 +12,7 @@ in this file alone, in its last part; tests compare what was read with CVXPY's o
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -252,6 +253,17 @@ _CONES: dict[str, Callable[[Any], Iterable[VectorSet]]] = {
 }
 
 
+@contextlib.contextmanager
+def _without_a_warning(beginning: str) -> Iterator[None]:
+    """Without warnings that begin so; in other threads than the main one they come, as filters are the process's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", beginning)
+        yield
+
+
 def _canonical(cvxpy: Any, problem: Any, gp: bool, canon_backend: str | None) -> tuple[Any, Any]:
     """CVXPY's cone program of the problem, and the chain of reductions that led there."""
     # a problem of its own, for the user's keeps a cache and the solver of its last solve
@@ -259,8 +271,7 @@ def _canonical(cvxpy: Any, problem: Any, gp: bool, canon_backend: str | None) ->
     # from CVXPY 1.9 on, the matrix of a quadratic objective may be a parameter
     scope = getattr(cvxpy.utilities.scopes, "quad_form_dpp_scope", contextlib.nullcontext)
     try:
-        with scope(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Reading from a sparse CVXPY expression")  # which CVXPY itself does
+        with scope(), _without_a_warning("Reading from a sparse CVXPY expression"):  # which CVXPY itself does
             # the route to SCS: bounds, and cones on plain variables, are rows of A like all others
             data, chain, _ = problem.get_problem_data(
                 "SCS", gp=gp, enforce_dpp=True, canon_backend=canon_backend, solver_opts={"use_quad_obj": True}

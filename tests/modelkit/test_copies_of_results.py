@@ -1,0 +1,134 @@
+"""Copies of solved models: what was found travels along, until something is changed."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optangent as ot
+
+WAYS = {"pickle": lambda one: pickle.loads(pickle.dumps(one)), "deepcopy": copy.deepcopy, "copy": copy.copy}
+WAY = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+EVERY = pytest.mark.parametrize("solver", ot.solvers.wrappers(), ids=lambda s: s.name)
+Codes = ot.TerminationStatusCode
+
+
+def program(solver: Any) -> tuple[Any, ...]:
+    """A solved quadratic program with an active row, bounds and a parameter in a product; with seeds and tangents."""
+    model = ot.Model(ot.diff_optimizer(solver))
+    gone = model.add_variable()
+    v, p = model.add_variables(3, "v", lower=0.0), model.add_parameter(2.0, "p")
+    model.delete(gone)
+    row = model.add_constraint(p * v[0] + v[1] >= 3, name="row")
+    block = model.add_constraint(np.eye(2) @ v[:2] <= [1.0, 5.0])
+    model.minimize(v @ v + v[1] + v[2] + p)
+    model.set(ot.ReverseVariablePrimal(), v, [1.0, 2.0, 3.0])
+    model.set(ot.ForwardParameterValue(), p, 1.0)
+    model.optimize()
+    return model, v, p, row, block
+
+
+@WAY
+@EVERY
+def test_a_copy_has_the_result(solver: Any, way: Any) -> None:
+    """Statuses, values, duals, objectives and counts of a copy are the original's, to the last digit, unsolved."""
+    model, v, p, row, block = program(solver)
+    twin = way(model)
+    twin.optimize()  # a solution of the unchanged model is kept
+    assert twin.cache.optimizer.inner.store.variable_count == 0  # the copy's solver has seen nothing
+    assert twin.termination_status() is Codes.OPTIMAL
+    for attribute in (ot.PrimalStatus(), ot.DualStatus(), ot.RawStatusString(), ot.ResultCount(), ot.SolveTimeSec()):
+        assert twin.get(attribute) == model.get(attribute)
+    for what in (v, v[1], p, p * v[0] + 1, row, block):
+        np.testing.assert_array_equal(twin.value(what), model.value(what))
+    for c in (row, block):
+        np.testing.assert_array_equal(twin.dual(c), model.dual(c))
+    assert twin.objective_value() == model.objective_value()
+    assert twin.get(ot.DualObjectiveValue()) == model.get(ot.DualObjectiveValue())
+    bounds = model.get(ot.ListOfConstraintIndices(ot.VariableIndex, ot.GreaterThan))
+    np.testing.assert_array_equal(twin.get(ot.ConstraintDual(), bounds), model.get(ot.ConstraintDual(), bounds))
+    assert twin.dual(bounds[1]) == model.dual(bounds[1])
+
+
+@WAY
+@EVERY
+def test_a_copy_has_seeds_and_tangents(solver: Any, way: Any) -> None:
+    """Both modes give the same at once in a copy, from the copied solution and inputs; the inputs are its own."""
+    model, v, p, row, _ = program(solver)
+    twin = way(model)
+    for one in (model, twin):
+        one.reverse_differentiate()
+        one.forward_differentiate()
+    assert twin.get(ot.ReverseParameterValue(), p) == model.get(ot.ReverseParameterValue(), p)
+    assert twin.get(ot.ForwardConstraintDual(), row) == model.get(ot.ForwardConstraintDual(), row)
+    np.testing.assert_array_equal(twin.get(ot.ForwardVariablePrimal(), v), model.get(ot.ForwardVariablePrimal(), v))
+    twin.empty_input_sensitivities()
+    assert model.get(ot.ReverseVariablePrimal(), v[0]) == 1.0 and twin.get(ot.ReverseVariablePrimal(), v[0]) is None
+
+
+CHANGES: dict[str, Any] = {
+    "a number": lambda m, v, p, row, block: m.set_parameter_value(p, 3.0),
+    "an addition": lambda m, v, p, row, block: m.add_constraint(v[2] >= 1),
+    "another variable": lambda m, v, p, row, block: m.add_variable(),
+    "a deletion": lambda m, v, p, row, block: m.delete(row),
+    "a coefficient": lambda m, v, p, row, block: m.modify(block, ot.MultirowChange(v[0], [(0, 2.0)])),
+    "the objective": lambda m, v, p, row, block: m.minimize(v @ v),
+    "an option": lambda m, v, p, row, block: m.set(ot.Silent(), True),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_changed_copy_has_no_result(change: Any) -> None:
+    """Whatever changes the model takes the copied result away, as it does in the original; then it solves anew."""
+    model, *indices = program(ot.solvers.Clarabel)
+    twin = copy.deepcopy(model)
+    for one in (model, twin):
+        change(one, *indices)
+        assert one.termination_status() is Codes.OPTIMIZE_NOT_CALLED
+        with pytest.raises(ot.NotOptimized):
+            one.value(indices[0])
+        one.optimize()
+    np.testing.assert_allclose(twin.value(indices[0]), model.value(indices[0]), atol=1e-6)
+
+
+@WAY
+def test_certificates_and_their_absence_travel_too(way: Any) -> None:
+    """A copy of an infeasible, an unbounded and a mixed-integer model answers like the original, errors included."""
+    infeasible = ot.Model(ot.solvers.HiGHS)
+    x = infeasible.add_variable(lower=0.0)
+    c = infeasible.add_constraint(1.0 * x <= -1)
+    infeasible.minimize(1.0 * x)
+    infeasible.optimize()
+    twin = way(infeasible)
+    assert twin.termination_status() is Codes.INFEASIBLE and twin.dual(c) == infeasible.dual(c) < 0
+    with pytest.raises(ot.NotOptimized, match="INFEASIBLE"):
+        twin.value(x)
+    unbounded = ot.Model(ot.solvers.HiGHS)
+    x = unbounded.add_variable(lower=0.0)
+    unbounded.maximize(1.0 * x)
+    unbounded.optimize()
+    twin = way(unbounded)
+    assert twin.termination_status() is Codes.DUAL_INFEASIBLE and twin.value(x) == unbounded.value(x) > 0
+    whole = ot.Model(ot.solvers.HiGHS)
+    x = whole.add_variable(integer=True, upper=2.5)
+    c = whole.add_constraint(2.0 * x <= 7)
+    whole.maximize(1.0 * x)
+    whole.optimize()
+    twin = way(whole)
+    assert twin.value(x) == 2.0 and twin.get(ot.ObjectiveBound()) == 2.0 and twin.get(ot.RelativeGap()) == 0.0
+    with pytest.raises(ot.NotOptimized, match="integer"):
+        twin.dual(c)
+    with pytest.raises(ot.NotOptimized, match="copy"):
+        twin.get(ot.VariableBasisStatus(), x)
+
+
+def test_a_copy_of_a_copy_and_a_second_pickle() -> None:
+    """Results go through any number of copies."""
+    model, v, *_ = program(ot.solvers.HiGHS)
+    twin = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+    assert twin.termination_status() is Codes.OPTIMAL
+    np.testing.assert_array_equal(twin.value(v), model.value(v))
