@@ -22,6 +22,7 @@ __all__ = ["CLAIMS", "DOUBTFUL", "is_settled", "reconsidered"]
 
 CLAIMS = (Status.INFEASIBLE, Status.DUAL_INFEASIBLE)
 NEARLY = {Status.ALMOST_INFEASIBLE: Status.INFEASIBLE, Status.ALMOST_DUAL_INFEASIBLE: Status.DUAL_INFEASIBLE}
+SOLUTIONS = (Status.OPTIMAL, Status.ALMOST_OPTIMAL)
 DOUBTFUL = (
     *(Status.ALMOST_OPTIMAL, Status.SLOW_PROGRESS, Status.NUMERICAL_ERROR, Status.ITERATION_LIMIT),
     *(Status.OTHER_ERROR, Status.INFEASIBLE_OR_UNBOUNDED, *NEARLY),
@@ -48,13 +49,16 @@ def reconsidered(solver: Any, form: MatrixForm, result: Result) -> Result:
     if claimed and prove(form, result):
         return result
     limited = result.status is Status.ITERATION_LIMIT and any("iter" in name for name in solver.options)
-    if claimed or (is_odd(form) and not limited):
+    odd = is_odd(form) and not limited
+    if claimed or odd:
         spent = result.seconds or 0.0
         for again in _further_runs(solver, form, spent, claimed):
             if is_settled(form, again) or (again.status in CLAIMS and prove(form, again)):
                 again.seconds = (again.seconds or 0.0) + spent
                 return again
             spent += again.seconds or 0.0
+    if odd and not claimed and result.status not in SOLUTIONS and prove(form, result):
+        return result
     if claimed:
         words = f"{result.raw}, but there is no certificate"
         return Result(Status.NUMERICAL_ERROR, words, seconds=result.seconds, iterations=result.iterations)
