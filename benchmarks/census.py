@@ -120,15 +120,15 @@ def table(records: dict[str, Record], group: Callable[[str], str]) -> str:
     """A row for each group of runs."""
     head = f"{'':22}{'runs':>6} |" + "".join(f"{c:>8}" for c in CLAIMS)
     for route in ("model", "layer"):
-        head += f" |{route:>6}:" + "".join(f"{v:>8}" for v in VERDICTS) + f"{'adjoint':>8}"
+        head += f" |{route:>6}:" + "".join(f"{v:>9}" for v in VERDICTS) + f"{'adjoint':>9}"
     lines = [head]
     for name in dict.fromkeys(map(group, records)):
         mine = [r for key, r in records.items() if group(key) == name]
         line = f"{name:22}{len(mine):6} |" + "".join(f"{sum(r['claim'] == c for r in mine):8}" for c in CLAIMS)
         for route in ("model", "layer"):
             there = [r[route] for r in mine if route in r]
-            line += f" |{len(there):6} " + "".join(f"{sum(f['verdict'] == v for f in there):8}" for v in VERDICTS)
-            line += f"{sum(f.get('adjoint', 0.0) > ADJOINT_WITHIN for f in there):8}"
+            line += f" |{len(there):6} " + "".join(f"{sum(f['verdict'] == v for f in there):9}" for v in VERDICTS)
+            line += f"{sum(f.get('adjoint', 0.0) > ADJOINT_WITHIN for f in there):9}"
         lines.append(line)
     return "\n".join(lines)
 

@@ -55,7 +55,6 @@ class Inserted:
     def rows(self, rows: Rows) -> Rows:
         """Rows in outer variables, in inner variables; with products inserted."""
         if rows.degree > 1:
-            self._read_new_variables()
             parameters = self._present()
             rows = parameters.check_degree(parameters.insert(rows))
         return self._lifter.variables.rewrite(rows)
@@ -72,15 +71,10 @@ class Inserted:
         if block.function_type.degree < 2:
             rows = self._lifter.variables.rewrite(block.rows)
             return [(np.arange(block.count), ConstraintBlock(block.function_type, rows, block.sets))]
-        self._read_new_variables()
         return [
             (items, ConstraintBlock(part.function_type, self._lifter.variables.rewrite(part.rows), part.sets))
             for items, part in inserted_blocks(self._present(), block)
         ]
-
-    def _read_new_variables(self) -> None:
-        if self._parameters is not None and not self._parameters.knows(self._store.variable_count):
-            self._parameters = None
 
     def check_no_products(self, ids: IntArray) -> None:
         """Raise if one of these variables, to become parameters or to be such no more, multiplies in a function."""
@@ -109,7 +103,6 @@ class Inserted:
         if not self._moved:
             return [], False
         moved = np.array(sorted(self._moved), np.int64)
-        self._read_new_variables()
         parameters = self._present()
         found: list[tuple[Kind, IntArray, Rows]] = []
         for kind in self._store.kinds():

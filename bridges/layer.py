@@ -16,8 +16,9 @@ from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.block import ConstraintBlock
 from ..modelkit.errors import NotOptimized, UnsupportedAttribute, UnsupportedModification
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
-from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from ..modelkit.modifications import Modification
+from ..modelkit.naming import with_article
 from ..modelkit.parameters import PARAMETERS
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.rows import Rows
@@ -65,6 +66,7 @@ class BridgeOptimizer(AbstractModel):
 
     def __init__(self, inner: AbstractModel, bridges: Sequence[Bridge] | None = None) -> None:
         self.inner = inner
+        self.arguments: Any = ((), {} if bridges is None else {"bridges": bridges})  # beside the inner model
         self.store = Store()
         self._lifter = Lifter(inner, REGISTRY if bridges is None else bridges, self.store.base)
         self.graph = self._lifter.graph
@@ -199,7 +201,9 @@ class BridgeOptimizer(AbstractModel):
         ((bundle, (number,)),) = self.located(index)
         piece, at = bundle.piece(number)
         if not isinstance(piece, Leaf):
-            raise UnsupportedAttribute(f"{attribute!r} of {index!r} is not known: the constraint is bridged.")
+            raise UnsupportedAttribute(
+                f"{attribute!r} is not known of {with_article(describe_kind(index.kind))} here: it is bridged."
+            )
         return self.inner.get(attribute, piece.index(at))
 
     def _pull(self, attribute: attr.Attribute, index: ConstraintIndex | ConstraintIndices) -> FloatArray:

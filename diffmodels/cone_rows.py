@@ -17,7 +17,7 @@ from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.matrix_form import MatrixForm
 from .kkt import Mask, RowOperator
 
-__all__ = ["ROUNDING", "ConeRows", "Rotation", "used_columns"]
+__all__ = ["ROUNDING", "ConeRows", "Rotation", "row_maxima", "used_columns"]
 
 _BLOCK_DIAGONAL = 64
 """Largest cone whose rotation is held as a block of a sparse matrix; larger ones rotate dense columns."""
@@ -27,6 +27,10 @@ _NEGLIGIBLE = 1e-13
 """Slopes up to this are zero."""
 ROUNDING = 1e-12
 """Entries up to this, relative to the length of their column in the cone, are rounding errors."""
+_NOISE = 1e-8
+"""Rows of slope one up to this, relative to the largest entry in their cone, are rounding errors: scaled up, such a row
+would be a constraint."""
+_ROUNDOFF = 1e-15
 
 
 @final
@@ -69,14 +73,42 @@ class ConeRows:
             y[group.rows] = group.cone.project_dual(v[group.rows])
         return y
 
-    def rotation(self, v: FloatArray, units: FloatArray) -> Rotation:
-        """The axes and slopes of the projection at v, given what counts as one in each row.
+    def rotation(self, v: FloatArray) -> Rotation:
+        """The axes and slopes of the projection at v; kinks are those that v cannot be told from."""
+        return Rotation(self.m, [(g.rows, g.cone.spectrum_dual(v[g.rows], tolerance=_ROUNDOFF)) for g in self.groups])
 
-        A cone is at a kink where v is within rounding of one, next to v itself or to the least unit of its rows.
+    def changes(self, v: FloatArray, moves: FloatArray) -> Mask:
+        """(m,): the rows of cones whose derivative is of another kind at v ± a column of `moves` (m, k) than at v.
+
+        The kind is how many slopes are 0 and how many are 1: the signs of a row or of the eigenvalues of a matrix, on
+        which side of the cone and of its polar v is.
         """
-        scales = [units[g.rows].min(axis=1) for g in self.groups]
-        found = [g.cone.spectrum_dual(v[g.rows], scale=s) for g, s in zip(self.groups, scales, strict=True)]
-        return Rotation(self.m, [(g.rows, spectrum) for g, spectrum in zip(self.groups, found, strict=True)])
+        points = np.concatenate([v[:, None], v[:, None] + moves, v[:, None] - moves], axis=1)
+        found: Mask = np.zeros(self.m, bool)
+        for group in self.groups:
+            k, d = group.rows.shape
+            stacked = points[group.rows].transpose(2, 0, 1).reshape(-1, d)
+            delta = group.cone.spectrum_dual(stacked, tolerance=_ROUNDOFF).delta.reshape(-1, k, d)
+            kinds = np.stack([(delta <= _NEGLIGIBLE).sum(axis=2), (delta >= 1.0 - _NEGLIGIBLE).sum(axis=2)])
+            found[group.rows] = (kinds[:, 1:] != kinds[:, :1]).any(axis=(0, 1))[:, None]
+        return found
+
+    def largest(self, values: FloatArray) -> FloatArray:
+        """Each row's value (m,) replaced by the largest in its cone."""
+        out = values.copy()
+        for group in self.groups:
+            out[group.rows] = values[group.rows].max(axis=1, keepdims=True)
+        return out
+
+    @property
+    def numbers(self) -> IntArray:
+        """The number of the cone of each row, (m,)."""
+        out = np.zeros(self.m, np.int64)
+        first = 0
+        for group in self.groups:
+            out[group.rows] = first + np.arange(len(group.rows))[:, None]
+            first += len(group.rows)
+        return out
 
 
 @final
@@ -128,8 +160,24 @@ class Rotation:
         """UᵀA: sparse, or an ndarray where large cones fill much of it.
 
         What cancels is zero, and so is what a nearly unit vector of U adds: a row of rounding errors would be scaled up
-        to count as a row.
+        to count as a row. A row of slope one is a constraint, and is zero where it is but the error of the axes.
         """
+        return self._without_noise(self._product(A), A)
+
+    def _without_noise(self, product: Any, A: sp.csr_array) -> Any:
+        largest = row_maxima(A)
+        for rows, _ in self._spectra:
+            largest[rows] = largest[rows].max(axis=1, keepdims=True)
+        noise = (self.delta >= 1.0 - _NEGLIGIBLE) & (row_maxima(product) <= _NOISE * largest)
+        if isinstance(product, np.ndarray):
+            product[noise] = 0.0
+            return product
+        if noise.any():
+            product.data[np.repeat(noise, np.diff(product.indptr))] = 0.0
+            product.eliminate_zeros()
+        return product
+
+    def _product(self, A: sp.csr_array) -> Any:
         product = self._small @ A
         within = self._same_cone @ (self._same_cone.T @ A.multiply(A))
         small = sp.csr_array(product.multiply(product.multiply(product) > ROUNDING**2 * within))
@@ -209,6 +257,17 @@ class Rotation:
         for rows, spectrum in self.large():
             for item, own in enumerate(rows):
                 yield own, spectrum.take([item])
+
+
+def row_maxima(A: Any) -> FloatArray:
+    """The largest absolute entry of each row of a CSR array or an ndarray."""
+    if isinstance(A, np.ndarray):
+        return np.asarray(np.abs(A).max(axis=1, initial=0.0))
+    found = np.zeros(A.shape[0])
+    filled = np.flatnonzero(np.diff(A.indptr))
+    if len(filled):
+        found[filled] = np.maximum.reduceat(np.abs(A.data), A.indptr[filled])
+    return found
 
 
 def used_columns(A: sp.csr_array, rows: IntArray) -> IntArray:

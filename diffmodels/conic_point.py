@@ -9,6 +9,7 @@ inverse and refine against the derivative at hand; it is renewed only where that
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -18,6 +19,8 @@ from numpy.typing import ArrayLike
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
+from .certainty import verdict
+from .conic_certainty import Probe, curvature_depends, least_multipliers, probe
 from .conic_system import Conditions, Inverse, Iterate
 from .kkt import ACCEPTED_RESIDUAL, Mask, automatic
 from .kkt.factors import refine
@@ -32,6 +35,7 @@ _INSIDE = 1e-6
 _PROJECTIONS = 50
 # A step with an old factorization that does not divide the residual by this calls for a new one.
 _FAST = 30.0
+_DAMPING = 1e-8
 
 
 @final
@@ -48,21 +52,41 @@ class ConicPoint:
         self._at = at
         self._inverse = inverse
         self._solve_with = solve_with
-        self.x, self.y, self.s = at.x, at.y, at.s
+        units = at.conditions.units
+        self.x, self.y, self.s = units.given_primal(at.x), units.given_dual(at.y), units.given_slacks(at.s)
         self.refinement = Refinement(given, at.residual)
         kept = inverse.at.rotation
-        if inverse.at is not at and (
-            (kept.active != at.rotation.active).any() or at.rotation.kink.any() or not inverse.is_regular
+        if inverse.damping or (
+            inverse.at is not at
+            and ((kept.active != at.rotation.active).any() or at.rotation.kink.any() or not inverse.is_regular)
         ):
             self._renew()
 
     def _renew(self) -> None:
         self._inverse = Inverse(self._at, self._solve_with)
 
+    @cached_property
+    def _probe(self) -> Probe:
+        return probe(self._at, self._solve)
+
+    @property
+    def mismatch(self) -> float:
+        """Relative difference of forward and reverse mode at random right-hand sides."""
+        return self._probe.mismatch
+
+    @cached_property
+    def _bends(self) -> bool:
+        """Whether the derivative depends on which of many multipliers was found."""
+        kkt = self._inverse.kkt
+        return (
+            kkt.dual_nullity and not kkt.primal_nullity and curvature_depends(self._at, self._inverse, self._solve_with)
+        )
+
     @property
     def status(self) -> DifferentiationStatusCode:
         """What the derivatives are."""
-        return self._inverse.kkt.status(weakly_active=bool(self._at.rotation.kink.any()))
+        weakly_active = bool(self._probe.doubtful.any()) or self._bends
+        return verdict(self._inverse.kkt.status(weakly_active=weakly_active), self._at.residual)
 
     @property
     def rows_at_fault(self) -> Mask:
@@ -70,17 +94,18 @@ class ConicPoint:
         rotation = self._at.rotation
         dependent = np.zeros(len(self.y))
         dependent[np.flatnonzero(rotation.active)[self._inverse.kkt.dependent_rows]] = 1.0
-        fault: Mask = rotation.kink | (np.abs(rotation.up(dependent)) > 1e-8)
+        fault: Mask = self._probe.doubtful | (np.abs(rotation.up(dependent)) > 1e-8)
         return fault
 
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
         """(dx, dy) from right-hand sides (n,) or (n, K) and (m,) or (m, K); likewise (w_x, w_y) from seeds."""
         upper = np.asarray(primal, np.float64)
         lower = np.zeros((len(self.y), *upper.shape[1:])) if rows is None else np.asarray(rows, np.float64)
-        R = np.concatenate([upper, lower]).reshape(len(self.x) + len(self.y), -1)
+        units, n = self._at.conditions.units, len(self.x)
+        R = np.concatenate([units.slopes(upper), units.slacks(lower)]).reshape(n + len(self.y), -1)
         Z = self._solve(R)
-        dy = self._at.rotation.derivative(Z[len(self.x) :])
-        return Z[: len(self.x)].reshape(upper.shape), dy.reshape(lower.shape)
+        dx, dy = units.given_primal(Z[:n]), units.given_dual(self._at.rotation.derivative(Z[n:]))
+        return dx.reshape(upper.shape), dy.reshape(lower.shape)
 
     def _solve(self, R: FloatArray) -> FloatArray:
         at, inverse = self._at, self._inverse
@@ -107,11 +132,12 @@ def polish(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = Non
     ConicPoint
         Never with larger residuals than the given point's.
     """
-    conditions = Conditions(form)
+    conditions = Conditions(form, x, y)
+    x, y = conditions.units.primal(x), conditions.units.dual(y)
     y = _into_cones(conditions, x, y, solve_with or automatic)
     at = Iterate(conditions, x, y - conditions.rows(x))
     given = at.residual
-    inverse = Inverse(at, solve_with)
+    inverse = _inverse(at, solve_with)
     for _ in range(_ROUNDS):
         if at.residual <= _TARGET:
             break
@@ -120,9 +146,21 @@ def polish(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = Non
         if better is None or not (is_new or at.residual > _FAST * better.residual):
             if is_new:
                 break
-            inverse = Inverse(at if better is None else better, solve_with)
+            inverse = _inverse(at if better is None else better, solve_with)
         at = better or at
+    if inverse.damping:
+        at = least_multipliers(at, solve_with)
     return ConicPoint(at, inverse, given, solve_with)
+
+
+def _inverse(at: Iterate, solve_with: Any) -> Inverse:
+    """The inverse for a step: a little damped where the multipliers are not unique.
+
+    The least step leaves the face of the multipliers, which is curved off it; the damped one moves on the face as
+    little as the residual demands, and is as fast.
+    """
+    inverse = Inverse(at, solve_with)
+    return inverse if inverse.is_regular else Inverse(at, solve_with, _DAMPING)
 
 
 def _into_cones(conditions: Conditions, x: FloatArray, y: FloatArray, solve_with: Any) -> FloatArray:
@@ -133,16 +171,16 @@ def _into_cones(conditions: Conditions, x: FloatArray, y: FloatArray, solve_with
     """
     project = conditions.cones.project_dual
     inside = project(y)
-    size = 1.0 + float(np.abs(y).max(initial=0.0))
+    size = float(np.abs(np.concatenate([y, conditions.q])).max(initial=0.0))
     if float(np.abs(inside - y).max(initial=0.0)) <= _INSIDE * size:
         return y
-    form, At = conditions.form, sp.csr_array(conditions.A(x).T)
-    gradient = form.P @ x + form.q
-    balance = solve_with(sp.eye_array(form.m, format="csc"), At)
-    right = np.zeros(form.m + form.n)
+    At, m = sp.csr_array(conditions.A(x).T), len(y)
+    gradient = conditions.gradient(x)
+    balance = solve_with(sp.eye_array(m, format="csc"), At)
+    right = np.zeros(m + len(x))
     for _ in range(_PROJECTIONS):
-        right[form.m :] = -(gradient + At @ inside)
-        y = inside + balance.solve(right)[: form.m]
+        right[m:] = -(gradient + At @ inside)
+        y = inside + balance.solve(right)[:m]
         inside = project(y)
         if float(np.abs(inside - y).max(initial=0.0)) <= _INSIDE * size:
             break

@@ -28,67 +28,79 @@ import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.matrix_form import MatrixForm
+from .certainty import Sizes
 from .cone_columns import ConeColumns
 from .cone_rows import ConeRows
+from .conic_units import ConicUnits
 from .kkt import IterativeKKT, KKTSystem, choose
 
 __all__ = ["Conditions", "Inverse", "Iterate"]
 
-_LEAST_UNIT = 1e-4
-
 
 @final
 class Conditions:
-    """The data of the conditions.
+    """The data of the conditions, in units that equilibrate them.
 
     Parameters
     ----------
     form : a conic program
+    x, y : near a solution, (n,) and (m,)
+
+    Attributes
+    ----------
+    units : in which everything else here is
+    cones : of the rows
+    q : (n,)
     """
 
-    def __init__(self, form: MatrixForm) -> None:
-        self.form = form
+    def __init__(self, form: MatrixForm, x: FloatArray, y: FloatArray) -> None:
         self.cones = ConeRows(form)
-        self._linear = sp.csr_array(-form.F)
+        self._curvature = form.curvature
+        P, A = form.P, sp.csr_array(-form.F)
+        if form.curvature is not None:
+            P = sp.csc_array(P - form.curvature.hessian(y))
+            A = sp.csr_array(A - form.curvature.jacobian(x))
+        self.units = units = ConicUnits.of(P, form.q, A, form.g, self.cones.numbers, (x, y))
+        self.q = units.slopes(form.q)
+        self._g = units.slacks(form.g)
+        self._P, self._A = units.hessian(form.P), units.matrix(sp.csr_array(-form.F))
 
     def rows(self, x: FloatArray) -> FloatArray:
         """h(x)."""
-        form = self.form
-        linear: FloatArray = form.F @ x + form.g
-        return linear if form.curvature is None else linear + form.curvature.values(x)
+        linear: FloatArray = self._g - self._A @ x
+        if self._curvature is None:
+            return linear
+        return linear + self.units.slacks(self._curvature.values(self.units.given_primal(x)))
 
     def A(self, x: FloatArray) -> sp.csr_array:
         """``-h'(x)``."""
-        form = self.form
-        return self._linear if form.curvature is None else sp.csr_array(self._linear - form.curvature.jacobian(x))
-
-    def units(self, x: FloatArray, A: sp.csr_array) -> FloatArray:
-        """What counts as one in each row, (m,): for its slack and for its multiplier, whichever is less.
-
-        A slack is measured by the terms that it is the sum of, a multiplier by what it adds to the gradient next to the
-        terms there; neither by less than a small part of the largest in the model.
-        """
-        form = self.form
-        size = abs(A)
-        slack = _floored(size @ np.abs(x) + np.abs(form.g))
-        gradient = _floored(np.abs(form.P @ x) + np.abs(form.q))
-        multiplier = np.full(form.m, np.inf)
-        filled = np.flatnonzero(np.diff(size.indptr))
-        if len(filled):
-            with np.errstate(divide="ignore"):
-                ratio = gradient[size.indices] / size.data
-            multiplier[filled] = np.minimum.reduceat(ratio, size.indptr[filled])
-        return np.asarray(np.minimum(slack, multiplier))
+        if self._curvature is None:
+            return self._A
+        return sp.csr_array(self._A - self.units.matrix(self._curvature.jacobian(self.units.given_primal(x))))
 
     def P(self, y: FloatArray) -> sp.csc_array:
         """Hessian of the Lagrangian."""
-        form = self.form
-        return form.P if form.curvature is None else sp.csc_array(form.P - form.curvature.hessian(y))
+        if self._curvature is None:
+            return self._P
+        return sp.csc_array(self._P - self.units.hessian(self._curvature.hessian(self.units.given_dual(y))))
+
+    def gradient(self, x: FloatArray) -> FloatArray:
+        """Px + c."""
+        return np.asarray(self._P @ x + self.q)
+
+    def sizes(self, at: Iterate) -> tuple[FloatArray, FloatArray]:
+        """What counts as one in each condition, (n,) and (m,); see `certainty`.
+
+        The rows of a cone share the largest, and v is one of their terms: the projection mixes them.
+        """
+        one = np.ones(len(at.x)), np.ones(len(at.y))
+        sizes = Sizes(self._P, at.A, self.q, self._g, at.x, at.y, *one)
+        return sizes.gradient_bound, self.cones.largest(sizes.rows_bound + np.abs(at.v))
 
 
 @final
 class Iterate:
-    """A point with its residuals and the derivative of the conditions.
+    """A point with its residuals and the derivative of the conditions, in the units of the conditions.
 
     Parameters
     ----------
@@ -99,26 +111,26 @@ class Iterate:
     ----------
     y, s : (m,), in the cones up to rounding
     r1, r2 : (n,) and (m,), what the conditions leave
-    residual : the largest of their entries, relative to one plus the largest term
+    sizes : (n + m,), what counts as one in each condition
+    residual : the largest of what the conditions leave, relative to these sizes
     rotation : axes and slopes of the projection at v
     """
 
     def __init__(self, conditions: Conditions, x: FloatArray, v: FloatArray) -> None:
-        self._conditions = conditions
-        form = conditions.form
+        self.conditions = conditions
         self.x, self.v = x, v
         self.A = conditions.A(x)
-        self.rotation = conditions.cones.rotation(v, conditions.units(x, self.A))
+        self.rotation = conditions.cones.rotation(v)
         self.y = y = self.rotation.derivative(v)
         self.s = s = y - v
-        Px, Aty, h = form.P @ x, self.A.T @ y, conditions.rows(x)
-        self.r1, self.r2 = Px + Aty + form.q, s - h
-        self.residual = max(_ratio(self.r1, Px, Aty, form.q), _ratio(self.r2, h, s, form.g))
+        self.r1, self.r2 = conditions.gradient(x) + self.A.T @ y, s - conditions.rows(x)
+        self.sizes = np.concatenate(conditions.sizes(self))
+        self.residual = _ratio(np.concatenate([self.r1, self.r2]), self.sizes)
 
     @cached_property
     def P(self) -> sp.csc_array:
         """Hessian of the Lagrangian."""
-        return self._conditions.P(self.y)
+        return self.conditions.P(self.y)
 
     def apply(self, Z: FloatArray) -> FloatArray:
         """J applied to (n + m, k)."""
@@ -136,18 +148,16 @@ class Iterate:
 
     def moved(self, dx: FloatArray, dv: FloatArray) -> Iterate:
         """The iterate beside this one."""
-        return Iterate(self._conditions, self.x + dx, self.v + dv)
+        return Iterate(self.conditions, self.x + dx, self.v + dv)
 
 
-def _floored(sizes: FloatArray) -> FloatArray:
-    largest = float(sizes.max(initial=0.0))
-    return np.asarray(np.maximum(sizes, _LEAST_UNIT * largest if largest > 0.0 else 1.0))
-
-
-def _ratio(residual: FloatArray, *terms: FloatArray) -> float:
-    size = max(float(np.abs(t).max(initial=0.0)) for t in terms)
-    worst = float(np.abs(residual).max(initial=0.0))
-    return worst / (1.0 + size) if np.isfinite(worst) else np.inf
+def _ratio(residual: FloatArray, size: FloatArray) -> float:
+    """The largest residual relative to its size; infinity where it is not finite, or not zero and the size is."""
+    if not np.isfinite(residual).all():
+        return np.inf
+    wrong = residual != 0.0
+    with np.errstate(divide="ignore"):
+        return float((np.abs(residual[wrong]) / size[wrong]).max(initial=0.0))
 
 
 @final
@@ -158,13 +168,14 @@ class Inverse:
     ----------
     at : the iterate
     solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
+    damping : added to C: a little of it makes a singular matrix regular, and keeps steps to the face of the multipliers
     """
 
-    def __init__(self, at: Iterate, solve_with: Any = None) -> None:
-        self.at = at
+    def __init__(self, at: Iterate, solve_with: Any = None, damping: float = 0.0) -> None:
+        self.at, self.damping = at, damping
         rotation = at.rotation
         rows = np.flatnonzero(rotation.active)
-        C = 1.0 / rotation.delta[rows] - 1.0
+        C = 1.0 / rotation.delta[rows] - 1.0 + damping
         self._columns: ConeColumns | None = ConeColumns(rotation, at.A, at.P)
         solve_with = solve_with or choose(*self._cost())
         if isinstance(solve_with, IterativeKKT):

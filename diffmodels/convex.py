@@ -26,6 +26,7 @@ from .right_hand_sides import RightHandSides
 __all__ = ["ACCURATE", "ConvexDiff", "SolutionPoint"]
 
 ACCURATE = 1e-6
+_GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 """Largest relative residual at which a solution that could not be refined further is still differentiated."""
 
 
@@ -178,7 +179,9 @@ class ConvexDiff(DiffModel):
         if kind is attr.ConstraintDual:
             return point.y[form.rows_of(index)]
         if kind is attr.ConstraintDegeneracy:
-            return point.rows_at_fault[form.rows_of(index)].astype(np.float64)
+            # by different numbers, so that rows do not cancel one another on their way up
+            weights = 1.0 + np.modf(_GOLDEN * np.arange(form.m))[0]
+            return np.where(point.rows_at_fault, weights, 0.0)[form.rows_of(index)]
         if kind is attr.ForwardVariablePrimal:
             return self._pushed(attribute)[0][form.columns(index.ids), 0]
         if kind is attr.ForwardConstraintDual:

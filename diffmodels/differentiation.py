@@ -18,6 +18,7 @@ from ..modelkit.errors import DifferentiationError, OptangentError, Unsupported
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
+from ..modelkit.naming import listed
 from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.products import Products
 from .base import DiffModel
@@ -27,7 +28,6 @@ from .inputs import Inputs, Tangents, parameter_constraint
 
 __all__ = ["Differentiation"]
 
-_NAMED = 5
 _INACCURATE = (
     attr.TerminationStatusCode.ALMOST_OPTIMAL,
     attr.TerminationStatusCode.SLOW_PROGRESS,
@@ -242,10 +242,15 @@ class Differentiation:
         table, base = self._right, store.base
         return lambda ids: table[ids - base]
 
-    def polished(self, index: VectorOfVariables | ConstraintIndex) -> Any:
-        """The exact values (of variables) or duals (of a constraint)."""
-        attribute = attr.VariablePrimal() if isinstance(index, VectorOfVariables) else attr.ConstraintDual()
-        return self.stack.get(attribute, self._index_map(index))
+    def polished(self, index: Any) -> Any:
+        """The exact values (of variables) or duals (of constraints)."""
+        variables = isinstance(index, (VariableIndex, VectorOfVariables))
+        return self.stack.get(attr.VariablePrimal() if variables else attr.ConstraintDual(), self._index_map(index))
+
+    def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> Any:
+        """1 in the rows at fault, else 0."""
+        found = self.stack.get(attr.ConstraintDegeneracy(), self._index_map(index))
+        return (np.asarray(found) != 0.0).astype(np.float64)
 
     # ------------------------------------------------------------------ what a user must know
     def caveats(self) -> Iterator[str]:
@@ -266,15 +271,21 @@ class Differentiation:
             )
 
     def _at_fault(self) -> str:
-        """The constraints behind the status, in words."""
-        store, found = self._store, []
+        """The constraints behind the status, in words, those of a kind all at once."""
+        store = self._store
+        found: list[tuple[ConstraintIndices, IntArray | None]] = []
         for kind in store.kinds():
-            for index in store.get(attr.ListOfConstraintIndices(*kind)):
-                if np.any(self.stack.get(attr.ConstraintDegeneracy(), self._index_map(index))):
-                    found.append(store.get(attr.ConstraintName(), index) or repr(index))
-                if len(found) > _NAMED:
-                    return f" (constraints {', '.join(found[:_NAMED])} and others)"
-        return f" (constraints {', '.join(found)})" if found else ""
+            indices = store.get(attr.ListOfConstraintIndices(*kind))
+            dims = store.block(kind).dims()[store.numbers(indices)]
+            rows = np.flatnonzero(self.degeneracy(indices))
+            owner = np.repeat(np.arange(len(dims)), dims)[rows]
+            is_box = kind[1].is_vector and kind[1].bounds(np.zeros((1, len(kind[1].fields)))) is not None
+            if is_box:
+                found.append((indices[owner], rows - (np.cumsum(dims) - dims)[owner]))
+            else:
+                found.append((indices[np.unique(owner)], None))
+        words = listed(store, found)
+        return f" ({words})" if words else ""
 
 
 def _require_solution(cache: CachingOptimizer) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
+from ..modelkit.checks import check_rows
 from ..modelkit.errors import DimensionMismatch, InvalidData
 from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ..modelkit.naming import described
 from ..modelkit.rows import Rows
 from ..modelkit.sets import Parameter
 from ..modelkit.store import Store
@@ -102,10 +104,10 @@ def stack_directions(directions: Sequence[Direction], store: Store) -> Tangents:
                 widths[kind] = place[0] + place[1]
             first, m = place
             if row is not None and not 0 <= row < m:
-                raise DimensionMismatch(f"{index!r} has rows 0 to {m - 1}; got row {row}.")
+                raise DimensionMismatch(f"{described(store, index)} has rows 0 to {m - 1}; got row {row}.")
             size = value.output_dimension if isinstance(value, Function) else 1
             if size != (m if row is None else 1):
-                raise DimensionMismatch(f"{index!r} has {m} rows; got a tangent of {size} rows.")
+                raise DimensionMismatch(f"{described(store, index)} has {m} rows; got a tangent of {size} rows.")
             entries.append((k, kind, first + (row or 0), value))
     terms: dict[Kind, _Terms] = {kind: _Terms() for kind in used}
     for k, kind, row, value in entries:
@@ -120,8 +122,7 @@ def stack_directions(directions: Sequence[Direction], store: Store) -> Tangents:
 
 def _check(rows: Rows, store: Store) -> None:
     store.check_variables(rows)
-    if not rows.is_finite():
-        raise InvalidData("Coefficients and constants of a tangent must be finite.")
+    check_rows(rows)
 
 
 def _objective(entries: list[tuple[int, Any]], count: int, store: Store) -> Rows | None:

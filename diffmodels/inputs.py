@@ -9,12 +9,15 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
+from ..modelkit.checks import check_rows
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
-from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, plain
+from ..modelkit.naming import described, with_article
 from ..modelkit.parameters import Parameters
 from ..modelkit.rows import Rows
 from ..modelkit.sets import Parameter
+from ..modelkit.settings import check_target
 from ..modelkit.store import Store
 
 __all__ = ["Inputs", "Tangents", "parameter_constraint"]
@@ -62,6 +65,9 @@ class Inputs:
 
     def get(self, attribute: attr.Attribute, index: Any) -> Any:
         """What was set, in the form in which it travels, or None."""
+        if index is not None and not isinstance(index, (VariableIndex, ConstraintIndex)):
+            return [self.get(attribute, one) for one in plain(index)]
+        check_target(attribute, index)
         return self.values.get(attribute, {}).get(index)
 
     # ------------------------------------------------------------------ in bulk, as they travel
@@ -124,6 +130,7 @@ class Inputs:
         if not index:
             raise InvalidIndex(f"{attribute!r} is set on a {attribute.on.value}: set(attribute, index, value).")
         (at,) = index
+        at = plain(at)
         if isinstance(at, (VariableIndex, ConstraintIndex)):
             values[at] = self._checked(attribute, at, value)
             return
@@ -140,13 +147,15 @@ class Inputs:
             store.check_index(index)
             expected = attr.On.VARIABLE if isinstance(index, VariableIndex) else attr.On.CONSTRAINT
             if attribute.on != expected:
-                raise InvalidIndex(f"{attribute!r} belongs to a {attribute.on.value}, got {index!r}.")
+                raise InvalidIndex(f"{attribute!r} belongs to a {attribute.on.value}, got {described(store, index)}.")
         if isinstance(attribute, (attr.ForwardObjectiveFunction, attr.ForwardConstraintFunction)):
             return self._checked_tangent(attribute, index, value)
         if isinstance(attribute, attr.ForwardConstraintSet):
             now = store.get(attr.ConstraintSet(), index)
             if type(value) is not type(now) or value.dimension != now.dimension:
-                raise InvalidData(f"A direction of {now!r} is a {type(now).__name__} of the same size, got {value!r}.")
+                raise InvalidData(
+                    f"A direction of {now!r} is {with_article(type(now).__name__)} of the same size, got {value!r}."
+                )
             if not np.isfinite(value.numbers).all():
                 raise InvalidData(f"The direction {value!r} must be finite.")
             return value
@@ -159,9 +168,11 @@ class Inputs:
             else ()
         )
         if number.shape != shape:
-            raise DimensionMismatch(f"{attribute!r} of {index!r} has shape {shape}, got {number.shape}.")
+            raise DimensionMismatch(
+                f"{attribute!r} of {described(store, index)} has shape {shape}, got {number.shape}."
+            )
         if not np.isfinite(number).all():
-            raise InvalidData(f"{attribute!r} of {index!r} must be finite, got {value!r}.")
+            raise InvalidData(f"{attribute!r} of {described(store, index)} must be finite, got {value!r}.")
         return number
 
     def _checked_tangent(self, attribute: attr.Attribute, index: Any, value: Any) -> Rows:
@@ -172,13 +183,17 @@ class Inputs:
             raise InvalidData(f"{attribute!r} is a function of the variables, got {value!r}.")
         rows: Rows = value if isinstance(value, Rows) else value.rows
         self._store.check_variables(rows)
-        if not rows.is_finite():
-            raise InvalidData(f"{attribute!r}: coefficients and constants of a tangent must be finite.")
+        try:
+            check_rows(rows)
+        except InvalidData as error:
+            raise InvalidData(f"{attribute!r}: {error}") from None
         if index is not None:
             m = self._store.get(attr.ConstraintSet(), index).dimension
             if rows.m != m or (isinstance(value, Function) and value.is_vector != vector):
-                raise DimensionMismatch(f"{index!r} has {m} rows; got a tangent of {rows.m} rows.")
-            self._check_degree(rows, f"{index!r}", max(index.kind[0].degree, 1))
+                raise DimensionMismatch(
+                    f"{described(self._store, index)} has {m} rows; got a tangent of {rows.m} rows."
+                )
+            self._check_degree(rows, described(self._store, index), max(index.kind[0].degree, 1))
         elif rows.m != 1:
             raise DimensionMismatch(f"An objective has one row; got a tangent of {rows.m} rows.")
         else:

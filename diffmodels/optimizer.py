@@ -14,10 +14,11 @@ from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
 from ..modelkit.caching import CachingOptimizer
 from ..modelkit.errors import InvalidData, NotOptimized
-from ..modelkit.functions import VectorOfVariables
-from ..modelkit.indices import ConstraintIndex, ConstraintIndices
+from ..modelkit.functions import VariableIndex, VectorOfVariables
+from ..modelkit.indices import ConstraintIndices
 from ..modelkit.layer import Layer
 from ..modelkit.protocol import AbstractModel
+from ..modelkit.settings import check_target
 from ..modelkit.warning import warn_user
 from .base import DiffModel
 from .conic import ConicDiff
@@ -41,6 +42,12 @@ _MODES: dict[type[attr.Attribute], str] = {
     attr.ReverseParameterValue: "reverse",
 }
 """The mode that each result is of."""
+_LISTS: dict[type[attr.Attribute], attr.On] = {
+    attr.ListOfOptimizerAttributesSet: attr.On.OPTIMIZER,
+    attr.ListOfModelAttributesSet: attr.On.MODEL,
+    attr.ListOfVariableAttributesSet: attr.On.VARIABLE,
+    attr.ListOfConstraintAttributesSet: attr.On.CONSTRAINT,
+}
 _SETTINGS: dict[type[attr.Attribute], Any] = {
     attr.ModelConstructor: None,
     attr.LinearAlgebraSolver: None,
@@ -181,6 +188,12 @@ class DiffOptimizer(Layer):
             return self._inputs.get(attribute, index)
         if kind in _MODES:
             return self._output(attribute, index)
+        if kind in (attr.PolishedPrimal, attr.PolishedDual):
+            return self._refined(attribute, index)
+        if kind is attr.ConstraintDegeneracy:
+            return self._degeneracy(attribute, index)
+        if kind in _LISTS:
+            return self.cache.get(attribute) + self._set_here(attribute)
         current = self._current
         if kind is attr.DifferentiateTimeSec:
             return float("nan") if current is None else current.seconds
@@ -265,14 +278,43 @@ class DiffOptimizer(Layer):
         self._warn(current)
         return derivatives
 
-    def polished(self, index: VectorOfVariables | ConstraintIndex) -> Any:
-        """The exact values (of variables) or duals (of a constraint) at which the last derivative was computed.
+    def polished(self, index: Any) -> Any:
+        """`PolishedPrimal` of variables, `PolishedDual` of constraints."""
+        variables = isinstance(index, (VariableIndex, VectorOfVariables))
+        return self._refined(attr.PolishedPrimal() if variables else attr.PolishedDual(), index)
 
-        They are the solver's, made exact by Newton steps on the optimality conditions.
-        """
-        if self._current is None or not self._current.is_current:
-            raise NotOptimized("Nothing was differentiated since the model was last changed.")
-        return self._current.polished(index)
+    def _refined(self, attribute: attr.Attribute, index: Any) -> Any:
+        """Values or duals at the exact solution."""
+        if isinstance(index, (list, tuple)):
+            return [self._refined(attribute, one) for one in index]
+        check_target(attribute, index)
+        self.cache.store.check_index(index)
+        if self.cache.get(attr.TerminationStatus()) is attr.TerminationStatusCode.OPTIMIZE_NOT_CALLED:
+            raise NotOptimized(
+                f"There is no {attribute!r}: the model has not been solved since it was last changed. "
+                "Call optimize() first."
+            )
+        return self._at_solution().polished(index)
+
+    def _degeneracy(self, attribute: attr.Attribute, index: Any) -> Any:
+        """Which rows of constraints are at fault."""
+        if isinstance(index, (list, tuple)):
+            return [self._degeneracy(attribute, one) for one in index]
+        check_target(attribute, index)
+        self.cache.store.check_index(index)
+        current = self._current
+        if current is None or not current.is_current or not current.seconds >= 0.0:
+            raise NotOptimized(f"There is no {attribute!r}: differentiate the model first.")
+        found = current.degeneracy(index)
+        return float(found) if found.ndim == 0 else found
+
+    def _set_here(self, attribute: attr.Attribute) -> list[attr.Attribute]:
+        """What was set of attributes of differentiation, for the lists."""
+        on, kind = _LISTS[type(attribute)], getattr(attribute, "kind", None)
+        if on is attr.On.OPTIMIZER:
+            return [one() for one, value in self.settings.items() if value is not _SETTINGS[one]]
+        of = {a: [i for i in v if kind is None or i.kind == kind] for a, v in self._inputs.values.items() if a.on is on}
+        return [one for one, indices in of.items() if indices]
 
     @property
     def diff_stack(self) -> BridgeOptimizer | None:

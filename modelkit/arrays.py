@@ -45,6 +45,10 @@ class Growable:
         self._data[self._n : need] = values
         self._n = need
 
+    def shorten(self, length: int) -> None:
+        """Drop all but the first values."""
+        self._n = length
+
     def replace(self, values: NDArray[Any]) -> None:
         """Hold these values instead."""
         self._data, self._n = values, len(values)

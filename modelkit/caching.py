@@ -6,7 +6,8 @@ the results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 import numpy as np
@@ -26,7 +27,7 @@ from .caching_states import (
 )
 from .candidates import Candidates, solver_name
 from .changing import check_changes, make_changes, renamed_change
-from .checks import check_fit, check_numbers
+from .checks import check_fit
 from .copying import Mirror
 from .deletion import check_deletion, items_of
 from .errors import InvalidData, NotAllowed, NotOptimized, OptangentError
@@ -36,7 +37,7 @@ from .modifications import Modification
 from .parameters import kinds_inserted
 from .protocol import AbstractModel
 from .residuals import Residuals, checked_result, checked_status, dual_objective, kkt_residuals
-from .sets import ScalarSet, Set
+from .sets import ScalarSet, Set, VectorSet
 from .settings import check_target
 from .store import Store
 from .warning import warn_user
@@ -223,6 +224,27 @@ class CachingOptimizer(AbstractModel):
             self._extend_at_once(list(made))
         return made
 
+    def add_constrained_variables(self, set: VectorSet) -> tuple[VectorOfVariables, ConstraintIndex]:
+        """Add as many variables as the set has rows, in the set."""
+        if not isinstance(set, VectorSet):
+            raise InvalidData(f"Expected a set of vectors such as Nonnegatives(3), got {set!r}.")
+        self._candidates.require((VectorOfVariables, type(set)))
+        with self.together():
+            return super().add_constrained_variables(set)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Variables made within are gone again where something raises."""
+        first = self.store.variable_count
+        try:
+            yield
+        except BaseException:
+            if self.mode is _MANUAL and self._mirror is not None:
+                self.store.delete(list(VectorOfVariables.of_ids(self.store.variable_ids(first))))
+            elif self.store.variable_count > first:
+                self.store.take_back_variables(first)
+            raise
+
     def add_variable_in(self, set_type: type[ScalarSet], numbers: tuple[float, ...]) -> VariableIndex:
         """Add a variable in the set with these numbers: `add_constrained_variable` without making the set."""
         kind = (VariableIndex, set_type)
@@ -287,8 +309,7 @@ class CachingOptimizer(AbstractModel):
 
     def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
         """Give many constraints other numbers, and their functions other constants."""
-        self.store.check_index(indices)
-        check_numbers(indices.kind[1], numbers)
+        self.store.check_new_numbers(indices, numbers, constants)
         self._pass_on(lambda optimizer, mirror: optimizer.set_numbers(mirror.index_map(indices), numbers, constants))
         self._touched()
         self.store.set_numbers(indices, numbers, constants)

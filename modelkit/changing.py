@@ -8,15 +8,24 @@ from typing import Any
 import numpy as np
 
 from .attributes import ObjectiveFunction
+from .checks import check_rows, check_sides
 from .errors import DimensionMismatch, InvalidData, InvalidIndex, UnsupportedModification
 from .functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, IndexMap
-from .modifications import Modification, ScalarConstantChange, VectorConstantChange
+from .modifications import (
+    Modification,
+    ScalarConstantChange,
+    ScalarQuadraticCoefficientChange,
+    VectorConstantChange,
+)
+from .naming import with_article
 from .numeric import real_array
+from .rows import Rows
 
 __all__ = ["check_changes", "make_changes", "renamed_change"]
 
 _CONSTANTS = (ScalarConstantChange, VectorConstantChange)
+_ZERO = np.zeros(1, np.int64)
 
 
 def check_changes(store: Any, target: Any, change: Any) -> list[Modification]:
@@ -35,22 +44,22 @@ def check_changes(store: Any, target: Any, change: Any) -> list[Modification]:
     for one in changes:
         if not isinstance(one, Modification):
             raise InvalidData(f"Expected a modification such as ScalarCoefficientChange(x, 2.0), got {one!r}.")
-        _check_change(store, one, function_type, rows)
+        _check_change(store, target, one, function_type, rows)
     return changes
 
 
-def _check_change(store: Any, change: Modification, function_type: type[Function], rows: int) -> None:
+def _check_change(store: Any, target: Any, change: Modification, function_type: type[Function], rows: int) -> None:
     """Refuse a modification that does not fit the function."""
     if function_type in (VariableIndex, VectorOfVariables):
         raise UnsupportedModification(
             "A plain variable has no coefficients to change; write the function as an affine one (1.0 * x)."
         )
     if function_type.is_vector != change.is_vector:
-        raise InvalidData(f"{type(change).__name__} does not fit a {function_type.__name__}.")
+        raise InvalidData(f"{type(change).__name__} does not fit {with_article(function_type.__name__)}.")
     for row, variables, _ in change.coefficients:
         if len(variables) > function_type.degree:
             raise UnsupportedModification(
-                f"A {function_type.__name__} has no quadratic coefficients; set the whole function instead."
+                f"This {function_type.__name__} has no quadratic coefficients; set the whole function instead."
             )
         store.check_index(variables)
         if not isinstance(row, (int, np.integer)) or not 0 <= row < rows:
@@ -67,6 +76,12 @@ def _check_change(store: Any, change: Modification, function_type: type[Function
         raise DimensionMismatch(f"{change!r}: the new value is one number.")
     if not np.isfinite(numbers).all():
         raise InvalidData(f"{change!r}: the new value must be finite.")
+    if isinstance(change, ScalarQuadraticCoefficientChange):
+        check_rows(Rows(np.zeros(1), qrow=_ZERO, qvar1=_ZERO, qvar2=_ZERO, qcoef=numbers.reshape(1)))
+    elif isinstance(target, ConstraintIndex) and isinstance(change, _CONSTANTS):
+        block = store.block(target.kind)
+        at = slice(*block.row_range(store.number(target)))
+        check_sides(target.kind[1], block.all_numbers[at], np.atleast_1d(numbers))
 
 
 def make_changes(store: Any, target: Any, changes: list[Modification]) -> None:

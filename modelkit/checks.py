@@ -10,7 +10,7 @@ import numpy as np
 from .arrays import FloatArray
 from .errors import DimensionMismatch, InvalidData
 from .functions import Function
-from .functions.printing import local_name
+from .naming import name_of_variable
 from .rows import Rows
 from .sets import (
     EqualTo,
@@ -23,7 +23,19 @@ from .sets import (
     Set,
 )
 
-__all__ = ["UPPER_OR_LOWER", "check_fit", "check_name", "check_numbers", "check_rows", "describe"]
+__all__ = [
+    "MODERATE",
+    "UPPER_OR_LOWER",
+    "check_fit",
+    "check_name",
+    "check_numbers",
+    "check_rows",
+    "check_sides",
+    "describe",
+]
+
+MODERATE = 1e290
+"""Numbers below it do not overflow as they are added up, whatever their number is."""
 
 UPPER_OR_LOWER: dict[type[Set], int] = {
     GreaterThan: 1,
@@ -40,7 +52,7 @@ UPPER_OR_LOWER: dict[type[Set], int] = {
 def describe(identifier: int, store: Any) -> str:
     """A sentence's subject for a variable that is not there."""
     if identifier >> 32 != store.base >> 32:
-        return f"Variable {local_name(identifier)} belongs to another model; use the variables of this one."
+        return f"Variable {name_of_variable(identifier)} belongs to another model; use the variables of this one."
     name = store.name_of(identifier)
     if identifier in store.variable_ids():  # not is_valid, which asks here what to say
         return f"Variable {name}"
@@ -75,17 +87,56 @@ def check_name(name: Any) -> None:
 
 
 def check_rows(rows: Rows) -> None:
-    """Refuse coefficients and constants that are NaN or infinite."""
-    for values, row, what in (
+    """Refuse coefficients and constants that are NaN or infinite, or become so where terms of a variable add up."""
+    higher = [] if rows.higher is None else [(rows.higher.coef, rows.higher.row, "coefficient")]
+    entries = [
         (rows.coef, rows.row, "coefficient"),
         (rows.qcoef, rows.qrow, "quadratic coefficient"),
         (rows.constant, np.arange(rows.m), "constant"),
-        *([] if rows.higher is None else [(rows.higher.coef, rows.higher.row, "coefficient")]),
-    ):
+        *higher,
+    ]
+    if all(_is_moderate(values) for values, _, _ in entries):
+        return
+    for values, row, what in entries:
         if len(values) and not np.isfinite(values).all():
             at = int(np.flatnonzero(~np.isfinite(values))[0])
             where = f" in row {int(row[at])}" if rows.m > 1 else ""
             raise InvalidData(f"A {what}{where} is {values[at]}; coefficients and constants must be finite.")
+    with np.errstate(over="ignore"):
+        total = rows.merged()
+        doubled = 2.0 * total.qcoef  # the matrix of ½xᵀQx has twice the coefficient of a square
+    products = [] if total.higher is None else [(total.higher.coef, total.higher.row, total.higher.factors)]
+    for values, row, factors in (
+        (total.coef, total.row, total.var[:, None]),
+        (doubled, total.qrow, np.stack([total.qvar1, total.qvar2], axis=1)),
+        *products,
+    ):
+        if not np.isfinite(values).all():
+            at = int(np.flatnonzero(~np.isfinite(values))[0])
+            where = f" in row {int(row[at])}" if rows.m > 1 else ""
+            term = "*".join(name_of_variable(int(i)) for i in factors[at] if i >= 0)
+            raise InvalidData(f"The coefficients of {term}{where} are too large: they add up to {values[at]}.")
+
+
+def _is_moderate(values: FloatArray) -> bool:
+    """Whether all are finite, and so are their sums."""
+    return not len(values) or bool(values.max() < MODERATE and values.min() > -MODERATE)
+
+
+def check_sides(set_type: type[Set], numbers: FloatArray, constants: FloatArray) -> None:
+    """Refuse bounds that overflow as the constants of the functions are moved over to them."""
+    if _is_moderate(constants) and _is_moderate(numbers[np.isfinite(numbers)]):
+        return
+    with np.errstate(over="ignore"):
+        moved = numbers - constants[:, None]
+    bad = np.isinf(moved) & np.isfinite(numbers)
+    if bad.any():
+        row, field = (int(k) for k in np.argwhere(bad)[0])
+        where = f" in row {row}" if len(numbers) > 1 else ""
+        raise InvalidData(
+            f"{set_type.__name__}: {set_type.fields[field]}={numbers[row, field]}{where} is too large beside the "
+            f"constant {constants[row]} of the function: their difference is infinite."
+        )
 
 
 def check_numbers(set_type: type[Set], numbers: FloatArray) -> None:

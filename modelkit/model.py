@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -23,16 +23,17 @@ from .checks import check_name, check_numbers
 from .errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
 from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
 from .functions.matrices import MatrixFunction, plain_index
-from .indices import ConstraintIndex, ConstraintIndices
+from .indices import ConstraintIndex, ConstraintIndices, no_index, plain
 from .layer import Layer
 from .locking import one_at_a_time
-from .numeric import real_array, real_number, real_vector
+from .numeric import real_array, real_matrix, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
 from .remaking import recipe, remade_model
 from .sets import Integer, Interval, Parameter, Set, ZeroOne
 from .store import Store
+from .tables import MOST_VARIABLES
 from .variable_bounds import set_between, sets_between
 
 __all__ = ["Model"]
@@ -220,6 +221,8 @@ class Model(Layer):
         if not hasattr(count, "__index__") or count < 0:
             raise InvalidData(f"add_variables takes a whole number of variables, got {count!r}.")
         count = int(count)
+        if count > MOST_VARIABLES:
+            raise InvalidData(f"A model has at most {MOST_VARIABLES} variables; got {count} more.")
         check_name(name)
         low = None if lower is None else real_vector(lower, count, "lower")
         high = None if upper is None else real_vector(upper, count, "upper")
@@ -227,12 +230,13 @@ class Model(Layer):
         if sets is not None:
             check_numbers(sets.type, sets.numbers)
             self.cache.require(VariableIndex, sets.type)
-        v = self.inner.add_variables(count)
-        if name:
-            for k, x in enumerate(v):
-                self.set(attr.VariableName(), x, f"{name}[{k}]")
-        if count and sets is not None:
-            self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
+        with self._cache.together():
+            v = self.inner.add_variables(count)
+            if name:
+                for k, x in enumerate(v):
+                    self.set(attr.VariableName(), x, f"{name}[{k}]")
+            if count and sets is not None:
+                self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
         return v
 
     def add_parameter(self, value: float, name: str = "") -> VariableIndex:
@@ -272,7 +276,7 @@ class Model(Layer):
         >>> model.value(v)
         array([1., 2.])
         """
-        table = sp.csr_array(values) if sp.issparse(values) else None
+        table = sp.csr_array(real_matrix(values, "A parameter")) if sp.issparse(values) else None
         if table is not None:
             table.sum_duplicates()
         array = real_array(values if table is None else table.data, "A parameter")
@@ -282,10 +286,11 @@ class Model(Layer):
             raise InvalidData(f"A parameter has a finite value, got {array[~np.isfinite(array)][0]!r}.")
         check_name(name)
         self.cache.require(VariableIndex, Parameter)
-        v = self.inner.add_variables(array.size)
-        if array.size:
-            sets = SetBlock.scalar(Parameter, array.reshape(-1, 1))
-            self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
+        with self._cache.together():
+            v = self.inner.add_variables(array.size)
+            if array.size:
+                sets = SetBlock.scalar(Parameter, array.reshape(-1, 1))
+                self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
         if table is not None:
             coordinates = sp.coo_array(table).coords
             row, column = (c.astype(np.int64) for c in coordinates)
@@ -331,7 +336,7 @@ class Model(Layer):
         """Value of an attribute; of a matrix of variables in its shape."""
         if isinstance(index, MatrixFunction):
             return np.reshape(super().get(attribute, plain_index(index)), index.ids.shape)
-        return super().get(attribute, index)
+        return super().get(attribute, index if index is None else plain(index))
 
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
         """Set an attribute; of a matrix of variables from an array of its shape, or one number for all."""
@@ -339,11 +344,15 @@ class Model(Layer):
             index, value = index_and_value
             super().set(attribute, plain_index(index), value if np.ndim(value) == 0 else index.at_places(value))
             return
-        super().set(attribute, *index_and_value)
+        if len(index_and_value) == 2:
+            super().set(attribute, plain(index_and_value[0]), index_and_value[1])
+        else:
+            super().set(attribute, *index_and_value)
 
     def _parameters(self, p: Any) -> ConstraintIndices:
         """The constraints that make variables parameters."""
-        chosen = [p] if isinstance(p, VariableIndex) else plain_index(p)
+        chosen = plain(p, "a parameter, or a vector or matrix of them")
+        chosen = [chosen] if isinstance(chosen, VariableIndex) else chosen
         ids = chosen.ids if hasattr(chosen, "ids") else np.array([one.value for one in chosen], np.int64)
         parameters = ConstraintIndices(PARAMETERS, ids)
         try:
@@ -450,6 +459,8 @@ class Model(Layer):
             return values if what.is_vector else float(values[0])
         if isinstance(what, (ConstraintIndex, ConstraintIndices)):
             return self.get(attr.ConstraintPrimal(), what)
+        if isinstance(what, (str, bytes, Mapping)) or not isinstance(what, (Iterable, np.ndarray)):
+            raise no_index(what, "a variable, function or constraint, or a sequence of them")
         return np.array([self.value(one) for one in what])
 
     def dual(self, constraint: ConstraintIndex | ConstraintIndices) -> Any:
@@ -467,6 +478,37 @@ class Model(Layer):
         """Why the solver stopped; its ``value`` says it in words."""
         status: attr.TerminationStatusCode = self.get(attr.TerminationStatus())
         return status
+
+    def polished(self, what: Any) -> Any:
+        """Value at the solution made exact (`PolishedPrimal`), of a constraint its dual there (`PolishedDual`).
+
+        Parameters
+        ----------
+        what : variable, vector of variables, function, or constraint
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution, none that Newton steps make exact, or the model only solves.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(lambda: ot.solvers.SCS(eps_abs=1e-4, eps_rel=1e-4)))
+        >>> x = model.add_variable()
+        >>> c = model.add_constraint(3 * x >= 1)
+        >>> model.minimize(x * x)
+        >>> model.optimize()
+        >>> abs(model.polished(x) - 1 / 3) < 1e-15, abs(model.polished(c) - 2 / 9) < 1e-15
+        (True, True)
+        """
+        self._differentiating("polished")
+        if isinstance(what, Function) and not isinstance(what, (VariableIndex, VectorOfVariables)):
+            self.store.check_variables(what.rows)
+            values = what.rows.evaluate(lambda ids: self.get(attr.PolishedPrimal(), VectorOfVariables.of_ids(ids)))
+            return values if what.is_vector else float(values[0])
+        is_constraint = isinstance(what, (ConstraintIndex, ConstraintIndices))
+        return self.get(attr.PolishedDual() if is_constraint else attr.PolishedPrimal(), what)
 
     # ------------------------------------------------------------------ differentiation
     def forward_differentiate(self) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
-from .errors import Unsupported, UnsupportedConstraint, UnsupportedObjective
+from .errors import InvalidData, Unsupported, UnsupportedConstraint, UnsupportedObjective
 from .functions import Function, VariableIndex
 from .functions.base import class_of
 from .indices import Kind
@@ -49,19 +49,17 @@ class Parameters:
         if PARAMETERS in store.kinds():
             block, _ = store.block(PARAMETERS).snapshot()
             self.ids, self.values = block.rows.var, block.sets.numbers[:, 0]
-        self._place = np.full(store.variable_count, -1, np.int64)
+        self._place = np.full(store.variable_count + 1, -1, np.int64)
         self._place[self.ids - self._base] = np.arange(len(self.ids))
 
     def __bool__(self) -> bool:
         return bool(len(self.ids))
 
-    def knows(self, variable_count: int) -> bool:
-        """Whether no variables were made since."""
-        return len(self._place) == variable_count
-
     def places(self, ids: IntArray) -> IntArray:
-        """The numbers of variables among the parameters, -1 for what is none (and for -1)."""
-        places: IntArray = np.where(ids < 0, -1, self._place[np.where(ids < 0, 0, ids - self._base)])
+        """The numbers of variables among the parameters, -1 for what is none: for -1, and for variables made since."""
+        numbers = ids - self._base
+        known = (numbers >= 0) & (numbers < len(self._place) - 1)
+        places: IntArray = self._place[np.where(known, numbers, -1)]  # the last entry is -1
         return places
 
     def products(self, rows: Rows) -> Monomials:
@@ -85,11 +83,30 @@ class Parameters:
             return terms
         place = self.places(terms.factors)
         mine = (place >= 0) & np.reshape(which, (-1, 1))
-        numbers = np.where(mine, self.values[place], 1.0).prod(axis=1)
-        return Monomials(terms.row, np.where(mine, -1, terms.factors), terms.coef * numbers)
+        with np.errstate(over="ignore"):
+            numbers = np.where(mine, self.values[place], 1.0).prod(axis=1) * terms.coef
+        if not np.isfinite(numbers).all():
+            self._refuse_overflow(terms, place, mine, numbers)
+        return Monomials(terms.row, np.where(mine, -1, terms.factors), numbers)
+
+    def _refuse_overflow(self, terms: Monomials, place: IntArray, mine: Any, numbers: FloatArray) -> None:
+        at = int(np.argmin(np.isfinite(numbers)))
+        named = [
+            f"{self._name_of(int(i))} = {self.values[k]}"
+            for i, k, m in zip(terms.factors[at], place[at], mine[at], strict=True)
+            if m
+        ]
+        raise InvalidData(
+            f"The product of {' and '.join(named)} with the coefficient {terms.coef[at]} is too large: {numbers[at]}."
+        )
 
     def degrees(self, rows: Rows) -> IntArray:
         """The degree of each row in the variables that are not multiplied as parameters, (m,)."""
+        if not self and rows.higher is None:
+            degrees = np.zeros(rows.m, np.int64)
+            degrees[rows.row] = 1
+            degrees[rows.qrow] = 2
+            return degrees
         terms = rows.terms()
         alone = terms.degrees == 1
         others = np.where(alone, 1, ((terms.factors >= 0) & (self.places(terms.factors) < 0)).sum(axis=1))
@@ -101,21 +118,18 @@ class Parameters:
     def lowered(self, block: ConstraintBlock) -> list[tuple[IntArray, type[Function]]]:
         """(items, type of function after insertion) of the constraints of a block."""
         function_type = block.function_type
-        if function_type.degree < 2 or not (self or function_type.degree > 2):
+        if function_type.degree < 2:
             return [(np.arange(block.count), function_type)]
         constraint = np.repeat(np.arange(block.count), block.sets.dims)
-        degrees = np.zeros(block.count, np.int64)
-        np.maximum.at(degrees, constraint, self.degrees(block.rows))
-        has_products = np.zeros(block.count, bool)
-        has_products[constraint[self.products(block.rows).row]] = True
-        # what has no products keeps its type, even if its quadratic terms are no more than zeros
-        now = np.where(has_products, np.maximum(degrees, 1), np.maximum(degrees, function_type.degree))
+        # the degree of the terms that there are, zeros included: deletions may have left none
+        now = np.ones(block.count, np.int64)
+        np.maximum.at(now, constraint, self.degrees(block.rows))
         vector = function_type.is_vector
         return [(np.flatnonzero(now == d), class_of(vector=vector, degree=int(d))) for d in np.unique(now)]
 
     def type_of(self, function_type: type[Function], rows: Rows) -> type[Function]:
         """The type of a function after insertion."""
-        if function_type.degree < 2 or (function_type.degree == 2 and not len(self.products(rows))):
+        if function_type.degree < 2:
             return function_type
         return class_of(vector=function_type.is_vector, degree=int(self.degrees(rows).max(initial=1)))
 

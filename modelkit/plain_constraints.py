@@ -11,6 +11,7 @@ from .arrays import IntArray
 from .checks import UPPER_OR_LOWER, describe
 from .errors import BoundAlreadySet
 from .indices import ConstraintIndex, ConstraintIndices, Kind
+from .naming import with_article
 
 __all__ = ["PlainConstraints"]
 
@@ -105,7 +106,7 @@ class PlainConstraints:
     @staticmethod
     def _twice(kind: Kind, value: int, store: Any) -> BoundAlreadySet:
         return BoundAlreadySet(
-            f"{describe(value, store)} is in a {kind[1].__name__} already; "
+            f"{describe(value, store)} is in {with_article(kind[1].__name__)} already; "
             "set ConstraintSet of that constraint instead, or delete it first."
         )
 

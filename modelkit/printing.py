@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import attributes as attr
-from .functions import Function, VariableIndex
-from .functions.printing import latex_local, latex_name, to_latex, to_text
+from .functions import Function
+from .functions.printing import latex_name, to_latex, to_text
 from .indices import describe_kind
 from .sets import Set
 from .store import Store
@@ -27,11 +27,9 @@ def model_text(store: Store) -> str:
 
 def model_latex(store: Store) -> str:
     """The same in LaTeX, between dollar signs."""
-    names = store.values_of(attr.VariableName())
 
     def namer(identifier: int) -> str:
-        name = names.get(VariableIndex(identifier), "")
-        return latex_name(name) if name else latex_local(identifier)
+        return latex_name(store.name_of(identifier))
 
     words = {"minimize": r"\min", "maximize": r"\max", "feasibility": r"\text{find}"}
     lines = [rf"{words[store.sense.value]}\ & {to_latex(store.get(attr.ObjectiveFunction()), namer)}"]

@@ -17,27 +17,29 @@ from .store import Store
 
 __all__ = ["recipe", "remade", "remade_model"]
 
-Recipe = tuple[type[AbstractModel], Any, dict[Any, Any]]
-"""Class, recipe of what is behind it (a layer) or None (a solver), and its options."""
+Recipe = tuple[type[AbstractModel], Any, dict[Any, Any], tuple[tuple[Any, ...], dict[str, Any]]]
+"""Class, recipe of what is behind it (a layer) or None (a solver), its options, and its (further) arguments."""
 
 
 def recipe(optimizer: Any) -> Recipe:
     """How to make another optimizer like this one."""
     inner = getattr(optimizer, "inner", None)
+    arguments: tuple[tuple[Any, ...], dict[str, Any]] = getattr(optimizer, "arguments", ((), {}))
     if inner is not None:
-        return type(optimizer), recipe(inner), {}
+        return type(optimizer), recipe(inner), {}, arguments
     store: Store | None = getattr(optimizer, "store", None)
     common = dict(store.optimizer_attributes()) if store is not None else {}
     own = {RawOptimizerAttribute(name): value for name, value in getattr(optimizer, "options", {}).items()}
-    return type(optimizer), None, common | own
+    return type(optimizer), None, common | own, arguments
 
 
 def remade(made: Recipe) -> Any:
     """The optimizer of a recipe, empty."""
-    kind, behind, options = made
+    make, behind, options, (args, kwargs) = made
+    kind: Callable[..., Any] = make
     if behind is not None:
-        return kind(remade(behind))  # type: ignore[call-arg]
-    optimizer = kind()
+        return kind(remade(behind), *args, **kwargs)
+    optimizer = kind(*args, **kwargs)
     for attribute, value in options.items():
         optimizer.set(attribute, value)
     return optimizer

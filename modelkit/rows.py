@@ -25,6 +25,8 @@ TERMS = (("row", "var", "coef"), ("qrow", "qvar1", "qvar2", "qcoef"))
 
 _NO_INDEX: IntArray = np.zeros(0, np.int64)
 _NO_FLOAT: FloatArray = np.zeros(0)
+_QUIET = np.errstate(over="ignore", invalid="ignore")
+"""What overflows here is refused, in words, where a model gets it (`checks.check_rows`)."""
 
 
 @final
@@ -124,6 +126,7 @@ class Rows:
         return found[found >= 0]  # without what fills up terms of higher degree
 
     # ------------------------------------------------------------------ algebra
+    @_QUIET
     def __add__(self, other: Rows) -> Rows:
         return _joined(self.constant + other.constant, (self, other), np.zeros(2, np.int64))
 
@@ -145,6 +148,7 @@ class Rows:
         higher = None if self.higher is None else self.higher.weighted(1.0 / divisors)
         return self._weighted(np.divide, divisors, higher)
 
+    @_QUIET
     def _weighted(self, operation: Any, numbers: FloatArray, higher: Monomials | None) -> Rows:
         """Constants and coefficients, each combined with the number of its row."""
         constant, coef = operation(self.constant, numbers), operation(self.coef, numbers[self.row])
@@ -202,6 +206,7 @@ class Rows:
         q1, q2, qc = self.qvar1[qterms], self.qvar2[qterms], self.qcoef[qterms]
         return Rows(self.constant[row : row + 1], zero, self.var[terms], self.coef[terms], qzero, q1, q2, qc)
 
+    @_QUIET
     def mapped(self, A: sp.csr_array, copies: int = 1) -> Rows:
         """``kron(I, A)`` applied from the left, with `copies` copies of A on consecutive groups of rows.
 
@@ -228,6 +233,7 @@ class Rows:
             higher = Monomials(hrow, self.higher.factors[term], hcoef) if len(hrow) else None
         return Rows(constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher)
 
+    @_QUIET
     def times(self, other: Rows) -> Rows:
         """Row by row products; those that are zero stay, so that the degree does not depend on a number."""
         if self.degree + other.degree > 2:
@@ -239,6 +245,7 @@ class Rows:
             curved = Rows(np.zeros(self.m), qrow=row, qvar1=one, qvar2=two, qcoef=coef)
         return self._times_constants(other) + curved
 
+    @_QUIET
     def dot(self, other: Rows) -> Rows:
         """The sum of the row by row products, one row: equal terms added up, those that cancel left out."""
         first = np.zeros(self.m, np.int64)
@@ -258,6 +265,7 @@ class Rows:
         both = mine.scaled(other.constant) + others.scaled(self.constant)
         return both.with_constants(self.constant * other.constant)
 
+    @_QUIET
     def substituted(self, T: sp.csr_array, t: FloatArray, columns: IntArray, ids: IntArray) -> Rows:
         """The rows after ``x = T z + t``, with x in the order of `columns` positions and z named by `ids`.
 
@@ -292,6 +300,7 @@ class Rows:
         coef = self.qcoef[term] * number1[again] * number2
         return Rows(constant, found.row, found.var, found.coef, self.qrow[term], ids[first[again]], ids[second], coef)
 
+    @_QUIET
     def merged(self) -> Rows:
         """The same rows with equal terms added up, ``x y`` and ``y x`` too; as they are where no terms are equal.
 
@@ -299,6 +308,7 @@ class Rows:
         """
         return self._collected(_fewer, None if self.higher is None else self.higher.merged())
 
+    @_QUIET
     def canonical(self) -> Rows:
         """Terms sorted by row and variable, repeats added up, zeros dropped, qvar1 <= qvar2."""
         return self._collected(_nonzero, None if self.higher is None else self.higher.canonical() or None)

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import attributes as attr
-from .checks import check_fit, check_name, check_numbers, check_rows
+from .checks import check_fit, check_name, check_numbers, check_rows, check_sides
 from .errors import (
     DimensionMismatch,
     InvalidData,
@@ -18,7 +18,8 @@ from .errors import (
     UnsupportedModification,
 )
 from .functions import ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
-from .indices import ConstraintIndex, ConstraintIndices, Index
+from .indices import ConstraintIndex, ConstraintIndices, Index, plain
+from .naming import announce, described, with_article
 from .numeric import real_array, real_number
 from .tables import Tables
 
@@ -34,7 +35,7 @@ def check_target(attribute: attr.Attribute, index: Any) -> None:
         raise InvalidIndex(f"{attribute!r} belongs to the {attribute.on.value}; it takes no index, got {index!r}.")
     if index is None:
         raise InvalidIndex(f"{attribute!r} is asked of a {attribute.on.value}; name one.")
-    raise InvalidIndex(f"{attribute!r} belongs to a {attribute.on.value}, got {index!r}.")
+    raise InvalidIndex(f"{attribute!r} belongs to {with_article(attribute.on.value)}, got {index!r}.")
 
 
 _ON: dict[type, attr.On] = {
@@ -109,7 +110,8 @@ def _function(store: Tables, attribute: attr.Attribute, index: ConstraintIndex, 
     check_fit(function, block.set(number))
     if type(function) is not index.kind[0]:
         raise UnsupportedModification(
-            f"{index!r} has a {index.kind[0].__name__}; setting a {type(function).__name__} would make it "
+            f"{described(store, index)} has {with_article(index.kind[0].__name__)}; setting "
+            f"{with_article(type(function).__name__)} would make it "
             "another kind of constraint. Delete it and add the new one."
         )
     if index.kind[0] is VariableIndex:
@@ -117,6 +119,8 @@ def _function(store: Tables, attribute: attr.Attribute, index: ConstraintIndex, 
     rows = function.rows
     store.check_variables(rows)
     check_rows(rows)
+    at = slice(*block.row_range(number))
+    check_sides(index.kind[1], block.all_numbers[at], rows.constant)
     return function
 
 
@@ -129,19 +133,20 @@ def _set(store: Tables, attribute: attr.Attribute, index: ConstraintIndex, new: 
     number, block = store.number(index), store.block(index.kind)
     if type(new) is not index.kind[1]:
         raise UnsupportedModification(
-            f"{index!r} is in a {index.kind[1].__name__}; {new!r} would make it another kind of constraint. "
-            "Delete it and add the new one."
+            f"{described(store, index)} is in {with_article(index.kind[1].__name__)}; {new!r} would make it "
+            "another kind of constraint. Delete it and add the new one."
         )
     if new.is_vector and new.shape != block.shape(number):
         raise UnsupportedModification(f"{new!r} has another shape than {block.set(number)!r}.")
     check_numbers(index.kind[1], new.numbers)
+    check_sides(index.kind[1], new.numbers, block.constants[slice(*block.row_range(number))])
     return new
 
 
 def _start(store: Tables, attribute: attr.Attribute, index: Index, value: Any) -> Any:
     if value is None:
         return None
-    what = f"{attribute!r} of {index!r}"
+    what = f"{attribute!r} of {described(store, index)}"
     kept: Any
     if isinstance(index, ConstraintIndex) and index.kind[1].is_vector:
         kept = np.array(real_array(value, what))
@@ -181,6 +186,7 @@ def apply(store: Tables, attribute: attr.Attribute, pairs: list[tuple[Any, Any]]
         _set_one(store, attribute, index, value)
     if isinstance(attribute, (attr.VariableName, attr.ConstraintName)):
         store.forget_names()
+        announce(store)
 
 
 def _set_one(store: Tables, attribute: attr.Attribute, index: Any, value: Any) -> None:
@@ -203,9 +209,7 @@ def _set_one(store: Tables, attribute: attr.Attribute, index: Any, value: Any) -
 def get(store: Tables, attribute: attr.Attribute, index: Any) -> Any:
     """Value of an attribute that is data; a result there is none."""
     if index is not None and not isinstance(index, (VariableIndex, ConstraintIndex)):
-        if not np.iterable(index):
-            raise InvalidIndex(f"Expected the index of a variable or constraint, got {index!r}.")
-        return [get(store, attribute, one) for one in index]
+        return [get(store, attribute, one) for one in plain(index)]
     check_target(attribute, index)
     if index is not None:
         store.check_index(index)

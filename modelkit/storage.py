@@ -72,15 +72,25 @@ class Block:
     def extend(self, block: ConstraintBlock) -> IntArray:
         """Add a block of constraints; returns their numbers."""
         self._settle()
+        self._merge_tail()
         first = self._count
         offset = len(self._constant)
-        if self._vector:
-            self._starts.extend(block.starts[:-1] + offset)
-            self._shapes.extend(block.sets.shapes or ())
-        self._numbers.extend(block.sets.numbers)
-        self._extend_rows(block.rows, offset)
+        arrays = [self._starts, self._numbers, self._constant, *self._terms.values()]
+        lengths, higher = [len(array) for array in arrays], self._higher
+        try:
+            if self._vector:
+                self._starts.extend(block.starts[:-1] + offset)
+            self._numbers.extend(block.sets.numbers)
+            self._extend_rows(block.rows, offset)
+            numbers = np.arange(first, first + block.count)
+            self._shapes += block.sets.shapes or ()
+        except BaseException:  # no memory: what went in goes out again
+            for array, length in zip(arrays, lengths, strict=True):
+                array.shorten(length)
+            self._higher = higher
+            raise
         self._count += block.count
-        return np.arange(first, self._count)
+        return numbers
 
     def _extend_rows(self, rows: Rows, offset: int) -> None:
         self._merge_tail()

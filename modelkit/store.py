@@ -7,7 +7,7 @@ What it holds, and how an index finds it, is in `tables`; here it is built and c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite
+from math import hypot, isfinite
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from . import deletion, settings
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .changing import check_changes, make_changes
-from .checks import check_fit, check_numbers, check_rows, describe
+from .checks import MODERATE, check_fit, check_name, check_numbers, check_rows, check_sides, describe
 from .copying import Mirror, copy_words
-from .errors import DimensionMismatch, InvalidIndex, NotOptimized
+from .errors import DimensionMismatch, InvalidData, InvalidIndex, NotOptimized
 from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from .modifications import Modification
@@ -27,7 +27,7 @@ from .parameters import of_ray
 from .protocol import AbstractModel
 from .rows import Rows
 from .sets import ScalarSet, Set
-from .tables import FEW, Tables
+from .tables import FEW, MOST_VARIABLES, Tables
 
 __all__ = ["Store"]
 
@@ -60,9 +60,12 @@ class Store(Tables, AbstractModel):
 
     def add_variables(self, count: int) -> VectorOfVariables:
         """Add free variables."""
+        if count > MOST_VARIABLES - self._count:
+            raise InvalidData(f"A model has at most {MOST_VARIABLES} variables; got {count} more.")
         first = self.base + self._count
+        ids = np.arange(first, first + int(count))  # may fail for want of memory
         self._count += int(count)
-        return VectorOfVariables.of_ids(np.arange(first, first + int(count)))
+        return VectorOfVariables.of_ids(ids)
 
     # ------------------------------------------------------------------ constraints
     def add_constraint(self, function: Any, set: Any) -> ConstraintIndex:
@@ -84,9 +87,11 @@ class Store(Tables, AbstractModel):
                 if not base <= i < end:
                     raise InvalidIndex(describe(i, self))
         numbers = set.row()
-        if not isfinite(sum(coefs, sum(numbers, function.constant))) or (numbers and numbers[0] > numbers[-1]):
+        # not (a < b): NaN, too
+        if not hypot(function.constant, *numbers, *coefs) < MODERATE or (numbers and numbers[0] > numbers[-1]):
             check_rows(function.rows)
             check_numbers(kind[1], set.numbers)
+            check_sides(kind[1], set.numbers, function.rows.constant)
         if kind[0] is VariableIndex:
             self._plain.claim_one(kind, ids[0], block.total, self)
             block.append_plain(ids[0], numbers)
@@ -119,6 +124,7 @@ class Store(Tables, AbstractModel):
         self.check_variables(block.rows)
         check_rows(block.rows)
         check_numbers(kind[1], block.sets.numbers)
+        check_sides(kind[1], block.sets.numbers, block.rows.constant)
         if kind[0] is not VariableIndex:
             return ConstraintIndices(kind, self._block(kind).extend(block) + self.base)
         ids = VectorOfVariables.from_rows(block.rows).ids
@@ -154,20 +160,32 @@ class Store(Tables, AbstractModel):
             raise DimensionMismatch(f"{len(numbers)} {describe_kind(kind)} cannot take these {rows.m} rows.")
         self.check_variables(rows)
         check_rows(rows)
+        check_sides(kind[1], block.all_numbers[block.rows_of(numbers)], rows.constant)
         block.set_rows(numbers, rows)
 
     def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
         """Give many constraints other numbers, and their functions other constants."""
-        which, kind = self.numbers(indices), indices.kind
-        if not len(which):
+        self.check_new_numbers(indices, numbers, constants)
+        if not len(indices):
             return
-        check_numbers(kind[1], numbers)
-        block = self._blocks[kind]
-        rows = block.rows_of(which)
+        block = self._blocks[indices.kind]
+        rows = block.rows_of(self.numbers(indices))
         if constants is not None:
-            check_rows(Rows(constants))
             block.constants[rows] = constants
         block.all_numbers[rows] = numbers
+
+    def check_new_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None) -> None:
+        """Raise unless `set_numbers` would take these."""
+        which = self.numbers(indices)
+        if not len(which):
+            return
+        check_numbers(indices.kind[1], numbers)
+        if constants is not None:
+            check_rows(Rows(constants))
+        else:
+            block = self._blocks[indices.kind]
+            constants = block.constants[block.rows_of(which)]
+        check_sides(indices.kind[1], numbers, constants)
 
     def check_modification(self, target: ConstraintIndex | attr.ObjectiveFunction, changes: Any) -> None:
         """Raise unless `modify` would accept the changes."""
@@ -204,6 +222,7 @@ class Store(Tables, AbstractModel):
 
     def by_name(self, attribute: attr.Attribute, name: str) -> Any:
         """The variable or constraint of this name; raises `InvalidIndex` where there is none, or several."""
+        check_name(name)
         if attribute not in self._names:
             self._names[attribute] = settings.by_name(self.values_of(attribute))
         return settings.the_one(attribute, name, self._names[attribute].get(name, []))

@@ -16,17 +16,20 @@ from .arrays import IntArray
 from .checks import describe
 from .errors import InvalidIndex
 from .functions import ScalarAffineFunction, VariableIndex, VectorOfVariables
-from .functions.printing import local_name
-from .indices import ConstraintIndex, ConstraintIndices, Index, Kind
+from .functions.base import build
+from .functions.printing import to_text
+from .indices import ConstraintIndex, ConstraintIndices, Index, Kind, describe_kind
+from .naming import announce, name_of_constraint
 from .plain_constraints import PlainConstraints
 from .rows import Rows
 from .storage import Block
 
-__all__ = ["FEW", "Tables"]
+__all__ = ["FEW", "MOST_VARIABLES", "Tables"]
 
 _serials = itertools.count(1)
 _taken: set[int] = set()
 """Serial numbers that came with stores from elsewhere. (`next` and `add` are one step each for all threads.)"""
+MOST_VARIABLES = 2**31 - 1  # solvers count columns in 32 bits, and so do the low bits of identifiers
 FEW = 32  # identifiers; up to so many, a loop beats arrays
 _FEASIBILITY = attr.ObjectiveSenseCode.FEASIBILITY_SENSE
 
@@ -49,6 +52,7 @@ class Tables:
         self._objective: Block | None = None
         self._values = {a: values for a, values in self._values.items() if a.on is attr.On.OPTIMIZER}
         self._names: dict[attr.Attribute, dict[str, list[Any]]] = {}  # made when a name is looked up
+        self._taken: frozenset[str] | None = None  # the names of variables
 
     def is_empty(self) -> bool:
         """Whether there is nothing in it."""
@@ -58,6 +62,8 @@ class Tables:
         """Come back from a pickle, and see to it that stores made from now on have other identifiers."""
         self.__dict__.update(state)
         _taken.add(self.base >> 32)
+        if any(isinstance(a, (attr.VariableName, attr.ConstraintName)) for a in self._values):
+            announce(self)
 
     # ------------------------------------------------------------------ variables
     def variable_ids(self, first: int = 0) -> IntArray:
@@ -124,9 +130,11 @@ class Tables:
             found = self._plain.number(index, self.base) if plain else index.value - self.base
             if block.holds(found):
                 return found
-        raise InvalidIndex(
-            f"{index!r} is not a constraint of this model: it was deleted, or it belongs to another model."
-        )
+        name = name_of_constraint(index)
+        which = f"The constraint {name!r}" if name else f"This {describe_kind(index.kind)}"
+        if index.value >> 32 != self.base >> 32:
+            raise InvalidIndex(f"{which} belongs to another model; use the constraints of this one.")
+        raise InvalidIndex(f"{which} is not a constraint of this model: it was deleted.")
 
     def numbers(self, indices: ConstraintIndices) -> IntArray:
         """Numbers of many constraints of one kind."""
@@ -203,6 +211,15 @@ class Tables:
                 self._objective.function_type = ScalarAffineFunction
             self._objective.remove_variables(ids)
 
+    def take_back_variables(self, first: int) -> None:
+        """Forget the variables from number `first` on, just made and in no function, and what was set on them."""
+        self._count = first
+        for attribute, values in self._values.items():
+            if attribute.on is attr.On.VARIABLE:
+                for x in [x for x in values if x.value >= self.base + first]:
+                    del values[x]
+        self.forget_names()
+
     def bury(self, ids: set[int]) -> None:
         """Mark variables as deleted."""
         self._dead |= {i - self.base for i in ids}
@@ -255,9 +272,30 @@ class Tables:
         return {a: values[None] for a, values in self._values.items() if a.on is attr.On.OPTIMIZER and values}
 
     def name_of(self, identifier: int) -> str:
-        """Name of a variable by identifier, ``x[k]`` of one without."""
-        return self.values_of(attr.VariableName()).get(VariableIndex(identifier), "") or local_name(identifier)
+        """Name of a variable by identifier; of one without ``x[k]``, or ``_x[k]`` where another one is called that."""
+        name = self._values.get(attr.VariableName(), {}).get(VariableIndex(identifier), "")
+        if name:
+            return str(name)
+        if self._taken is None:
+            self._taken = frozenset(self._values.get(attr.VariableName(), {}).values())
+        name = f"x[{identifier & 0xFFFFFFFF}]"
+        while name in self._taken:
+            name = "_" + name
+        return name
+
+    def is_named(self, identifier: int) -> bool:
+        """Whether a variable has a name of its own."""
+        return bool(self._values.get(attr.VariableName(), {}).get(VariableIndex(identifier)))
+
+    def name_of_constraint(self, index: ConstraintIndex) -> str:
+        """Name of a constraint, "" of one without."""
+        return str(self._values.get(attr.ConstraintName(), {}).get(index, ""))
+
+    def text_of(self, rows: Rows) -> str:
+        """A function of one row as text."""
+        return to_text(build(rows, vector=False), self.name_of)
 
     def forget_names(self) -> None:
         """Names changed: the table by which they are looked up is made anew when it is needed."""
         self._names.clear()
+        self._taken = None

@@ -11,7 +11,8 @@ from __future__ import annotations
 import difflib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from inspect import isabstract
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -75,6 +76,17 @@ class Solver(AbstractModel):
     objectives: ClassVar[tuple[type[Function], ...]]
     standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
     releases_gil: ClassVar[bool] = True
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    """What it was made with, so that another one can be made like it."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep the arguments; a wrapper that lacks a declaration is no solver."""
+        missing = [name for name in ("name", "kinds", "objectives") if not hasattr(cls, name)]
+        if missing and not isabstract(cls):
+            raise TypeError(f"{cls.__name__} is a solver without {' and '.join(missing)}: declare them in the class.")
+        solver = super().__new__(cls)
+        solver.arguments = args, kwargs
+        return solver
 
     def __init__(self, **options: Any) -> None:
         self.store = Store()

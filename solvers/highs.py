@@ -23,6 +23,7 @@ from ..modelkit.functions import (
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification
+from ..modelkit.naming import with_article
 from ..modelkit.sets import GreaterThan, Integer, LessThan, Nonnegatives, ZeroOne, Zeros
 from .base import Solver
 from .highs_model import BOXES, SEMI, Loaded, LoadedForm, LoadedModel
@@ -154,7 +155,7 @@ class HiGHS(Solver):
         fits = isinstance(value, (wanted, np.generic, *((int,) if wanted is float else ())))
         if not fits or value != wanted(value) or handle.setOptionValue(name, wanted(value)).name == "kError":
             raise InvalidData(
-                f"HiGHS refuses {value!r} for its option {name!r}, which is a {wanted.__name__}; "
+                f"HiGHS refuses {value!r} for its option {name!r}, which is {with_article(wanted.__name__)}; "
                 "see https://ergo-code.github.io/HiGHS for the values it takes."
             )
 

@@ -16,6 +16,7 @@ from ..modelkit.functions import VariableIndex
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.matrix_form import MatrixForm, objective_matrices
 from ..modelkit.modifications import Modification, ScalarCoefficientChange
+from ..modelkit.naming import with_article
 from ..modelkit.rows import Rows
 from ..modelkit.sets import (
     EqualTo,
@@ -205,7 +206,7 @@ class LoadedModel(Loaded):
             if bad.any():
                 given = set_type.build((1,), numbers[bad][:1])
                 raise InvalidData(
-                    f"HiGHS takes a {set_type.__name__} only with 0 <= lower <= upper <= {_SEMI_LIMIT:g}, "
+                    f"HiGHS takes {with_article(set_type.__name__)} only with 0 <= lower <= upper <= {_SEMI_LIMIT:g}, "
                     f"got {given!r}; scale the variable, or write the function 1.0 * x, which becomes rows with a "
                     "binary variable."
                 )

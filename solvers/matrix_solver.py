@@ -54,7 +54,7 @@ class MatrixSolver(Solver):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "form_kinds" not in vars(cls):
+        if "kinds" in vars(cls) and "form_kinds" not in vars(cls):  # a base of several solvers may have neither
             cls.form_kinds = cls.kinds
 
     def __init__(self, **options: Any) -> None:

@@ -18,7 +18,41 @@ from .known_model import EACH_SOLVER, FOREIGN, FOREIGN_ROW, SOLVERS, Model
 NAN, INF = math.nan, math.inf
 MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
 
+BIG = 1e308
+
+
+def broken(kind: str) -> Any:
+    """A sparse array of two rows and columns with an index outside of it."""
+    M = sp.csr_array(np.array([[1.0, 2.0], [3.0, 4.0]])).asformat(kind)
+    if kind in ("csr", "csc"):
+        M.indptr = np.array([0, 9, 4], M.indptr.dtype)
+    elif kind == "bsr":
+        M.indices[0] = 7
+    elif kind == "coo":
+        M.coords[1][0] = 7
+    elif kind == "dia":
+        M.offsets = np.array([0], M.offsets.dtype)
+    else:
+        M.rows[0][0] = 7
+    return M
+
+
 Spoil = Callable[[Model], Any]
+PLACES: dict[str, Callable[[Model, Any], Any]] = {
+    "as matrix": lambda k, M: k.m.add_constraint(M @ k.v, ot.Zeros(2)),
+    "in a form": lambda k, M: k.m.minimize(k.v @ (M @ k.v)),
+    "from the right": lambda k, M: k.m.minimize((k.v @ M) @ k.v),
+    "as parameters": lambda k, M: k.m.add_parameters(M),
+    "as tangent": lambda k, M: k.m.set(ot.ForwardConstraintFunction(), k.half, M @ k.v),
+    "as constants": lambda k, M: k.v + M,
+}
+
+
+def with_broken(kind: str, place: str) -> Spoil:
+    """Such an array in one of the places where one may stand."""
+    return lambda k: PLACES[place](k, broken(kind))
+
+
 CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
     # NaN and infinities, datum by datum
     "nan in the objective": (lambda k: k.m.minimize(NAN * k.x), InvalidData, "coefficient is nan.*finite"),
@@ -94,6 +128,88 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
     "nan as seed": (lambda k: k.m.set(ot.ReverseVariablePrimal(), k.x, NAN), InvalidData, "finite"),
     "inf as dual seed": (lambda k: k.m.set(ot.ReverseConstraintDual(), k.row, INF), InvalidData, "finite"),
     "nan as objective seed": (lambda k: k.m.set(ot.ReverseObjectiveValue(), NAN), InvalidData, "finite"),
+    # numbers that overflow on their way
+    "terms that add up to inf": (
+        lambda k: k.m.add_constraint(BIG * k.x + BIG * k.x <= 1),
+        InvalidData,
+        r"x.* too large",
+    ),
+    "terms that add up to inf and back": (
+        lambda k: k.m.add_constraint(BIG * k.x - BIG * k.y + BIG * k.x <= 1),
+        InvalidData,
+        "too large: they add up to inf",
+    ),
+    "terms of the objective that add up to inf": (
+        lambda k: k.m.minimize(BIG * k.x + k.y + BIG * k.x),
+        InvalidData,
+        "too large",
+    ),
+    "a square whose matrix is inf": (lambda k: k.m.minimize(BIG * k.x * k.x), InvalidData, "too large"),
+    "products that add up to inf": (
+        lambda k: k.m.minimize(BIG * k.x * k.y + BIG * k.y * k.x),
+        InvalidData,
+        "too large",
+    ),
+    "a product of coefficients": (lambda k: k.m.minimize((1e200 * k.x) * (1e200 * k.x)), InvalidData, "is inf"),
+    "a product of vectors": (lambda k: k.m.minimize((1e200 * k.v) @ (1e200 * k.v)), InvalidData, "is inf"),
+    "a product of matrices": (
+        lambda k: k.m.add_constraint(np.full((2, 2), BIG) @ (10 * k.v) <= np.ones(2)),
+        InvalidData,
+        "row 0 is inf",
+    ),
+    "a sum over columns": (
+        lambda k: k.m.add_constraint(np.full((2, 2), BIG) @ (k.v + k.v) <= np.ones(2)),
+        InvalidData,
+        "in row 0 are too large",
+    ),
+    "a bound less a constant": (
+        lambda k: k.m.add_constraint(k.x + k.y + BIG, ot.LessThan(-BIG)),
+        InvalidData,
+        "LessThan: upper=-1e.308 is too large beside the constant",
+    ),
+    "bounds less constants": (
+        lambda k: k.m.add_constraint(1.0 * k.v + BIG, ot.HyperRectangle([0.0, -BIG], [1.0, 1.0])),
+        InvalidData,
+        "lower=-1e.308 in row 1",
+    ),
+    "a new function whose terms add up to inf": (
+        lambda k: k.m.set(ot.ConstraintFunction(), k.row, BIG * k.x + BIG * k.x),
+        InvalidData,
+        "too large",
+    ),
+    "constants that add up to inf": (lambda k: k.m.add_constraint(k.v + BIG >= -BIG), InvalidData, "constant.*inf"),
+    "a tangent whose terms add up to inf": (
+        lambda k: k.m.set(ot.ForwardObjectiveFunction(), BIG * k.x + BIG * k.x),
+        InvalidData,
+        "ForwardObjectiveFunction.*too large",
+    ),
+    # more than there is room for
+    "too many variables": (
+        lambda k: k.m.add_variables(10**15),
+        InvalidData,
+        "at most 2147483647 variables; got 10{15}",
+    ),
+    "too many variables with bounds": (lambda k: k.m.add_variables(2**33, lower=0.0), InvalidData, "at most"),
+    "a cone of too many rows": (
+        lambda k: k.m.add_constrained_variables(ot.Nonnegatives(10**15)),
+        InvalidData,
+        "at most 2147483647 variables",
+    ),
+    # sparse arrays whose indices point outside
+    **{
+        f"a broken {kind} array {place}": (
+            with_broken(kind, place),
+            InvalidData,
+            f"broken {kind} array",
+        )
+        for kind, place in [
+            *((kind, "as matrix") for kind in ("csr", "csc", "coo", "bsr", "dia", "lil")),
+            *(
+                ("csr", place)
+                for place in ("in a form", "from the right", "as parameters", "as tangent", "as constants")
+            ),
+        ]
+    },
     # wrong sizes
     "q too long": (lambda k: k.m.minimize(np.ones(3) @ k.v), DimensionMismatch, r"\(3,\).*2 rows"),
     "P too large": (lambda k: k.m.minimize(k.v @ (np.eye(3) @ k.v)), DimensionMismatch, r"\(3, 3\).*2 rows"),

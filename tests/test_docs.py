@@ -1,16 +1,37 @@
-"""Pages made from the registries are those of the present registries."""
+"""Pages made from the registries are up to date, and what the pages tell to run can be run."""
 
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("modelkit", "bridges", "solvers", "diffmodels", "tests", "tutorials", "benchmarks", "docs")
+FILES = [path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
 
 
 def test_the_page_of_sets_and_solvers_is_up_to_date() -> None:
     """docs/reach.md says what the solvers and bridges declare now."""
-    path = Path(__file__).parents[1] / "docs" / "reach.py"
+    path = ROOT / "docs" / "reach.py"
     spec = importlib.util.spec_from_file_location("reach", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.PAGE.read_text() == module.page(), "run python docs/reach.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_files_of_a_page_exist(page: Path) -> None:
+    """Code in pages is for the shell, but for the README's (test_readme.py runs it); targets and files are there."""
+    text = page.read_text(encoding="utf-8")
+    languages = set(re.findall(r"^```(\S+)", text, re.MULTILINE))
+    assert languages <= ({"python", "py"} if page == ROOT / "README.md" else {"sh"})
+    assert ">>>" not in text
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:^ {4}|`)make ([a-z]+)\b", text, re.MULTILINE)) <= targets
+    for name in re.findall(r"(?:`|\bpython )((?:[a-z_]+/)+[a-z_]+\.py)\b", text):
+        assert any(f"/{path}".endswith(f"/{name}") for path in FILES), name

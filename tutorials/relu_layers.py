@@ -18,7 +18,7 @@ PyTorch's own ReLU and one that solves a quadratic program instead, trained step
 network that projects its features onto a learned polytope; and a fourth one with just two features, whose polytope is
 a polygon that one can draw.
 
-Run ``python tutorials/relu_layers.py``; it takes less than a minute. It prints two tables and draws
+Run ``python tutorials/relu_layers.py``; on one core it takes half a minute. It prints two tables and draws
 ``tutorials/output/relu_layers.png``. Pictures and all are in this one file, to be downloaded and run by itself.
 
 References
@@ -93,14 +93,11 @@ def digits() -> Data:
 # The program is written once, with the input x as a *parameter*. A ``TorchLayer`` makes a function of it: parameters
 # in, solutions out, a whole batch at a time, and derivatives the way PyTorch wants them.
 #
-# Networks meet thousands of programs, and an interior-point method, which is all but infallible, may run in circles on
-# one of them. That must not stop the training: ``retry`` names a solver for such a case, here the same one with shorter
-# steps.
+# Networks meet thousands of small programs, and for these DAQP is the fastest solver by far: an active-set method,
+# exact to rounding. None is infallible, and a program on which it gives up must not stop the training: ``retry`` names
+# a solver of another kind for such a case, the interior-point method Clarabel.
 
-
-def careful() -> Any:
-    """Clarabel, with shorter steps than usual."""
-    return ot.solvers.Clarabel(max_step_fraction=0.9)
+FAST, OTHER = ot.solvers.DAQP, [ot.solvers.Clarabel]
 
 
 class ReLU(nn.Module):  # type: ignore[misc]
@@ -108,11 +105,11 @@ class ReLU(nn.Module):  # type: ignore[misc]
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+        model = ot.Model(ot.diff_optimizer(FAST))
         y = model.add_variables(size, "y", lower=0.0)
         x = model.add_parameters(np.zeros(size), "x")
         model.minimize(0.5 * ((y - x) @ (y - x)))
-        self.layer = ot.layers.TorchLayer(model, parameters=[x], outputs=[y], retry=[careful])
+        self.layer = ot.layers.TorchLayer(model, parameters=[x], outputs=[y], retry=OTHER)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) to (..., D)."""
@@ -187,13 +184,13 @@ class PolyhedralProjection(nn.Module):  # type: ignore[misc]
     def __init__(self, normals: Tensor, learned: bool = True) -> None:
         super().__init__()
         count, size = normals.shape
-        model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+        model = ot.Model(ot.diff_optimizer(FAST))
         y = model.add_variables(size, "y")
         x = model.add_parameters(np.zeros(size), "x")
         A, b = model.add_parameters(np.zeros((count, size)), "A"), model.add_parameters(np.ones(count), "b")
         model.add_constraint(A @ y <= b)
         model.minimize(0.5 * ((y - x) @ (y - x)))
-        self.layer = ot.layers.TorchLayer(model, parameters=[x, A, b], outputs=[y], retry=[careful])
+        self.layer = ot.layers.TorchLayer(model, parameters=[x, A, b], outputs=[y], retry=OTHER)
         self.normals = nn.Parameter(normals.clone(), requires_grad=learned)
         self.log_distances = nn.Parameter(torch.zeros(count, dtype=DOUBLE), requires_grad=learned)
 
@@ -288,7 +285,7 @@ def train(network: nn.Sequential, data: Data, epochs: int, step: float) -> Run:
     return Run(network, np.array(losses), np.array(accuracy), time.perf_counter() - start)
 
 
-SEED = 0
+SEED = 3
 
 
 def linear(*sizes: int) -> list[nn.Module]:
@@ -438,7 +435,7 @@ def draw(runs: dict[tuple[int, str], Run], data: Data, before: Plane, after: Pla
         start.set_title("Two features, before training", loc="left", weight="bold")
         _draw_plane(end, after, data.y_held.numpy())
         accuracy = runs[2, LEARNED].accuracy[-1]
-        end.set_title(f"after training: {accuracy:.0%} right", loc="left", weight="bold")
+        end.set_title(f"Two features, after training: {accuracy:.0%} right", loc="left", weight="bold")
         marks = [
             Line2D([], [], ls="", marker="o", ms=3, c="0.4", label="features of a digit before the projection"),
             Line2D([], [], ls="", marker="$3$", ms=7, c="0.2", label="after it"),
@@ -523,7 +520,8 @@ def main(output_directory: str | Path | None = None, epochs: int = 10, planar_ep
     # the facets moved, and that was worth it
     assert np.median(turned(before, after)) >= 5
     assert runs[2, LEARNED].last_loss <= 0.95 * runs[2, FIXED].last_loss
-    if planar_epochs >= 14:  # before that, accuracy does not tell yet
+    if planar_epochs >= 14:  # before that, accuracy does not tell yet, and the polygon may be open on a side
+        assert np.abs(after.corners).max() <= after.reach
         assert runs[2, LEARNED].accuracy[-1] >= runs[2, FIXED].accuracy[-1] + 0.05
     return Report(relu, error, runs, before, after, figure)
 

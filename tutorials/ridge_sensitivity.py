@@ -38,6 +38,7 @@ try:
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
     from sklearn.datasets import load_diabetes
 except ImportError as error:
     raise ImportError(
@@ -278,16 +279,10 @@ def draw(data: Data, fitted: Fit, leverage: Array, points: Array, gradient: Grad
         left, right = figure.subplots(1, 2, width_ratios=(1.35, 1))
         left.axhline(0, color="0.25", lw=1)
         left.scatter(leverage, residual, s=_area(influence), c=BLUE, alpha=0.55, edgecolors="black", linewidths=0.5)
-        for i in np.argsort(-influence)[:5]:
-            left.annotate(
-                f"patient {data.patient[i]}",
-                (leverage[i], residual[i]),
-                xytext=(10, 7 * np.sign(residual[i])),
-                textcoords="offset points",
-                va="center",
-            )
         left.set_xlim(left=0)
         left.margins(x=0.12)
+        strongest = np.argsort(-influence)[:5]
+        _label(left, leverage[strongest], residual[strongest], [f"patient {data.patient[i]}" for i in strongest])
         left.set_xlabel("leverage: change of the fitted value for each unit of the patient's own response")
         left.set_ylabel("residual: response − fitted value (units of the response)")
         left.set_title("Forward: who moves the fit", loc="left", weight="bold")
@@ -311,8 +306,30 @@ def draw(data: Data, fitted: Fit, leverage: Array, points: Array, gradient: Grad
         right.invert_yaxis()
         right.set_xlabel("change of the mean squared error on new patients for\neach standard deviation of that entry")
         right.set_title("Reverse: the entries that matter most", loc="left", weight="bold")
+        signs = {BLUE: "a larger entry lowers the error", ORANGE: "a larger entry raises the error"}
+        patches = [Patch(fc=colour, ec="black", lw=0.8, label=text) for colour, text in signs.items()]
+        figure.legend(handles=patches, loc="outside lower right", ncols=2, frameon=False)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150)
+
+
+def _label(axes: Any, x: Array, y: Array, texts: list[str]) -> None:
+    """Write texts right of their marks, above each other where the marks are close, each with a line to its own."""
+    order = np.argsort(y)
+    heights = y[order].copy()
+    apart = 0.055 * np.ptp(axes.get_ylim())
+    for _ in range(100):  # push neighbours apart until all have room
+        gaps = np.maximum(apart - np.diff(heights), 0) / 2
+        heights[1:] += gaps
+        heights[:-1] -= gaps
+    for i, height in zip(order, heights, strict=True):
+        axes.annotate(
+            texts[i],
+            (x[i], y[i]),
+            xytext=(x.max() + 0.016, height),
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": "0.3", "lw": 0.8, "shrinkB": 8},
+        )
 
 
 def _area(influence: Any) -> Any:

@@ -88,15 +88,12 @@ class Outputs:
             return self._joined(
                 model.value(self._v), [model.dual(i) for i in self._constraints], model.objective_value()
             )
-        model.empty_input_sensitivities()
-        model.forward_differentiate()
-        inner: Any = model.inner
         every = VectorOfVariables.of_ids(model.store.variable_ids())
         x = np.zeros(model.store.variable_count)
-        x[every.ids - model.store.base] = inner.polished(every)
+        x[every.ids - model.store.base] = model.get(attr.PolishedPrimal(), every)
         rows = model.get(attr.ObjectiveFunction()).rows
         objective = float(rows.evaluate(lambda ids: x[ids - model.store.base])[0])
-        duals = [inner.polished(i) for i in self._constraints]
+        duals = [model.get(attr.PolishedDual(), i) for i in self._constraints]
         return self._joined(x[self._v.ids - model.store.base], duals, objective)
 
     def tangents(self, number: Number) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit.arrays import FloatArray
+from ...modelkit.arrays import FloatArray, IntArray
 
 __all__ = ["largest_entry", "ruiz_scaling", "scaled"]
 
@@ -56,7 +56,7 @@ def largest_entry(P: Any, scale: FloatArray) -> float:
     return float((scale * _column_maxima(P)(scale)).max(initial=0.0))
 
 
-def ruiz_scaling(P: Any, A: Any = None, start: FloatArray | None = None) -> FloatArray:
+def ruiz_scaling(P: Any, A: Any = None, start: FloatArray | None = None, shared: IntArray | None = None) -> FloatArray:
     r"""Return s > 0 such that the rows of :math:`\mathrm{diag}(s) K \mathrm{diag}(s)` have maxima near one.
 
     K is P, or :math:`\begin{pmatrix} P & A^T \\ A & 0 \end{pmatrix}`. Repeats
@@ -68,6 +68,7 @@ def ruiz_scaling(P: Any, A: Any = None, start: FloatArray | None = None) -> Floa
     P : symmetric matrix (n, n), a dense array or CSC
     A : matrix (m, n), a dense array, CSR or CSC; None for no rows
     start : first guess (n + m,); ones by default
+    shared : numbers (m,) from 0 on: rows of A of one number, those of a cone, get one scale; by default each its own
 
     Returns
     -------
@@ -87,14 +88,20 @@ def ruiz_scaling(P: Any, A: Any = None, start: FloatArray | None = None) -> Floa
     for _ in range(_MAX_SWEEPS):
         maxima = blocks[0](scale[:n])
         if A is not None:
-            columns = np.maximum(maxima, blocks[1](scale[n:]))
-            maxima = np.concatenate([columns, blocks[2](scale[:n])])
+            columns, rows = np.maximum(maxima, blocks[1](scale[n:])), blocks[2](scale[:n])
+            maxima = np.concatenate([columns, rows if shared is None else _largest_of_each(rows, shared)])
         maxima = maxima * scale
         filled = maxima > 0.0
         if not filled.any() or (maxima.max() <= _CLOSE_ENOUGH and maxima[filled].min() >= 1.0 / _CLOSE_ENOUGH):
             break
         scale[filled] /= np.sqrt(maxima[filled])
     return np.asarray(np.exp2(np.round(np.log2(scale))))
+
+
+def _largest_of_each(values: FloatArray, shared: IntArray) -> FloatArray:
+    largest = np.zeros(int(shared.max(initial=-1)) + 1)
+    np.maximum.at(largest, shared, values)
+    return np.asarray(largest[shared])
 
 
 def scaled(K: Any, scale: FloatArray) -> Any:

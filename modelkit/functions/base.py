@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
-from ..numeric import real_array
+from ..numeric import real_array, real_matrix
 from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
 from .printing import to_latex, to_text
@@ -312,7 +312,7 @@ def coerce(value: Any) -> tuple[Rows, bool, int]:
     if isinstance(value, Function):
         return value.rows, value.is_vector, value.degree
     if sp.issparse(value):
-        value = value.toarray().squeeze()
+        value = real_matrix(value, "What stands beside a function").toarray().squeeze()
     if isinstance(value, (list, tuple)) or getattr(value, "dtype", None) == np.dtype(object):
         items = _items(value)
         if has_functions(items):

@@ -8,9 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from ..naming import name_of_variable
 from ..rows import Rows
 
-__all__ = ["Namer", "latex_local", "latex_name", "local_name", "to_latex", "to_text"]
+__all__ = ["Namer", "latex_name", "to_latex", "to_text"]
 
 Namer = Callable[[int], str]
 
@@ -29,14 +30,9 @@ _MOST_ROWS = 20
 _MOST_TERMS = 12
 
 
-def local_name(identifier: int) -> str:
-    """``x[k]`` for the k-th variable of its model."""
-    return f"x[{identifier & 0xFFFFFFFF}]"
-
-
-def latex_local(identifier: int) -> str:
-    """The same in LaTeX."""
-    return f"x_{{{identifier & 0xFFFFFFFF}}}"
+def latex_of_variable(identifier: int) -> str:
+    """Name of a variable in LaTeX."""
+    return latex_name(name_of_variable(identifier))
 
 
 def latex_name(name: str) -> str:
@@ -64,7 +60,7 @@ _ESCAPED = {sign: "\\" + sign for sign in "_{}$%#&"} | {
 }
 
 
-def to_text(f: _Printed, name: Namer = local_name) -> str:
+def to_text(f: _Printed, name: Namer = name_of_variable) -> str:
     """The function as one would type it.
 
     Examples
@@ -83,7 +79,7 @@ def to_text(f: _Printed, name: Namer = local_name) -> str:
     return "[" + ",\n ".join(lines) + "]"
 
 
-def to_latex(f: _Printed, name: Namer = latex_local) -> str:
+def to_latex(f: _Printed, name: Namer = latex_of_variable) -> str:
     """The function in LaTeX (without dollar signs)."""
     rows = f.rows
     lines = [

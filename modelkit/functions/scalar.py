@@ -187,7 +187,10 @@ def _join(a: Any, n: int, b: Any, m: int) -> Any:
 
 
 def _times(a: Any, n: int, factor: float) -> Any:
-    return [factor * c for c in (a if len(a) == n else a[:n])] if type(a) is list else factor * a[:n]
+    if type(a) is list:
+        return [factor * c for c in (a if len(a) == n else a[:n])]
+    with np.errstate(over="ignore", invalid="ignore"):  # a model refuses what overflows
+        return factor * a[:n]
 
 
 @final

@@ -59,10 +59,13 @@ class RelativeEntropyCone(_Entropic):
         u, v, w = self._parts(x)
         near_v, near_w = np.maximum(v, 0.0), np.maximum(w, 0.0)
         outside = _norm(near_v - v, near_w - w)
-        # Two members nearby: u raised, or w taken to zero.
-        raised = np.hypot(max(float(rel_entr(near_w, near_v).sum()) - u, 0.0), outside)
+        # Three members nearby: u raised; before that those w taken to zero that would raise it by more; or all w.
+        terms = rel_entr(near_w, near_v)
+        costly = terms > near_w
+        raised = _norm(max(float(terms.sum()) - u, 0.0), outside)
+        cheaper = _norm(max(float(terms[~costly].sum()) - u, 0.0), outside, near_w[costly])
         without = _norm(near_v - v, w, max(-u, 0.0))
-        return float(min(raised, without))
+        return min(raised, cheaper, without)
 
 
 @final
@@ -90,9 +93,12 @@ class DualRelativeEntropyCone(_Entropic):
     def _distance(self, x: FloatArray) -> float:
         u, v, w = self._parts(x)
         near_u, near_v = max(u, 0.0), np.maximum(v, 0.0)
-        # Two members nearby: w raised, or u taken to zero.
-        least = rel_entr(near_u, near_v) - near_u
-        raised = _norm(near_u - u, near_v - v, np.maximum(least - w, 0.0))
+        # Two members nearby: of each pair w or v raised, whichever less, or u taken to zero.
+        lacking = np.maximum(rel_entr(near_u, near_v) - near_u - w, 0.0)
+        if near_u:
+            with np.errstate(over="ignore"):
+                lacking = np.minimum(lacking, np.maximum(near_u * np.exp(-1.0 - w / near_u) - near_v, 0.0))
+        raised = _norm(near_u - u, near_v - v, lacking)
         without = _norm(u, near_v - v, np.maximum(-w, 0.0))
         return min(raised, without)
 

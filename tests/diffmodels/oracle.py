@@ -154,19 +154,25 @@ def _active_or_not(set_type: type[ot.Set], value: Array, rng: Any, *, many: bool
 
 
 def conic_program(cone: Any, seed: int, sense: str, *, count: int = 2, quadratic: bool = True) -> Program:
-    """A random program over `count` equal native cones and two equalities.
+    """A random program over `count` equal native cones and two equalities."""
+    return mixed_program([cone] * count, seed, sense, quadratic=quadratic)
+
+
+def mixed_program(cones: list[Any], seed: int, sense: str, *, quadratic: bool = True) -> Program:
+    """A random program over native cones and two equalities.
 
     A random v gives y = Π_K*(v) and s = y - v, so the pair is complementary and the projection smooth there.
     """
     rng = np.random.default_rng(seed)
     sign = 1.0 if sense == "min" else -1.0
-    d = cone.dimension
-    n = count * d + 3 if quadratic else max(2, (count * d) // 2)
+    total = sum(cone.dimension for cone in cones)
+    n = total + 3 if quadratic else max(2, total // 2)
     x = rng.standard_normal(n)
     M = rng.standard_normal((n, n))
     P = sign * (M @ M.T / n + 0.1 * np.eye(n)) if quadratic else np.zeros((n, n))
     rows, duals = [], []
-    for _ in range(count):
+    for cone in cones:
+        d = cone.dimension
         v = rng.standard_normal((1, d))
         y = cone.project_dual(v)[0]
         F = rng.standard_normal((d, n))

@@ -109,7 +109,9 @@ def test_matrix_variables(cone: Any) -> None:
     model.forward_differentiate()
     assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
     form, point = model.inner.diff_stack.inner.solution()
-    at = Iterate(Conditions(form), point.x, point.y - point.s)
+    conditions = Conditions(form, point.x, point.y)
+    units = conditions.units
+    at = Iterate(conditions, units.primal(point.x), units.dual(point.y) - units.slacks(point.s))
     assert ConeColumns(at.rotation, at.A, at.P)
     shapes = []
 

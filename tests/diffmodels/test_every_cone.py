@@ -118,6 +118,16 @@ def test_the_pairs_are_complementary(subject: Subject) -> None:
         assert np.any(s + y)
 
 
+@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+def test_rounding_is_a_small_violation(subject: Subject) -> None:
+    """A member moved by 1e-16 is at most 1e-13 outside, by the measure of the cone and by that of its dual."""
+    rng = np.random.default_rng(70)
+    for point, measure in zip(pairs(subject.cone, 0)[subject.point], ("violation", "dual_violation"), strict=True):
+        for _ in range(5):
+            moved = point + 1e-16 * rng.standard_normal(len(point))
+            assert getattr(subject.cone, measure)(moved) <= 1e-13
+
+
 @SENSES
 @pytest.mark.parametrize("subject", BOUNDARY, ids=str)
 def test_on_the_boundary(subject: Subject, sense: str) -> None:

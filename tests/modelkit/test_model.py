@@ -393,3 +393,50 @@ def test_functions_sets_and_indices_pickle() -> None:
     for value in values:
         for twin in (pickle.loads(pickle.dumps(value)), copy.deepcopy(value)):
             assert type(twin) is type(value) and repr(twin) == repr(value)
+
+
+@pytest.mark.parametrize("manual", [False, True], ids=["automatic", "manual"])
+def test_refused_variables_in_a_set_leave_none(manual: bool) -> None:
+    """A set that the solver does not take, or no set of vectors, adds no variables."""
+    mode = ot.CachingOptimizerMode.MANUAL if manual else ot.CachingOptimizerMode.AUTOMATIC
+    cache = ot.CachingOptimizer(ot.BridgeOptimizer(ot.solvers.HiGHS()), mode=mode)
+    x = cache.add_variable()
+    cache.set(ot.ObjectiveFunction(), x * x)
+    cache.attach_optimizer()
+    for bad, error in (
+        (ot.PositiveSemidefiniteConeTriangle(3), ot.UnsupportedConstraint),
+        (ot.LessThan(1.0), ot.InvalidData),
+        (ot.Nonnegatives(10**15), ot.InvalidData),
+        (ot.HyperRectangle([1.0], [0.0]), ot.InvalidData),
+    ):
+        with pytest.raises(error):
+            cache.add_constrained_variables(bad)  # type: ignore[arg-type]
+    assert cache.get(ot.NumberOfVariables()) == 1
+    v, _ = cache.add_constrained_variables(ot.Nonnegatives(2))
+    cache.optimize()
+    assert cache.get(ot.NumberOfVariables()) == 3 and cache.get(ot.VariablePrimal(), v).min() >= -1e-9
+
+
+def test_variables_with_refused_bounds_or_names_leave_nothing() -> None:
+    """Where the bounds of new variables find no memory, neither they nor their names are there."""
+    model = ot.Model(ot.solvers.HiGHS)
+    x = model.add_variable("x", lower=1.0)
+    add_block = ot.Store.add_block
+
+    def fail(self: ot.Store, block: Any) -> Any:
+        raise MemoryError
+
+    for add in (lambda: model.add_variables(3, "v", lower=0.0), lambda: model.add_parameters(np.ones((2, 2)), "p")):
+        ot.Store.add_block = fail  # type: ignore[method-assign]
+        try:
+            with pytest.raises(MemoryError):
+                add()
+        finally:
+            ot.Store.add_block = add_block  # type: ignore[method-assign]
+        assert model.get(ot.NumberOfVariables()) == 1
+        with pytest.raises(ot.InvalidIndex):
+            model.variable_by_name("v[0]")
+    v = model.add_variables(2, "v", lower=2.0)
+    model.minimize(x + v.sum())
+    model.optimize()
+    assert model.objective_value() == pytest.approx(5.0) and model.variable_by_name("v[1]") == v[1]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
 import optangent as ot
+from optangent.modelkit.arrays import Growable
 from optangent.modelkit.block import ConstraintBlock, SetBlock
 
 AFFINE, QUADRATIC = ot.ScalarAffineFunction, ot.ScalarQuadraticFunction
@@ -299,3 +301,33 @@ def test_a_deleted_variable_leaves_the_objective(store: ot.Store) -> None:
     store.set(ot.ObjectiveFunction(), y)
     store.delete(y)
     assert repr(store.get(ot.ObjectiveFunction())) == "0"
+
+
+def test_a_block_that_finds_no_memory_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever growing stops, the constraints that were there are as they were, and new ones go in as ever."""
+    extend, left = Growable.extend, [0]
+
+    def grow(self: Growable, values: Any) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise MemoryError
+        extend(self, values)
+
+    monkeypatch.setattr(Growable, "extend", grow)
+    for vector in (False, True):
+        left[0], store = -1, ot.Store()
+        v = store.add_variables(2)
+        sets: Any = [ot.Nonnegatives(2)] if vector else [ot.LessThan(1.0), ot.LessThan(2.0)]
+        f = v * v + v + 1.0
+        first = store.add_constraints(f, sets)
+        before = repr([store.get(ot.ConstraintFunction(), c) for c in first])
+        for stop in itertools.count(1):
+            left[0] = stop
+            try:
+                second = store.add_constraints(2.0 * f, sets)
+                break
+            except MemoryError:
+                assert store.get(ot.NumberOfConstraints(*first.kind)) == len(first)
+                assert repr([store.get(ot.ConstraintFunction(), c) for c in first]) == before
+        assert stop > 8
+        assert repr(store.get(ot.ConstraintFunction(), second[0])) == repr((2.0 * f) if vector else (2.0 * f)[0])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
+from optangent.modelkit.indices import ConstraintIndices
 
 from .test_store import AFFINE, constraints, show
 
@@ -248,3 +249,24 @@ def test_evaluate(store: ot.Store) -> None:
     assert store.evaluate(rows[1], at, False) == -1.0
     assert np.array_equal(store.evaluate(f, at), [1.0, 1.0])
     assert np.array_equal(store.evaluate(rows[:0], at), [])
+
+
+def test_changes_that_overflow_are_refused() -> None:
+    """A constant or a bound whose difference from the other is infinite is refused, and the constraint stays."""
+    store = ot.Store()
+    v = store.add_variables(2)
+    row = store.add_constraint(v[0] + v[1] + 1e308, ot.LessThan(1.0))
+    box = store.add_constraint(1.0 * v, ot.HyperRectangle([-1e308, -np.inf], [1.0, 1.0]))
+    f, words = store.get(ot.ConstraintFunction(), row), "too large beside the constant"
+    with pytest.raises(ot.InvalidData, match=words):
+        store.set(ot.ConstraintSet(), row, ot.LessThan(-1e308))
+    with pytest.raises(ot.InvalidData, match=words):
+        store.modify(box, ot.VectorConstantChange(np.array([1e308, 0.0])))
+    with pytest.raises(ot.InvalidData, match=words):
+        store.set_numbers(ConstraintIndices(row.kind, np.array([row.value])), np.array([[-1e308]]))
+    with pytest.raises(ot.InvalidData, match=words):
+        store.set_numbers(ConstraintIndices(row.kind, np.array([row.value])), np.array([[1e308]]), np.array([-1e308]))
+    assert repr(store.get(ot.ConstraintFunction(), row)) == repr(f)
+    assert store.get(ot.ConstraintSet(), row) == ot.LessThan(1.0)
+    store.set(ot.ConstraintSet(), row, ot.LessThan(1e308))
+    store.modify(box, ot.VectorConstantChange(np.array([0.0, 1e308])))

@@ -22,10 +22,10 @@ from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.copying import Mirror
 from ....modelkit.errors import UnsupportedConstraint
 from ....modelkit.functions import VectorOfVariables
-from ....modelkit.functions.printing import local_name
 from ....modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ....modelkit.matrix_form import MatrixForm
 from ....modelkit.monomials import Monomials
+from ....modelkit.naming import name_of_variable
 from ....modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ....modelkit.rows import Rows
 from ...base import DiffModel
@@ -272,7 +272,7 @@ class _Compiler:
 
     def _refuse(self, terms: Monomials, others: IntArray) -> None:
         factors = terms.packed().factors[np.flatnonzero(others[:, 1] >= 0)[0]]
-        term = "*".join(local_name(int(i)) for i in factors if i >= 0)
+        term = "*".join(name_of_variable(int(i)) for i in factors if i >= 0)
         raise NotCompilable(f"The term {term} makes a quadratic row whose curvature is a parameter; use a cone.")
 
     # ------------------------------------------------------------------ objective

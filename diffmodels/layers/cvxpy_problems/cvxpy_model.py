@@ -198,7 +198,7 @@ def chosen_solver(solver: Any) -> Any:
 
 def _find(leaves: Mapping[str, Leaf], which: Any, what: str) -> Leaf:
     for name, leaf in leaves.items():
-        if name == which if isinstance(which, str) else leaf.key == which.id:
+        if leaf is which or (name == which if isinstance(which, str) else leaf.key == getattr(which, "id", None)):
             return leaf
     raise InvalidData(f"The problem has no {what} {which!r}; it has {', '.join(leaves) or 'none'}.")
 

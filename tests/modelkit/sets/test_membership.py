@@ -99,7 +99,7 @@ OUTSIDE: list[tuple[Set, list[float], float]] = [  # and the violation, where it
     (ot.DualGeometricMeanCone(3), [-13.0, 4.0, 9.0], 1.0),
     (ot.RelativeEntropyCone(3), [-1.0, 1.0, 1.0], 1.0),
     (ot.RelativeEntropyCone(3), [0.0, 0.0, 2.0], 2.0),
-    (ot.DualRelativeEntropyCone(3), [1.0, 0.0, 0.0], 1.0),
+    (ot.DualRelativeEntropyCone(3), [1.0, 0.0, 0.0], np.exp(-1.0)),
     (ot.LogDetConeTriangle(2), [1.0, 1.0, 1.0, 0.0, 1.0], 1.0),
     (ot.LogDetConeTriangle(2), [0.0, -3.0, 1.0, 0.0, 1.0], 3.0),
     (ot.RootDetConeTriangle(2), [2.0, 1.0, 0.0, 1.0], 1.0),
