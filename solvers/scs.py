@@ -59,6 +59,7 @@ STATUS = {  # by SCS's status_val
     -7: Status.ALMOST_INFEASIBLE,
 }
 INTERRUPTED = -5
+_OVERFLOWS = 1e150  # and says so on standard output, silent or not
 CONES: dict[type[Set], tuple[str, Callable[[SetBlock], Any]]] = {
     # in the order of SCS's rows: set type -> key of SCS's cone dictionary, its entry for all constraints
     Zeros: ("z", lambda sets: int(sets.dims.sum())),
@@ -179,6 +180,9 @@ class SCS(MatrixSolver):
     # ------------------------------------------------------------------ run, out
     def run(self, form: MatrixForm) -> Result:
         """Solve what is loaded."""
+        if np.abs(self._b(form)).max(initial=0.0) > _OVERFLOWS:
+            raw = f"not passed on: SCS overflows with constants beyond {_OVERFLOWS:g}"
+            return Result(Status.NUMERICAL_ERROR, raw, seconds=0.0)
         start = self._start(form)
         answer = self._solver.solve(warm_start=bool(start) or self._warm, **start)
         info = answer["info"]
