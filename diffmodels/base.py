@@ -71,6 +71,10 @@ class DiffModel(Layer):
     def result(self, attribute: attr.Attribute, index: Any) -> Any:
         """What `forward` or `reverse` left."""
 
+    def caveats(self) -> list[str]:
+        """What a user must know of the derivatives besides their status, in sentences."""
+        return []
+
     # ------------------------------------------------------------------ the protocol
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
         """Add many constraints of a native kind."""

@@ -38,6 +38,7 @@ ACCURACY = 1e-10
 ASYMMETRY = 1e-9
 """Mismatch of both modes from which the user is told."""
 _MOVE = 1e-12
+_ROUNDING = 1e-2
 _DRAWS = 3
 _MARGIN = 3.0
 # What is less than this, of the largest number of the point in equilibrated units, is less than its rounding error.
@@ -51,6 +52,7 @@ class Probe(NamedTuple):
     ----------
     dx, dy, ds : (n, k), (m, k), (m, k), a column for each of k draws
     slack_terms : (m, k), the sizes of the terms of ds, which may cancel in ds itself
+    rounding : how much of these moves is rounding error or what the conditions leave, between 1e-2 and 1
     mismatch : the largest relative difference between ``<K⁻¹u, v>`` and ``<u, K⁻¹v>``
     """
 
@@ -58,6 +60,7 @@ class Probe(NamedTuple):
     dy: FloatArray
     ds: FloatArray
     slack_terms: FloatArray
+    rounding: float
     mismatch: float
 
 
@@ -125,13 +128,14 @@ class Sizes:
         n, m = len(r1), len(r2)
         terms, left = np.concatenate([self.gradient, self.rows]), np.concatenate([r1, r2])
         size = np.maximum(_MOVE * terms, np.abs(left))
+        rounding = float(np.clip(_ratio(left, _MOVE * terms), _ROUNDING, 1.0))
         R = size[:, None] * np.random.default_rng(50).choice([-1.0, 1.0], size=(n + m, draws))
         dx, dy = solve(R[:n], R[n:])
         Adx = np.asarray(self._A @ dx)
         Z = np.concatenate([dx, dy])
         forward, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
         mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
-        return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), mismatch)
+        return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), rounding, mismatch)
 
 
 def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
@@ -142,9 +146,7 @@ def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
 
 def verdict(status: DifferentiationStatusCode, residual: float) -> DifferentiationStatusCode:
     """What derivatives are at a point with this componentwise residual, where `status` holds at solutions."""
-    if residual <= ACCURACY or status is DifferentiationStatusCode.NONUNIQUE:
-        return status
-    return DifferentiationStatusCode.INACCURATE
+    return status if residual <= ACCURACY else DifferentiationStatusCode.INACCURATE
 
 
 def _largest(values: FloatArray) -> float:

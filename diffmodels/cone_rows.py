@@ -229,6 +229,18 @@ class Rotation:
         columns = np.asarray(squares.sum(axis=0)).ravel()
         return RowOperator((len(rows), A.shape[1]), lambda x: self.down(A @ x)[rows], transposed, columns, row_squares)
 
+    def hard_together(self, rows: IntArray) -> IntArray:
+        """Numbers (len(rows),) from 0 on of some rotated rows: one for all of slope one in a cone, its own for others.
+
+        Rows of slope one are the constraints of a face. Which axes of the face they stand for is arbitrary, and what
+        is little in one of them only by that must not be scaled up.
+        """
+        numbers = np.arange(len(self.delta)) + len(self.delta)
+        for own, _ in self._spectra:
+            hard = self.delta[own] >= 1.0 - _NEGLIGIBLE
+            numbers[own] = np.where(hard, own[:, :1], numbers[own])
+        return np.asarray(np.unique(numbers[rows], return_inverse=True)[1])
+
     def derivative(self, values: FloatArray) -> FloatArray:
         """D applied to (m,) or (m, K)."""
         delta = self.delta if values.ndim == 1 else self.delta[:, None]

@@ -182,16 +182,17 @@ class Inverse:
             self._columns = None
             self.kkt: KKTSystem = solve_with(at.P, rotation.operator(at.A, rows), C)
             return
+        shared = rotation.hard_together(rows)
         if self._columns:
             turned = rotation.rotated(self._columns.others(at.A))
             own = self._columns.own()
             turned = turned + (own.toarray() if isinstance(turned, np.ndarray) else own)
-            self.kkt = solve_with(self._columns.curvature(at.P), turned[rows], C)
+            self.kkt = solve_with(self._columns.curvature(at.P), turned[rows], C, shared=shared)
             if self.is_regular:
                 return
             # The least solution of a singular system is meant in the model's own variables.
         self._columns = None
-        self.kkt = solve_with(at.P, rotation.rotated(at.A)[rows], C)
+        self.kkt = solve_with(at.P, rotation.rotated(at.A)[rows], C, shared=shared)
 
     def _cost(self) -> tuple[float, int]:
         """Estimated entries and order of the KKT matrix, without the rows that leave it by hand."""

@@ -20,6 +20,7 @@ from ..modelkit.errors import DifferentiationError, NotOptimized
 from ..modelkit.indices import ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from .base import DiffModel
+from .certainty import ASYMMETRY
 from .kkt import Mask
 from .right_hand_sides import RightHandSides
 
@@ -48,6 +49,10 @@ class SolutionPoint(Protocol):
     @property
     def refinement(self) -> attr.Refinement:
         """Largest relative violation of the optimality conditions, of the given point and of this one."""
+
+    @property
+    def mismatch(self) -> float:
+        """Relative difference of forward and reverse mode at random right-hand sides."""
 
     @property
     def rows_at_fault(self) -> Mask:
@@ -112,6 +117,17 @@ class ConvexDiff(DiffModel):
                 "solver, or set AllowInaccurateSolution() to True."
             )
         return point
+
+    def caveats(self) -> list[str]:
+        """That forward and reverse mode differ, if they do."""
+        mismatch = self.solution()[1].mismatch
+        if mismatch <= ASYMMETRY:
+            return []
+        return [
+            f"Forward and reverse mode differ by {mismatch:.1e}, relative to their terms: the system of the "
+            "derivatives is too ill-conditioned to be solved more accurately. Scale the data, or drop rows that nearly "
+            "depend on others."
+        ]
 
     # ------------------------------------------------------------------ forward
     def _right_hand_sides(self) -> RightHandSides:

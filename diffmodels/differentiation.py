@@ -21,8 +21,8 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
 from ..modelkit.naming import listed
 from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.products import Products
+from ..modelkit.unbounded import bounded
 from .base import DiffModel
-from .convex import ACCURATE
 from .directions import Direction, stack_directions
 from .inputs import Inputs, Tangents, parameter_constraint
 
@@ -66,7 +66,7 @@ class Differentiation:
     ) -> None:
         _require_solution(cache)
         self._cache = cache
-        self._store = cache.store
+        self._store = bounded(cache.store)
         self.stack, self._mirror = self._built(diff_models, settings)
         self._index_map = self._mirror.index_map
         self._hand_over()
@@ -255,20 +255,23 @@ class Differentiation:
     # ------------------------------------------------------------------ what a user must know
     def caveats(self) -> Iterator[str]:
         """Why the derivatives are not what they seem, in sentences."""
-        status = self.stack.get(attr.DifferentiationStatus())
-        if status is not attr.DifferentiationStatusCode.EXACT:
+        codes, status = attr.DifferentiationStatusCode, self.stack.get(attr.DifferentiationStatus())
+        if status not in (codes.EXACT, codes.INACCURATE):
             yield (
                 f"The solution is not differentiable in the ordinary sense, {status.name}: {status.value}"
                 f"{self._at_fault()}. DifferentiationStatus tells."
             )
         termination = self._cache.get(attr.TerminationStatus())
         before, after = self.stack.get(attr.SolutionRefinement())
-        if termination in _INACCURATE or after > ACCURATE:
-            made = "derivatives are those at the refined point" if after <= ACCURATE else "derivatives are not accurate"
+        refined = status is not codes.INACCURATE
+        if termination in _INACCURATE or not refined:
+            made = "derivatives are those at the refined point" if refined else "derivatives are not accurate"
             yield (
                 f"The solver's solution is not accurate ({termination.name}): its relative residuals were "
                 f"{before:.1e}, {after:.1e} after refinement; {made}. SolutionRefinement tells."
             )
+        model: Any = self.stack.inner
+        yield from model.caveats()
 
     def _at_fault(self) -> str:
         """The constraints behind the status, in words, those of a kind all at once."""

@@ -30,7 +30,7 @@ from .numeric import real_array, real_matrix, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
-from .remaking import recipe, remade_model
+from .remaking import recipe, remade_model, snapshot
 from .sets import Integer, Interval, Parameter, Set, ZeroOne
 from .store import Store
 from .tables import MOST_VARIABLES
@@ -105,7 +105,7 @@ class Model(Layer):
         They drop the solver's handle, and with it its basis and what a warm start would need, and derivatives.
         """
         with self.lock:  # others may go on with the model before what is returned here is written
-            return remade_model, copy.deepcopy(self._parts())
+            return remade_model, snapshot(self._parts())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
         with self.lock:
@@ -306,6 +306,9 @@ class Model(Layer):
     def set_parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction, value: Any) -> None:
         """Give a parameter, or a vector or matrix of them, other values.
 
+        An infinite value means no bound; parameters take it that are right-hand sides of inequalities alone. The row
+        is none then: its dual and gradients are zero, and its value is that of the rest of its function.
+
         Examples
         --------
         >>> import optangent as ot
@@ -319,8 +322,8 @@ class Model(Layer):
             value = p.at_places(value)
         parameters = self._parameters(p)
         values = real_vector(value, len(parameters), "value")
-        if not np.isfinite(values).all():
-            _checked_parameter(float(values[np.argmin(np.isfinite(values))]))
+        if np.isnan(values).any():
+            raise InvalidData("A parameter has a finite value (or an infinite one where it is a bound), got nan.")
         self.inner.set_numbers(parameters, values[:, None])
 
     def parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction) -> Any:

@@ -31,6 +31,7 @@ from .matrix_form import MatrixForm
 from .own_units import point_errors
 from .parameters import PARAMETERS, Parameters
 from .sets import SOS1, SOS2, Indicator, Integer, Semicontinuous, Semiinteger, ZeroOne
+from .unbounded import bounded
 
 __all__ = ["Residuals", "checked_result", "checked_status", "dual_objective", "kkt_residuals"]
 
@@ -68,9 +69,10 @@ class _Rows(FormRows):
     """The rows of the convex sets of a model, parameters' values inserted."""
 
     def __init__(self, model: Any) -> None:
-        self._parameters = Parameters(model.store)
-        kinds = [k for k in model.store.kinds() if not _has_gaps(k)]
-        super().__init__(MatrixForm(model.store, kinds, self._parameters))
+        store = bounded(model.store)
+        self._parameters = Parameters(store)
+        kinds = [k for k in store.kinds() if not _has_gaps(k)]
+        super().__init__(MatrixForm(store, kinds, self._parameters))
 
     def duals(self, model: Any, gradient: FloatArray | None = None) -> FloatArray:
         """The duals of the present result, (m,), given the objective's gradient (none, of a certificate).

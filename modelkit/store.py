@@ -23,11 +23,12 @@ from .errors import DimensionMismatch, InvalidData, InvalidIndex, NotOptimized
 from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from .modifications import Modification
-from .parameters import of_ray
+from .parameters import PARAMETERS, of_ray
 from .protocol import AbstractModel
 from .rows import Rows
 from .sets import ScalarSet, Set
 from .tables import FEW, MOST_VARIABLES, Tables
+from .unbounded import check_right_hand_sides
 
 __all__ = ["Store"]
 
@@ -179,7 +180,12 @@ class Store(Tables, AbstractModel):
         which = self.numbers(indices)
         if not len(which):
             return
-        check_numbers(indices.kind[1], numbers)
+        infinite = np.isinf(numbers).any(axis=1) if indices.kind == PARAMETERS else np.zeros(0, bool)
+        if infinite.any():
+            check_right_hand_sides(self, indices.values[infinite], numbers[infinite, 0])
+            check_numbers(indices.kind[1], numbers[~infinite])
+        else:
+            check_numbers(indices.kind[1], numbers)
         if constants is not None:
             check_rows(Rows(constants))
         else:

@@ -28,7 +28,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
-from ...modelkit.arrays import FloatArray
+from ...modelkit.arrays import FloatArray, IntArray
 from .elimination import Eliminated, Pivots
 from .equilibrate import ruiz_scaling, scaled
 from .factors import DenseLDL, Factor, Refined, SingularFactor, SparseLDL, SparseLU, one_norm, refine
@@ -75,6 +75,7 @@ class KKTFactorization(KKTSystem):
     A1 : active rows (m, n); ndarray or scipy sparse
     C : nonnegative (m,), or None for zero
     scale : positive (n + m,), a first guess of the equilibration; saves time only
+    shared : numbers (m,) from 0 on: rows of one number get one scale in the equilibration; by default each its own
 
     Attributes
     ----------
@@ -82,11 +83,19 @@ class KKTFactorization(KKTSystem):
         of the last solve. In a singular system b is first projected on the range of K.
     """
 
-    def __init__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> None:
+    def __init__(
+        self,
+        P: Any,
+        A1: Any,
+        C: ArrayLike | None = None,
+        scale: FloatArray | None = None,
+        shared: IntArray | None = None,
+    ) -> None:
         self.n: int = P.shape[0]
         self.m: int = A1.shape[0]
         K = _assemble(P, A1, C)
-        self._scale = ruiz_scaling(K, start=scale)
+        every = None if shared is None else np.concatenate([np.arange(self.n), self.n + shared])
+        self._scale = ruiz_scaling(K, start=scale, shared=every)
         self._scaled = scaled(K, self._scale)
         self._rows = self._scaled if isinstance(self._scaled, np.ndarray) else self._scaled.tocsr()
         self._norm = one_norm(self._scaled)

@@ -6,11 +6,13 @@ The values of the attribute `LinearAlgebraSolver`; with None, `choose` decides b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, final
 
 from numpy.typing import ArrayLike
 
-from ...modelkit.arrays import FloatArray
+from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.errors import InvalidData
 from .factorization import KKTFactorization, count, prefers_dense
 from .krylov import KrylovSystem
 from .system import KKTSystem
@@ -40,10 +42,15 @@ class DirectKKT:
     """
 
     def __call__(
-        self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None
+        self,
+        P: Any,
+        A1: Any,
+        C: ArrayLike | None = None,
+        scale: FloatArray | None = None,
+        shared: IntArray | None = None,
     ) -> KKTFactorization:
         """The factorization of ``[[P, A1'], [A1, -diag(C)]]``."""
-        return KKTFactorization(P, A1, C, scale)
+        return KKTFactorization(P, A1, C, scale, shared)
 
 
 @final
@@ -68,8 +75,22 @@ class IterativeKKT:
     tolerance: float = 1e-8
     max_iterations: int | None = None
 
-    def __call__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> KrylovSystem:
-        """The system ``[[P, A1'], [A1, -diag(C)]]``; the first guess of an equilibration is of no use here."""
+    def __post_init__(self) -> None:
+        if not (isinstance(self.tolerance, Real) and 0.0 < self.tolerance < 1.0):
+            raise InvalidData(f"The tolerance of IterativeKKT is a number between 0 and 1, got {self.tolerance!r}.")
+        limit = self.max_iterations
+        if limit is not None and not (isinstance(limit, Integral) and limit > 0):
+            raise InvalidData(f"max_iterations of IterativeKKT is a positive integer or None, got {limit!r}.")
+
+    def __call__(
+        self,
+        P: Any,
+        A1: Any,
+        C: ArrayLike | None = None,
+        scale: FloatArray | None = None,
+        shared: IntArray | None = None,
+    ) -> KrylovSystem:
+        """The system ``[[P, A1'], [A1, -diag(C)]]``; what is said of its equilibration is of no use here."""
         return KrylovSystem(P, A1, C, self.tolerance, self.max_iterations)
 
 

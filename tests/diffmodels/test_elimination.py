@@ -115,9 +115,9 @@ def test_matrix_variables(cone: Any) -> None:
     assert ConeColumns(at.rotation, at.A, at.P)
     shapes = []
 
-    def watching(P: Any, A: Any, C: Any) -> KKTFactorization:
+    def watching(P: Any, A: Any, C: Any, shared: Any) -> KKTFactorization:
         shapes.append(A.nnz)
-        return KKTFactorization(P, A, C)
+        return KKTFactorization(P, A, C, shared=shared)
 
     inverse = Inverse(at, watching)
     assert shapes == [shapes[0]] and shapes[0] <= form.n + side * form.n
