@@ -67,6 +67,7 @@ class PolishedSolution:
     status : what the derivatives are
     refinement : largest relative violation of the optimality conditions, of the given point and of this one
     mismatch : relative difference of forward and reverse mode, see `certainty.Probe`
+    strong : the system of the rows that are active beyond doubt, whose null vectors x may move along
     """
 
     x: FloatArray
@@ -77,6 +78,7 @@ class PolishedSolution:
     status: DifferentiationStatusCode
     refinement: Refinement
     mismatch: float
+    strong: KKTSystem
 
     @property
     def polished(self) -> bool:
@@ -97,6 +99,22 @@ class PolishedSolution:
         rows : (m,) or (m, k); None for zeros
         """
         return _solve_on(self.kkt, self.active, np.asarray(primal, np.float64), rows)
+
+    def bends(self, columns: Mask) -> bool:
+        """Whether the derivative of some variables depends on the multipliers: rows are linear, so never."""
+        return False
+
+    def on_kinks(self, values: FloatArray) -> FloatArray:
+        """(m, k) in the weakly active rows alone."""
+        return values * self.weakly_active[:, None]
+
+    @property
+    def freedom(self) -> tuple[FloatArray, FloatArray]:
+        """How x and y can move: (n, p) and (m, d), null vectors of the system."""
+        (primal, _), (_, dual) = self.strong.null_vectors, self.kkt.null_vectors
+        rows = np.zeros((self.active.size, dual.shape[1]))
+        rows[self.active] = dual
+        return primal, rows
 
     @property
     def rows_at_fault(self) -> Mask:
@@ -334,12 +352,14 @@ class _Polish:
         weak = self.inequality & in_doubt(values, judged.moves)
         # Where a row is more than rounding errors from its kink, the side on which it is makes the derivative.
         open_rows = self.inequality & in_doubt(values, judged.rounding * judged.moves)
-        active, unique = self._choose(point.active & ~open_rows, open_rows)
+        strong = point.active & ~open_rows
+        active, unique = self._choose(strong, open_rows)
         kkt = self.factorization(active)
+        of_strong = kkt if unique else self.factorization(strong)
         status = kkt.status(weakly_active=bool(weak.any())) if unique else DifferentiationStatusCode.NONUNIQUE
         status = verdict(status, judged.residual)
         refinement = Refinement(given.residual, point.residual)
-        return PolishedSolution(point.x, point.y, active, weak, kkt, status, refinement, judged.mismatch)
+        return PolishedSolution(point.x, point.y, active, weak, kkt, status, refinement, judged.mismatch, of_strong)
 
     def _choose(self, strong: Mask, weak: Mask) -> tuple[Mask, bool]:
         """Return the rows to differentiate with, and whether x is unique."""

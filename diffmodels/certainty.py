@@ -41,6 +41,8 @@ _MOVE = 1e-12
 _ROUNDING = 1e-2
 _DRAWS = 3
 _MARGIN = 3.0
+# Next to products of this size, of the largest, rounding errors of the largest are less than the mismatch told.
+_SMALL = 1e-5
 # What is less than this, of the largest number of the point in equilibrated units, is less than its rounding error.
 _NOTHING = 1e-8
 
@@ -92,7 +94,7 @@ class Sizes:
         column: FloatArray,
         row: FloatArray,
     ) -> None:
-        self._A = A
+        self._A, self._unit = A, np.concatenate([column, row])[:, None]
         P, A, c, b, x, y = abs(P), abs(A), np.abs(c), np.abs(b), np.abs(x), np.abs(y)
         self.gradient: FloatArray = P @ x + A.T @ y + c
         self.rows: FloatArray = A @ x + b
@@ -134,6 +136,8 @@ class Sizes:
         Adx = np.asarray(self._A @ dx)
         Z = np.concatenate([dx, dy])
         forward, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
+        # what is nothing beside the largest of either, in equilibrated units, may be all rounding error
+        most = most + _SMALL * _largest(np.abs(R) * self._unit) * _largest(np.abs(Z) / self._unit)
         mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
         return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), rounding, mismatch)
 

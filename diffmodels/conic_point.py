@@ -20,6 +20,7 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
 from .certainty import verdict
+from .cone_rows import Rotation
 from .conic_certainty import Probe, curvature_depends, least_multipliers, probe
 from .conic_system import Conditions, Inverse, Iterate
 from .kkt import ACCEPTED_RESIDUAL, Mask, automatic
@@ -35,6 +36,8 @@ _INSIDE = 1e-6
 _PROJECTIONS = 50
 # A step with an old factorization that does not divide the residual by this calls for a new one.
 _FAST = 30.0
+# Distance, relative to the size of a point of a cone, of kinks nearby.
+_NEAR = 1e-8
 _DAMPING = 1e-8
 
 
@@ -74,19 +77,48 @@ class ConicPoint:
         """Relative difference of forward and reverse mode at random right-hand sides."""
         return self._probe.mismatch
 
-    @cached_property
-    def _bends(self) -> bool:
-        """Whether the derivative depends on which of many multipliers was found."""
-        kkt = self._inverse.kkt
-        return (
-            kkt.dual_nullity and not kkt.primal_nullity and curvature_depends(self._at, self._inverse, self._solve_with)
-        )
+    def bends(self, columns: Mask) -> bool:
+        """Whether the derivative of some variables (n,) depends on which of many multipliers was found."""
+        return self._inverse.kkt.dual_nullity and curvature_depends(self._at, self._inverse, self._solve_with, columns)
 
-    @property
+    @cached_property
     def status(self) -> DifferentiationStatusCode:
         """What the derivatives are."""
-        weakly_active = bool(self._probe.doubtful.any()) or self._bends
+        weakly_active = bool(self._probe.doubtful.any())
+        if not weakly_active and not self._inverse.kkt.primal_nullity:
+            weakly_active = self.bends(np.ones(len(self.x), bool))
         return verdict(self._inverse.kkt.status(weakly_active=weakly_active), self._at.residual)
+
+    @property
+    def weakly_active(self) -> Mask:
+        """(m,): the rows of cones at a kink, or that roundings could bring to one."""
+        return self._probe.doubtful
+
+    @property
+    def active(self) -> Mask:
+        """(m,): the rotated rows in the system."""
+        return self._at.rotation.active
+
+    def on_kinks(self, values: FloatArray) -> FloatArray:
+        """(m, k) projected on the axes in which the derivative at a kink is not unique; on all where it is unclear."""
+        near = self._near
+        axes = near.kink_axes | (self._probe.doubtful & ~near.kink)
+        projected: FloatArray = near.up(near.down(values) * axes[:, None])
+        return projected
+
+    @cached_property
+    def _near(self) -> Rotation:
+        """The axes, with all kinks nearby."""
+        return self._at.conditions.cones.rotation(self._at.v, _NEAR)
+
+    @property
+    def freedom(self) -> tuple[FloatArray, FloatArray]:
+        """How x and y can move: (n, p) and (m, d), null vectors of the system."""
+        rotation, (primal, dual) = self._at.rotation, self._inverse.kkt.null_vectors
+        rotated = np.zeros((len(self.y), dual.shape[1]))
+        rotated[rotation.active] = dual
+        units = self._at.conditions.units
+        return units.given_primal(primal), units.given_dual(rotation.without_noise(rotation.up(rotated)))
 
     @property
     def rows_at_fault(self) -> Mask:

@@ -13,7 +13,7 @@ from ..bridges import BridgeOptimizer
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
 from ..modelkit.caching import CachingOptimizer
-from ..modelkit.errors import InvalidData, NotOptimized
+from ..modelkit.errors import InvalidData, InvalidIndex, NotOptimized
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndices
 from ..modelkit.layer import Layer
@@ -101,6 +101,9 @@ class DiffOptimizer(Layer):
     """
 
     def __init__(self, solvers: Sequence[AbstractModel]) -> None:
+        for solver in solvers:
+            if not isinstance(solver, AbstractModel):
+                raise InvalidData(f"diff_optimizer takes callables that make a solver; one of them made {solver!r}.")
         self.cache = CachingOptimizer(*(BridgeOptimizer(solver) for solver in solvers))
         super().__init__(self.cache)
         self._inputs = Inputs(self.cache.store)
@@ -168,6 +171,8 @@ class DiffOptimizer(Layer):
             self._forget_results()
             self._inputs.set(attribute, *index_and_value)
         elif kind in self.settings:
+            if len(index_and_value) > 1:
+                raise InvalidIndex(f"{attribute!r} belongs to the whole model; it takes no index.")
             check_setting(attribute, index_and_value[-1])
             self.settings[kind] = index_and_value[-1]
             self._drop()

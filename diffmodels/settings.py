@@ -22,7 +22,9 @@ DEFAULTS: dict[type[attr.Attribute], Any] = {
 
 
 def _makes_a_diff_model(value: Any) -> bool:
-    return value is None or (issubclass(value, DiffModel) if isinstance(value, type) else callable(value))
+    if isinstance(value, type):
+        return issubclass(value, DiffModel)
+    return value is None or (callable(value) and isinstance(value(), DiffModel))
 
 
 def _is_flag(value: Any) -> bool:

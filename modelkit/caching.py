@@ -40,7 +40,7 @@ from .residuals import Residuals, checked_result, checked_status, dual_objective
 from .sets import ScalarSet, Set, VectorSet
 from .settings import check_target
 from .store import Store
-from .unbounded import bounded, is_unbounded
+from .unbounded import bounded
 from .warning import warn_user
 
 __all__ = ["CachingOptimizer", "CachingOptimizerMode", "CachingOptimizerState", "SolverFallbackWarning"]
@@ -178,6 +178,16 @@ class CachingOptimizer(AbstractModel):
         """The present result by itself, or None where there is none."""
         return (self._answer or Answer(self)) if self._has_results else None
 
+    @property
+    def is_copied(self) -> bool:
+        """Whether the result came with a copy, and no solver stands behind it."""
+        return self._answer is not None
+
+    def solve_again(self) -> None:
+        """Solve, though there is a result."""
+        self._touched()
+        self.optimize()
+
     def take_over(self, answer: Answer) -> None:
         """Have this result of an equal model."""
         self._answer, self._asked = answer, True
@@ -267,7 +277,7 @@ class CachingOptimizer(AbstractModel):
         """In manual mode additions reach the optimizer one by one; what it refuses is not in the cache either."""
         if self._mirror is None:
             return
-        if is_unbounded(self.store):
+        if self.store.unbounded:
             self._detach()
             return
         self._touched()
@@ -286,7 +296,7 @@ class CachingOptimizer(AbstractModel):
         mirror, optimizer = self._mirror, self.optimizer
         if mirror is None or optimizer is None:
             return
-        if is_unbounded(self.store):  # rows without bound are others below
+        if self.store.unbounded:  # rows without bound are others below
             self._detach()
             return
         try:

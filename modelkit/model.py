@@ -47,6 +47,9 @@ class Model(Layer):
     """An optimization model: variables, functions in sets, an objective.
 
     Threads may share a model: each operation waits until the one before has ended. To do several as one, hold `lock`.
+    Copies (`copy.deepcopy`) and pickles keep the model, its options, indices, tangents and seeds, and the result; what
+    the solver's handle holds beside that (a basis, a warm start) and derivatives are made anew when they are needed:
+    a copy with cones or quadratic rows is solved again before it is differentiated.
 
     Parameters
     ----------

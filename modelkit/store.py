@@ -166,32 +166,39 @@ class Store(Tables, AbstractModel):
 
     def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
         """Give many constraints other numbers, and their functions other constants."""
-        self.check_new_numbers(indices, numbers, constants)
-        if not len(indices):
-            return
-        block = self._blocks[indices.kind]
-        rows = block.rows_of(self.numbers(indices))
-        if constants is not None:
-            block.constants[rows] = constants
-        block.all_numbers[rows] = numbers
-
-    def check_new_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None) -> None:
-        """Raise unless `set_numbers` would take these."""
-        which = self.numbers(indices)
+        which = self.check_new_numbers(indices, numbers, constants)
         if not len(which):
             return
-        infinite = np.isinf(numbers).any(axis=1) if indices.kind == PARAMETERS else np.zeros(0, bool)
-        if infinite.any():
+        block = self._blocks[indices.kind]
+        rows = block.rows_of(which)
+        if constants is not None:
+            block.constants[rows] = constants
+        held = block.all_numbers
+        held[rows] = numbers
+        if indices.kind == PARAMETERS and (self.unbounded or not np.isfinite(numbers).all()):
+            self.unbounded = bool(np.isinf(held).any())
+
+    def check_new_numbers(
+        self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None
+    ) -> IntArray:
+        """The numbers of the constraints in their block; raises unless `set_numbers` would take these."""
+        which = self.numbers(indices)
+        if not len(which):
+            return which
+        kind = indices.kind
+        if kind == PARAMETERS and not np.isfinite(numbers).all():
+            infinite = np.isinf(numbers[:, 0])
             check_right_hand_sides(self, indices.values[infinite], numbers[infinite, 0])
-            check_numbers(indices.kind[1], numbers[~infinite])
+            check_numbers(kind[1], numbers[~infinite])
         else:
-            check_numbers(indices.kind[1], numbers)
+            check_numbers(kind[1], numbers)
         if constants is not None:
             check_rows(Rows(constants))
         else:
-            block = self._blocks[indices.kind]
+            block = self._blocks[kind]
             constants = block.constants[block.rows_of(which)]
-        check_sides(indices.kind[1], numbers, constants)
+        check_sides(kind[1], numbers, constants)
+        return which
 
     def check_modification(self, target: ConstraintIndex | attr.ObjectiveFunction, changes: Any) -> None:
         """Raise unless `modify` would accept the changes."""

@@ -22,21 +22,22 @@ from .parameters import PARAMETERS
 from .rows import Rows
 from .sets import GreaterThan, LessThan, Nonnegatives, Nonpositives
 
-__all__ = ["bounded", "check_right_hand_sides", "is_unbounded"]
+__all__ = ["bounded", "check_right_hand_sides", "has_right_hand_sides"]
 
 _NONE: IntArray = np.zeros(0, np.int64)
 _INWARDS: dict[Any, float] = {LessThan: -1.0, Nonpositives: -1.0, GreaterThan: 1.0, Nonnegatives: 1.0}
 """The sides that a row may have, and in which direction from its bound it holds."""
 
 
-def is_unbounded(store: Any) -> bool:
-    """Whether a parameter of a store is infinite."""
-    return PARAMETERS in store.kinds() and bool(np.isinf(_values(store)[1]).any())
-
-
 def _values(store: Any) -> tuple[IntArray, FloatArray]:
     block, _ = store.block(PARAMETERS).snapshot()
     return block.rows.var, block.sets.numbers[:, 0]
+
+
+def has_right_hand_sides(store: Any, ids: IntArray) -> bool:
+    """Whether some of these parameters stand by themselves in inequalities, so that they might be infinite."""
+    kinds = [kind for kind in store.kinds() if kind[1] in _INWARDS and kind[0].degree > 0]
+    return any(np.isin(store.block(kind).snapshot()[0].rows.var, ids).any() for kind in kinds)
 
 
 def check_right_hand_sides(store: Any, ids: IntArray, values: FloatArray) -> None:
@@ -57,10 +58,12 @@ def _check(store: Any, ids: IntArray, values: FloatArray) -> None:
 
 def bounded(store: Any) -> Any:
     """The store as solvers see it: itself, or a view to be read in which rows without bound hold of themselves."""
-    if not is_unbounded(store):
+    if not store.unbounded or PARAMETERS not in store.kinds():
         return store
     ids, values = _values(store)
     infinite = np.isinf(values)
+    if not infinite.any():
+        return store
     _check(store, ids[infinite], values[infinite])
     view = copy.copy(store)
     blocks = view.__dict__["_blocks"] = dict(store.__dict__["_blocks"])

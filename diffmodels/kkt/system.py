@@ -104,6 +104,14 @@ class KKTSystem(ABC):
         return bool(self.dependent_rows.any())
 
     @property
+    @abstractmethod
+    def null_vectors(self) -> tuple[FloatArray, FloatArray]:
+        """(n, p) in {u : P u = 0, A1 u = 0} and (m, d) in {v : A1' v = 0, C v = 0}.
+
+        They span these spaces, or are random vectors of them where they are too large; rounding errors are zero.
+        """
+
+    @property
     def primal_null_basis(self) -> FloatArray | None:
         """Orthonormal basis (n, p) of {u : P u = 0, A1 u = 0}; None if too large to compute."""
         return None
