@@ -32,6 +32,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
+from ..modelkit.errors import DifferentiationError
 from .certainty import Sizes, in_doubt, verdict
 from .kkt import KKTSystem, Mask, automatic
 from .proximal_newton import proximal_newton
@@ -343,7 +344,10 @@ class _Polish:
         kkt, form = self.factorization(active), units.form
         sizes = Sizes(units.P, units.A, form.c, form.b, point.x, point.y, units.column, units.row)
         r1, r2 = units.gradient(point.x, point.y), point.s - units.slack(point.x)
-        probe = sizes.probe(r1, r2, lambda primal, rows: _solve_on(kkt, active, primal, rows))
+        try:
+            probe = sizes.probe(r1, r2, lambda primal, rows: _solve_on(kkt, active, primal, rows), kkt.probes)
+        except DifferentiationError:  # an iterative solution that is not accurate enough tells nothing
+            return _Judgement(float("inf"), np.zeros((active.size, 1)), 1.0, 0.0)
         moves = np.where(active[:, None], np.abs(probe.dy), probe.slack_terms).max(axis=1, initial=0.0)
         return _Judgement(sizes.residual(r1, r2), moves[:, None], probe.rounding, probe.mismatch)
 

@@ -91,6 +91,8 @@ class KrylovSystem(KKTSystem):
         the normal equations
     """
 
+    probes = 1  # each costs as much as a derivative
+
     def __init__(
         self, P: Any, A1: Any, C: ArrayLike | None = None, tolerance: float = 1e-8, max_iterations: int | None = None
     ) -> None:

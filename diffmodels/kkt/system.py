@@ -34,11 +34,13 @@ class KKTSystem(ABC):
     ----------
     n, m : numbers of variables and of active rows
     residual : largest relative residual over the columns of the last `solve`
+    probes : right-hand sides that are cheap enough to ask how sure a solution is
     """
 
     n: int
     m: int
     residual: float = 0.0
+    probes: int = 3
 
     @property
     def size(self) -> int:
