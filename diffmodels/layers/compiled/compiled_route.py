@@ -117,7 +117,7 @@ class CompiledRoute:
         solver.start = start
         # anew each time: without a start, answers shall not depend on what was solved before
         solver.reload(form) if is_loaded else solver.load(form)
-        answer = solver.run(form)
+        answer = solver.reconsidered(form, solver.run(form))
         self._of_thread[number] = solver
         return answer
 
