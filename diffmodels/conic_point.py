@@ -29,7 +29,7 @@ from .kkt.factors import refine
 __all__ = ["ConicPoint", "polish"]
 
 _TARGET = 1e-13
-_ROUNDS = 15
+_ROUNDS = 25
 # Distance from the cones, relative to the multipliers, up to which a solver's duals are taken as they are; and the most
 # projections that bring others there.
 _INSIDE = 1e-6
@@ -39,6 +39,8 @@ _FAST = 30.0
 # Distance, relative to the size of a point of a cone, of kinks nearby.
 _NEAR = 1e-8
 _DAMPING = 1e-8
+# The most steps that are taken though they do not help.
+_BOLD = 6
 
 
 @final
@@ -169,20 +171,37 @@ def polish(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = Non
     y = _into_cones(conditions, x, y, solve_with or automatic)
     at = Iterate(conditions, x, y - conditions.rows(x))
     given = at.residual
-    inverse = _inverse(at, solve_with)
+    inverse, best, bold = _inverse(at, solve_with), at, _BOLD
     for _ in range(_ROUNDS):
         if at.residual <= _TARGET:
             break
         better = _step(at, inverse)
         is_new = inverse.at is at
-        if better is None or not (is_new or at.residual > _FAST * better.residual):
-            if is_new:
+        if better is None and is_new:
+            if inverse.damping:  # where the conditions cannot be met to first order, the least step may help
+                inverse = Inverse(at, solve_with)
+                better = _step(at, inverse)
+            if better is None and bold:
+                bold, better = bold - 1, _whole_step(at, inverse)
+            if better is None:
                 break
+        if better is None or not (is_new or at.residual > _FAST * better.residual):
             inverse = _inverse(at if better is None else better, solve_with)
         at = better or at
+        best = at if at.residual < best.residual else best
+    if best is not at:
+        at, inverse = best, _inverse(best, solve_with)
     if inverse.damping:
         at = least_multipliers(at, solve_with)
     return ConicPoint(at, inverse, given, solve_with)
+
+
+def _whole_step(at: Iterate, inverse: Inverse) -> Iterate | None:
+    """A Newton step that does not help yet: on the other side of a kink the next ones may; None where it overflows."""
+    n = len(at.x)
+    step = inverse.solve(-np.concatenate([at.r1, at.r2])[:, None])[:, 0]
+    trial = at.moved(step[:n], step[n:]) if np.isfinite(step).all() else at
+    return trial if trial is not at and np.isfinite(trial.residual) else None
 
 
 def _inverse(at: Iterate, solve_with: Any) -> Inverse:

@@ -102,7 +102,7 @@ class DiffOptimizer(Layer):
 
     def __init__(self, solvers: Sequence[AbstractModel]) -> None:
         for solver in solvers:
-            if not isinstance(solver, AbstractModel):
+            if not all(callable(getattr(solver, verb, None)) for verb in ("optimize", "supports_constraint")):
                 raise InvalidData(f"diff_optimizer takes callables that make a solver; one of them made {solver!r}.")
         self.cache = CachingOptimizer(*(BridgeOptimizer(solver) for solver in solvers))
         super().__init__(self.cache)

@@ -36,7 +36,7 @@ from .indices import ConstraintIndex, ConstraintIndices, IndexMap
 from .modifications import Modification
 from .parameters import PARAMETERS, kinds_inserted
 from .protocol import AbstractModel
-from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
+from .residuals import Residuals, checked_result, checked_status, dual_objective, kkt_residuals
 from .sets import ScalarSet, Set, VectorSet
 from .settings import check_target
 from .store import Store
@@ -413,6 +413,8 @@ class CachingOptimizer(AbstractModel):
             return self._without_result(attribute)
         if isinstance(attribute, attr.TerminationStatus):
             return checked_status(self, self.raw(attribute))
+        if isinstance(attribute, (attr.PrimalStatus, attr.DualStatus)):
+            return checked_result(self, self.raw(attribute))
         if isinstance(attribute, attr.DualObjectiveValue):
             return dual_objective(self)
         if isinstance(attribute, attr.ConstraintPrimal):

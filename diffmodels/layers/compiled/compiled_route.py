@@ -117,7 +117,7 @@ class CompiledRoute:
         solver.start = start
         # anew each time: without a start, answers shall not depend on what was solved before
         solver.reload(form) if is_loaded else solver.load(form)
-        answer = solver.run(form)
+        answer = solver.reconsidered(form, solver.run(form))
         self._of_thread[number] = solver
         return answer
 
@@ -168,8 +168,9 @@ class CompiledRoute:
             point = self._point(form, start)
         except OptangentError:
             return None
-        if not (point.refinement.after <= EXACT and self._residuals.largest(form, point.x, point.y) <= EXACT):
-            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not (point.refinement.after <= EXACT and self._residuals.largest(form, point.x, point.y) <= EXACT):
+                return None
         return State(point.x, point.y, point=point)
 
     def answer(self, theta: FloatArray, status: attr.TerminationStatusCode, reason: str, state: State | None) -> Answer:
@@ -189,13 +190,18 @@ class CompiledRoute:
             point = self._point(form, state)
         except OptangentError:
             return
-        if point.refinement.after <= point.refinement.before:
+        if (
+            point.refinement.after <= point.refinement.before
+            and np.isfinite(point.x).all()
+            and np.isfinite(point.y).all()
+        ):
             state.x, state.y, state.point = point.x, point.y, point
 
     def _point(self, form: MatrixForm, state: State) -> SolutionPoint:
         model = self._diff_model()
         model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
-        return model.exact(form, state.x, state.y)
+        with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers: what is not finite is no solution
+            return model.exact(form, state.x, state.y)
 
     def objective(self, form: MatrixForm, x: FloatArray) -> float | None:
         """Its value if that is an output, in the form's sense."""
