@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
-from .certainty import verdict
+from .certainty import ACCURACY, verdict
 from .cone_rows import Rotation
 from .conic_certainty import Probe, curvature_depends, least_multipliers, probe
 from .conic_system import Conditions, Inverse, Iterate
@@ -29,7 +29,7 @@ from .kkt.factors import refine
 __all__ = ["ConicPoint", "polish"]
 
 _TARGET = 1e-13
-_ROUNDS = 25
+_ROUNDS = 15
 # Distance from the cones, relative to the multipliers, up to which a solver's duals are taken as they are; and the most
 # projections that bring others there.
 _INSIDE = 1e-6
@@ -39,8 +39,6 @@ _FAST = 30.0
 # Distance, relative to the size of a point of a cone, of kinks nearby.
 _NEAR = 1e-8
 _DAMPING = 1e-8
-# The most steps that are taken though they do not help.
-_BOLD = 6
 
 
 @final
@@ -169,39 +167,45 @@ def polish(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = Non
     conditions = Conditions(form, x, y)
     x, y = conditions.units.primal(x), conditions.units.dual(y)
     y = _into_cones(conditions, x, y, solve_with or automatic)
-    at = Iterate(conditions, x, y - conditions.rows(x))
-    given = at.residual
-    inverse, best, bold = _inverse(at, solve_with), at, _BOLD
+    start = Iterate(conditions, x, y - conditions.rows(x))
+    at, inverse = _careful_steps(start, solve_with)
+    if at.residual > ACCURACY:
+        far = _whole_steps(start, solve_with)
+        if far.residual < at.residual:
+            at, inverse = _careful_steps(far, solve_with)
+    if inverse.damping:
+        at = least_multipliers(at, solve_with)
+    return ConicPoint(at, inverse, start.residual, solve_with)
+
+
+def _careful_steps(at: Iterate, solve_with: Any) -> tuple[Iterate, Inverse]:
+    """Newton steps as long as they help, and the inverse of the last ones."""
+    inverse = _inverse(at, solve_with)
     for _ in range(_ROUNDS):
         if at.residual <= _TARGET:
             break
         better = _step(at, inverse)
         is_new = inverse.at is at
-        if better is None and is_new:
-            if inverse.damping:  # where the conditions cannot be met to first order, the least step may help
-                inverse = Inverse(at, solve_with)
-                better = _step(at, inverse)
-            if better is None and bold:
-                bold, better = bold - 1, _whole_step(at, inverse)
-            if better is None:
-                break
         if better is None or not (is_new or at.residual > _FAST * better.residual):
+            if is_new:
+                break
             inverse = _inverse(at if better is None else better, solve_with)
         at = better or at
+    return at, inverse
+
+
+def _whole_steps(at: Iterate, solve_with: Any) -> Iterate:
+    """The best point of Newton's method without care: from far away steps may help only after the next kinks."""
+    best, n = at, len(at.x)
+    for _ in range(_ROUNDS):
+        step = Inverse(at, solve_with).solve(-np.concatenate([at.r1, at.r2])[:, None])[:, 0]
+        if not np.isfinite(step).all():
+            break
+        at = at.moved(step[:n], step[n:])
         best = at if at.residual < best.residual else best
-    if best is not at:
-        at, inverse = best, _inverse(best, solve_with)
-    if inverse.damping:
-        at = least_multipliers(at, solve_with)
-    return ConicPoint(at, inverse, given, solve_with)
-
-
-def _whole_step(at: Iterate, inverse: Inverse) -> Iterate | None:
-    """A Newton step that does not help yet: on the other side of a kink the next ones may; None where it overflows."""
-    n = len(at.x)
-    step = inverse.solve(-np.concatenate([at.r1, at.r2])[:, None])[:, 0]
-    trial = at.moved(step[:n], step[n:]) if np.isfinite(step).all() else at
-    return trial if trial is not at and np.isfinite(trial.residual) else None
+        if at.residual <= ACCURACY or not np.isfinite(at.residual):
+            break
+    return best
 
 
 def _inverse(at: Iterate, solve_with: Any) -> Inverse:
