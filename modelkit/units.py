@@ -30,7 +30,7 @@ class Units:
 
     Attributes
     ----------
-    column : (n,) D; those of variables in no row and no square are 1, and so is their median
+    column : (n,) D; those of variables in no row and no square with others are 1, and so is their median
     row : (m,) E, the same for all rows of a cone, that of the largest of them; 1 for rows without entries
     """
 
@@ -70,7 +70,7 @@ def equilibration(F: Any, P: Any = None) -> tuple[FloatArray, FloatArray]:
         most = np.zeros(n)
         for k, lines in enumerate(matrices):
             largest[k] = lines.largest(column)
-            np.maximum.at(most, lines.at, lines.size * np.repeat(power_of_two(largest[k]), lines.counts))
+            np.maximum.at(most, lines.at, lines.shared * np.repeat(power_of_two(largest[k]), lines.counts))
         column = power_of_two(most)
     middle = float(np.exp2(np.round(np.median(np.log2(column))))) if n else 1.0
     return column / middle, np.where(largest[0] > 0.0, power_of_two(largest[0]) * middle, 1.0)
@@ -78,10 +78,12 @@ def equilibration(F: Any, P: Any = None) -> tuple[FloatArray, FloatArray]:
 
 @final
 class _Lines:
-    """The sizes of the entries of a matrix, line by line."""
+    """The sizes of the entries of a matrix, line by line; `shared` are those in lines with others, else zero."""
 
     def __init__(self, data: FloatArray, at: Any, starts: Any) -> None:
         self.size, self.at, self.counts = np.abs(data), at, np.diff(starts)
+        # a line of one entry fits a variable in any unit: those with others tell which it is
+        self.shared = np.where(np.repeat(self.counts, self.counts) > 1, self.size, 0.0)
         self._filled = np.flatnonzero(self.counts)
         self._starts = starts[self._filled]
 
