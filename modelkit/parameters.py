@@ -124,6 +124,7 @@ class Parameters:
         # the degree of the terms that there are, zeros included: deletions may have left none
         now = np.ones(block.count, np.int64)
         np.maximum.at(now, constraint, self.degrees(block.rows))
+        now[block.sets.dims == 0] = min(function_type.degree, 2)  # without rows nothing is lost
         vector = function_type.is_vector
         return [(np.flatnonzero(now == d), class_of(vector=vector, degree=int(d))) for d in np.unique(now)]
 
