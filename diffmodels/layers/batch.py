@@ -150,8 +150,8 @@ class Batch:
                 else:
                     what = f"The solution of item {place} is not differentiable in the ordinary sense"
                 warnings.warn(
-                    f"{what}, {status.name}: {status.value}. The layer's differentiation_status tells it of every item; "
-                    "this warning comes once for each layer.",
+                    f"{what}, {status.name}: {status.value}. The layer's differentiation_status tells it of every "
+                    "item; this warning comes once for each layer.",
                     DifferentiationWarning,
                     stacklevel=2,
                 )
