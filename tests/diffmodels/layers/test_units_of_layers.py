@@ -32,10 +32,10 @@ NAMES = list(PROGRAMS)
 CASES = [
     (ot.solvers.Clarabel, NAMES, 90),
     (ot.solvers.SCS, NAMES[4:], 56),
-    (ot.solvers.HiGHS, NAMES[:4], 44),
-    (ot.solvers.OSQP, NAMES[:4], 44),
-    (ot.solvers.PIQP, NAMES[:4], 44),
-    (ot.solvers.DAQP, NAMES[:4], 34),
+    (ot.solvers.HiGHS, NAMES[:4], 32),
+    (ot.solvers.OSQP, NAMES[:4], 32),
+    (ot.solvers.PIQP, NAMES[:4], 32),
+    (ot.solvers.DAQP, NAMES[:4], 32),
 ]
 """Solvers, their programs, and of how many items, two of each in each of the units, they find the solution."""
 
