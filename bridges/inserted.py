@@ -71,17 +71,11 @@ class Inserted:
         if block.function_type.degree < 2:
             rows = self._lifter.variables.rewrite(block.rows)
             return [(np.arange(block.count), ConstraintBlock(block.function_type, rows, block.sets))]
+        takes_squares = not self._lifter.graph.is_lacking(block.kind)
         return [
-            (items, ConstraintBlock(self._taken_as(part, block), self._lifter.variables.rewrite(part.rows), part.sets))
-            for items, part in inserted_blocks(self._present(), block)
+            (items, ConstraintBlock(part.function_type, self._lifter.variables.rewrite(part.rows), part.sets))
+            for items, part in inserted_blocks(self._present(), block, takes_squares)
         ]
-
-    def _taken_as(self, part: ConstraintBlock, written: ConstraintBlock) -> type[Function]:
-        """The function type of a part: affine without squares, unless that alone reaches no inner set."""
-        graph = self._lifter.graph
-        if graph.is_lacking(part.kind) and not graph.is_lacking(written.kind):
-            return written.function_type
-        return part.function_type
 
     def check_no_products(self, ids: IntArray) -> None:
         """Raise if one of these variables, to become parameters or to be such no more, multiplies in a function."""
