@@ -7,8 +7,8 @@
 A run is a program in some units by one solver, on two routes: the model (optimize, forward and reverse mode) and a
 layer of it. The random programs (`census_families.py`) have known answers and derivatives; of the public ones
 (see `public_problems.py`) the optimum is known and no derivative. Each run is in a process that is ended after
-`LIMIT` seconds, since some solvers do not return. All take about five minutes on one core. Counted are, for each
-solver, system of units and family:
+`LIMIT` seconds of computing, since some solvers do not return. All take about five minutes on one core. Counted are,
+for each solver, system of units and family:
 
 * the solver's claims: *right* (OPTIMAL and there, INFEASIBLE or DUAL_INFEASIBLE and true), *false* (the same, and not
   so), *unsure* (everything else), *refused* (an exception);
@@ -24,9 +24,13 @@ its public names only, so that the script runs on older states of it: counts bef
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import math
 import multiprocessing
 import os
+import resource
+import signal
 import sys
 import time
 import warnings
@@ -45,8 +49,8 @@ from census_runs import Record
 import optangent as ot
 
 SOLVERS = ("Clarabel", "HiGHS", "OSQP", "SCS", "PIQP", "DAQP")
-LIMIT = 20.0
-"""Seconds a run may take before its process is ended."""
+LIMIT = 20
+"""Seconds of computing that a run may take before its process is ended, and 30 times that by the clock."""
 ADJOINT_WITHIN = 1e-9
 QUICK = ("plain", "objective/1e6")
 
@@ -61,7 +65,7 @@ def keys(arguments: argparse.Namespace) -> Iterator[str]:
     for seed in range(1 if arguments.quick else arguments.seeds):
         for family in FAMILIES:
             large = family.endswith(("_large", "_sparse"))
-            for name in QUICK if arguments.quick or large else UNITS:
+            for name in arguments.units or (QUICK if arguments.quick or large else UNITS):
                 for solver in solvers:
                     if not (arguments.quick and large and solver not in ("Clarabel", "HiGHS")):
                         yield f"{family}/{seed}/{name}/{solver}"
@@ -72,8 +76,11 @@ def serve(connection: Any, folder: Path | None) -> None:
     warnings.simplefilter("ignore")
     with open(os.devnull, "w") as nothing:  # what solvers print
         os.dup2(nothing.fileno(), 1)
+    with contextlib.suppress(ImportError):
+        import torch  # noqa: F401 - its seconds count for no run
     while (key := connection.recv()) is not None:
-        begun = time.perf_counter()
+        begun, spent = time.perf_counter(), math.ceil(time.process_time())
+        resource.setrlimit(resource.RLIMIT_CPU, (spent + LIMIT, resource.RLIM_INFINITY))
         record = census_runs.public(folder, key) if key.startswith("public/") else census_runs.run(key)
         connection.send(None if record is None else record | {"seconds": time.perf_counter() - begun})
 
@@ -96,11 +103,12 @@ class Runner:
             other.close()
         try:
             self.connection.send(key)
-            if self.connection.poll(LIMIT):
+            if self.connection.poll(30 * LIMIT):
                 return self.connection.recv()
             status = "hangs"
         except (EOFError, ConnectionError):
-            status = "crash"
+            self.process.join(5.0)
+            status = "hangs" if self.process.exitcode == -signal.SIGXCPU else "crash"
         self.process.kill()
         self.process = None
         return {"status": status, "claim": "refused", "seconds": LIMIT}
@@ -187,11 +195,18 @@ def compare(before: dict[str, Record], after: dict[str, Record]) -> str:
     return "\n".join(lines)
 
 
+def write(records: dict[str, Record], path: Path) -> None:
+    """As JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(records, indent=0), encoding="utf-8")
+
+
 def main() -> int:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--quick", action="store_true", help="one seed, two units, in about a minute")
+    parser.add_argument("--units", nargs="+", choices=UNITS, help="only these")
     parser.add_argument("--seeds", type=int, default=1, help="programs of each family")
     parser.add_argument("--only", default="", help="the runs with this in their key, each in full")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "census.json")
@@ -210,12 +225,13 @@ def main() -> int:
         records[key] = record
         if arguments.only:
             print(key, json.dumps(record, indent=1))
+        elif len(records) % 100 == 0:
+            write(records, arguments.out)
     runner.close()
     print(report(records))
     print(f"\n{len(records)} runs in {time.perf_counter() - begun:.0f} s")
     if not arguments.only:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(records, indent=0), encoding="utf-8")
+        write(records, arguments.out)
         print(f"written to {arguments.out}")
     bad = sum(
         r["claim"] == "false" or "wrong" in (r.get(route, {}).get("verdict") for route in ("model", "layer"))

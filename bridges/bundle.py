@@ -79,6 +79,13 @@ class Bundle:
         _, at, there = self._table.view[item].tolist()
         return self.pieces[at], there
 
+    def places(self, items: IntArray) -> tuple[IntArray, IntArray]:
+        """The number of the piece that holds each of some constraints, and the item there."""
+        if self._alone:
+            return np.zeros(len(items), np.int64), items
+        _, at, there = self._table.view[items].T
+        return at, there
+
     def _split(self, items: IntArray) -> list[tuple[Piece, IntArray, IntArray | None]]:
         """(piece, its items, positions among the rows of the given items, or None for all of them)."""
         if self._alone:

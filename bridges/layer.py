@@ -28,6 +28,7 @@ from . import catalogue  # noqa: F401  its import registers the bridges
 from .base import REGISTRY, Bridge
 from .bundle import Bundle
 from .changing import ConstraintChange, change_numbers, renamed
+from .handing import hand_over
 from .inserted import Inserted
 from .leaf import Leaf
 from .lifting import Lifter
@@ -315,6 +316,15 @@ class BridgeOptimizer(AbstractModel):
         """Send down what is in inner variables already: `Rows`, or an array with one row for each of the rows."""
         for bundle, items in self.located(index):
             bundle.push(attribute, items, payload)
+
+    def start_as(self, indices: ConstraintIndices, solved: BridgeOptimizer, same: ConstraintIndices) -> None:
+        """Start some constraints, and extra variables behind them, at the result of the same ones in another layer."""
+        for (target, items), (source, solved_items) in zip(self.located(indices), solved.located(same), strict=True):
+            hand_over(source, solved_items, target, items)
+
+    def native(self, indices: ConstraintIndices) -> list[ConstraintIndices]:
+        """The inner constraints that stand for some constraints."""
+        return [leaf.at(below) for bundle, items in self.located(indices) for leaf, below in bundle.leaves(items)]
 
     def inner_variables(self, v: VectorOfVariables) -> VectorOfVariables:
         """The inner variables that stand for outer ones, each alone; raises where one is bridged."""

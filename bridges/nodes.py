@@ -85,12 +85,12 @@ class Node:
         """Rows of each constraint."""
         return np.full(len(self.constants), self.m)
 
-    def _extra_of(self, items: IntArray) -> Rows:
+    def extra_of(self, items: IntArray) -> Rows:
         """The extra variables of some constraints."""
         e = self.lift.extra
         return self.extra.take((items[:, None] * e + np.arange(e)).ravel())
 
-    def _below(self, items: IntArray) -> list[tuple[Target, Bundle, IntArray]]:
+    def below(self, items: IntArray) -> list[tuple[Target, Bundle, IntArray]]:
         """Each target with its bundle and the items there that stand in for the given ones."""
         out = []
         for target, child in zip(self.lift.targets, self.children, strict=True):
@@ -103,7 +103,7 @@ class Node:
         """Bring values up; None stands for zeros, of constraints that have no stand-in."""
         k = len(items)
         total: FloatArray | None = None
-        for target, child, below in self._below(items):
+        for target, child, below in self.below(items):
             values = child.pull(attribute, below)
             if values is None:
                 continue
@@ -135,7 +135,7 @@ class Node:
         if way is Way.DUAL_START:
             starts = self.bridge.dual_start(self.lift, payload.reshape(k, self.m))
         at = 0
-        for target, child, below in self._below(items):
+        for target, child, below in self.below(items):
             if way is Way.FUNCTION_TANGENT:
                 value: Any = target.mapped(payload, payload.m // max(self.m, 1))
             elif way is Way.DUAL_SEED:
@@ -171,12 +171,12 @@ class Node:
         f, u = values.reshape(k, self.m), np.zeros((k, e))
         if e:
             found = self.bridge.extra_start(self.example, f)
-            rows = self._extra_of(items)
+            rows = self.extra_of(items)
             if found is None or not is_plain(rows):
                 return
             u, ids = found, VectorOfVariables.of_ids(rows.var[np.argsort(rows.row)])
             self.inner.set(attr.VariablePrimalStart(), ids, u.ravel())
-        for target, child, below in self._below(items):
+        for target, child, below in self.below(items):
             value = target.constants(f, self.numbers[items])
             if target.B is not None:
                 value = value + (target.B @ u.T).T
@@ -196,7 +196,7 @@ class Node:
         if not np.array_equal(g, self.constants[items]):
             self._check_changeable()
         self.constants[items], self.numbers[items] = g, theta
-        for target, child, below in self._below(items):
+        for target, child, below in self.below(items):
             child.change_numbers(below, target.constants(g, theta).ravel(), target.numbers(theta).ravel())
 
     def _check_changeable(self) -> None:
@@ -209,34 +209,34 @@ class Node:
         k = len(items)
         g = rows.constant.reshape(k, self.m)
         self.constants[items] = g
-        for target, child, below in self._below(items):
+        for target, child, below in self.below(items):
             if not target.A.nnz:
                 continue
             mapped = target.mapped(rows, k).with_constants(target.constants(g, self.numbers[items]).ravel())
             if target.B is not None:
-                mapped = mapped + self._extra_of(items).mapped(target.B, k)
+                mapped = mapped + self.extra_of(items).mapped(target.B, k)
             child.change_function(below, mapped)
 
     def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
         """New coefficients of one variable in some rows of one constraint."""
         self._check_changeable()
-        for target, child, below in self._below(np.array([item])):
+        for target, child, below in self.below(np.array([item])):
             touched = np.unique(target.A.tocsc()[:, rows].indices)
             child.change_column(below, variable, touched, target.A @ column)
 
     def leaves(self, items: IntArray) -> Iterator[tuple[Leaf, IntArray]]:
         """The native constraints that stand for some constraints."""
-        for _, child, below in self._below(items):
+        for _, child, below in self.below(items):
             yield from child.leaves(below)
 
     def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
         """Take back what was set."""
-        for _, child, below in self._below(items):
+        for _, child, below in self.below(items):
             child.clear(attribute, below)
 
     def delete(self, items: IntArray) -> None:
         """Delete constraints, with the extra variables that came with them."""
-        for _, child, below in self._below(items):
+        for _, child, below in self.below(items):
             child.delete(below)
         if self.lift.extra:
-            self.inner.delete(list(VectorOfVariables.of_ids(self._extra_of(items).variables())))
+            self.inner.delete(list(VectorOfVariables.of_ids(self.extra_of(items).variables())))

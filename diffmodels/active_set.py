@@ -32,6 +32,8 @@ from scipy.sparse.csgraph import connected_components
 
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
+from ..modelkit.errors import DifferentiationError
+from .certainty import Sizes, in_doubt, verdict
 from .kkt import KKTSystem, Mask, automatic
 from .proximal_newton import proximal_newton
 from .standard_form import Magnitudes, StandardForm, Units
@@ -39,10 +41,12 @@ from .weak_rows import is_unique, makes_unique, spanning_rows
 
 __all__ = ["PolishedSolution", "polish"]
 
-# Relative violation at which a row is moved, and residual at which a point counts as exact.
+# Relative violation at which a row is moved before it is known how exact the point is, and residual of a point found.
 _TOLERANCE = 1e-10
-# Relative size below which the slack and the multiplier of a row are both zero.
-_WEAK = 1e-9
+# Relative size below which a solver's slack and multiplier do not tell whether a row is active.
+_UNDECIDED = 1e-9
+# Part of a direction up to which it is rounding error.
+_NOISE = 1e-9
 # Residuals below this are rounding errors: no point is worse than another for them.
 _ROUNDOFF = 1e-14
 _ROUNDS = 12
@@ -59,10 +63,12 @@ class PolishedSolution:
     ----------
     x, y : solution (n,) and multipliers (m,)
     active : mask (m,) of the rows in `kkt`: equalities, strongly active rows, and the chosen weakly active ones
-    weakly_active : mask (m,) of the inequality rows with y = s = 0
+    weakly_active : mask (m,) of the inequality rows with y = s = 0, for all that is known (`certainty`)
     kkt : factorization of ``[[P, A1'], [A1, 0]]``, A1 the active rows
-    status : what the derivatives are; where the point is not `polished`, those of its own classification
+    status : what the derivatives are
     refinement : largest relative violation of the optimality conditions, of the given point and of this one
+    mismatch : relative difference of forward and reverse mode, see `certainty.Probe`
+    strong : the system of the rows that are active beyond doubt, whose null vectors x may move along
     """
 
     x: FloatArray
@@ -72,10 +78,12 @@ class PolishedSolution:
     kkt: KKTSystem
     status: DifferentiationStatusCode
     refinement: Refinement
+    mismatch: float
+    strong: KKTSystem
 
     @property
     def polished(self) -> bool:
-        """Whether the optimality conditions hold to 1e-10; if not, the point is the best one found."""
+        """Whether the point is that of active rows found; if not, it is the best one seen."""
         return self.refinement.after <= _TOLERANCE
 
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
@@ -91,16 +99,23 @@ class PolishedSolution:
         primal : (n,) or (n, k)
         rows : (m,) or (m, k); None for zeros
         """
-        upper = np.asarray(primal, dtype=np.float64)
-        active = np.flatnonzero(self.active)
-        if rows is None:
-            lower = np.zeros((active.size, *upper.shape[1:]))
-        else:
-            lower = np.asarray(rows, dtype=np.float64)[active]
-        answer = self.kkt.solve(np.concatenate([upper, lower]))
-        dy = np.zeros((self.active.size, *upper.shape[1:]))
-        dy[active] = answer[self.x.size :]
-        return answer[: self.x.size], dy
+        return _solve_on(self.kkt, self.active, np.asarray(primal, np.float64), rows)
+
+    def bends(self, columns: Mask) -> bool:
+        """Whether the derivative of some variables depends on the multipliers: rows are linear, so never."""
+        return False
+
+    def on_kinks(self, values: FloatArray) -> FloatArray:
+        """(m, k) in the weakly active rows alone."""
+        return values * self.weakly_active[:, None]
+
+    @property
+    def freedom(self) -> tuple[FloatArray, FloatArray]:
+        """How x and y can move: (n, p) and (m, d), null vectors of the system."""
+        (primal, _), (_, dual) = self.strong.null_vectors, self.kkt.null_vectors
+        rows = np.zeros((self.active.size, dual.shape[1]))
+        rows[self.active] = dual
+        return primal, rows
 
     @property
     def rows_at_fault(self) -> Mask:
@@ -110,6 +125,15 @@ class PolishedSolution:
         return mask
 
 
+def _solve_on(kkt: KKTSystem, active: Mask, upper: FloatArray, rows: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
+    at, n = np.flatnonzero(active), len(upper)
+    lower = np.zeros((at.size, *upper.shape[1:])) if rows is None else np.asarray(rows, np.float64)[at]
+    answer = kkt.solve(np.concatenate([upper, lower]))
+    dy = np.zeros((active.size, *upper.shape[1:]))
+    dy[at] = answer[n:]
+    return answer[:n], dy
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class _Point:
@@ -117,8 +141,26 @@ class _Point:
     y: FloatArray
     s: FloatArray
     active: Mask
-    unit: Magnitudes
     residual: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """What is known of a point.
+
+    Attributes
+    ----------
+    residual : componentwise
+    moves : (m, 1) by how much multipliers of active rows and slacks of others may be off
+    rounding : the part of it that is rounding error
+    mismatch : of both modes
+    """
+
+    residual: float
+    moves: FloatArray
+    rounding: float
+    mismatch: float
 
 
 def polish(
@@ -188,10 +230,10 @@ class _Polish:
         y_hat, s_hat = y / self.units.row / unit.multiplier, slack * self.units.row / unit.slack
         active = ~self.inequality | (y_hat > s_hat)
         if self.basis is not None:
-            undecided = self.inequality & (y_hat <= _WEAK) & (np.abs(s_hat) <= _WEAK)
+            undecided = self.inequality & (y_hat <= _UNDECIDED) & (np.abs(s_hat) <= _UNDECIDED)
             active = np.where(undecided, self.basis, active)
         s = np.where(self.inequality, np.maximum(slack, 0.0), 0.0)
-        return _Point(x, y, s, active, unit, self.units.residual(x, y, s, unit))
+        return _Point(x, y, s, active, self.units.residual(x, y, s, unit))
 
     # ------------------------------------------------------------------ local steps
 
@@ -199,16 +241,18 @@ class _Polish:
         """Newton steps from (x, y) with corrected guesses of the active rows; None if they do not settle.
 
         Each step starts from the given point: where the system is singular, its minimum-norm solution then
-        stays near that point.
+        stays near that point. Rows are moved while they are clearly on the wrong side; of a point without such, it is
+        known how exact it is, and then those are moved that are on the wrong side by more than that.
         """
         seen: set[bytes] = set()
+        found: _Point | None = None
         for _ in range(rounds):
             if active.tobytes() in seen:
-                return None
+                break
             seen.add(active.tobytes())
-            x_new, y_new = self._solve_on(active, x, y)
+            x_new, y_new = self._solution_on(active, x, y)
             if not (np.isfinite(x_new).all() and np.isfinite(y_new).all()):
-                return None
+                break
             slack = self.units.slack(x_new)
             unit = self.units.magnitudes(x_new, active)
             leaving = active & self.inequality & (y_new / self.units.row < -_TOLERANCE * unit.multiplier)
@@ -217,12 +261,21 @@ class _Polish:
             if not moved.any():
                 moved = self._contradicting(active, slack, y_new, unit)
             if not moved.any():
-                y_new = np.where(self.inequality, np.maximum(y_new, 0.0), y_new)
+                inside = np.where(self.inequality, np.maximum(y_new, 0.0), y_new)
                 s = np.where(active, 0.0, np.maximum(slack, 0.0))
-                residual = self.units.residual(x_new, y_new, s, unit)
-                return _Point(x_new, y_new, s, active, unit, residual) if residual <= _TOLERANCE else None
+                residual = self.units.residual(x_new, inside, s, unit)
+                if residual > _TOLERANCE:
+                    break
+                found = _Point(x_new, inside, s, active, residual)
+                side = np.where(active, y_new, slack)
+                wrong = self.inequality & (side < 0.0)
+                if wrong.any():
+                    wrong &= ~in_doubt(side, self._judge(found).moves)
+                if not wrong.any():
+                    break
+                moved = wrong
             active = active ^ moved
-        return None
+        return found
 
     def _contradicting(self, active: Mask, slack: FloatArray, y: FloatArray, unit: Magnitudes) -> Mask:
         """Return the rows that leave where no x meets all active rows: none, where one does.
@@ -245,7 +298,7 @@ class _Polish:
             leaving[off[first[np.isfinite(time[first])]]] = True
         return leaving
 
-    def _solve_on(self, active: Mask, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _solution_on(self, active: Mask, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows."""
         kkt = self.factorization(active)
         rows = np.flatnonzero(active)
@@ -285,18 +338,32 @@ class _Polish:
 
     # ------------------------------------------------------------------ what the derivative is
 
+    def _judge(self, point: _Point) -> _Judgement:
+        """How far the point may be off, by the factorization on its active rows."""
+        units, active = self.units, point.active
+        kkt, form = self.factorization(active), units.form
+        sizes = Sizes(units.P, units.A, form.c, form.b, point.x, point.y, units.column, units.row)
+        r1, r2 = units.gradient(point.x, point.y), point.s - units.slack(point.x)
+        try:
+            probe = sizes.probe(r1, r2, lambda primal, rows: _solve_on(kkt, active, primal, rows), kkt.probes)
+        except DifferentiationError:  # an iterative solution that is not accurate enough tells nothing
+            return _Judgement(float("inf"), np.zeros((active.size, 1)), 1.0, 0.0)
+        moves = np.where(active[:, None], np.abs(probe.dy), probe.slack_terms).max(axis=1, initial=0.0)
+        return _Judgement(sizes.residual(r1, r2), moves[:, None], probe.rounding, probe.mismatch)
+
     def _finish(self, point: _Point, given: _Point) -> PolishedSolution:
-        y_hat, s_hat = point.y / self.units.row, point.s * self.units.row
-        weak = (
-            self.inequality
-            & (np.abs(y_hat) <= _WEAK * point.unit.multiplier)
-            & (np.abs(s_hat) <= _WEAK * point.unit.slack)
-        )
-        active, unique = self._choose(point.active & ~weak, weak)
+        judged, values = self._judge(point), np.where(point.active, point.y, point.s)
+        weak = self.inequality & in_doubt(values, judged.moves)
+        # Where a row is more than rounding errors from its kink, the side on which it is makes the derivative.
+        open_rows = self.inequality & in_doubt(values, judged.rounding * judged.moves)
+        strong = point.active & ~open_rows
+        active, unique = self._choose(strong, open_rows)
         kkt = self.factorization(active)
+        of_strong = kkt if unique else self.factorization(strong)
         status = kkt.status(weakly_active=bool(weak.any())) if unique else DifferentiationStatusCode.NONUNIQUE
+        status = verdict(status, judged.residual)
         refinement = Refinement(given.residual, point.residual)
-        return PolishedSolution(point.x, point.y, active, weak, kkt, status, refinement)
+        return PolishedSolution(point.x, point.y, active, weak, kkt, status, refinement, judged.mismatch, of_strong)
 
     def _choose(self, strong: Mask, weak: Mask) -> tuple[Mask, bool]:
         """Return the rows to differentiate with, and whether x is unique."""
@@ -330,4 +397,4 @@ class _Polish:
         A = self.units.A[rows]
         norms = np.sqrt(np.asarray((A * A).sum(axis=1)).ravel())
         G = np.asarray(A @ basis) / np.where(norms > 0.0, norms, 1.0)[:, None]
-        return np.where(np.abs(G) <= _WEAK, 0.0, G)
+        return np.where(np.abs(G) <= _NOISE, 0.0, G)

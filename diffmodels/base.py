@@ -28,6 +28,11 @@ class DiffModel(Layer):
     basis, `ConstraintActivityStart`, all in bulk. Forward tangents and reverse seeds are set as attributes;
     `forward` and `reverse` compute, results are read as attributes. Constraint values in bulk are stacked rows;
     tangents are `Rows`, with K times as many rows for K directions.
+
+    Attributes
+    ----------
+    linear_algebra, allow_inaccurate : the user's choices
+    held : the constraints that hold parameters at their values, each a row of one variable
     """
 
     name: ClassVar[str]
@@ -37,6 +42,7 @@ class DiffModel(Layer):
         super().__init__(Store())
         self.linear_algebra: Any = None
         self.allow_inaccurate = False
+        self.held: list[ConstraintIndices] = []
         self.empty_inputs()
 
     @property
@@ -70,6 +76,10 @@ class DiffModel(Layer):
     @abstractmethod
     def result(self, attribute: attr.Attribute, index: Any) -> Any:
         """What `forward` or `reverse` left."""
+
+    def caveats(self) -> list[str]:
+        """What a user must know of the derivatives besides their status, in sentences."""
+        return []
 
     # ------------------------------------------------------------------ the protocol
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:

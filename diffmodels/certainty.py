@@ -38,8 +38,11 @@ ACCURACY = 1e-10
 ASYMMETRY = 1e-9
 """Mismatch of both modes from which the user is told."""
 _MOVE = 1e-12
+_ROUNDING = 1e-2
 _DRAWS = 3
 _MARGIN = 3.0
+# Next to products of this size, of the largest, rounding errors of the largest are less than the mismatch told.
+_SMALL = 1e-5
 # What is less than this, of the largest number of the point in equilibrated units, is less than its rounding error.
 _NOTHING = 1e-8
 
@@ -51,6 +54,7 @@ class Probe(NamedTuple):
     ----------
     dx, dy, ds : (n, k), (m, k), (m, k), a column for each of k draws
     slack_terms : (m, k), the sizes of the terms of ds, which may cancel in ds itself
+    rounding : how much of these moves is rounding error or what the conditions leave, between 1e-2 and 1
     mismatch : the largest relative difference between ``<K⁻¹u, v>`` and ``<u, K⁻¹v>``
     """
 
@@ -58,6 +62,7 @@ class Probe(NamedTuple):
     dy: FloatArray
     ds: FloatArray
     slack_terms: FloatArray
+    rounding: float
     mismatch: float
 
 
@@ -89,18 +94,19 @@ class Sizes:
         column: FloatArray,
         row: FloatArray,
     ) -> None:
-        self._A = A
-        P, A, c, b, x, y = abs(P), abs(A), np.abs(c), np.abs(b), np.abs(x), np.abs(y)
-        self.gradient: FloatArray = P @ x + A.T @ y + c
-        self.rows: FloatArray = A @ x + b
-        x_hat, y_hat, c_hat = _largest(x / column), _largest(y / row), _largest(c * column)
-        least = _NOTHING * max(x_hat, y_hat, c_hat)
-        if not c_hat and not (y * b).any():
-            # x = 0, y = 0 is the solution: what is left of them is rounding error, beside the units themselves
-            least = max(least, _NOTHING)
-        X, Y = column * max(x_hat, least), row * max(y_hat, least)
-        self.gradient_bound: FloatArray = P @ X + A.T @ Y + c
-        self.rows_bound: FloatArray = A @ X + b
+        self._A, self._unit = A, np.concatenate([column, row])[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow are no solution: `residual`
+            P, A, c, b, x, y = abs(P), abs(A), np.abs(c), np.abs(b), np.abs(x), np.abs(y)
+            self.gradient: FloatArray = P @ x + A.T @ y + c
+            self.rows: FloatArray = A @ x + b
+            x_hat, y_hat, c_hat = _largest(x / column), _largest(y / row), _largest(c * column)
+            least = _NOTHING * max(x_hat, y_hat, c_hat)
+            if not c_hat and not ((y > 0.0) & (b > 0.0)).any():
+                # x = 0, y = 0 is the solution: what is left of them is rounding error, beside the units themselves
+                least = max(least, _NOTHING)
+            X, Y = column * max(x_hat, least), row * max(y_hat, least)
+            self.gradient_bound: FloatArray = P @ X + A.T @ Y + c
+            self.rows_bound: FloatArray = A @ X + b
 
     def residual(self, r1: FloatArray, r2: FloatArray) -> float:
         """The largest componentwise residual of ``r1 = Px + Aᵀy + c`` and ``r2 = Ax + s - b``."""
@@ -122,16 +128,20 @@ class Sizes:
             `SolutionPoint.solve`
         draws : k
         """
-        n, m = len(r1), len(r2)
-        terms, left = np.concatenate([self.gradient, self.rows]), np.concatenate([r1, r2])
-        size = np.maximum(_MOVE * terms, np.abs(left))
-        R = size[:, None] * np.random.default_rng(50).choice([-1.0, 1.0], size=(n + m, draws))
-        dx, dy = solve(R[:n], R[n:])
-        Adx = np.asarray(self._A @ dx)
-        Z = np.concatenate([dx, dy])
-        forward, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
-        mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
-        return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), mismatch)
+        with np.errstate(over="ignore", invalid="ignore"):
+            n, m = len(r1), len(r2)
+            terms, left = np.concatenate([self.gradient, self.rows]), np.concatenate([r1, r2])
+            size = np.maximum(_MOVE * terms, np.abs(left))
+            rounding = float(np.clip(_ratio(left, _MOVE * terms), _ROUNDING, 1.0))
+            R = size[:, None] * np.random.default_rng(50).choice([-1.0, 1.0], size=(n + m, draws))
+            dx, dy = solve(R[:n], R[n:])
+            Adx = np.asarray(self._A @ dx)
+            Z = np.concatenate([dx, dy])
+            forward, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
+            # what is nothing beside the largest of either, in equilibrated units, may be all rounding error
+            most = most + _SMALL * _largest(np.abs(R) * self._unit) * _largest(np.abs(Z) / self._unit)
+            mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
+            return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), rounding, mismatch)
 
 
 def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
@@ -142,9 +152,7 @@ def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
 
 def verdict(status: DifferentiationStatusCode, residual: float) -> DifferentiationStatusCode:
     """What derivatives are at a point with this componentwise residual, where `status` holds at solutions."""
-    if residual <= ACCURACY or status is DifferentiationStatusCode.NONUNIQUE:
-        return status
-    return DifferentiationStatusCode.INACCURATE
+    return status if residual <= ACCURACY else DifferentiationStatusCode.INACCURATE
 
 
 def _largest(values: FloatArray) -> float:
@@ -153,7 +161,7 @@ def _largest(values: FloatArray) -> float:
 
 def _ratio(residual: FloatArray, bound: FloatArray) -> float:
     left = np.abs(residual)
-    if not np.isfinite(left).all():
+    if not (np.isfinite(left).all() and np.isfinite(bound).all()):
         return float("inf")
     with np.errstate(divide="ignore", invalid="ignore"):
         return _largest(np.where(left > 0.0, left / bound, 0.0))

@@ -73,9 +73,9 @@ class ConeRows:
             y[group.rows] = group.cone.project_dual(v[group.rows])
         return y
 
-    def rotation(self, v: FloatArray) -> Rotation:
+    def rotation(self, v: FloatArray, tolerance: float = _ROUNDOFF) -> Rotation:
         """The axes and slopes of the projection at v; kinks are those that v cannot be told from."""
-        return Rotation(self.m, [(g.rows, g.cone.spectrum_dual(v[g.rows], tolerance=_ROUNDOFF)) for g in self.groups])
+        return Rotation(self.m, [(g.rows, g.cone.spectrum_dual(v[g.rows], tolerance=tolerance)) for g in self.groups])
 
     def changes(self, v: FloatArray, moves: FloatArray) -> Mask:
         """(m,): the rows of cones whose derivative is of another kind at v ± a column of `moves` (m, k) than at v.
@@ -120,14 +120,17 @@ class Rotation:
     delta : (m,) slopes, in the order of the rotated rows
     active : (m,) mask of the rotated rows with δ > 0, which stay in the KKT system
     kink : (m,) mask of the rows of cones at whose point the derivative is not unique
+    kink_axes : (m,) mask of the rotated rows in which it is not
     """
 
     def __init__(self, m: int, spectra: list[tuple[IntArray, Any]]) -> None:
         self._spectra = spectra
         self.delta: FloatArray = np.zeros(m)
         self.kink: Mask = np.zeros(m, bool)
+        self.kink_axes: Mask = np.zeros(m, bool)
         for rows, spectrum in spectra:
             self.delta[rows] = spectrum.delta
+            self.kink_axes[rows] = spectrum.kink
             self.kink[rows] = spectrum.kink.any(axis=1)[:, None]
         self.active: Mask = self.delta > _NEGLIGIBLE
         self._small = self._block_diagonal()
@@ -229,6 +232,18 @@ class Rotation:
         columns = np.asarray(squares.sum(axis=0)).ravel()
         return RowOperator((len(rows), A.shape[1]), lambda x: self.down(A @ x)[rows], transposed, columns, row_squares)
 
+    def hard_together(self, rows: IntArray) -> IntArray:
+        """Numbers (len(rows),) from 0 on of some rotated rows: one for all of slope one in a cone, its own for others.
+
+        Rows of slope one are the constraints of a face. Which axes of the face they stand for is arbitrary, and what
+        is little in one of them only by that must not be scaled up.
+        """
+        numbers = np.arange(len(self.delta)) + len(self.delta)
+        for own, _ in self._spectra:
+            hard = self.delta[own] >= 1.0 - _NEGLIGIBLE
+            numbers[own] = np.where(hard, own[:, :1], numbers[own])
+        return np.asarray(np.unique(numbers[rows], return_inverse=True)[1])
+
     def derivative(self, values: FloatArray) -> FloatArray:
         """D applied to (m,) or (m, K)."""
         delta = self.delta if values.ndim == 1 else self.delta[:, None]
@@ -241,6 +256,14 @@ class Rotation:
     def up(self, values: FloatArray) -> FloatArray:
         """U applied to (m,) or (m, K)."""
         return self._apply(values, self._small.T, lambda s: s.unrotate)
+
+    def without_noise(self, values: FloatArray) -> FloatArray:
+        """(m, K) with what is a rounding error next to the rest of a cone set to zero."""
+        out = values.copy()
+        for rows, _ in self._spectra:
+            own = values[rows]
+            out[rows] = np.where(np.abs(own) <= ROUNDING * np.abs(own).max(axis=1, keepdims=True), 0.0, own)
+        return out
 
     def _apply(self, values: FloatArray, small: Any, way: Callable[[Any], Any]) -> FloatArray:
         out: FloatArray = small @ values

@@ -63,8 +63,8 @@ def probe(at: Iterate, solve: Callable[[FloatArray], FloatArray]) -> Probe:
     return Probe(at.rotation.kink | doubtful, float(mismatch.max(initial=0.0)))
 
 
-def curvature_depends(at: Iterate, inverse: Inverse, solve_with: Any) -> bool:
-    """Whether the derivative of x in the costs is another at another multiplier of the same solution.
+def curvature_depends(at: Iterate, inverse: Inverse, solve_with: Any, columns: Mask) -> bool:
+    """Whether the derivative of some of x in the costs is another at another multiplier of the same solution.
 
     A random step along the face, half way to its boundary, leads to another; if the curvature of the cones makes
     another derivative there, no one matrix is the derivative (A. Shapiro, *First and second order analysis of nonlinear
@@ -81,7 +81,7 @@ def curvature_depends(at: Iterate, inverse: Inverse, solve_with: Any) -> bool:
         return False
     n, rng = len(at.x), np.random.default_rng(50)
     right = np.concatenate([rng.standard_normal((n, 1)), np.zeros((len(at.v), 1))])
-    here, there = inverse.solve(right)[:n], Inverse(other, solve_with).solve(right)[:n]
+    here, there = (one.solve(right)[:n][columns] for one in (inverse, Inverse(other, solve_with)))
     size = max(np.abs(here).max(initial=0.0), _NOTHING * np.abs(right).max(initial=0.0))
     return bool(np.abs(there - here).max(initial=0.0) > _SAME * size)
 

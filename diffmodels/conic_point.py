@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.matrix_form import MatrixForm
-from .certainty import verdict
+from .certainty import ACCURACY, verdict
+from .cone_rows import Rotation
 from .conic_certainty import Probe, curvature_depends, least_multipliers, probe
 from .conic_system import Conditions, Inverse, Iterate
 from .kkt import ACCEPTED_RESIDUAL, Mask, automatic
@@ -35,7 +36,11 @@ _INSIDE = 1e-6
 _PROJECTIONS = 50
 # A step with an old factorization that does not divide the residual by this calls for a new one.
 _FAST = 30.0
+# Distance, relative to the size of a point of a cone, of kinks nearby.
+_NEAR = 1e-8
 _DAMPING = 1e-8
+# How many times larger than a solver's answer and the data the exact solution may be, in equilibrated units.
+_RUNAWAY = 1e4
 
 
 @final
@@ -74,19 +79,48 @@ class ConicPoint:
         """Relative difference of forward and reverse mode at random right-hand sides."""
         return self._probe.mismatch
 
-    @cached_property
-    def _bends(self) -> bool:
-        """Whether the derivative depends on which of many multipliers was found."""
-        kkt = self._inverse.kkt
-        return (
-            kkt.dual_nullity and not kkt.primal_nullity and curvature_depends(self._at, self._inverse, self._solve_with)
-        )
+    def bends(self, columns: Mask) -> bool:
+        """Whether the derivative of some variables (n,) depends on which of many multipliers was found."""
+        return self._inverse.kkt.dual_nullity and curvature_depends(self._at, self._inverse, self._solve_with, columns)
 
-    @property
+    @cached_property
     def status(self) -> DifferentiationStatusCode:
         """What the derivatives are."""
-        weakly_active = bool(self._probe.doubtful.any()) or self._bends
+        weakly_active = bool(self._probe.doubtful.any())
+        if not weakly_active and not self._inverse.kkt.primal_nullity:
+            weakly_active = self.bends(np.ones(len(self.x), bool))
         return verdict(self._inverse.kkt.status(weakly_active=weakly_active), self._at.residual)
+
+    @property
+    def weakly_active(self) -> Mask:
+        """(m,): the rows of cones at a kink, or that roundings could bring to one."""
+        return self._probe.doubtful
+
+    @property
+    def active(self) -> Mask:
+        """(m,): the rotated rows in the system."""
+        return self._at.rotation.active
+
+    def on_kinks(self, values: FloatArray) -> FloatArray:
+        """(m, k) projected on the axes in which the derivative at a kink is not unique; on all where it is unclear."""
+        near = self._near
+        axes = near.kink_axes | (self._probe.doubtful & ~near.kink)
+        projected: FloatArray = near.up(near.down(values) * axes[:, None])
+        return projected
+
+    @cached_property
+    def _near(self) -> Rotation:
+        """The axes, with all kinks nearby."""
+        return self._at.conditions.cones.rotation(self._at.v, _NEAR)
+
+    @property
+    def freedom(self) -> tuple[FloatArray, FloatArray]:
+        """How x and y can move: (n, p) and (m, d), null vectors of the system."""
+        rotation, (primal, dual) = self._at.rotation, self._inverse.kkt.null_vectors
+        rotated = np.zeros((len(self.y), dual.shape[1]))
+        rotated[rotation.active] = dual
+        units = self._at.conditions.units
+        return units.given_primal(primal), units.given_dual(rotation.without_noise(rotation.up(rotated)))
 
     @property
     def rows_at_fault(self) -> Mask:
@@ -135,22 +169,53 @@ def polish(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = Non
     conditions = Conditions(form, x, y)
     x, y = conditions.units.primal(x), conditions.units.dual(y)
     y = _into_cones(conditions, x, y, solve_with or automatic)
-    at = Iterate(conditions, x, y - conditions.rows(x))
-    given = at.residual
+    start = Iterate(conditions, x, y - conditions.rows(x))
+    # A point that runs away is none: where there is no solution, residuals shrink beside numbers that grow for ever.
+    limit = _RUNAWAY * max(start.largest, _largest(conditions.q), _largest(conditions.g))
+    at, inverse = _careful_steps(start, limit, solve_with)
+    if at.residual > ACCURACY:
+        far = _whole_steps(start, limit, solve_with)
+        if far.residual < at.residual:
+            at, inverse = _careful_steps(far, limit, solve_with)
+    if inverse.damping:
+        at = least_multipliers(at, solve_with)
+    return ConicPoint(at, inverse, start.residual, solve_with)
+
+
+def _careful_steps(at: Iterate, limit: float, solve_with: Any) -> tuple[Iterate, Inverse]:
+    """Newton steps as long as they help, and the inverse of the last ones."""
     inverse = _inverse(at, solve_with)
     for _ in range(_ROUNDS):
         if at.residual <= _TARGET:
             break
-        better = _step(at, inverse)
+        better = _step(at, inverse, limit)
         is_new = inverse.at is at
         if better is None or not (is_new or at.residual > _FAST * better.residual):
             if is_new:
                 break
             inverse = _inverse(at if better is None else better, solve_with)
         at = better or at
-    if inverse.damping:
-        at = least_multipliers(at, solve_with)
-    return ConicPoint(at, inverse, given, solve_with)
+    return at, inverse
+
+
+def _whole_steps(at: Iterate, limit: float, solve_with: Any) -> Iterate:
+    """The best point of Newton's method without care: from far away steps may help only after the next kinks."""
+    best, n = at, len(at.x)
+    for _ in range(_ROUNDS):
+        step = Inverse(at, solve_with).solve(-np.concatenate([at.r1, at.r2])[:, None])[:, 0]
+        if not np.isfinite(step).all():
+            break
+        at = at.moved(step[:n], step[n:])
+        if not (np.isfinite(at.residual) and at.largest <= limit):
+            break
+        best = at if at.residual < best.residual else best
+        if at.residual <= ACCURACY:
+            break
+    return best
+
+
+def _largest(values: FloatArray) -> float:
+    return float(np.abs(values).max(initial=0.0))
 
 
 def _inverse(at: Iterate, solve_with: Any) -> Inverse:
@@ -187,12 +252,12 @@ def _into_cones(conditions: Conditions, x: FloatArray, y: FloatArray, solve_with
     return inside
 
 
-def _step(at: Iterate, inverse: Inverse) -> Iterate | None:
-    """A Newton step, shortened until it helps; None where it does not."""
+def _step(at: Iterate, inverse: Inverse, limit: float) -> Iterate | None:
+    """A Newton step, shortened until it helps; None where it does not, or leads to numbers above the limit."""
     n = len(at.x)
     step = inverse.solve(-np.concatenate([at.r1, at.r2])[:, None])[:, 0]
     for length in (1.0, 0.5, 0.1):
         trial = at.moved(length * step[:n], length * step[n:])
-        if trial.residual < 0.9 * at.residual:
+        if trial.residual < 0.9 * at.residual and trial.largest <= limit:
             return trial
     return None

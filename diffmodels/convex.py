@@ -8,10 +8,11 @@ modes (DESIGN, section 6); a subclass says how the solution is made exact and th
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
@@ -20,50 +21,35 @@ from ..modelkit.errors import DifferentiationError, NotOptimized
 from ..modelkit.indices import ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from .base import DiffModel
+from .certainty import ASYMMETRY
+from .held import Held, HeldPoint
 from .kkt import Mask
 from .right_hand_sides import RightHandSides
+from .seen import Seen, verdict_seen
+from .solution_point import SolutionPoint
 
-__all__ = ["ACCURATE", "ConvexDiff", "SolutionPoint"]
+__all__ = ["ACCURATE", "ConvexDiff"]
 
 ACCURATE = 1e-6
-_GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 """Largest relative residual at which a solution that could not be refined further is still differentiated."""
-
-
-class SolutionPoint(Protocol):
-    """A solution with its factorized KKT system."""
-
-    @property
-    def x(self) -> FloatArray:
-        """(n,)."""
-
-    @property
-    def y(self) -> FloatArray:
-        """(m,)."""
-
-    @property
-    def status(self) -> attr.DifferentiationStatusCode:
-        """What the derivatives are."""
-
-    @property
-    def refinement(self) -> attr.Refinement:
-        """Largest relative violation of the optimality conditions, of the given point and of this one."""
-
-    @property
-    def rows_at_fault(self) -> Mask:
-        """(m,): the rows that keep the status from being EXACT."""
-
-    def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
-        """(dx, dy) from the right-hand sides of one or many directions, or (w_x, w_y) from seeds."""
+_GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 
 
 class ConvexDiff(DiffModel):
-    """A diff model of convex programs."""
+    """A diff model of convex programs.
+
+    Attributes
+    ----------
+    seen : from the form to what is seen of its solution, which the status is about; None for all of it
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._starts: dict[type[attr.Attribute], list[tuple[Any, Any]]] = {}
         self._solved: tuple[MatrixForm, SolutionPoint] | None = None
+        self._judged: tuple[attr.DifferentiationStatusCode, Mask] | None = None
+        self._shown: FloatArray | None = None
+        self.seen: Callable[[MatrixForm], Seen] | None = None
         self._forward: tuple[FloatArray, FloatArray, FloatArray] | None = None
         self._reverse: tuple[FloatArray, FloatArray, float] | None = None
 
@@ -75,7 +61,7 @@ class ConvexDiff(DiffModel):
     def receive(self, attribute: attr.Attribute, index: Any, value: Any) -> None:
         """Take a part of the solution."""
         self._starts.setdefault(type(attribute), []).append((index, value))
-        self._solved = None
+        self._solved = self._judged = None
 
     def solution(self) -> tuple[MatrixForm, SolutionPoint]:
         """The matrix form, and the exact solution with its factorization; computed once."""
@@ -90,8 +76,19 @@ class ConvexDiff(DiffModel):
             hints = self._starts.get(attr.ConstraintActivityStart, [])
             for indices, value in hints:
                 activity[form.rows_of(indices)] = value
-            self._solved = form, self.exact(form, x, y, activity if hints else None)
+            self._solved = form, self._exact_whole(form, x, y, activity if hints else None)
         return self._solved
+
+    def _exact_whole(
+        self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None
+    ) -> SolutionPoint:
+        """The exact solution of a form with parameters, which leave it by hand."""
+        rows = [np.arange(form.m)[form.rows_of(indices)] for indices in self.held]
+        if not rows:
+            return self.exact(form, x, y, activity)
+        held = Held(form, np.concatenate(rows))
+        hints = None if activity is None else activity[held.kept_rows]
+        return HeldPoint(held, self.exact(held.form, x[held.kept_columns], y[held.kept_rows], hints))
 
     def exact(
         self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None = None
@@ -112,6 +109,32 @@ class ConvexDiff(DiffModel):
                 "solver, or set AllowInaccurateSolution() to True."
             )
         return point
+
+    def caveats(self) -> list[str]:
+        """That forward and reverse mode differ, if they do."""
+        mismatch = self.solution()[1].mismatch
+        if mismatch <= ASYMMETRY:
+            return []
+        return [
+            f"Forward and reverse mode differ by {mismatch:.1e}, relative to their terms: the system of the "
+            "derivatives is too ill-conditioned to be solved more accurately. Scale the data, or drop rows that nearly "
+            "depend on others."
+        ]
+
+    # ------------------------------------------------------------------ what it is worth
+    @contextmanager
+    def showing(self, moves: FloatArray) -> Iterator[None]:
+        """Give moves of the rows' multipliers, (m, k), for the duals."""
+        self._shown = moves
+        yield
+        self._shown = None
+
+    def _verdict(self) -> tuple[attr.DifferentiationStatusCode, Mask]:
+        """What the derivatives of what is seen are, and the rows at fault."""
+        if self._judged is None:
+            form, point = self.solution()
+            self._judged = verdict_seen(point, form, None if self.seen is None else self.seen(form))
+        return self._judged
 
     # ------------------------------------------------------------------ forward
     def _right_hand_sides(self) -> RightHandSides:
@@ -171,17 +194,17 @@ class ConvexDiff(DiffModel):
         kind = type(attribute)
         form, point = self.solution()
         if kind is attr.DifferentiationStatus:
-            return point.status
+            return self._verdict()[0]
         if kind is attr.SolutionRefinement:
             return point.refinement
         if kind is attr.VariablePrimal:
             return point.x[form.columns(index.ids)]
         if kind is attr.ConstraintDual:
-            return point.y[form.rows_of(index)]
+            return (point.y if self._shown is None else self._shown)[form.rows_of(index)]
         if kind is attr.ConstraintDegeneracy:
             # by different numbers, so that rows do not cancel one another on their way up
             weights = 1.0 + np.modf(_GOLDEN * np.arange(form.m))[0]
-            return np.where(point.rows_at_fault, weights, 0.0)[form.rows_of(index)]
+            return np.where(self._verdict()[1], weights, 0.0)[form.rows_of(index)]
         if kind is attr.ForwardVariablePrimal:
             return self._pushed(attribute)[0][form.columns(index.ids), 0]
         if kind is attr.ForwardConstraintDual:

@@ -17,14 +17,16 @@ from ..modelkit.copying import Mirror
 from ..modelkit.errors import DifferentiationError, OptangentError, Unsupported
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
-from ..modelkit.indices import ConstraintIndex, ConstraintIndices, describe_kind
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, describe_kind
+from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.naming import listed
 from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.products import Products
+from ..modelkit.unbounded import bounded
 from .base import DiffModel
-from .convex import ACCURATE
 from .directions import Direction, stack_directions
 from .inputs import Inputs, Tangents, parameter_constraint
+from .seen import Seen
 
 __all__ = ["Differentiation"]
 
@@ -65,8 +67,11 @@ class Differentiation:
         settings: Mapping[type[attr.Attribute], Any],
     ) -> None:
         _require_solution(cache)
+        if cache.is_copied and any(kind[0].degree >= 2 or not _is_box(kind) for kind in kinds_inserted(cache.store)):
+            cache.solve_again()  # the duals of rows behind bridges of cones stayed in the original's solver
+            _require_solution(cache)
         self._cache = cache
-        self._store = cache.store
+        self._store = bounded(cache.store)
         self.stack, self._mirror = self._built(diff_models, settings)
         self._index_map = self._mirror.index_map
         self._hand_over()
@@ -92,18 +97,44 @@ class Differentiation:
                 reasons.append(str(error))
         raise DifferentiationError("No diff model takes this model: " + "; ".join(reasons) + ".")
 
+    def _seen(self, form: MatrixForm) -> Seen:
+        """The user's variables, and the user's duals: not those of parameters, which move with the others."""
+        store, stack = self._store, self.stack
+        columns = np.zeros(form.n, bool)
+        ids = self._index_map.ids(store.variable_ids())
+        columns[form.columns(stack.inner_variables(VectorOfVariables.of_ids(ids)).ids)] = True
+        kinds = [kind for kind in store.kinds() if kind != PARAMETERS]
+        every = [self._index_map(store.get(attr.ListOfConstraintIndices(*kind))) for kind in kinds]
+        model: Any = stack.inner
+
+        def through(_: FloatArray, dy: FloatArray) -> FloatArray:
+            with model.showing(dy):
+                found = [np.asarray(stack.get(attr.ConstraintDual(), indices)) for indices in every]
+            return np.concatenate([np.zeros((0, dy.shape[1])), *(values for values in found if values.ndim > 1)])
+
+        return Seen(columns, through)
+
     def _hand_over(self) -> None:
         """Give the solution, and the basis where there is one, to the diff model."""
         store, cache, stack, index_map = self._store, self._cache, self.stack, self._index_map
+        parameters = ConstraintIndices(PARAMETERS, Parameters(store).ids)
+        model: Any = stack.inner
+        model.seen = self._seen
+        if len(parameters):
+            model.held = stack.native(index_map(parameters))
         ids = store.variable_ids()
         stack.set(attr.VariablePrimalStart(), index_map(VectorOfVariables.of_ids(ids)), cache.values(ids))
         for kind in store.kinds():
             indices = store.get(attr.ListOfConstraintIndices(*kind))
-            dual = cache.get(attr.ConstraintDual(), indices)
             if kind == PARAMETERS:  # the diff model holds products at present values: its duals are less what they add
                 products = Products(store)
+                dual = cache.get(attr.ConstraintDual(), indices)
                 dual = dual - products.reduced_costs(cache)[products.parameters.places(indices.values)]
-            stack.set(attr.ConstraintDualStart(), index_map(indices), dual)
+                stack.set(attr.ConstraintDualStart(), index_map(indices), dual)
+            elif isinstance(cache.optimizer, BridgeOptimizer) and not cache.is_copied:
+                stack.start_as(index_map(indices), cache.optimizer, cache.index_map(indices))
+            else:
+                stack.set(attr.ConstraintDualStart(), index_map(indices), cache.get(attr.ConstraintDual(), indices))
             try:
                 activity = cache.get(attr.ConstraintActivity(), indices)
             except OptangentError:  # no basis: an interior-point or first-order solve
@@ -255,20 +286,23 @@ class Differentiation:
     # ------------------------------------------------------------------ what a user must know
     def caveats(self) -> Iterator[str]:
         """Why the derivatives are not what they seem, in sentences."""
-        status = self.stack.get(attr.DifferentiationStatus())
-        if status is not attr.DifferentiationStatusCode.EXACT:
+        codes, status = attr.DifferentiationStatusCode, self.stack.get(attr.DifferentiationStatus())
+        if status not in (codes.EXACT, codes.INACCURATE):
             yield (
                 f"The solution is not differentiable in the ordinary sense, {status.name}: {status.value}"
                 f"{self._at_fault()}. DifferentiationStatus tells."
             )
         termination = self._cache.get(attr.TerminationStatus())
         before, after = self.stack.get(attr.SolutionRefinement())
-        if termination in _INACCURATE or after > ACCURATE:
-            made = "derivatives are those at the refined point" if after <= ACCURATE else "derivatives are not accurate"
+        refined = status is not codes.INACCURATE
+        if termination in _INACCURATE or not refined:
+            made = "derivatives are those at the refined point" if refined else "derivatives are not accurate"
             yield (
                 f"The solver's solution is not accurate ({termination.name}): its relative residuals were "
                 f"{before:.1e}, {after:.1e} after refinement; {made}. SolutionRefinement tells."
             )
+        model: Any = self.stack.inner
+        yield from model.caveats()
 
     def _at_fault(self) -> str:
         """The constraints behind the status, in words, those of a kind all at once."""
@@ -279,13 +313,17 @@ class Differentiation:
             dims = store.block(kind).dims()[store.numbers(indices)]
             rows = np.flatnonzero(self.degeneracy(indices))
             owner = np.repeat(np.arange(len(dims)), dims)[rows]
-            is_box = kind[1].is_vector and kind[1].bounds(np.zeros((1, len(kind[1].fields)))) is not None
+            is_box = kind[1].is_vector and _is_box(kind)
             if is_box:
                 found.append((indices[owner], rows - (np.cumsum(dims) - dims)[owner]))
             else:
                 found.append((indices[np.unique(owner)], None))
         words = listed(store, found)
         return f" ({words})" if words else ""
+
+
+def _is_box(kind: Kind) -> bool:
+    return kind[1].bounds(np.zeros((1, len(kind[1].fields)))) is not None
 
 
 def _require_solution(cache: CachingOptimizer) -> None:

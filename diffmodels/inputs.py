@@ -12,11 +12,12 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.checks import check_rows
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
-from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, plain
 from ..modelkit.naming import described, with_article
 from ..modelkit.parameters import Parameters
 from ..modelkit.rows import Rows
 from ..modelkit.sets import Parameter
+from ..modelkit.settings import check_target
 from ..modelkit.store import Store
 
 __all__ = ["Inputs", "Tangents", "parameter_constraint"]
@@ -64,6 +65,9 @@ class Inputs:
 
     def get(self, attribute: attr.Attribute, index: Any) -> Any:
         """What was set, in the form in which it travels, or None."""
+        if index is not None and not isinstance(index, (VariableIndex, ConstraintIndex)):
+            return [self.get(attribute, one) for one in plain(index)]
+        check_target(attribute, index)
         return self.values.get(attribute, {}).get(index)
 
     # ------------------------------------------------------------------ in bulk, as they travel
@@ -126,6 +130,7 @@ class Inputs:
         if not index:
             raise InvalidIndex(f"{attribute!r} is set on a {attribute.on.value}: set(attribute, index, value).")
         (at,) = index
+        at = plain(at)
         if isinstance(at, (VariableIndex, ConstraintIndex)):
             values[at] = self._checked(attribute, at, value)
             return

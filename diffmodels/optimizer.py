@@ -13,7 +13,7 @@ from ..bridges import BridgeOptimizer
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
 from ..modelkit.caching import CachingOptimizer
-from ..modelkit.errors import InvalidData, NotOptimized
+from ..modelkit.errors import InvalidData, InvalidIndex, NotOptimized
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndices
 from ..modelkit.layer import Layer
@@ -26,6 +26,7 @@ from .differentiation import Differentiation
 from .directions import Direction
 from .inputs import Inputs
 from .quadratic import QuadraticDiff
+from .settings import DEFAULTS, check_setting
 
 __all__ = ["DIFF_MODELS", "DiffOptimizer", "DifferentiationWarning", "diff_optimizer"]
 
@@ -47,12 +48,6 @@ _LISTS: dict[type[attr.Attribute], attr.On] = {
     attr.ListOfModelAttributesSet: attr.On.MODEL,
     attr.ListOfVariableAttributesSet: attr.On.VARIABLE,
     attr.ListOfConstraintAttributesSet: attr.On.CONSTRAINT,
-}
-_SETTINGS: dict[type[attr.Attribute], Any] = {
-    attr.ModelConstructor: None,
-    attr.LinearAlgebraSolver: None,
-    attr.AllowInaccurateSolution: False,
-    attr.AllowObjectiveAndSolutionInput: False,
 }
 
 
@@ -106,10 +101,13 @@ class DiffOptimizer(Layer):
     """
 
     def __init__(self, solvers: Sequence[AbstractModel]) -> None:
+        for solver in solvers:
+            if not all(callable(getattr(solver, verb, None)) for verb in ("optimize", "supports_constraint")):
+                raise InvalidData(f"diff_optimizer takes callables that make a solver; one of them made {solver!r}.")
         self.cache = CachingOptimizer(*(BridgeOptimizer(solver) for solver in solvers))
         super().__init__(self.cache)
         self._inputs = Inputs(self.cache.store)
-        self.settings = dict(_SETTINGS)
+        self.settings = dict(DEFAULTS)
         self._warned = False
         self._drop()
 
@@ -173,6 +171,9 @@ class DiffOptimizer(Layer):
             self._forget_results()
             self._inputs.set(attribute, *index_and_value)
         elif kind in self.settings:
+            if len(index_and_value) > 1:
+                raise InvalidIndex(f"{attribute!r} belongs to the whole model; it takes no index.")
+            check_setting(attribute, index_and_value[-1])
             self.settings[kind] = index_and_value[-1]
             self._drop()
         else:
@@ -312,7 +313,7 @@ class DiffOptimizer(Layer):
         """What was set of attributes of differentiation, for the lists."""
         on, kind = _LISTS[type(attribute)], getattr(attribute, "kind", None)
         if on is attr.On.OPTIMIZER:
-            return [one() for one, value in self.settings.items() if value is not _SETTINGS[one]]
+            return [one() for one, value in self.settings.items() if value is not DEFAULTS[one]]
         of = {a: [i for i in v if kind is None or i.kind == kind] for a, v in self._inputs.values.items() if a.on is on}
         return [one for one, indices in of.items() if indices]
 

@@ -34,12 +34,13 @@ from .errors import InvalidData, NotAllowed, NotOptimized, OptangentError
 from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap
 from .modifications import Modification
-from .parameters import kinds_inserted
+from .parameters import PARAMETERS, kinds_inserted
 from .protocol import AbstractModel
-from .residuals import Residuals, checked_status, dual_objective, kkt_residuals
+from .residuals import Residuals, checked_result, checked_status, dual_objective, kkt_residuals
 from .sets import ScalarSet, Set, VectorSet
 from .settings import check_target
 from .store import Store
+from .unbounded import bounded
 from .warning import warn_user
 
 __all__ = ["CachingOptimizer", "CachingOptimizerMode", "CachingOptimizerState", "SolverFallbackWarning"]
@@ -149,7 +150,8 @@ class CachingOptimizer(AbstractModel):
         for kind in kinds_inserted(self.store):
             if not self.optimizer.supports_constraint(*kind):
                 raise self._candidates.refusal(kind, self.optimizer)
-        self._mirror = Mirror(self.store, self.optimizer)
+        self._mirror = Mirror(bounded(self.store), self.optimizer)
+        self._mirror.source = self.store
 
     def _detach(self) -> None:
         self._mirror = None
@@ -175,6 +177,16 @@ class CachingOptimizer(AbstractModel):
     def answer(self) -> Answer | None:
         """The present result by itself, or None where there is none."""
         return (self._answer or Answer(self)) if self._has_results else None
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether the result came with a copy, and no solver stands behind it."""
+        return self._answer is not None
+
+    def solve_again(self) -> None:
+        """Solve, though there is a result."""
+        self._touched()
+        self.optimize()
 
     def take_over(self, answer: Answer) -> None:
         """Have this result of an equal model."""
@@ -265,6 +277,9 @@ class CachingOptimizer(AbstractModel):
         """In manual mode additions reach the optimizer one by one; what it refuses is not in the cache either."""
         if self._mirror is None:
             return
+        if self.store.unbounded:
+            self._detach()
+            return
         self._touched()
         try:
             self._mirror.extend()
@@ -280,6 +295,9 @@ class CachingOptimizer(AbstractModel):
         """
         mirror, optimizer = self._mirror, self.optimizer
         if mirror is None or optimizer is None:
+            return
+        if self.store.unbounded:  # rows without bound are others below
+            self._detach()
             return
         try:
             if not mirror.complete:  # additions first, so that the change may speak of them
@@ -310,6 +328,8 @@ class CachingOptimizer(AbstractModel):
     def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
         """Give many constraints other numbers, and their functions other constants."""
         self.store.check_new_numbers(indices, numbers, constants)
+        if np.isinf(numbers).any() and indices.kind == PARAMETERS:
+            self._detach()
         self._pass_on(lambda optimizer, mirror: optimizer.set_numbers(mirror.index_map(indices), numbers, constants))
         self._touched()
         self.store.set_numbers(indices, numbers, constants)
@@ -393,6 +413,8 @@ class CachingOptimizer(AbstractModel):
             return self._without_result(attribute)
         if isinstance(attribute, attr.TerminationStatus):
             return checked_status(self, self.raw(attribute))
+        if isinstance(attribute, (attr.PrimalStatus, attr.DualStatus)):
+            return checked_result(self, self.raw(attribute))
         if isinstance(attribute, attr.DualObjectiveValue):
             return dual_objective(self)
         if isinstance(attribute, attr.ConstraintPrimal):

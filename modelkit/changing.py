@@ -59,7 +59,7 @@ def _check_change(store: Any, target: Any, change: Modification, function_type: 
     for row, variables, _ in change.coefficients:
         if len(variables) > function_type.degree:
             raise UnsupportedModification(
-                f"A {function_type.__name__} has no quadratic coefficients; set the whole function instead."
+                f"This {function_type.__name__} has no quadratic coefficients; set the whole function instead."
             )
         store.check_index(variables)
         if not isinstance(row, (int, np.integer)) or not 0 <= row < rows:

@@ -9,8 +9,10 @@ import numpy as np
 from . import attributes as attr
 from .arrays import IntArray
 from .block import ConstraintBlock
+from .errors import InvalidData, NotAllowed, Unsupported
 from .functions import VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, IndexMap, Kind
+from .naming import described
 from .parameters import PARAMETERS
 from .protocol import AbstractModel
 from .sets import SOS1, SOS2, Indicator, Semicontinuous, Semiinteger
@@ -93,10 +95,27 @@ class Mirror:
             block, numbers = block.take(keep), numbers[keep]
         if not len(numbers):
             return
-        copies = self.destination.add_block(
-            ConstraintBlock(kind[0], block.rows.renamed(self.index_map.ids), block.sets)
-        )
+        block = ConstraintBlock(kind[0], block.rows.renamed(self.index_map.ids), block.sets)
+        try:
+            copies = self.destination.add_block(block)
+        except (Unsupported, NotAllowed, InvalidData) as error:
+            index = source.indices(kind, numbers)[self._refused(block)]
+            error.args = (f"{described(source, index)}: {error}",)
+            raise
         self.index_map.add_constraints(kind, source.indices(kind, numbers).values, copies.values)
+
+    def _refused(self, block: ConstraintBlock) -> int:
+        """Which constraint of a block the destination, that will be emptied, does not take: by halves."""
+        first, last = 0, block.count
+        while last - first > 1:
+            middle = (first + last) // 2
+            try:
+                self.destination.add_block(block.take(np.arange(first, middle)))
+            except (Unsupported, NotAllowed, InvalidData):
+                last = middle
+            else:
+                first = middle
+        return first
 
     def _constrained_on_creation(self, ids: IntArray) -> list[tuple[ConstraintIndex, VectorOfVariables]]:
         """New vectors of new variables in sets that the destination likes to give variables at their creation."""

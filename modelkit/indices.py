@@ -10,10 +10,11 @@ import numpy as np
 from .arrays import IntArray
 from .errors import InvalidIndex
 from .functions import Function, VariableIndex, VectorOfVariables
+from .functions.matrices import MatrixFunction, plain_index
 from .naming import name_of_constraint
 from .sets import Set
 
-__all__ = ["ConstraintIndex", "ConstraintIndices", "Index", "IndexMap", "Kind", "describe_kind"]
+__all__ = ["ConstraintIndex", "ConstraintIndices", "Index", "IndexMap", "Kind", "describe_kind", "no_index", "plain"]
 
 Kind = tuple[type[Function], type[Set]]
 """(function type, set type) of a constraint: `VariableIndex` in `LessThan`, say."""
@@ -98,6 +99,37 @@ class ConstraintIndices(Sequence[ConstraintIndex]):
 
     def __repr__(self) -> str:
         return f"ConstraintIndices({describe_kind(self.kind)}, {len(self)})"
+
+
+_INDICES = (VariableIndex, VectorOfVariables, ConstraintIndex, ConstraintIndices)
+
+
+def plain(given: Any, wanted: str = "the index of a variable or constraint, or several of them") -> Any:
+    """What names variables or constraints, arrays of indices as lists; raises `InvalidIndex` where it names none.
+
+    Examples
+    --------
+    >>> plain([VariableIndex(3), VariableIndex(4)])
+    [x[3], x[4]]
+    """
+    if isinstance(given, _INDICES):
+        return given
+    if isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.ndim):
+        return [one if isinstance(one, _INDICES) else plain(one, wanted) for one in given]
+    if isinstance(given, MatrixFunction):
+        return plain_index(given)
+    raise no_index(given, wanted)
+
+
+def no_index(given: Any, wanted: str) -> InvalidIndex:
+    """The error that says what was given in the place of an index, and what to give."""
+    advice = ""
+    if isinstance(given, str):
+        advice = " Look a name up with model.variable_by_name or model.constraint_by_name."
+    elif isinstance(getattr(given, "ids", None), VectorOfVariables):
+        advice = " Its variables are in its `ids`."
+    shown = repr(given)
+    return InvalidIndex(f"Expected {wanted}, got {shown if len(shown) < 80 else type(given).__name__}.{advice}")
 
 
 @final

@@ -46,6 +46,16 @@ class Curvature:
         place = (np.concatenate([self.row] * 2), np.concatenate([self.first, self.second]))
         return sp.csr_array(sp.coo_array((value, place), shape=self.shape))
 
+    def part(self, rows: IntArray, columns: IntArray) -> Curvature | None:
+        """The terms in some rows, all of them in some columns, both in order; None if there are none."""
+        row, column = np.full(self.shape[0], -1, np.int64), np.full(self.shape[1], -1, np.int64)
+        row[rows], column[columns] = np.arange(len(rows)), np.arange(len(columns))
+        kept = np.flatnonzero(row[self.row] >= 0)
+        if not len(kept):
+            return None
+        first, second = column[self.first[kept]], column[self.second[kept]]
+        return Curvature((len(rows), len(columns)), row[self.row[kept]], first, second, self.coef[kept])
+
     def hessian(self, y: FloatArray) -> sp.csc_array:
         """The second derivative of y times the quadratic parts, (n, n)."""
         value = self.coef * y[self.row]
@@ -128,6 +138,7 @@ class MatrixForm:
         form._column[form.ids - self._store.base] = np.arange(form.n)
         form.P, form.q = sp.csc_array(self.P[columns][:, columns]), self.q[columns]
         form.F, form.g = sp.csr_array(self.F[rows][:, columns]), self.g[rows]
+        form.curvature = None if self.curvature is None else self.curvature.part(rows, columns)
         form.parts, offset = {}, 0
         for kind, part in self.parts.items():
             items = np.flatnonzero(np.isin(part.starts[:-1], rows))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -23,14 +23,14 @@ from .checks import check_name, check_numbers
 from .errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
 from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
 from .functions.matrices import MatrixFunction, plain_index
-from .indices import ConstraintIndex, ConstraintIndices
+from .indices import ConstraintIndex, ConstraintIndices, no_index, plain
 from .layer import Layer
 from .locking import one_at_a_time
 from .numeric import real_array, real_matrix, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
-from .remaking import recipe, remade_model
+from .remaking import recipe, remade_model, snapshot
 from .sets import Integer, Interval, Parameter, Set, ZeroOne
 from .store import Store
 from .tables import MOST_VARIABLES
@@ -47,6 +47,9 @@ class Model(Layer):
     """An optimization model: variables, functions in sets, an objective.
 
     Threads may share a model: each operation waits until the one before has ended. To do several as one, hold `lock`.
+    Copies (`copy.deepcopy`) and pickles keep the model, its options, indices, tangents and seeds, and the result; what
+    the solver's handle holds beside that (a basis, a warm start) and derivatives are made anew when they are needed:
+    a copy with cones or quadratic rows is solved again before it is differentiated.
 
     Parameters
     ----------
@@ -105,7 +108,7 @@ class Model(Layer):
         They drop the solver's handle, and with it its basis and what a warm start would need, and derivatives.
         """
         with self.lock:  # others may go on with the model before what is returned here is written
-            return remade_model, copy.deepcopy(self._parts())
+            return remade_model, snapshot(self._parts())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Model:
         with self.lock:
@@ -306,6 +309,9 @@ class Model(Layer):
     def set_parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction, value: Any) -> None:
         """Give a parameter, or a vector or matrix of them, other values.
 
+        An infinite value means no bound; parameters take it that are right-hand sides of inequalities alone. The row
+        is none then: its dual and gradients are zero, and its value is that of the rest of its function.
+
         Examples
         --------
         >>> import optangent as ot
@@ -319,8 +325,8 @@ class Model(Layer):
             value = p.at_places(value)
         parameters = self._parameters(p)
         values = real_vector(value, len(parameters), "value")
-        if not np.isfinite(values).all():
-            _checked_parameter(float(values[np.argmin(np.isfinite(values))]))
+        if np.isnan(values).any():
+            raise InvalidData("A parameter has a finite value (or an infinite one where it is a bound), got nan.")
         self.inner.set_numbers(parameters, values[:, None])
 
     def parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction) -> Any:
@@ -336,7 +342,7 @@ class Model(Layer):
         """Value of an attribute; of a matrix of variables in its shape."""
         if isinstance(index, MatrixFunction):
             return np.reshape(super().get(attribute, plain_index(index)), index.ids.shape)
-        return super().get(attribute, index)
+        return super().get(attribute, index if index is None else plain(index))
 
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
         """Set an attribute; of a matrix of variables from an array of its shape, or one number for all."""
@@ -344,11 +350,15 @@ class Model(Layer):
             index, value = index_and_value
             super().set(attribute, plain_index(index), value if np.ndim(value) == 0 else index.at_places(value))
             return
-        super().set(attribute, *index_and_value)
+        if len(index_and_value) == 2:
+            super().set(attribute, plain(index_and_value[0]), index_and_value[1])
+        else:
+            super().set(attribute, *index_and_value)
 
     def _parameters(self, p: Any) -> ConstraintIndices:
         """The constraints that make variables parameters."""
-        chosen = [p] if isinstance(p, VariableIndex) else plain_index(p)
+        chosen = plain(p, "a parameter, or a vector or matrix of them")
+        chosen = [chosen] if isinstance(chosen, VariableIndex) else chosen
         ids = chosen.ids if hasattr(chosen, "ids") else np.array([one.value for one in chosen], np.int64)
         parameters = ConstraintIndices(PARAMETERS, ids)
         try:
@@ -455,6 +465,8 @@ class Model(Layer):
             return values if what.is_vector else float(values[0])
         if isinstance(what, (ConstraintIndex, ConstraintIndices)):
             return self.get(attr.ConstraintPrimal(), what)
+        if isinstance(what, (str, bytes, Mapping)) or not isinstance(what, (Iterable, np.ndarray)):
+            raise no_index(what, "a variable, function or constraint, or a sequence of them")
         return np.array([self.value(one) for one in what])
 
     def dual(self, constraint: ConstraintIndex | ConstraintIndices) -> Any:

@@ -79,10 +79,10 @@ def with_article(word: str) -> str:
 
     Examples
     --------
-    >>> with_article("EqualTo"), with_article("LessThan"), with_article("SOS1")
-    ('an EqualTo', 'a LessThan', 'an SOS1')
+    >>> with_article("EqualTo"), with_article("LessThan"), with_article("SOS1"), with_article("int")
+    ('an EqualTo', 'a LessThan', 'an SOS1', 'an int')
     """
-    return f"{'an' if word[0] in 'AEIO' or word.startswith('SOS') else 'a'} {word}"
+    return f"{'an' if word[0] in 'AEIOaeio' or word.startswith('SOS') else 'a'} {word}"
 
 
 def described(store: Any, index: Any) -> str:

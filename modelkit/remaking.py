@@ -6,16 +6,23 @@ front of a new solver of the same make, with the result by itself (`Answer`). It
 
 from __future__ import annotations
 
+import copy
+from array import array
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .answer import Answer
+from .arrays import Growable
 from .attributes import RawOptimizerAttribute
 from .caching import CachingOptimizer, CachingOptimizerMode
+from .plain_constraints import PlainConstraints
 from .protocol import AbstractModel
+from .storage import Block
 from .store import Store
 
-__all__ = ["recipe", "remade", "remade_model"]
+__all__ = ["recipe", "remade", "remade_model", "snapshot"]
 
 Recipe = tuple[type[AbstractModel], Any, dict[Any, Any], tuple[tuple[Any, ...], dict[str, Any]]]
 """Class, recipe of what is behind it (a layer) or None (a solver), its options, and its (further) arguments."""
@@ -31,6 +38,28 @@ def recipe(optimizer: Any) -> Recipe:
     common = dict(store.optimizer_attributes()) if store is not None else {}
     own = {RawOptimizerAttribute(name): value for name, value in getattr(optimizer, "options", {}).items()}
     return type(optimizer), None, common | own, arguments
+
+
+def snapshot(value: Any) -> Any:
+    """What a store (or a dict, list or tuple of what belongs to one) holds now, whatever becomes of it later.
+
+    Copied is what is written into; functions, sets, names and indices, which nobody changes, are shared.
+    """
+    if isinstance(value, dict):
+        return {key: snapshot(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(snapshot, value))
+    if isinstance(value, (list, set, array, np.ndarray)):
+        return copy.copy(value)
+    if isinstance(value, Growable):
+        twin: Any = copy.copy(value)
+        twin.replace(value.view.copy())
+        return twin
+    if isinstance(value, (Store, Block, PlainConstraints)):
+        twin = object.__new__(type(value))
+        vars(twin).update(snapshot(vars(value)))
+        return twin
+    return value
 
 
 def remade(made: Recipe) -> Any:

@@ -18,7 +18,7 @@ from .errors import (
     UnsupportedModification,
 )
 from .functions import ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
-from .indices import ConstraintIndex, ConstraintIndices, Index
+from .indices import ConstraintIndex, ConstraintIndices, Index, plain
 from .naming import announce, described, with_article
 from .numeric import real_array, real_number
 from .tables import Tables
@@ -209,9 +209,7 @@ def _set_one(store: Tables, attribute: attr.Attribute, index: Any, value: Any) -
 def get(store: Tables, attribute: attr.Attribute, index: Any) -> Any:
     """Value of an attribute that is data; a result there is none."""
     if index is not None and not isinstance(index, (VariableIndex, ConstraintIndex)):
-        if not np.iterable(index):
-            raise InvalidIndex(f"Expected the index of a variable or constraint, got {index!r}.")
-        return [get(store, attribute, one) for one in index]
+        return [get(store, attribute, one) for one in plain(index)]
     check_target(attribute, index)
     if index is not None:
         store.check_index(index)

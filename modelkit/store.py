@@ -17,17 +17,18 @@ from . import deletion, settings
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
 from .changing import check_changes, make_changes
-from .checks import MODERATE, check_fit, check_numbers, check_rows, check_sides, describe
+from .checks import MODERATE, check_fit, check_name, check_numbers, check_rows, check_sides, describe
 from .copying import Mirror, copy_words
 from .errors import DimensionMismatch, InvalidData, InvalidIndex, NotOptimized
 from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from .modifications import Modification
-from .parameters import of_ray
+from .parameters import PARAMETERS, of_ray
 from .protocol import AbstractModel
 from .rows import Rows
 from .sets import ScalarSet, Set
 from .tables import FEW, MOST_VARIABLES, Tables
+from .unbounded import check_right_hand_sides
 
 __all__ = ["Store"]
 
@@ -165,27 +166,39 @@ class Store(Tables, AbstractModel):
 
     def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
         """Give many constraints other numbers, and their functions other constants."""
-        self.check_new_numbers(indices, numbers, constants)
-        if not len(indices):
-            return
-        block = self._blocks[indices.kind]
-        rows = block.rows_of(self.numbers(indices))
-        if constants is not None:
-            block.constants[rows] = constants
-        block.all_numbers[rows] = numbers
-
-    def check_new_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None) -> None:
-        """Raise unless `set_numbers` would take these."""
-        which = self.numbers(indices)
+        which = self.check_new_numbers(indices, numbers, constants)
         if not len(which):
             return
-        check_numbers(indices.kind[1], numbers)
+        block = self._blocks[indices.kind]
+        rows = block.rows_of(which)
+        if constants is not None:
+            block.constants[rows] = constants
+        held = block.all_numbers
+        held[rows] = numbers
+        if indices.kind == PARAMETERS and (self.unbounded or not np.isfinite(numbers).all()):
+            self.unbounded = bool(np.isinf(held).any())
+
+    def check_new_numbers(
+        self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None
+    ) -> IntArray:
+        """The numbers of the constraints in their block; raises unless `set_numbers` would take these."""
+        which = self.numbers(indices)
+        if not len(which):
+            return which
+        kind = indices.kind
+        if kind == PARAMETERS and not np.isfinite(numbers).all():
+            infinite = np.isinf(numbers[:, 0])
+            check_right_hand_sides(self, indices.values[infinite], numbers[infinite, 0])
+            check_numbers(kind[1], numbers[~infinite])
+        else:
+            check_numbers(kind[1], numbers)
         if constants is not None:
             check_rows(Rows(constants))
         else:
-            block = self._blocks[indices.kind]
+            block = self._blocks[kind]
             constants = block.constants[block.rows_of(which)]
-        check_sides(indices.kind[1], numbers, constants)
+        check_sides(kind[1], numbers, constants)
+        return which
 
     def check_modification(self, target: ConstraintIndex | attr.ObjectiveFunction, changes: Any) -> None:
         """Raise unless `modify` would accept the changes."""
@@ -222,6 +235,7 @@ class Store(Tables, AbstractModel):
 
     def by_name(self, attribute: attr.Attribute, name: str) -> Any:
         """The variable or constraint of this name; raises `InvalidIndex` where there is none, or several."""
+        check_name(name)
         if attribute not in self._names:
             self._names[attribute] = settings.by_name(self.values_of(attribute))
         return settings.the_one(attribute, name, self._names[attribute].get(name, []))

@@ -45,6 +45,7 @@ class Tables:
     def empty(self) -> None:
         """Drop everything but the optimizer attributes."""
         self._count = 0
+        self.unbounded = False  # whether parameters may be infinite
         self._dead: set[int] = set()
         self._blocks: dict[Kind, Block] = {}
         self._plain = PlainConstraints()

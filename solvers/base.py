@@ -29,6 +29,7 @@ from ..modelkit.errors import (
 )
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
+from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification, ScalarConstantChange, VectorConstantChange
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.residuals import WITH_GAPS
@@ -95,6 +96,10 @@ class Solver(AbstractModel):
             self.set(attr.RawOptimizerAttribute(name), value)
 
     # ------------------------------------------------------------------ what a wrapper writes
+    def reconsidered(self, form: MatrixForm, result: Result) -> Result:
+        """What the answer of a run to a form, of layers, is worth: it looks into claims that there is no solution."""
+        return result
+
     @abstractmethod
     def option_names(self) -> Sequence[str]:
         """All option names that the library knows."""

@@ -29,7 +29,7 @@ from ..modelkit.sets import (
 from .accuracy import SOLVED, worst_residual
 from .base import Change
 from .interrupts import run_noting_interrupts
-from .matrices import canonical, group_starts, row_scale, same_pattern, scale_rows, triangle_side, upper_triangle
+from .matrices import canonical, group_starts, same_pattern, scale_rows, triangle_side, upper_triangle
 from .matrix_solver import MatrixSolver
 from .options import Option, load_library
 from .result import Result, ResultStatus, Status
@@ -117,7 +117,7 @@ class Clarabel(MatrixSolver):
         """Hand over the upper triangle of P, A = -F, b = g and the cones."""
         library = load_library("clarabel")
         self._cones = [cone for kind, part in form.parts.items() for cone in CONES[kind[1]](library, part.sets)]
-        self._options = DEFAULTS | self.effective_options()
+        self._options = self._all_options(DEFAULTS)
         self._settings = self._write_options(library.DefaultSettings(), self._options)
         self._P, self._A = upper_triangle(form.P), canonical(-form.F)
         self._groups = group_starts(form)
@@ -125,7 +125,7 @@ class Clarabel(MatrixSolver):
         self._scale_and_make(form)
 
     def _scale_and_make(self, form: MatrixForm) -> None:
-        self._scale = row_scale(self._A, self._groups)
+        self._scale = self._row_scale(self._A, self._groups)
         scale_rows(self._A, self._scale)
         self._solver = self._made(form, self._settings)
 

@@ -23,10 +23,11 @@ from ..modelkit.functions import (
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification
+from ..modelkit.naming import with_article
 from ..modelkit.sets import GreaterThan, Integer, LessThan, Nonnegatives, ZeroOne, Zeros
 from .base import Solver
 from .highs_model import BOXES, SEMI, Loaded, LoadedForm, LoadedModel
-from .highs_runs import farkas_dual, improving_ray, is_doubtful, stop_when, try_again
+from .highs_runs import farkas_dual, improving_ray, is_doubtful, limit_iterations, stop_when, try_again
 from .interrupts import run_noting_interrupts
 from .options import Option, load_library
 from .result import Result, ResultStatus, Status, constant_result
@@ -68,6 +69,8 @@ DEFAULTS = {
     "small_matrix_value": 1e-12,  # the least allowed; 1e-9 would drop entries of badly scaled models
     "qp_regularization_value": 0.0,  # 1e-7 would show in the solution
 }
+_OF_OBJECTIVE = {"objective_bound", "objective_target"}
+"""Options that speak of the objective's values: with them columns and objective are left as they are."""
 _TIME_LIMIT, _NODES = attr.TimeLimitSec(), "mip_max_nodes"
 
 
@@ -152,7 +155,7 @@ class HiGHS(Solver):
         fits = isinstance(value, (wanted, np.generic, *((int,) if wanted is float else ())))
         if not fits or value != wanted(value) or handle.setOptionValue(name, wanted(value)).name == "kError":
             raise InvalidData(
-                f"HiGHS refuses {value!r} for its option {name!r}, which is a {wanted.__name__}; "
+                f"HiGHS refuses {value!r} for its option {name!r}, which is {with_article(wanted.__name__)}; "
                 "see https://ergo-code.github.io/HiGHS for the values it takes."
             )
 
@@ -195,9 +198,9 @@ class HiGHS(Solver):
     def _load(self) -> LoadedModel:
         """The model as HiGHS has it, up to date."""
         handle, model = self._open(), self._model
-        if not isinstance(model, LoadedModel):
+        if not isinstance(model, LoadedModel) or model.is_outgrown:
             handle.clearModel()
-            model = LoadedModel(self.store, handle)
+            model = LoadedModel(self.store, handle, may_scale=not self.options.keys() & _OF_OBJECTIVE)
         self._model = None  # until all has gone well
         if model.grown:
             model.append()
@@ -248,6 +251,9 @@ class HiGHS(Solver):
         if limit is not None:
             # HiGHS counts from the handle's creation
             handle.setOptionValue("time_limit", seconds + float(limit))
+        is_quadratic = model.P is not None and model.P.nnz > 0
+        if is_quadratic:
+            limit_iterations(handle, model.n + model.m, self.options.keys())
         try:
             outcome = handle.run() if model.quick else run_noting_interrupts(handle.run, self._caught)
         except KeyboardInterrupt:
@@ -259,9 +265,16 @@ class HiGHS(Solver):
             handle.resetGlobalScheduler(True)
             handle.run()
         raw = handle.getModelStatus().name
-        if model.P is not None and model.P.nnz and is_doubtful(raw, handle, self._new_handle, model.P):
-            raw = try_again(raw, handle, model.n + model.m, self.options.keys())
+        if is_quadratic and is_doubtful(raw, handle, model.scaled_P, self.options.keys()):
+            raw = (
+                "kUnbounded" if self._ray() is not None else try_again(raw, handle, model.scaled_P, self.options.keys())
+            )
         return self._to_result(raw, handle.getRunTime() - seconds)
+
+    def _ray(self) -> FloatArray | None:
+        """A direction, of the variables as HiGHS has them, in which the objective improves for ever."""
+        model = self._present
+        return improving_ray(self._handle, self._new_handle, model.scaled_P if model.P is not None else None)
 
     # ------------------------------------------------------------------ out
     @property
@@ -284,26 +297,33 @@ class HiGHS(Solver):
             result.primal_status = ResultStatus.FEASIBLE_POINT
             if not model.discrete:
                 result.dual_status = ResultStatus.FEASIBLE_POINT
-            result.objective = model.sign * handle.getObjectiveValue()
+            result.objective = model.sign * handle.getObjectiveValue() / model.unit
             return result
         infeasible, unbounded = Status.INFEASIBLE, Status.DUAL_INFEASIBLE
-        either = status == Status.INFEASIBLE_OR_UNBOUNDED
+        either = status == Status.INFEASIBLE_OR_UNBOUNDED or (raw == "kUnknown" and not model.discrete)
         if either or (status == infeasible and not model.discrete):
             dual = farkas_dual(handle, self._new_handle)
             if dual is not None:
-                result.status, result.dual, either = infeasible, dual, False
+                scales = np.concatenate([model.row, 1.0 / model.column, 1.0 / model.column])
+                result.status, result.dual, either = infeasible, scales * dual, False
                 result.dual_status = ResultStatus.INFEASIBILITY_CERTIFICATE
         if either or status == unbounded:
-            ray = improving_ray(handle, self._new_handle, model.P)
+            ray = self._ray()
             if ray is not None:
-                result.status, result.x = unbounded, ray
+                result.status, result.x = unbounded, model.column * ray
                 result.primal_status = ResultStatus.INFEASIBILITY_CERTIFICATE
-        if result.status not in (infeasible, unbounded, Status.INFEASIBLE_OR_UNBOUNDED):
+        claims = (infeasible, unbounded, Status.INFEASIBLE_OR_UNBOUNDED)
+        if result.status in claims and result.dual is None and result.x is None:
+            if not model.discrete:
+                return Result(Status.NUMERICAL_ERROR, f"{raw}, but there is no certificate", seconds=seconds)
+            if result.status is infeasible:
+                result.raw = f"{raw}, by branch and bound, which leaves no certificate"
+        if result.status not in claims:
             info = handle.getInfo()
             result.primal_status = POINT[info.primal_solution_status]
             result.dual_status = POINT[info.dual_solution_status]
             if result.primal_status != ResultStatus.NO_SOLUTION:
-                result.objective = model.sign * handle.getObjectiveValue()
+                result.objective = model.sign * handle.getObjectiveValue() / model.unit
         return result
 
     def _fetch(self, result: Result) -> None:
@@ -320,10 +340,9 @@ class HiGHS(Solver):
             counted["nodes"] = max(info.mip_node_count, 0)
         solution = handle.getSolution()
         if result.primal_status not in (none, certificate):
-            result.x = np.array(solution.col_value)
+            result.x = model.column * np.array(solution.col_value)
         if result.dual_status not in (none, certificate):
-            z = np.array(solution.col_dual)
-            result.dual = np.concatenate([solution.row_dual, np.maximum(z, 0.0), np.minimum(z, 0.0)])
+            result.dual = model.duals(np.array(solution.row_dual), np.array(solution.col_dual), model.unit)
 
     def _columns(self, ids: IntArray) -> IntArray:
         return self._of_store.columns(ids)

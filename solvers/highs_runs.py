@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,17 @@ import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray
 from .options import load_library
+from .rays import infeasibility_ray
 
 __all__ = ["farkas_dual", "improving_ray", "is_doubtful", "stop_when", "try_again"]
 
 TINY = 1e-9
 """Entries of a ray below this share of its largest are noise."""
+_PROOF, _ROUNDING = 1e-7, 1e-13
+"""What should vanish in a proof of largest entry one; what it proves must be larger than this part of its terms."""
+_WRONG = 1e-6
+_FAR = 1e9
+"""A minimum so far off is none."""
 
 
 def stop_when(caught: list[Any], handle: Any) -> None:
@@ -55,26 +61,39 @@ def farkas_dual(handle: Any, new_handle: Callable[[], Any]) -> FloatArray | None
         ray = np.zeros(lp.num_row_ + 2 * lp.num_col_)
         ray[lp.num_row_ + crossed[0]], ray[lp.num_row_ + lp.num_col_ + crossed[0]] = 1.0, -1.0
         return ray
-    _, found, y = handle.getDualRay()
-    if not found:
-        # presolve, interior point and branch and bound find no ray: once more, simplex without presolve
-        other = _bare(lp, new_handle)
-        other.changeColsCost(lp.num_col_, np.arange(lp.num_col_, dtype=np.int32), np.zeros(lp.num_col_))
-        other.run()
-        _, found, y = other.getDualRay()
-    if not found:
-        return None
     A = _matrix(lp)
-    y = np.asarray(y) / max(np.abs(y).max(initial=0.0), 1e-300)
-    for sign in (1.0, -1.0):
-        row = _on_bounds(sign * y, box[0])
-        z = _on_bounds(-(A.T @ row), box[1])
-        if (
-            np.abs(A.T @ row + z).max(initial=0.0) <= 1e-7
-            and _sum_of_bounds(row, box[0]) + _sum_of_bounds(z, box[1]) > 0
-        ):
-            return np.concatenate([row, np.maximum(z, 0.0), np.minimum(z, 0.0)])
+    for y in _dual_rays(lp, A, handle, new_handle):
+        y = np.asarray(y) / max(np.abs(y).max(initial=0.0), 1e-300)
+        for sign in (1.0, -1.0):
+            row = _on_bounds(sign * y, box[0])
+            z = _on_bounds(-(A.T @ row), box[1])
+            left = np.abs(A.T @ row + z).max(initial=0.0)
+            terms = np.concatenate([_bound_terms(row, box[0]), _bound_terms(z, box[1])])
+            bounds = np.abs(terms[terms != 0.0]) / np.abs(np.concatenate([row, z]))[terms != 0.0]
+            # no point that is a thousand times as large as the bounds used contradicts it
+            enough = max(1e3 * left * bounds.max(initial=0.0), _ROUNDING * np.abs(terms).sum())
+            if left <= _PROOF and terms.sum() > enough:
+                return np.concatenate([row, np.maximum(z, 0.0), np.minimum(z, 0.0)])
     return None
+
+
+def _dual_rays(lp: Any, A: sp.csc_array, handle: Any, new_handle: Callable[[], Any]) -> Iterator[FloatArray]:
+    """What may be the rows' part of a proof."""
+    _, found, y = handle.getDualRay()
+    if found:
+        yield y
+    # presolve, interior point and branch and bound find no ray: once more, simplex without presolve
+    other = _bare(lp, new_handle)
+    other.changeColsCost(lp.num_col_, np.arange(lp.num_col_, dtype=np.int32), np.zeros(lp.num_col_))
+    other.run()
+    _, found, y = other.getDualRay()
+    if found:
+        yield y
+    rows = sp.csr_array(sp.vstack([A, sp.eye_array(lp.num_col_)]))
+    bounds = [np.concatenate(two) for two in ((lp.row_lower_, lp.col_lower_), (lp.row_upper_, lp.col_upper_))]
+    y = infeasibility_ray(rows, *bounds)
+    if y is not None:
+        yield y[: lp.num_row_]
 
 
 def _on_bounds(y: FloatArray, box: FloatArray) -> FloatArray:
@@ -83,9 +102,9 @@ def _on_bounds(y: FloatArray, box: FloatArray) -> FloatArray:
     return np.where(np.isfinite(np.where(y > 0, box[0], box[1])), y, 0.0)
 
 
-def _sum_of_bounds(y: FloatArray, box: FloatArray) -> float:
+def _bound_terms(y: FloatArray, box: FloatArray) -> FloatArray:
     active = y != 0
-    return float(y[active] @ np.where(y > 0, box[0], box[1])[active])
+    return np.where(active, y * np.where(active, np.where(y > 0, box[0], box[1]), 0.0), 0.0)
 
 
 def improving_ray(handle: Any, new_handle: Callable[[], Any], P: sp.csc_array | None) -> FloatArray | None:
@@ -93,11 +112,28 @@ def improving_ray(handle: Any, new_handle: Callable[[], Any], P: sp.csc_array | 
 
     With integer variables it is one of the relaxation, which for rational data proves as much.
     """
+    lp = handle.getLp()
+    A, q = _matrix(lp), np.array(lp.col_cost_)
+    for ray in _primal_rays(lp, handle, new_handle, P):
+        d = np.asarray(ray) / max(np.abs(ray).max(initial=0.0), 1e-300)
+        d = np.where(np.abs(d) > TINY, d, 0.0)
+        moves = ((d, lp.col_lower_, lp.col_upper_), (A @ d, lp.row_lower_, lp.row_upper_))
+        away = max(_away(*move) for move in moves)
+        Pd = np.zeros(len(d)) if P is None else P @ d
+        # of a square with small curvature the bottom is far off, not nowhere
+        if max(away, np.abs(Pd).max(initial=0.0)) <= _PROOF and -q @ d > max(
+            TINY * np.abs(q * d).sum(), _FAR * (d @ Pd), 0.0
+        ):
+            return d
+    return None
+
+
+def _primal_rays(lp: Any, handle: Any, new_handle: Callable[[], Any], P: sp.csc_array | None) -> Iterator[FloatArray]:
+    """What may be such a direction."""
     status, found, ray = handle.getPrimalRay()
     if found and status.name == "kOk":
-        return np.array(ray)
+        yield ray
     # the QP method and branch and bound give none: minimize qᵀd over the recession cone, -1 <= d <= 1, Pd = 0
-    lp = handle.getLp()
     n, m = lp.num_col_, lp.num_row_
     other, columns = _bare(lp, new_handle), np.arange(n, dtype=np.int32)
     other.changeColsBounds(n, columns, *_recession(lp.col_lower_, lp.col_upper_, 1.0))
@@ -107,9 +143,14 @@ def improving_ray(handle: Any, new_handle: Callable[[], Any], P: sp.csc_array | 
         indptr, indices = R.indptr[:-1].astype(np.int32), R.indices.astype(np.int32)
         other.addRows(n, np.zeros(n), np.zeros(n), R.nnz, indptr, indices, R.data)
     other.run()
-    d = np.array(other.getSolution().col_value)
-    q = np.array(lp.col_cost_)
-    return d if other.getModelStatus().name == "kOptimal" and q @ d < -TINY * np.abs(q).sum() else None
+    if other.getModelStatus().name == "kOptimal":
+        yield np.array(other.getSolution().col_value)
+
+
+def _away(moved: FloatArray, lower: Any, upper: Any) -> float:
+    """How far a movement leads beyond bounds."""
+    below, above = np.where(np.isfinite(lower), -moved, 0.0), np.where(np.isfinite(upper), moved, 0.0)
+    return float(np.maximum(below, above).max(initial=0.0))
 
 
 def _recession(lower: Any, upper: Any, limit: float) -> tuple[FloatArray, FloatArray]:
@@ -129,7 +170,7 @@ def _bare(lp: Any, new_handle: Callable[[], Any]) -> Any:
 
 # ---------------------------------------------------------------------- further tries of the QP method
 _ITERATIONS = "qp_iteration_limit"
-_GAVE_UP = ("kNotset", "kSolveError")
+_GAVE_UP = ("kNotset", "kSolveError", "kUnknown")
 _FURTHER_TRIES: tuple[dict[str, Any], ...] = (
     {"qp_regularization_value": 1e-7},
     {"qp_regularization_value": 1e-11, "user_bound_scale": 10, "user_objective_scale": 10},
@@ -144,24 +185,48 @@ the method cycles on more singular Hessians; a bit of regularization, that does 
 """
 
 
-def is_doubtful(raw: str, handle: Any, new_handle: Callable[[], Any], P: sp.csc_array) -> bool:
-    """Whether the QP method gave up, or calls a model unbounded along no ray."""
-    return raw in _GAVE_UP or (raw == "kUnbounded" and improving_ray(handle, new_handle, P) is None)
+def limit_iterations(handle: Any, size: int, given: Set[str]) -> None:
+    """Have the QP method, which may cycle, stop at last, unless the user has said when."""
+    if _ITERATIONS not in given:
+        handle.setOptionValue(_ITERATIONS, 1_000 + 20 * size)
 
 
-def try_again(raw: str, handle: Any, size: int, given: Set[str]) -> str:
+def is_doubtful(raw: str, handle: Any, P: sp.csc_array, given: Set[str]) -> bool:
+    """Whether the QP method gave up, calls a model unbounded, or optimal what is not, or is very far off."""
+    if raw == "kOptimal":
+        x = np.abs(handle.getSolution().col_value).max(initial=0.0)
+        return bool(x >= _FAR) or not _is_solution(handle, P)
+    return raw in _GAVE_UP or raw == "kUnbounded" or (raw == "kIterationLimit" and _ITERATIONS not in given)
+
+
+def _is_solution(handle: Any, P: sp.csc_array) -> bool:
+    """Whether rows, bounds and gradient are what they should be at what HiGHS calls optimal."""
+    lp, found = handle.getLp(), handle.getSolution()
+    A, x = _matrix(lp), np.array(found.col_value)
+    y, z = np.array(found.row_dual), np.array(found.col_dual)
+    Ax, Px, Aty, q = A @ x, P @ x, A.T @ y, np.array(lp.col_cost_)
+    beyond = max(_beyond(x, lp.col_lower_, lp.col_upper_), _beyond(Ax, lp.row_lower_, lp.row_upper_))
+    left, terms = np.abs(Px + q - Aty - z), np.concatenate([[1.0], np.abs(Px), np.abs(q), np.abs(Aty)])
+    return bool(max(beyond, left.max(initial=0.0) / terms.max()) <= _WRONG)
+
+
+def _beyond(values: FloatArray, lower: Any, upper: Any) -> float:
+    far = np.maximum(np.array(lower) - values, values - np.array(upper)) / (1.0 + np.abs(values))
+    return float(far.max(initial=0.0))
+
+
+def try_again(raw: str, handle: Any, P: sp.csc_array, given: Set[str]) -> str:
     """Run the QP method under `_FURTHER_TRIES`, but for options that the user has given, until one has an answer."""
-    usual = {name: handle.getOptionValue(name)[1] for name in (*_FURTHER_TRIES[-1], _ITERATIONS)}
-    most = min(usual[_ITERATIONS], 100 + 10 * size)  # it may cycle
+    usual = {name: handle.getOptionValue(name)[1] for name in _FURTHER_TRIES[-1]}
     for options in _FURTHER_TRIES:
         if options.keys() & given:
             continue
-        for name, value in (options | {_ITERATIONS: most}).items():
+        for name, value in options.items():
             handle.setOptionValue(name, value)
         handle.run()
         for name, value in usual.items():
             handle.setOptionValue(name, value)
         again: str = handle.getModelStatus().name
-        if again == "kOptimal":
+        if again == "kOptimal" and _is_solution(handle, P):
             return again
     return raw

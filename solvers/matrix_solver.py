@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
@@ -17,7 +18,10 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification
 from .base import Change, Solver
-from .result import Result, constant_result
+from .matrices import row_scale
+from .other_ways import is_odd
+from .reconsidering import CLAIMS, DOUBTFUL, is_settled, reconsidered
+from .result import Result, Status, constant_result
 
 __all__ = ["Candidate", "MatrixSolver"]
 
@@ -41,10 +45,12 @@ class MatrixSolver(Solver):
     Attributes
     ----------
     start : (x, dual) to start the next run from, for forms that no store stands behind
+    is_plain : whether to run the library as it comes, without our defaults and scaling
     """
 
     objectives = (ScalarAffineFunction, ScalarQuadraticFunction)
     start: tuple[FloatArray, FloatArray] | None = None
+    is_plain = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -55,6 +61,7 @@ class MatrixSolver(Solver):
         self._form: MatrixForm | None = None
         self._loaded = False
         self._changes: set[str] = set()
+        self._is_odd: bool | None = None  # whether the form's units are, once known
         super().__init__(**options)
 
     # ------------------------------------------------------------------ what a wrapper writes
@@ -74,10 +81,24 @@ class MatrixSolver(Solver):
     def run(self, form: MatrixForm) -> Result:
         """Solve what is loaded."""
 
+    def reconsidered(self, form: MatrixForm, result: Result) -> Result:
+        """What the answer of a run to a form is worth: a claim without proof is looked into, and a failure, too."""
+        if result.status is Status.OPTIMAL or result.status not in (*CLAIMS, *DOUBTFUL):
+            return result
+        return result if is_settled(form, result) else reconsidered(self, form, result)
+
     def _try_option(self, name: str, value: Any) -> None:
         """Have the library look at one of its options: it raises `REFUSALS` if it does not take the value."""
 
     # ------------------------------------------------------------------ options
+    def _all_options(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a run: our defaults, but for a plain one, and the user's."""
+        return ({} if self.is_plain else dict(defaults)) | self.effective_options()
+
+    def _row_scale(self, A: sp.csc_matrix, starts: IntArray | None = None) -> FloatArray:
+        """See `row_scale`; ones for a plain run."""
+        return np.ones(A.shape[0]) if self.is_plain else row_scale(A, starts)
+
     def _option_changed(self, attribute: attr.Attribute, value: Any) -> None:
         if isinstance(attribute, attr.RawOptimizerAttribute):
             try:
@@ -126,6 +147,8 @@ class MatrixSolver(Solver):
 
     def _solve(self) -> Result:
         form, changes = self._form, set(self._changes)
+        if not self._loaded or changes - {Change.NUMBERS}:
+            self._is_odd = None
         if form is None or not self._loaded:
             form = self._fresh_form()
         elif changes:
@@ -148,7 +171,12 @@ class MatrixSolver(Solver):
         if not self._loaded:
             self.load(form)
             self._loaded = True
-        return self.run(form)
+        result = self.run(form)
+        if result.status is not Status.OPTIMAL:
+            return self.reconsidered(form, result)
+        if self._is_odd is None:
+            self._is_odd = is_odd(form)
+        return reconsidered(self, form, result) if self._is_odd and not is_settled(form, result) else result
 
     def _fresh_form(self) -> MatrixForm:
         form = MatrixForm(self.store, self.kinds)

@@ -18,7 +18,7 @@ from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.indices import Kind
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.sets import Nonnegatives, Zeros
-from .matrices import canonical, row_scale, scale_rows
+from .matrices import canonical, scale_rows
 from .matrix_solver import Candidate, MatrixSolver
 from .options import Option, load_library
 from .result import Result, Status
@@ -41,6 +41,8 @@ DEFAULTS = {
     "eps_duality_gap_rel": 1e-12,
     "compute_timings": True,  # without it the times are zero; it costs less than 1 µs
 }
+_FARTHEST = 1e29
+"""The farthest bound: from 1e30 on PIQP leaves a row out and prints that it does."""
 _DENSE_ORDER, _DENSE_SHARE = 400, 0.2
 """A form of at most this many columns and rows, and at least this share of entries, goes to the dense method."""
 
@@ -51,7 +53,7 @@ class PIQP(MatrixSolver):
 
     The rows F x + g of the kinds below, in that order, give A = -F, b = g in zero cones, and G = -F, h = g in
     nonnegative ones. PIQP's y and z have Px + q + Aᵀy + Gᵀz = 0, z >= 0: they are the duals of DESIGN section 5 as they
-    are. Infeasible and unbounded models end without a certificate.
+    are. Certificates of infeasible and unbounded models are found here (`rays`).
 
     Parameters
     ----------
@@ -99,9 +101,9 @@ class PIQP(MatrixSolver):
         part = form.parts.get(self.kinds[0])
         zeros = part.rows.stop if part else 0
         A = canonical(-form.F)
-        self._scale = row_scale(A)
+        self._scale = self._row_scale(A)
         scale_rows(A, self._scale)
-        g = self._scale * form.g
+        g = np.minimum(self._scale * form.g, _FARTHEST)
         if is_dense:
             P, rows = np.asfortranarray(form.P.toarray()), A.toarray()
             above, below = np.asfortranarray(rows[:zeros]), np.asfortranarray(rows[zeros:])
@@ -111,7 +113,7 @@ class PIQP(MatrixSolver):
 
     def _new(self, method: str) -> Any:
         solver = getattr(load_library("piqp"), method)()
-        self._write_options(solver.settings, DEFAULTS | self.effective_options())
+        self._write_options(solver.settings, self._all_options(DEFAULTS))
         return solver
 
     # ------------------------------------------------------------------ run, out
@@ -121,7 +123,7 @@ class PIQP(MatrixSolver):
         answer = self._solver.result
         info, raw = answer.info, answer.info.status.name
         status, counts = STATUS.get(raw, Status.OTHER_ERROR), {"barrier": info.iter}
-        if status in (Status.INFEASIBLE, Status.DUAL_INFEASIBLE):  # PIQP gives no certificates
+        if status in (Status.INFEASIBLE, Status.DUAL_INFEASIBLE):  # PIQP gives no certificates: `reconsidered` does
             return Result(status, raw, seconds=info.run_time, iterations=counts)
         x, dual = np.array(answer.x), self._scale * np.concatenate([answer.y, answer.z_u])
         return Result.of(status, raw, x, dual, seconds=info.run_time, iterations=counts)

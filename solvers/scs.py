@@ -37,7 +37,6 @@ from .matrices import (
     canonical,
     group_starts,
     lower_triangle_order,
-    row_scale,
     same_pattern,
     scale_rows,
     triangle_side,
@@ -60,6 +59,7 @@ STATUS = {  # by SCS's status_val
     -7: Status.ALMOST_INFEASIBLE,
 }
 INTERRUPTED = -5
+_OVERFLOWS = 1e150  # and says so on standard output, silent or not
 CONES: dict[type[Set], tuple[str, Callable[[SetBlock], Any]]] = {
     # in the order of SCS's rows: set type -> key of SCS's cone dictionary, its entry for all constraints
     Zeros: ("z", lambda sets: int(sets.dims.sum())),
@@ -133,13 +133,15 @@ class SCS(MatrixSolver):
         """Hand over the upper triangle of P, A = -F, b = g and the cones."""
         self._rows, cones = _layout(form)
         self._P, self._A = upper_triangle(form.P), canonical(-form.F.tocsr()[self._rows])
-        self._scale = row_scale(self._A, group_starts(form))
+        self._scale = self._row_scale(self._A, group_starts(form))
         scale_rows(self._A, self._scale)
         data = {"P": self._P if self._P.nnz else None, "A": self._A, "b": self._b(form), "c": form.q}
         if not form.m:  # SCS wants a row: 0 x <= 1
             data |= {"A": sp.csc_matrix((1, form.n)), "b": np.ones(1)}
             cones = {"l": 1}
         settings = {name: value for name, value in DEFAULTS.items() if name in self.option_names()}
+        if self.is_plain:
+            del settings["rho_x"]
         self._warm = False
         try:
             self._solver = load_library("scs").SCS(data, cones, **(settings | self.effective_options()))
@@ -178,6 +180,9 @@ class SCS(MatrixSolver):
     # ------------------------------------------------------------------ run, out
     def run(self, form: MatrixForm) -> Result:
         """Solve what is loaded."""
+        if np.abs(self._b(form)).max(initial=0.0) > _OVERFLOWS:
+            raw = f"not passed on: SCS overflows with constants beyond {_OVERFLOWS:g}"
+            return Result(Status.NUMERICAL_ERROR, raw, seconds=0.0)
         start = self._start(form)
         answer = self._solver.solve(warm_start=bool(start) or self._warm, **start)
         info = answer["info"]

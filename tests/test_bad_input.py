@@ -80,6 +80,23 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
         "must be finite",
     ),
     "inf as upper bound of LessThan": (lambda k: k.m.add_constraint(k.x + k.y <= INF), InvalidData, "use Interval"),
+    "-inf as upper bounds": (lambda k: k.m.add_constraint(k.v <= [1.0, -INF]), InvalidData, "Row 1.*beyond infinity"),
+    "inf as lower bounds": (lambda k: k.m.add_constraint(k.v >= [INF, 1.0]), InvalidData, "Row 0.*beyond infinity"),
+    "inf in an equality of vectors": (
+        lambda k: k.m.add_constraint(k.v == [1.0, INF]),
+        InvalidData,
+        "equal to infinity",
+    ),
+    "inf in a function of a vector": (
+        lambda k: k.m.add_constraint(k.v - np.array([INF, 0.0]), ot.Nonpositives(2)),
+        InvalidData,
+        "constant in row 0 is -inf",
+    ),
+    "inf as value of a parameter": (
+        lambda k: k.m.set_parameter_value(k.p, INF),
+        InvalidData,
+        "The parameter p stands in a function in EqualTo",
+    ),
     "nan as bound": (lambda k: k.m.add_variable(lower=NAN), InvalidData, "not a number"),
     "nan as new bound": (
         lambda k: k.m.set(ot.ConstraintSet(), k.low, ot.GreaterThan(NAN)),

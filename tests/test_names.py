@@ -185,3 +185,47 @@ def test_articles(set_type: Any) -> None:
     """A set's name that begins with a vowel sound has "an" before it."""
     name = set_type.__name__
     assert naming.with_article(name) == f"{'an' if name[0] in 'AEIO' or name.startswith('SOS') else 'a'} {name}"
+
+
+REFUSED: dict[str, Any] = {
+    "'curved': .*not convex": lambda m, x, y, name: m.add_constraint(x * y <= 1, name=name),
+    "'curved': .*equality": lambda m, x, y, name: m.add_constraint(x * x == 1, name=name),
+    "'curved': .*not convex.*": lambda m, x, y, name: m.add_constraint(
+        ot.vectorize([x * x, -1.0 * y * y]), ot.Nonpositives(2), name
+    ),
+    "'curved': SOS1.*bound": lambda m, x, y, name: m.add_constraint(ot.vectorize([x, y]), ot.SOS1([1.0, 2.0]), name),
+    "'curved': Indicator": lambda m, x, y, name: m.add_constraint(
+        ot.vectorize([y, 1.0 * x]), ot.Indicator(ot.LessThan(1.0)), name
+    ),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+@pytest.mark.parametrize("others", [0, 5])
+def test_a_refused_constraint_is_named(words: str, others: int) -> None:
+    """What no bridge takes is named, among others of its kind that are taken; without it the model is solved."""
+    solver = ot.solvers.HiGHS if "SOS" in words or "Ind" in words else ot.solvers.Clarabel
+    model = ot.Model(solver)
+    x, y = model.add_variable("x"), model.add_variable("y", lower=0.0, upper=5.0)
+    z = model.add_variables(2, lower=0.0, upper=1.0)
+    for k in range(others):
+        if "SOS" in words:
+            model.add_constraint(z, ot.SOS1([1.0, 2.0]))
+        elif "Ind" in words:
+            model.add_constraint(ot.vectorize([z[0], 1.0 * y]), ot.Indicator(ot.LessThan(1.0)))
+        elif "*" in words[-2:]:
+            model.add_constraint(ot.vectorize([x * x - 1 - k, y * y - 9]), ot.Nonpositives(2))
+        else:
+            model.add_constraint(x * x + k * y <= 50)
+        if k == others // 2:
+            refused = REFUSED[words](model, x, y, "curved")
+    if not others:
+        refused = REFUSED[words](model, x, y, "curved")
+    model.add_constraint(x >= -1)
+    model.minimize(1.0 * x)
+    for _ in range(2):
+        with pytest.raises(ot.OptangentError, match=words):
+            model.optimize()
+    model.delete(refused)
+    model.optimize()
+    assert model.value(x) == pytest.approx(-1.0, abs=1e-6)

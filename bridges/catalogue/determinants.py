@@ -75,7 +75,7 @@ class LogDetToExponentials(ConeBridge):
         """D, δ of Cholesky's factor and l = u log(δ / u)."""
         D, delta = _factors(values[:, 2:], example.side)
         u = np.maximum(values[:, 1:2], np.finfo(float).tiny)
-        return np.concatenate([D, u * np.log(delta / u)], axis=1)
+        return np.concatenate([D, u * (np.log(delta) - np.log(u))], axis=1)
 
 
 class RootDetToGeometricMean(ConeBridge):

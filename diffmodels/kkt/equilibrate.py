@@ -68,7 +68,8 @@ def ruiz_scaling(P: Any, A: Any = None, start: FloatArray | None = None, shared:
     P : symmetric matrix (n, n), a dense array or CSC
     A : matrix (m, n), a dense array, CSR or CSC; None for no rows
     start : first guess (n + m,); ones by default
-    shared : numbers (m,) from 0 on: rows of A of one number, those of a cone, get one scale; by default each its own
+    shared : numbers from 0 on of the rows of A (m,), or of P if A is None (n,): those of one number, as the rows of a
+        cone, get one scale; by default each its own
 
     Returns
     -------
@@ -89,7 +90,10 @@ def ruiz_scaling(P: Any, A: Any = None, start: FloatArray | None = None, shared:
         maxima = blocks[0](scale[:n])
         if A is not None:
             columns, rows = np.maximum(maxima, blocks[1](scale[n:])), blocks[2](scale[:n])
-            maxima = np.concatenate([columns, rows if shared is None else _largest_of_each(rows, shared)])
+            maxima = np.concatenate([columns, rows])
+        if shared is not None:
+            first = len(maxima) - len(shared)
+            maxima[first:] = _largest_of_each(maxima[first:], shared)
         maxima = maxima * scale
         filled = maxima > 0.0
         if not filled.any() or (maxima.max() <= _CLOSE_ENOUGH and maxima[filled].min() >= 1.0 / _CLOSE_ENOUGH):

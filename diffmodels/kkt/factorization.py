@@ -5,6 +5,7 @@ K is equilibrated symmetrically (Ruiz), then
 * dense data: Bunch-Kaufman factorization;
 * sparse data with many rows that are good pivots: these are eliminated by hand (`elimination`), the rest is dense data
   or as follows;
+* sparse data whose factor would fill up (`fill`): as dense data;
 * other sparse data: the equilibrated matrix plus :math:`\varepsilon\,\mathrm{diag}(I, -I)` is quasi-definite, so it
   has an L D L' factorization for every fill-reducing order. Iterative refinement against the true matrix
   removes the effect of :math:`\varepsilon`: it is the proximal-point iteration for the monotone operator
@@ -28,10 +29,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
-from ...modelkit.arrays import FloatArray
+from ...modelkit.arrays import FloatArray, IntArray
 from .elimination import Eliminated, Pivots
 from .equilibrate import ruiz_scaling, scaled
 from .factors import DenseLDL, Factor, Refined, SingularFactor, SparseLDL, SparseLU, one_norm, refine
+from .fill import LARGEST_DENSE, dense_is_faster
 from .null_space import NullSpace, ResolventProjector, by_eigenvalues, by_inverse_iteration
 from .system import ACCEPTED_RESIDUAL, KKTSystem, Mask
 
@@ -75,18 +77,34 @@ class KKTFactorization(KKTSystem):
     A1 : active rows (m, n); ndarray or scipy sparse
     C : nonnegative (m,), or None for zero
     scale : positive (n + m,), a first guess of the equilibration; saves time only
+    shared : numbers (m,) from 0 on: rows of one number get one scale in the equilibration; by default each its own
+    limit : seconds that the factorization may take, by an estimate
 
     Attributes
     ----------
     residual : largest relative residual, ``|K x - b| / |b|`` in maximum norms and equilibrated units, over the columns
         of the last solve. In a singular system b is first projected on the range of K.
+
+    Raises
+    ------
+    TooExpensive
+        If it would take longer than the limit.
     """
 
-    def __init__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> None:
+    def __init__(
+        self,
+        P: Any,
+        A1: Any,
+        C: ArrayLike | None = None,
+        scale: FloatArray | None = None,
+        shared: IntArray | None = None,
+        limit: float = np.inf,
+    ) -> None:
         self.n: int = P.shape[0]
         self.m: int = A1.shape[0]
         K = _assemble(P, A1, C)
-        self._scale = ruiz_scaling(K, start=scale)
+        every = None if shared is None else np.concatenate([np.arange(self.n), self.n + shared])
+        self._scale = ruiz_scaling(K, start=scale, shared=every)
         self._scaled = scaled(K, self._scale)
         self._rows = self._scaled if isinstance(self._scaled, np.ndarray) else self._scaled.tocsr()
         self._norm = one_norm(self._scaled)
@@ -95,10 +113,13 @@ class KKTFactorization(KKTSystem):
         self._projectors: tuple[Projector, Projector] | None = None
         self._primal_basis: FloatArray | None = None
         self._found_loose: Mask = np.zeros(self.size, dtype=bool)
+        self._null_vectors = np.zeros((self.n, 0)), np.zeros((self.m, 0))
         self._many: Factor | None = None
         # Whether the factor solves for one right-hand side at a time.
         self._one_at_a_time = False
-        self._factor: Factor = self._first_factor()
+        # Whether a sparse K is factorized as a dense matrix.
+        self._fills_up = False
+        self._factor: Factor = self._first_factor(limit)
 
     @property
     def is_dense(self) -> bool:
@@ -109,6 +130,12 @@ class KKTFactorization(KKTSystem):
     def _loose(self) -> Mask:
         self._examine()
         return self._found_loose
+
+    @property
+    def null_vectors(self) -> tuple[FloatArray, FloatArray]:
+        """Of the two factors of the null space, in the units of K."""
+        self._examine()
+        return self._null_vectors
 
     @property
     def primal_null_basis(self) -> FloatArray | None:
@@ -170,12 +197,13 @@ class KKTFactorization(KKTSystem):
             return self._scaled + np.diag(self._shift(size))
         return (self._scaled + sp.diags_array(self._shift(size), format="csc")).tocsc()
 
-    def _first_factor(self) -> Factor:
+    def _first_factor(self, limit: float) -> Factor:
         if isinstance(self._scaled, np.ndarray):
             return DenseLDL(self._scaled)
 
         def of_core(core: Any, coordinates: Any) -> Factor:
-            if prefers_dense(core.nnz, core.shape[0]):
+            self._fills_up = dense_is_faster(core, limit)
+            if self._fills_up or prefers_dense(core.nnz, core.shape[0]):
                 return DenseLDL(np.asfortranarray(core.toarray()))
             shift = sp.diags_array(self._shift(_REGULARIZATION)[coordinates], format="csc")
             factor = _quasidefinite(sp.csc_array(core + shift))
@@ -234,13 +262,15 @@ class KKTFactorization(KKTSystem):
             if null is not None:
                 return null
         self._projectors = projector.project_out_scaled, projector.project_out
-        self._found_loose = np.abs(projector.scaled_null_part(self._probe())[:, 0]) > _PRESENT
+        vector = projector.scaled_null_part(self._probe())
+        self._found_loose = np.abs(vector[:, 0]) > _PRESENT
+        self._null_vectors = NullSpace(vector[: self.n], vector[self.n :]).vectors(self._scale, _PRESENT)
         return None
 
     def _resolvent(self) -> tuple[Factor, Factor, float]:
         """Return a factor of K + eps J, its refined version (the inverse to full accuracy), and eps."""
         for regularization in _SINGULAR_REGULARIZATIONS:
-            shifted = self._shifted(regularization)
+            shifted = self._as_dense(self._shifted(regularization))
             if isinstance(shifted, np.ndarray):
                 dense = DenseLDL(shifted)
                 return dense, dense, regularization
@@ -251,9 +281,15 @@ class KKTFactorization(KKTSystem):
                 break
         return factor, refined, regularization
 
+    def _as_dense(self, K: Any) -> Any:
+        """K as an array where it is better factorized so."""
+        fills_up = self._fills_up and not isinstance(K, np.ndarray) and K.shape[0] <= LARGEST_DENSE
+        return np.asfortranarray(K.toarray()) if fills_up else K
+
     def _use_basis(self, null: NullSpace) -> None:
         rescaled = null.rescaled(self._scale)
         self._projectors, self._primal_basis = (null.project_out, rescaled.project_out), rescaled.primal
+        self._null_vectors = null.vectors(self._scale, _PRESENT)
         present = [np.abs(basis).max(axis=1, initial=0.0) > _PRESENT for basis in (null.primal, null.dual)]
         self._found_loose = np.concatenate(present)
         if isinstance(self._scaled, np.ndarray):
@@ -265,8 +301,9 @@ class KKTFactorization(KKTSystem):
 
     def _use_pivoting(self) -> None:
         """K is regular but ill-conditioned: regularize more, or pivot."""
-        if isinstance(self._scaled, np.ndarray):
-            self._factor = DenseLDL(self._scaled)
+        K = self._as_dense(self._scaled)
+        if isinstance(K, np.ndarray):
+            self._factor = DenseLDL(K)
             return
         if self._solve_scaled(self._probe(), 1)[1] <= ACCEPTED_RESIDUAL:
             return

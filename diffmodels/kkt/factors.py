@@ -63,6 +63,8 @@ class DenseLDL:
 
     def solve(self, B: FloatArray) -> FloatArray:
         """Return ``K^-1 B``; raise `SingularFactor` when a pivot is zero."""
+        if not self._K.size:
+            return np.zeros(B.shape)
         if self.reciprocal_condition == 0.0:
             raise SingularFactor
         if B.shape[1] >= self._MANY:

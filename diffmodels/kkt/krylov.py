@@ -91,6 +91,8 @@ class KrylovSystem(KKTSystem):
         the normal equations
     """
 
+    probes = 1  # each costs as much as a derivative
+
     def __init__(
         self, P: Any, A1: Any, C: ArrayLike | None = None, tolerance: float = 1e-8, max_iterations: int | None = None
     ) -> None:
@@ -146,14 +148,29 @@ class KrylovSystem(KKTSystem):
 
     # ------------------------------------------------------------------ what is singular
     @cached_property
-    def _loose(self) -> Mask:
-        # by the projection of a random vector on the null space of the preconditioned matrix
+    def _random_null_vector(self) -> FloatArray | None:
+        """The projection of a random vector on the null space of the preconditioned matrix, noise taken out."""
         b = np.random.default_rng(10).standard_normal(self.size)
         if self._minres(b)[1] <= self._tolerance:
-            return np.zeros(self.size, bool)
+            return None
         weights = np.sqrt(self._preconditioner)
         z, _ = self._least_squares(b, weights)
-        return np.asarray(np.abs(b - weights * self._apply(weights * z)) > _PRESENT)
+        vector = b - weights * self._apply(weights * z)
+        return np.where(np.abs(vector) > _PRESENT, vector, 0.0)
+
+    @property
+    def _loose(self) -> Mask:
+        vector = self._random_null_vector
+        return np.zeros(self.size, bool) if vector is None else np.asarray(vector != 0.0)
+
+    @property
+    def null_vectors(self) -> tuple[FloatArray, FloatArray]:
+        """One of each factor, if there is any."""
+        vector = self._random_null_vector
+        if vector is None:
+            return np.zeros((self.n, 0)), np.zeros((self.m, 0))
+        given = (np.sqrt(self._preconditioner) * vector)[:, None]
+        return given[: self.n], given[self.n :]
 
 
 def _restarted(

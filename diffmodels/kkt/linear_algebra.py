@@ -5,13 +5,17 @@ The values of the attribute `LinearAlgebraSolver`; with None, `choose` decides b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, final
 
 from numpy.typing import ArrayLike
 
-from ...modelkit.arrays import FloatArray
-from .factorization import KKTFactorization, count, prefers_dense
+from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.errors import InvalidData
+from .factorization import KKTFactorization, count
+from .fill import LARGEST_DENSE, SPARSE_RATE, TooExpensive, is_open
 from .krylov import KrylovSystem
 from .system import KKTSystem
 
@@ -21,10 +25,6 @@ _LARGEST_ENTRIES = 2.5e8
 """Entries of a sparse matrix from which iterations are taken: 4 GB with its indices."""
 _LONGEST = 100.0
 """Estimated seconds of a factorization from which iterations are taken."""
-_RATES = {True: 2e10, False: 1e9}
-"""Operations a second of dense and of sparse factorizations, measured on one core."""
-_FILLS_UP = 0.02
-"""Share of entries from which a sparse matrix is taken to fill up in its factorization."""
 
 
 @final
@@ -40,10 +40,15 @@ class DirectKKT:
     """
 
     def __call__(
-        self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None
+        self,
+        P: Any,
+        A1: Any,
+        C: ArrayLike | None = None,
+        scale: FloatArray | None = None,
+        shared: IntArray | None = None,
     ) -> KKTFactorization:
         """The factorization of ``[[P, A1'], [A1, -diag(C)]]``."""
-        return KKTFactorization(P, A1, C, scale)
+        return KKTFactorization(P, A1, C, scale, shared)
 
 
 @final
@@ -68,20 +73,51 @@ class IterativeKKT:
     tolerance: float = 1e-8
     max_iterations: int | None = None
 
-    def __call__(self, P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> KrylovSystem:
-        """The system ``[[P, A1'], [A1, -diag(C)]]``; the first guess of an equilibration is of no use here."""
+    def __post_init__(self) -> None:
+        if not (isinstance(self.tolerance, Real) and 0.0 < self.tolerance < 1.0):
+            raise InvalidData(f"The tolerance of IterativeKKT is a number between 0 and 1, got {self.tolerance!r}.")
+        limit = self.max_iterations
+        if limit is not None and not (isinstance(limit, Integral) and limit > 0):
+            raise InvalidData(f"max_iterations of IterativeKKT is a positive integer or None, got {limit!r}.")
+
+    def __call__(
+        self,
+        P: Any,
+        A1: Any,
+        C: ArrayLike | None = None,
+        scale: FloatArray | None = None,
+        shared: IntArray | None = None,
+    ) -> KrylovSystem:
+        """The system ``[[P, A1'], [A1, -diag(C)]]``; what is said of its equilibration is of no use here."""
         return KrylovSystem(P, A1, C, self.tolerance, self.max_iterations)
 
 
-def choose(entries: float, size: int) -> DirectKKT | IterativeKKT:
+def choose(entries: float, size: int) -> Callable[..., KKTSystem]:
     """What to do with a matrix of a size and (estimated) number of entries.
 
-    A sparse factorization's cost is not known beforehand; it is estimated only where the matrix will fill up.
+    `DirectKKT` where a factorization cannot take long, `IterativeKKT` where none can end in time: it has at least the
+    entries of the matrix, and takes the sum of the squares of its columns' entries. Between these `automatic`, which
+    counts what a factorization will have.
     """
-    seconds = size**3 / 3.0 / _RATES[prefers_dense(entries, size)] if entries > _FILLS_UP * size**2 else 0.0
-    return IterativeKKT() if entries > _LARGEST_ENTRIES or seconds > _LONGEST else DirectKKT()
+    if entries > _LARGEST_ENTRIES:
+        return IterativeKKT()
+    if size <= LARGEST_DENSE or not is_open(entries, size):
+        return DirectKKT()
+    return IterativeKKT() if (entries / 2.0) ** 2 / size / SPARSE_RATE > _LONGEST else automatic
 
 
-def automatic(P: Any, A1: Any, C: ArrayLike | None = None, scale: FloatArray | None = None) -> KKTSystem:
+def automatic(
+    P: Any,
+    A1: Any,
+    C: ArrayLike | None = None,
+    scale: FloatArray | None = None,
+    shared: IntArray | None = None,
+) -> KKTSystem:
     """The KKT system, factorized unless that costs too much."""
-    return choose(count(P) + 2 * count(A1), P.shape[0] + A1.shape[0])(P, A1, C, scale)
+    chosen = choose(count(P) + 2 * count(A1), P.shape[0] + A1.shape[0])
+    if chosen is not automatic:
+        return chosen(P, A1, C, scale, shared)
+    try:
+        return KKTFactorization(P, A1, C, scale, shared, _LONGEST)
+    except TooExpensive:
+        return IterativeKKT()(P, A1, C)

@@ -49,6 +49,13 @@ class NullSpace:
         x, y = X[:n], X[n:]
         return np.concatenate([x - self.primal @ (self.primal.T @ x), y - self.dual @ (self.dual.T @ y)])
 
+    def vectors(self, scale: FloatArray, noise: float) -> tuple[FloatArray, FloatArray]:
+        """Bases of the factors for K, entries up to the noise set to zero, given this one of the scaled K."""
+        n = self.primal.shape[0]
+        parts = [(self.primal, scale[:n]), (self.dual, scale[n:])]
+        primal, dual = (np.where(np.abs(V) > noise, V, 0.0) * s[:, None] for V, s in parts)
+        return primal, dual
+
     def rescaled(self, scale: FloatArray) -> NullSpace:
         """Return the null space of K, given this one of ``diag(scale) K diag(scale)``."""
         n = self.primal.shape[0]

@@ -34,11 +34,13 @@ class KKTSystem(ABC):
     ----------
     n, m : numbers of variables and of active rows
     residual : largest relative residual over the columns of the last `solve`
+    probes : right-hand sides that are cheap enough to ask how sure a solution is
     """
 
     n: int
     m: int
     residual: float = 0.0
+    probes: int = 3
 
     @property
     def size(self) -> int:
@@ -102,6 +104,14 @@ class KKTSystem(ABC):
     def dual_nullity(self) -> bool:
         """Whether some v != 0 has A1' v = 0, C v = 0: dependent rows, multipliers not unique."""
         return bool(self.dependent_rows.any())
+
+    @property
+    @abstractmethod
+    def null_vectors(self) -> tuple[FloatArray, FloatArray]:
+        """(n, p) in {u : P u = 0, A1 u = 0} and (m, d) in {v : A1' v = 0, C v = 0}.
+
+        They span these spaces, or are random vectors of them where they are too large; rounding errors are zero.
+        """
 
     @property
     def primal_null_basis(self) -> FloatArray | None:

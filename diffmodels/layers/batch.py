@@ -19,6 +19,7 @@ from ...modelkit.attributes import DifferentiationStatusCode, TerminationStatusC
 from ...modelkit.errors import InvalidData, OptangentError
 from ..optimizer import DifferentiationWarning
 from .arrays import Shape
+from .choices import checked_list, require_model, require_word
 from .executors import Shipment, Workers
 from .failures import UnsolvedItems, check_policy, outputs_of
 from .program import Item, Program
@@ -62,8 +63,7 @@ class Batch:
         warm_start: bool | str = False,
     ) -> None:
         check_policy(on_failure)
-        if warm_start not in (False, True, "position", "order"):
-            raise InvalidData(f"warm_start is False, True, 'position' or 'order', got {warm_start!r}.")
+        require_word(warm_start, "warm_start", (False, True, "position", "order"))
         self.programs = (program, *retry)
         self.on_failure = on_failure
         self.workers = None if executor is None else Workers(executor)
@@ -95,14 +95,18 @@ class Batch:
         Here `retry` names solvers, and the executor may be "auto": threads, or processes if one of the solvers says
         ``releases_gil = False``. Where many solve at a time, each solver gets one thread.
         """
+        require_model(model)
+        others = [] if retry is None else checked_list(retry, "Solvers to retry with")
+        if any(solver is None for solver in others):
+            raise InvalidData("retry takes solver classes or callables that make a solver, got None.")
         if isinstance(executor, str) and executor == "auto":
             solvers = [getattr(one, "inner", one) for one in model.cache.candidates]
             executor = "threads" if all(getattr(one, "releases_gil", True) for one in solvers) else "processes"
         threads = None if executor is None else 1
         with model.lock:
             first = model if threads is None else variant(model, threads=threads)
-            others = [Program(variant(model, solver, threads), parameters, outputs) for solver in retry or ()]
-            return cls(Program(first, parameters, outputs), on_failure, executor, others, warm_start)
+            programs = [Program(variant(model, solver, threads), parameters, outputs) for solver in others]
+            return cls(Program(first, parameters, outputs), on_failure, executor, programs, warm_start)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_shipment": None, "_last": [], "_seen": [], "_at": 0}
@@ -135,44 +139,51 @@ class Batch:
         return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     def warn(self, statuses: Sequence[DifferentiationStatusCode]) -> None:
-        """Say once that some derivatives are not derivatives in the ordinary sense."""
+        """Say once that some derivatives are not accurate, or not derivatives in the ordinary sense."""
         if self._warned:
             return
         for place, status in enumerate(statuses):
             if status not in (_NOT_YET, DifferentiationStatusCode.EXACT):
                 self._warned = True
+                if status is DifferentiationStatusCode.INACCURATE:  # which says nothing of the solution
+                    what = f"The derivatives of item {place} are not accurate"
+                else:
+                    what = f"The solution of item {place} is not differentiable in the ordinary sense"
                 warnings.warn(
-                    f"The solution of item {place} is not differentiable in the ordinary sense, {status.name}: "
-                    f"{status.value}. The layer's differentiation_status tells it of every item; this warning comes "
-                    "once for each layer.",
+                    f"{what}, {status.name}: {status.value}. The layer's differentiation_status tells it of every "
+                    "item; this warning comes once for each layer.",
                     DifferentiationWarning,
                     stacklevel=2,
                 )
                 return
 
     # ------------------------------------------------------------------ where to start
-    def _knows_starts(self, training: bool) -> bool:
-        return bool(self.warm_start) and (training or self.warm_start == "order")
+    def _memory(self, training: bool, warm: bool | None) -> tuple[list[Item | None], int] | None:
+        """The items from which a call starts, and that of its first one; `warm` is what the call itself says."""
+        if warm is None and self.warm_start and (training or self.warm_start == "order"):
+            return (self._last, 0) if training else (self._seen, self._at)
+        return (self._last, 0) if warm else None
 
-    def starts(self, count: int, training: bool) -> list[Item | None] | None:
+    def starts(self, count: int, training: bool, warm: bool | None = None) -> list[Item | None] | None:
         """An item, or None, to start each of so many items from."""
-        if not self._knows_starts(training):
+        memory = self._memory(training, warm)
+        if memory is None:
             return None
-        known = self._last if training else self._seen[self._at :]
-        starts = known[:count]
+        known, place = memory
+        starts = known[place : place + count]
         return starts + [None] * (count - len(starts)) if starts else None
 
-    def remember(self, items: Sequence[Item], training: bool) -> None:
+    def remember(self, items: Sequence[Item], training: bool, warm: bool | None = None) -> None:
         """Keep the items to start from; a copy of an item leaves its factorization behind."""
-        if not self._knows_starts(training):
+        memory = self._memory(training, warm)
+        if memory is None:
             return
-        place = 0 if training else self._at
-        known = self._last if training else self._seen
+        known, place = memory
         known += [None] * (place + len(items) - len(known))
         for k, item in enumerate(items, place):
             if not item.reason:
                 known[k] = copy.copy(item)
-        if not training:
+        if known is self._seen:
             self._at += len(items)
 
 
@@ -184,11 +195,12 @@ class Call:
     ----------
     batch : Batch
     training : whether the layer is in training
+    warm : whether its items start from those at their places in the last call that said so; None for the batch's choice
     """
 
-    def __init__(self, batch: Batch, training: bool = True) -> None:
+    def __init__(self, batch: Batch, training: bool = True, warm: bool | None = None) -> None:
         self.batch = batch
-        self.training = training
+        self._how = training, warm
         self.take([])
 
     def solve(self, thetas: FloatArray) -> FloatArray:
@@ -208,8 +220,8 @@ class Call:
             If some have no solution and the batch's policy is "raise".
         """
         batch = self.batch
-        self.take(self._solved(thetas, batch.starts(len(thetas), self.training)))
-        batch.remember(self.items, self.training)
+        self.take(self._solved(thetas, batch.starts(len(thetas), *self._how)))
+        batch.remember(self.items, *self._how)
         batch.status = [item.status for item in self.items]
         batch.reasons, batch.differentiation_status = self.reasons, self.differentiation_status
         if self._some_unsolved and batch.on_failure == "raise":

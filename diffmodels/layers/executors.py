@@ -24,6 +24,7 @@ from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, Th
 from typing import Any, final
 
 from ...modelkit.errors import InvalidData, MissingDependency
+from .blas_threads import one_blas_thread
 
 __all__ = ["Shipment", "Workers"]
 
@@ -77,21 +78,23 @@ class Workers:
         elif hasattr(executor, "get_executor"):  # a dask client
             self.count = sum(executor.ncores().values()) or 1
             self._run = functools.partial(_submit, executor.get_executor(pure=False))
-        elif isinstance(executor, str) or type(executor).__module__.partition(".")[0] == "joblib":
+        elif isinstance(executor, str) and executor in _backends():
             self._run = functools.partial(_joblib, executor)
-            if not isinstance(executor, str) and (executor.n_jobs or 0) > 0:
+        elif type(executor).__module__.partition(".")[0] == "joblib" and hasattr(executor, "n_jobs"):
+            self._run = functools.partial(_joblib, executor)
+            if (executor.n_jobs or 0) > 0:
                 self.count = executor.n_jobs
         else:
             raise InvalidData(
-                f"An executor is 'threads', 'processes', a concurrent.futures.Executor, a joblib backend's name, a "
-                f"joblib.Parallel or a dask Client, got {executor!r}."
+                f"An executor is 'threads', 'processes', a concurrent.futures.Executor, a joblib backend's name "
+                f"({', '.join(map(repr, _backends()))}), a joblib.Parallel or a dask Client, got {executor!r}."
             )
 
     def map(self, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
         """``[function(*task) for task in tasks]``, many at a time; BLAS gets one thread for each."""
         if not self.same_memory:
             return self._run(function, tasks)
-        with _one_blas_thread:
+        with one_blas_thread:
             return self._run(function, tasks)
 
     def share(self, data: bytes) -> Any:
@@ -106,6 +109,15 @@ class Workers:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Workers:
         return self
+
+
+def _backends() -> list[str]:
+    """The names of joblib's backends; of those that it has by itself, where it is not installed."""
+    try:
+        from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
+    except ImportError:
+        return ["loky", "multiprocessing", "sequential", "threading"]
+    return sorted({*BACKENDS, *EXTERNAL_BACKENDS})
 
 
 def _revived(name: str | None) -> Workers | None:
@@ -161,46 +173,6 @@ def _own_pool(name: str, process: int) -> Executor:
             if value is not None:
                 os.environ[variable] = value
     return pool
-
-
-@final
-class _OneBlasThread:
-    """Keeps BLAS to one thread while any of several threads wants it, where threadpoolctl is installed.
-
-    The extra `distributed` brings it. Without it the results are the same; large dense programs may be solved more
-    slowly, as each worker wakes as many BLAS threads as there are cores.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._controller: Any = None
-        self._limit: Any = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._users += 1
-            if self._users == 1:
-                self._start()
-
-    def _start(self) -> None:
-        if self._controller is None:
-            try:
-                import threadpoolctl
-            except ImportError:
-                return
-            self._controller = threadpoolctl.ThreadpoolController()
-        self._limit = self._controller.limit(limits=1)
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0 and self._limit is not None:
-                self._limit.restore_original_limits()
-                self._limit = None
-
-
-_one_blas_thread = _OneBlasThread()
 
 
 # ---------------------------------------------------------------------- to other processes and back
@@ -291,5 +263,5 @@ def _work(key: str, data: bytes, function: Callable[..., Any], task: bytes) -> b
                 _programs.popitem(last=False)
         _programs.move_to_end(key)
         programs = _programs[key]
-    with _one_blas_thread:
+    with one_blas_thread:
         return _pack(function(programs, *_unpack(task, programs)), programs)

@@ -22,7 +22,8 @@ import numpy as np
 
 from ...modelkit.arrays import FloatArray
 from ...modelkit.attributes import TerminationStatusCode
-from ...modelkit.errors import InvalidData, NotOptimized
+from ...modelkit.errors import NotOptimized
+from .choices import require_word
 from .program import Item
 
 __all__ = ["UnsolvedItems", "check_policy", "outputs_of", "worth_another_try"]
@@ -75,8 +76,7 @@ class UnsolvedItems(NotOptimized):
 
 def check_policy(on_failure: str) -> None:
     """Raise unless it is the name of a policy."""
-    if on_failure not in _POLICIES:
-        raise InvalidData(f"on_failure is one of {', '.join(map(repr, _POLICIES))}, got {on_failure!r}.")
+    require_word(on_failure, "on_failure", _POLICIES)
 
 
 def outputs_of(items: Sequence[Item], on_failure: str, size: int) -> FloatArray:

@@ -47,7 +47,7 @@ class JaxHost:
     """
 
     def __init__(self, batch: Batch, keep: int) -> None:
-        self.batch, self._keep = batch, keep
+        self.batch, self.keep = batch, keep
         self.parameter_shapes, self.output_shapes = batch.shapes
         self.last: list[_Place] = []
         self._places: dict[bytes, _Place] = {}
@@ -99,7 +99,7 @@ class JaxHost:
             self._calls.move_to_end(call)
         if lost is not None:  # next time it may go well
             self._forget(lost)
-        while len(self._places) > self._keep and len(self._calls) > len(used):
+        while len(self._places) > self.keep and len(self._calls) > len(used):
             self._forget(next(iter(self._calls)))
         return places
 

@@ -23,12 +23,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from ...modelkit.attributes import TerminationStatusCode
 from ...modelkit.errors import DifferentiationError, InvalidData
 from .arrays import Shape, batch_shape
 from .batch import Batch
+from .choices import require_count
 from .jax_host import CODES, JaxHost
+from .jax_patterns import entries_of_whole
 from .route import Mode
 
 __all__ = ["layer_class"]
@@ -43,6 +46,7 @@ _TWICE = (
 def layer_class() -> type[Any]:
     """The class `JaxLayer`."""
     import jax.numpy as jnp
+    from jax.experimental.sparse import BCOO
 
     call_host = _primitive()
 
@@ -53,9 +57,9 @@ def layer_class() -> type[Any]:
         its parameter's shape, with the dimensions of a batch in front; these broadcast, so that an array without
         them is shared by the batch and gets the sum of its gradients. `jax.vmap` does the same.
 
-        Outputs of a quadratic program with up to 400 variables and rows are exact to rounding, whatever the solver's
-        tolerances; those of other programs are the solver's, within its tolerances. Derivatives are those at the
-        exact solution in either case.
+        Outputs are exact, whatever the solver's tolerances: Newton steps lead from its answer to the solution of the
+        optimality conditions, and derivatives are those of the same point. An answer that no such step betters, and
+        one of a program with integers, is returned as the solver gave it.
 
         Parameters
         ----------
@@ -98,6 +102,11 @@ def layer_class() -> type[Any]:
         Computations are in float64. Outputs have the floating type to which the inputs promote (without
         ``jax_enable_x64`` that is float32), and gradients that of their input.
 
+        A parameter that is a sparse matrix takes its entries, (..., T), or whole matrices, (..., m, n), whose other
+        numbers are zero: others are refused or, where JAX traces, make the item one that contains NaN.
+
+        Copies and pickles hold the model as it was when the layer was made, and nothing that was solved.
+
         `jax.jit`, `vmap`, `grad`, `jvp`, `vjp`, `jacfwd`, `jacrev`, `linearize`, `checkpoint`, `lax.scan` and their
         compositions work; second derivatives with respect to the inputs raise a `DifferentiationError`.
 
@@ -131,15 +140,14 @@ def layer_class() -> type[Any]:
             retry: Sequence[Any] | None = None,
             keep: int = 128,
         ) -> None:
-            if on_failure == "raise":
+            if isinstance(on_failure, str) and on_failure == "raise":
                 raise InvalidData(
                     "A compiled function of JAX cannot raise. Use on_failure='nan' and look at layer.status, or at "
                     "the codes of layer.with_status(...) where that is compiled too."
                 )
-            if keep < 0:
-                raise InvalidData(f"keep is a number of items, got {keep}.")
+            require_count(keep, "keep is a number of items")
             batch = Batch.of(model, parameters, outputs, on_failure=on_failure, executor=executor, retry=retry)
-            self._host = JaxHost(batch, keep)
+            self._host = JaxHost(batch, int(keep))
 
         def __call__(self, *parameters: Any) -> tuple[Any, ...]:
             """The outputs at the parameters, in the order in which they were asked for."""
@@ -147,7 +155,7 @@ def layer_class() -> type[Any]:
 
         def with_status(self, *parameters: Any) -> tuple[tuple[Any, ...], Any]:
             """The outputs at the parameters, and for each item of the batch its status, as a place in `codes`."""
-            arrays = [jnp.asarray(p) for p in parameters]
+            arrays = [self._array(number, p) for number, p in enumerate(parameters)]
             wanted = self._host.parameter_shapes
             batch = batch_shape([a.shape for a in arrays], wanted)
             if any(jnp.iscomplexobj(a) for a in arrays):
@@ -159,6 +167,27 @@ def layer_class() -> type[Any]:
             arrays = [a.astype(dtype).reshape(front + a.shape) for a, front in zip(arrays, fronts, strict=True)]
             *outputs, codes = call_host.bind(*arrays, host=self._host, mode="solve", batch=batch, dtype=dtype)
             return tuple(outputs), codes
+
+        def _array(self, number: int, given: Any) -> Any:
+            """What was given for a parameter as an array of JAX; of a sparse matrix the entries."""
+            patterns = self._host.batch.program.patterns
+            pattern = patterns[number] if number < len(patterns) else None
+            if sp.issparse(given):
+                return jnp.asarray(given.toarray() if pattern is None else pattern.of_matrix(given))
+            if isinstance(given, BCOO):
+                given = given.todense()
+            try:
+                array = jnp.asarray(given)
+            except (TypeError, ValueError) as error:
+                raise InvalidData(
+                    f"Parameter {number} of a layer is an array or numbers, got {given!r}: {error}."
+                ) from None
+            if pattern is None or not pattern.is_whole(array.shape):
+                return array
+            return entries_of_whole(array, pattern)
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return _remade, (self._host.batch, self._host.keep)
 
         @property
         def status(self) -> list[TerminationStatusCode]:
@@ -172,6 +201,15 @@ def layer_class() -> type[Any]:
             return f"JaxLayer(parameters={list(self._host.parameter_shapes)}, outputs={list(self._host.output_shapes)})"
 
     return JaxLayer
+
+
+def _remade(batch: Batch, keep: int) -> Any:
+    """The layer of a batch, which remembers nothing yet: what a pickle becomes."""
+    from .. import layers
+
+    layer = layers.JaxLayer.__new__(layers.JaxLayer)
+    layer._host = JaxHost(batch, keep)
+    return layer
 
 
 # ---------------------------------------------------------------------- what JAX traces

@@ -14,12 +14,17 @@ from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import OptangentError
 from ...modelkit.functions import VectorOfVariables
+from ...modelkit.functions.matrices import ids_of
 from ...modelkit.indices import ConstraintIndex
+from ...modelkit.parameters import PARAMETERS
+from ...modelkit.store import Store
 from .arrays import Shape, unpack
 from .per_thread import PerThread
-from .route import Answer, Mode
+from .route import EXACT, Answer, Mode
 
 __all__ = ["ModelRoute"]
+
+_CODES = attr.TerminationStatusCode
 
 
 @final
@@ -58,7 +63,16 @@ class ModelRoute:
         self._model = copy.deepcopy(model)
         self._parameters = VectorOfVariables.of_ids(ids)
         self._outputs, self._shapes, self._why = [_asked(output) for output in outputs], shapes, why
+        self._uses_duals = any(isinstance(output, ConstraintIndex) for output in outputs) or _stands_in_rows(
+            model.store, ids
+        )
         self._local = PerThread()
+
+    @property
+    def store(self) -> Store:
+        """The model as it was when the layer was made."""
+        store: Store = self._model.store
+        return store
 
     def _at(self, theta: FloatArray) -> Any:
         """The model of the thread, solved at the parameters; a second time that costs nothing."""
@@ -80,12 +94,46 @@ class ModelRoute:
             try:
                 model = self._at(theta)
                 status = model.termination_status()
-                if status is not attr.TerminationStatusCode.OPTIMAL:
+                if status not in (_CODES.OPTIMAL, _CODES.ALMOST_OPTIMAL):
                     return status, status.value, nothing, None
-                outputs = _joined(model.get(value, *index) for index, value, *_ in self._outputs)
-                return status, "", outputs, Solved()
+                outputs, residual = self._values(model)
+                if status is _CODES.OPTIMAL or residual <= EXACT:
+                    return _CODES.OPTIMAL, "", outputs, Solved()
+                return status, status.value, nothing, None
             except OptangentError as error:
-                return attr.TerminationStatusCode.OTHER_ERROR, str(error), nothing, None
+                return _CODES.OTHER_ERROR, str(error), nothing, None
+
+    def _values(self, model: Any) -> tuple[FloatArray, float]:
+        """The outputs at the exact solution, of which derivatives are, and its residual; else the solver's, and inf."""
+        try:
+            model.empty_input_sensitivities()
+            model.forward_differentiate()
+            before, after = model.get(attr.SolutionRefinement())
+        except OptangentError:  # no duals, as of a program with integers, or too far away
+            before, after = 0.0, np.inf
+        if not after <= before:
+            return _joined(model.get(value, *index) for index, value, *_ in self._outputs), np.inf
+        exact = VectorOfVariables.of_ids(model.store.variable_ids())
+        x: FloatArray = np.zeros(model.store.variable_count)
+        x[exact.ids - model.store.base] = model.inner.polished(exact)
+
+        base: int = model.store.base
+
+        def value_of(ids: IntArray) -> FloatArray:
+            return x[ids - base]
+
+        def one(index: tuple[Any, ...], value: attr.Attribute) -> Any:
+            if isinstance(value, attr.ObjectiveValue):
+                return model.get(attr.ObjectiveFunction()).rows.evaluate(value_of)
+            if isinstance(value, attr.ConstraintPrimal):
+                return model.get(attr.ConstraintFunction(), *index).rows.evaluate(value_of)
+            if isinstance(value, attr.VariablePrimal):
+                return value_of(ids_of(*index))
+            if index[0].kind == PARAMETERS:  # whose reduced costs are more than the dual there
+                return model.get(value, *index)
+            return model.inner.polished(*index)
+
+        return _joined(one(index, value) for index, value, *_ in self._outputs), after
 
     def derivative(self, mode: Mode, theta: FloatArray, state: Solved, directions: FloatArray) -> FloatArray:
         """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o), one after the other."""
@@ -101,7 +149,7 @@ class ModelRoute:
             model.empty_input_sensitivities()
             with np.errstate(all="ignore"):
                 found.append(differentiate(model, direction))
-            state.differentiation_status = model.get(attr.DifferentiationStatus())
+            state.differentiation_status = _status_of(model.get(attr.DifferentiationStatus()), self._uses_duals)
         return np.stack(found)
 
     def _pulled(self, model: Any, cotangent: FloatArray) -> FloatArray:
@@ -115,6 +163,27 @@ class ModelRoute:
         model.set(attr.ForwardParameterValue(), self._parameters, tangent)
         model.forward_differentiate()
         return _joined(model.get(moved, *index) for index, _, moved, _ in self._outputs)
+
+
+def _status_of(point: attr.DifferentiationStatusCode, uses_duals: bool) -> attr.DifferentiationStatusCode:
+    """The status of a layer's derivatives, of that of the solution.
+
+    Where active rows depend on one another the duals are not unique; x moves with the objective all the same, and a
+    layer whose parameters stand in the objective alone, and which returns no duals, has nothing to do with them.
+
+    Parameters
+    ----------
+    point : of the solution, with its duals
+    uses_duals : whether a parameter stands in a constraint, or an output is a dual
+    """
+    codes = attr.DifferentiationStatusCode
+    return codes.EXACT if point is codes.DEPENDENT_ROWS and not uses_duals else point
+
+
+def _stands_in_rows(store: Any, ids: IntArray) -> bool:
+    """Whether a constraint has one of some parameters."""
+    blocks = (store.block(kind).snapshot()[0] for kind in store.kinds() if kind != PARAMETERS)
+    return any(bool(np.isin(block.rows.terms().factors, ids).any()) for block in blocks)
 
 
 def _joined(values: Iterable[Any]) -> FloatArray:

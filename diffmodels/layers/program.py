@@ -18,14 +18,17 @@ import numpy as np
 from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
-from ...modelkit.functions import Function, VariableIndex
-from ...modelkit.functions.matrices import ids_of
+from ...modelkit.functions import VariableIndex, VectorOfVariables
+from ...modelkit.functions.matrices import MatrixFunction, ids_of
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import Parameters
+from ...modelkit.unbounded import check_right_hand_sides, has_right_hand_sides
+from .choices import checked_list, checked_parameters, require_model
 from .compiled.compiled_route import CompiledRoute
 from .compiled.compiling import NotCompilable
 from .compiled.dense_route import DenseRoute
 from .model_route import ModelRoute
+from .patterns import Pattern
 from .route import Answer, Mode, Route
 
 __all__ = ["Item", "Output", "Program"]
@@ -47,6 +50,7 @@ class Program:
     Attributes
     ----------
     parameter_shapes, output_shapes : tuples of shapes; () for a single one, (T,) for a sparse matrix of T parameters
+    patterns : of the parameters that are sparse matrices, None for the others
     parameter_size, output_size : numbers in all parameters, p, and in all outputs, o
     route : the route taken
 
@@ -57,15 +61,13 @@ class Program:
     """
 
     def __init__(self, model: Any, parameters: Sequence[Any], outputs: Sequence[Output]) -> None:
-        store = model.store
-        self.parameter_shapes = tuple(ids_of(p).shape for p in parameters)
-        self._ids: IntArray = np.concatenate([np.zeros(0, np.int64), *(np.ravel(ids_of(p)) for p in parameters)])
-        places = Parameters(store)
-        known = places.places(self._ids)
-        if (known < 0).any() or len(np.unique(known)) < len(known):
-            bad = self._ids[known < 0]
-            words = f"{VariableIndex(int(bad[0]))!r} is not a parameter" if len(bad) else "a parameter is named twice"
-            raise InvalidIndex(f"A layer takes parameters of the model, each once: {words}.")
+        require_model(model)
+        parameters = checked_list(parameters, "The parameters of a layer")
+        outputs = checked_list(outputs, "The outputs of a layer")
+        ids = checked_parameters(model, parameters, Parameters(model.store).places)
+        self.parameter_shapes = tuple(one.shape for one in ids)
+        self.patterns = tuple(_pattern(number, parameter) for number, parameter in enumerate(parameters))
+        self._ids: IntArray = np.concatenate([np.zeros(0, np.int64), *(one.ravel() for one in ids)])
         self.output_shapes = tuple(_shape_of(model, output) for output in outputs)
         self.parameter_size, self.output_size = len(self._ids), sum(map(math.prod, self.output_shapes))
         self.route: Route
@@ -74,6 +76,10 @@ class Program:
             self.route = DenseRoute(general) if DenseRoute.fits(general) else general
         except NotCompilable as error:
             self.route = ModelRoute(model, self._ids, outputs, self.output_shapes, str(error))
+        self._beyond: ModelRoute | None = None  # for parameters at infinity, which are no numbers of a compiled form
+        if has_right_hand_sides(model.store, self._ids):
+            taken = self.route if isinstance(self.route, ModelRoute) else None
+            self._beyond = taken or ModelRoute(model, self._ids, outputs, self.output_shapes, "a parameter is infinite")
 
     def solve(self, theta: FloatArray, warm: Item | None = None) -> Item:
         """The solution at one value of all parameters; safe to call from several threads.
@@ -95,14 +101,14 @@ class Program:
 
     def solve_batch(self, thetas: FloatArray, warm: Sequence[Item | None] | None = None) -> list[Item]:
         """The solutions at the rows of (B, p), which are not to be changed as long as derivatives may be asked for."""
-        states = [None if start is None else start.state for start in warm or [None] * len(thetas)]
+        states = [None if start is None else start.finite_state for start in warm or [None] * len(thetas)]
         if math.isfinite(np.vdot(thetas, thetas)):
             answers = self._answers(thetas, states)
         else:  # NaN reaches no solver: some call it optimal
             good = np.isfinite(thetas).all(axis=1)
             answers = self._answers(thetas[good], [states[k] for k in np.flatnonzero(good)])
             for k in np.flatnonzero(~good):
-                answers.insert(k, self._refusal(thetas[k]))
+                answers.insert(k, self._answer_beyond(thetas[k]))
         return [Item(self, theta, *answer) for theta, answer in zip(thetas, answers, strict=True)]
 
     def _answers(self, thetas: FloatArray, states: Sequence[Any]) -> list[Answer]:
@@ -110,6 +116,21 @@ class Program:
             answers: list[Answer] = self.route.solve_batch(thetas, states)
             return answers
         return [self.route.solve(theta, state) for theta, state in zip(thetas, states, strict=True)]
+
+    def _answer_beyond(self, theta: FloatArray) -> Answer:
+        """With infinite numbers: of right-hand sides, they mean no bound."""
+        infinite = np.isinf(theta)
+        if self._beyond is None or np.isnan(theta).any():
+            return self._refusal(theta)
+        try:
+            check_right_hand_sides(self._beyond.store, self._ids[infinite], theta[infinite])
+        except InvalidData:
+            return self._refusal(theta)
+        return self._beyond.solve(theta, None)
+
+    def route_of(self, theta: FloatArray) -> Route:
+        """The route that an item took."""
+        return self.route if self._beyond is None or np.isfinite(theta).all() else self._beyond
 
     def _refusal(self, theta: FloatArray) -> Answer:
         """What says which number is not finite."""
@@ -132,7 +153,11 @@ class Program:
 
     def derivatives(self, mode: Mode, items: Sequence[Item], directions: FloatArray) -> FloatArray:
         """Either of these, by the route's own way for many, where it has one."""
-        if len(items) > 1 and hasattr(self.route, "derivative_batch") and all(i.state is not None for i in items):
+        if (
+            len(items) > 1
+            and hasattr(self.route, "derivative_batch")
+            and all(i.finite_state is not None for i in items)
+        ):
             thetas, states = np.array([item.theta for item in items]), [item.state for item in items]
             return np.asarray(self.route.derivative_batch(mode, thetas, states, directions))
         found = [item.derivative(mode, one[None]) for item, one in zip(items, directions, strict=True)]
@@ -171,6 +196,11 @@ class Item:
         """What the derivatives are, once one was asked for."""
         return getattr(self.state, "differentiation_status", attr.DifferentiationStatusCode.NOT_DIFFERENTIATED)
 
+    @property
+    def finite_state(self) -> Any:
+        """The state where it is one of the program's own route, which knows no infinite numbers."""
+        return self.state if np.isfinite(self.theta).all() else None
+
     def __copy__(self) -> Item:
         """The solution without what derivatives need, to start from."""
         return Item(self.program, self.theta, self.status, self.reason, self.outputs, copy.copy(self.state))
@@ -189,7 +219,13 @@ class Item:
         """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o)."""
         if self.state is None:
             raise InvalidData(f"An item without a solution has no derivatives: {self.reason}.")
-        return self.program.route.derivative(mode, self.theta, self.state, directions)
+        return self.program.route_of(self.theta).derivative(mode, self.theta, self.state, directions)
+
+
+def _pattern(number: int, parameter: Any) -> Pattern | None:
+    if not isinstance(parameter, MatrixFunction) or parameter.is_dense:
+        return None
+    return Pattern(f"Parameter {number}", *parameter.places, parameter.shape)
 
 
 def _shape_of(model: Any, output: Output) -> tuple[int, ...]:
@@ -201,7 +237,7 @@ def _shape_of(model: Any, output: Output) -> tuple[int, ...]:
         model.store.check_index(output)
         chosen = model.get(attr.ConstraintSet(), output)
         return (chosen.dimension,) if output.kind[1].is_vector else ()
-    if not isinstance(output, Function) and not hasattr(output, "ids"):
+    if not isinstance(output, (VariableIndex, VectorOfVariables, MatrixFunction)):
         raise InvalidIndex(
             "An output of a layer is a variable, a vector of them, a constraint (its dual), (ConstraintPrimal(), c) or "
             f"ObjectiveValue(); got {output!r}."

@@ -7,7 +7,10 @@ from typing import Any, Literal, Protocol
 from ...modelkit.arrays import FloatArray
 from ...modelkit.attributes import TerminationStatusCode
 
-__all__ = ["Answer", "Mode", "Route"]
+__all__ = ["EXACT", "Answer", "Mode", "Route"]
+
+EXACT = 1e-10
+"""Relative residuals at which a point is a solution, whoever found it."""
 
 Mode = Literal["vjp", "jvp"]
 """Whether cotangents of the outputs are pulled back to the parameters, or tangents of the parameters pushed."""

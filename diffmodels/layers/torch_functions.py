@@ -24,13 +24,13 @@ import numpy as np
 
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import DifferentiationError, InvalidData
-from .arrays import batch_shape, pack, unpack
+from .arrays import Shape, batch_shape, pack, unpack
 from .batch import Batch, Call
 from .route import Mode
 
-__all__ = ["TorchCall", "make_solve"]
+__all__ = ["TWICE", "TorchCall", "array_of", "common_device", "common_type", "is_transformed", "make_solve", "sum_to"]
 
-_TWICE = (
+TWICE = (
     "A solution has first derivatives only, and a second one with respect to the layer's inputs was asked for. Detach "
     "the inputs or the gradient, or take differences of first derivatives."
 )
@@ -40,18 +40,19 @@ _FIRST = np.zeros(1, np.int64)
 class TorchCall:
     """A call, and the floating type and device of its outputs."""
 
-    def __init__(self, batch: Batch, training: bool, tensors: Sequence[Any]) -> None:
+    def __init__(self, batch: Batch, training: bool, tensors: Sequence[Any], warm: bool | None = None) -> None:
         import torch
 
-        self.batch, self.call = batch, Call(batch, training)
+        self.batch, self.call = batch, Call(batch, training, warm)
+        self.front: Shape = ()
         double = torch.float64
         self.plain = all(t.dtype is double and t.is_cpu for t in tensors)
-        self.dtype = double if self.plain else _common_type(tensors)
-        self.device = torch.device("cpu") if self.plain else _common_device(tensors)
+        self.dtype = double if self.plain else common_type(tensors)
+        self.device = torch.device("cpu") if self.plain else common_device(tensors)
 
     def converted(self, outputs: list[Any]) -> list[Any]:
-        """The outputs, given in float64 on the host."""
-        return outputs if self.plain else [one.to(device=self.device, dtype=self.dtype) for one in outputs]
+        """The outputs, given in float64 on the host; they travel in their own type, which is the smaller one."""
+        return outputs if self.plain else [one.to(self.dtype).to(self.device) for one in outputs]
 
     def derivative(self, mode: Mode, places: IntArray, vectors: Sequence[FloatArray | None]) -> list[FloatArray]:
         """Cotangents of the outputs pulled back ("vjp") or tangents of the parameters pushed, for items at places."""
@@ -66,7 +67,7 @@ class TorchCall:
         return unpack(self.call.derivative(mode, places.reshape(-1), pack(vectors, given, batch)), wanted, batch)
 
 
-def _common_type(tensors: Sequence[Any]) -> Any:
+def common_type(tensors: Sequence[Any]) -> Any:
     """To what the floating types promote; integers do not count."""
     import torch
 
@@ -77,7 +78,7 @@ def _common_type(tensors: Sequence[Any]) -> Any:
     return functools.reduce(torch.promote_types, floats) if floats else torch.get_default_dtype()
 
 
-def _common_device(tensors: Sequence[Any]) -> Any:
+def common_device(tensors: Sequence[Any]) -> Any:
     """The device of the tensors; those on the host go along."""
     import torch
 
@@ -87,13 +88,13 @@ def _common_device(tensors: Sequence[Any]) -> Any:
     return devices.pop() if devices else torch.device("cpu")
 
 
-def _array(tensor: Any) -> Any:
-    """The tensor in float64, on the host."""
+def array_of(tensor: Any) -> Any:
+    """The tensor in float64, on the host; it travels in its own type, which is the smaller one."""
     import torch
 
     if tensor is None:
         return None
-    return (tensor if tensor.dtype is torch.float64 else tensor.double()).numpy(force=True)
+    return (tensor if tensor.dtype is torch.float64 else tensor.cpu().double()).numpy(force=True)
 
 
 def _in_front(tensor: Any, dim: int | None, rank: int, own: int) -> Any:
@@ -105,14 +106,14 @@ def _in_front(tensor: Any, dim: int | None, rank: int, own: int) -> Any:
     return tensor.reshape(tensor.shape[0], *[1] * missing, *tensor.shape[1:])
 
 
-def _sum_to(tensor: Any, like: Any) -> Any:
+def sum_to(tensor: Any, like: Any) -> Any:
     """The adjoint of broadcasting `like` to the tensor's shape and converting it."""
     if tensor.shape == like.shape:
-        return tensor.to(like)
+        return tensor.to(like.dtype).to(like.device)
     front = tensor.ndim - like.ndim
     dims = [*range(front), *(front + k for k, n in enumerate(like.shape) if n == 1 and tensor.shape[front + k] != 1)]
     tensor = tensor.sum(dims, keepdim=True)
-    return tensor.reshape(tensor.shape[front:]).to(like)
+    return tensor.reshape(tensor.shape[front:]).to(like.dtype).to(like.device)
 
 
 def make_solve() -> Any:
@@ -120,11 +121,11 @@ def make_solve() -> Any:
     import torch
 
     derivative, is_of_old_vmap = _make_derivative()
-    transformed, from_numpy, may_nest = _transformed(), torch.from_numpy, torch.is_grad_enabled
+    transformed, from_numpy, may_nest = is_transformed(), torch.from_numpy, torch.is_grad_enabled
 
     def forward(this: TorchCall, parameters: Sequence[Any]) -> tuple[list[Any], IntArray]:
         wanted, given = this.batch.shapes
-        arrays = [_array(p) for p in parameters]
+        arrays = [array_of(p) for p in parameters]
         batch = batch_shape([a.shape for a in arrays], wanted)
         flat = this.call.solve(pack(arrays, wanted, batch))
         outputs = [from_numpy(array) for array in unpack(flat, given, batch)]
@@ -138,7 +139,7 @@ def make_solve() -> Any:
             return (None,) * len(needed)
         found = derivative(this, "vjp", places, parameters, cotangents)
         parts = zip(found, parameters, needed[1:], strict=True)
-        return None, *(_sum_to(f, p) if needs else None for f, p, needs in parts)
+        return None, *(sum_to(f, p) if needs else None for f, p, needs in parts)
 
     def jvp(this: TorchCall, places: Any, parameters: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
         return this.converted(list(derivative(this, "jvp", places, parameters, tangents)))
@@ -192,11 +193,11 @@ def make_solve() -> Any:
             this, parameters, needed = ctx.this, ctx.parameters, ctx.needs_input_grad
             if may_nest() or transformed() or any(c is None or is_of_old_vmap(c) for c in cotangents):
                 return backward(this, from_numpy(ctx.places), parameters, needed, cotangents)
-            found = map(from_numpy, this.derivative("vjp", ctx.places, [_array(c) for c in cotangents]))
+            found = map(from_numpy, this.derivative("vjp", ctx.places, [array_of(c) for c in cotangents]))
             if this.plain and not ctx.places.ndim:
                 return None, *found
             parts = zip(found, parameters, needed[1:], strict=True)
-            return None, *[_sum_to(f, p) if needs else None for f, p, needs in parts]
+            return None, *[sum_to(f, p) if needs else None for f, p, needs in parts]
 
         @staticmethod
         def jvp(ctx: Any, _: Any, *tangents: Any) -> Any:
@@ -214,7 +215,8 @@ def make_solve() -> Any:
     return solve
 
 
-def _transformed() -> Callable[[], bool]:
+@functools.cache
+def is_transformed() -> Callable[[], bool]:
     """The function that says whether a transformation of ``torch.func`` is at work."""
     import torch
 
@@ -244,11 +246,11 @@ def _make_derivative() -> Any:
 
         @staticmethod
         def backward(ctx: Any, cotangent: Any) -> Any:
-            raise DifferentiationError(_TWICE)
+            raise DifferentiationError(TWICE)
 
         @staticmethod
         def jvp(ctx: Any, tangent: Any) -> Any:
-            raise DifferentiationError(_TWICE)
+            raise DifferentiationError(TWICE)
 
     class Derivative(torch.autograd.Function):  # type: ignore[misc]
         """(call, mode, places, *parameters, *vectors) -> derivatives.
@@ -260,7 +262,7 @@ def _make_derivative() -> Any:
 
         @staticmethod
         def forward(this: Any, mode: Mode, places: Any, *tensors: Any) -> Any:
-            vectors = [_array(v) for v in tensors[len(this.batch.shapes[0]) :]]
+            vectors = [array_of(v) for v in tensors[len(this.batch.shapes[0]) :]]
             return tuple([from_numpy(a) for a in this.derivative(mode, places.numpy(), vectors)])
 
         @staticmethod
@@ -281,14 +283,14 @@ def _make_derivative() -> Any:
             # of the parameters' gradients it matters only that there are some: they end in `Gate`
             gates = (p.new_zeros(()).expand(p.shape) if w else None for p, w in zip(parameters, wanted, strict=False))
             parts = zip(found, vectors, wanted[count:], strict=True)
-            return None, None, None, *gates, *(_sum_to(f, v) if want else None for f, v, want in parts)
+            return None, None, None, *gates, *(sum_to(f, v) if want else None for f, v, want in parts)
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Any) -> Any:
             places, *tensors = ctx.saved_tensors
             count = len(ctx.this.batch.shapes[0])
             if any(t is not None for t in tangents[3 : 3 + count]):
-                raise DifferentiationError(_TWICE)
+                raise DifferentiationError(TWICE)
             return derivative_of(ctx.this, ctx.mode, places, tensors[:count], tangents[3 + count :])
 
         @staticmethod

@@ -8,8 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import scipy.sparse as sp
+
+from ...modelkit.errors import InvalidData
 from .batch import Batch
-from .torch_functions import TorchCall, make_solve
+from .choices import require_word
+from .torch_functions import TorchCall, is_transformed, make_solve
+from .torch_operators import Handle, fits, make_solve_compiled, outside
+from .torch_patterns import Entries
 
 __all__ = ["layer_class"]
 
@@ -18,7 +24,17 @@ def layer_class() -> type[Any]:
     """The class `TorchLayer`."""
     import torch
 
-    solve = make_solve()
+    solve, compiled = make_solve(), make_solve_compiled()
+    forward_ad, transformed = torch.autograd.forward_ad, is_transformed()
+    read = outside(getattr)  # what a graph would remember from the time when it was made
+
+    @outside
+    def solve_outside(layer: Any, parameters: Sequence[Any], warm_start: bool | None) -> tuple[Any, ...]:
+        if warm_start is not None:
+            require_word(warm_start, "warm_start of a call", (None, True, False))
+        tensors = [layer._tensor(k, p) for k, p in enumerate(parameters)]
+        found: tuple[Any, ...] = solve(TorchCall(layer._batch, layer.training, tensors, warm_start), tensors)
+        return found
 
     class TorchLayer(torch.nn.Module):  # type: ignore[misc]
         """The solution of a model as a differentiable function of its parameters.
@@ -27,9 +43,9 @@ def layer_class() -> type[Any]:
         its parameter's shape, with the dimensions of a batch in front; these broadcast, so that a tensor without
         them is shared by the batch and gets the sum of its gradients.
 
-        Outputs of a quadratic program with up to 400 variables and rows are exact to rounding, whatever the solver's
-        tolerances; those of other programs are the solver's, within its tolerances. Derivatives are those at the
-        exact solution in either case.
+        Outputs are exact, whatever the solver's tolerances: Newton steps lead from its answer to the solution of the
+        optimality conditions, and derivatives are those of the same point. An answer that no such step betters, and
+        one of a program with integers, is returned as the solver gave it.
 
         Parameters
         ----------
@@ -73,6 +89,14 @@ def layer_class() -> type[Any]:
         Computations are in float64. Outputs have the floating type to which the inputs promote, and their device;
         gradients those of their input. Under ``torch.no_grad`` nothing is factorized and nothing kept.
 
+        A parameter that is a sparse matrix takes its entries, (..., T), or whole matrices: dense, (..., m, n), or in
+        the layouts COO and CSR, or of SciPy. Numbers that are not zero outside the pattern are refused; gradients have
+        the shape and layout of what was given. A dense shape that may be both is one of matrices.
+
+        Under ``torch.compile`` a call is one operator of the graph, which is made anew for new shapes only. Compiled
+        calls have backward mode; with dual numbers and transformations of ``torch.func``, and to read `status`, the
+        graph is left.
+
         The layer has no weights: an empty `state_dict`, and ``to()`` changes nothing. Deep copies and pickles hold
         the model as it was when the layer was made; a pickle leaves behind executors that are given as objects, and
         starts.
@@ -114,24 +138,59 @@ def layer_class() -> type[Any]:
             self._batch = Batch.of(
                 model, parameters, outputs, on_failure=on_failure, executor=executor, retry=retry, warm_start=warm_start
             )
+            self._handle = Handle(self._batch)
+            self._entries = [None if p is None else Entries(p) for p in self._batch.program.patterns]
 
-        def forward(self, *parameters: Any) -> tuple[Any, ...]:
-            """The outputs at the parameters, in the order in which they were asked for."""
-            tensors = [p if isinstance(p, torch.Tensor) else torch.as_tensor(p) for p in parameters]
-            outputs: tuple[Any, ...] = solve(TorchCall(self._batch, self.training, tensors), tensors)
-            return outputs
+        def forward(self, *parameters: Any, warm_start: bool | None = None) -> tuple[Any, ...]:
+            """The outputs at the parameters, in the order in which they were asked for.
+
+            With ``warm_start=True`` each item starts from that at its place in the last call that said so.
+            """
+            # transformations and dual numbers are not for an operator of which a graph knows backward mode alone
+            if torch.compiler.is_compiling() and not transformed() and getattr(forward_ad, "_current_level", -1) < 0:
+                found = self._in_a_graph(parameters, warm_start)
+                if found is not None:
+                    return found
+            return solve_outside(self, parameters, warm_start)
+
+        def _in_a_graph(self, parameters: Sequence[Any], warm_start: bool | None) -> tuple[Any, ...] | None:
+            """What the compiler sees of a call; None if there is something to complain of, which is done outside."""
+            tensors = [self._tensor(k, p) for k, p in enumerate(parameters)]
+            batch = self._handle.batch
+            if warm_start not in (None, True, False) or not fits([tuple(t.shape) for t in tensors], batch.shapes[0]):
+                return None
+            how = -1 if warm_start is None else int(warm_start)
+            return tuple(compiled(tensors, self._handle.number, self.training, how)[:-1])
+
+        def _tensor(self, number: int, given: Any) -> Any:
+            """What was given for a parameter as a tensor; of a sparse matrix the entries."""
+            entries = self._entries[number] if number < len(self._entries) else None
+            if isinstance(given, torch.Tensor):
+                return given if entries is None else entries(given)
+            if entries is not None and sp.issparse(given):
+                return torch.from_numpy(entries.pattern.of_matrix(given))
+            try:
+                tensor = torch.as_tensor(given)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise InvalidData(
+                    f"Parameter {number} of a layer is a tensor, an array or numbers, got {given!r}: {error}."
+                ) from None
+            return tensor if entries is None else entries(tensor)
 
         @property
         def status(self) -> list[Any]:
-            return self._batch.status
+            found: list[Any] = read(self._batch, "status")
+            return found
 
         @property
         def reasons(self) -> list[str]:
-            return self._batch.reasons
+            found: list[str] = read(self._batch, "reasons")
+            return found
 
         @property
         def differentiation_status(self) -> list[Any]:
-            return self._batch.differentiation_status
+            found: list[Any] = read(self._batch, "differentiation_status")
+            return found
 
         def train(self, mode: bool = True) -> Any:
             """Switch between training and evaluation; each ``eval()`` begins a pass over the data."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...modelkit import attributes as attr
 from ...modelkit.errors import InvalidData
+from ...modelkit.protocol import AbstractModel
 
 __all__ = ["variant"]
 
@@ -41,9 +42,12 @@ def variant(model: Any, solver: Any = None, threads: int | None = None) -> Any:
             f"retry takes solver classes or callables that make a solver, got {solver!r}. "
             "Options go into a lambda: retry=[lambda: ot.solvers.SCS(...)]."
         )
+    made = None if solver is None else solver()
+    if made is not None and not isinstance(made, AbstractModel):
+        raise InvalidData(f"retry takes solver classes or callables that make a solver; {solver!r} made {made!r}.")
     other = copy.deepcopy(model)
-    if solver is not None:
-        other.cache.reset_optimizer(type(model).front(solver()))
+    if made is not None:
+        other.cache.reset_optimizer(type(model).front(made))
     if threads is not None and other.supports(attr.NumberOfThreads()) and other.get(attr.NumberOfThreads()) is None:
         other.set(attr.NumberOfThreads(), threads)
     return other

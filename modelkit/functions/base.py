@@ -20,7 +20,7 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array, real_matrix
 from ..rows import Rows
-from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
+from ..sets import EqualTo, GreaterThan, HyperRectangle, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
 from .printing import to_latex, to_text
 
 __all__ = [
@@ -398,6 +398,28 @@ def _quotient(f: Function, divisor: FloatArray) -> Any:
 def _compare(f: Function, other: Any, scalar: Callable[[float], Set], vector: type[VectorSet]) -> Comparison:
     difference = f - other
     if difference.is_vector:
+        if not isinstance(other, Function) and not np.isfinite(difference.constants).all():
+            infinite = np.isinf(
+                coerce(other)[0].constant
+            )  # infinite numbers of functions are refused as they are added
+            if infinite.any():
+                return _partly_bounded(difference.rows, infinite, vector)
         return Comparison(difference, vector(difference.output_dimension))
     bound, difference = 0.0 - difference.constant, difference.without_constant()
     return Comparison(difference, scalar(bound))
+
+
+def _partly_bounded(rows: Rows, infinite: NDArray[np.bool_], vector: type[VectorSet]) -> Comparison:
+    """A comparison with infinite numbers, which mean that there is no bound: rows between bounds."""
+    infinite = np.broadcast_to(infinite, rows.m)
+    unbounded = {Nonpositives: -np.inf, Nonnegatives: np.inf}.get(vector, np.nan)
+    bad = infinite & (rows.constant != unbounded)
+    if bad.any():
+        what = "equal to" if vector is Zeros else "beyond"
+        raise InvalidData(
+            f"Row {int(np.argmax(bad))} of the comparison asks for a number {what} infinity, which none is; "
+            "no bound is A @ x <= inf or A @ x >= -inf."
+        )
+    free, bound = np.full(rows.m, np.inf), 0.0 - rows.constant
+    box = HyperRectangle(-free, bound) if vector is Nonpositives else HyperRectangle(bound, free)
+    return Comparison(build(rows.with_constants(np.zeros(rows.m)), vector=True), box)

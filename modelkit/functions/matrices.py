@@ -126,14 +126,36 @@ class MatrixFunction(MatrixLike):
         return MatrixFunction(self._entries[table[row, column]], row, column, table.shape)
 
     def at_places(self, value: Any) -> FloatArray:
-        """One number, or those of an array of the matrix's shape at the places of the entries, (T,)."""
+        """One number, or those of an array of the matrix's shape at the places of the entries, (T,).
+
+        Raises
+        ------
+        InvalidData
+            If the array has a number where the matrix has no entry.
+        """
         array = real_matrix(value, "A value")
         if array.ndim == 2 and array.shape == self.shape:
+            self._refuse_others(array)
             return self._numbers(array)
         if array.shape not in ((), self.ids.shape):
             raise DimensionMismatch(f"Values of {self!r} have shape {self.shape}, got an array of shape {array.shape}.")
         dense: FloatArray = array.toarray() if sp.issparse(array) else array
         return dense.ravel() if dense.ndim else dense
+
+    def _refuse_others(self, array: Any) -> None:
+        if len(self._row) == self.shape[0] * self.shape[1]:
+            return
+        given = sp.coo_array(array)
+        here = self._row * self.shape[1] + self._column
+        row, column = (np.asarray(places, np.int64)[given.data != 0.0] for places in given.coords)
+        outside = np.flatnonzero(~np.isin(row * self.shape[1] + column, here))
+        if len(outside):
+            first = int(row[outside[0]]), int(column[outside[0]])
+            raise InvalidData(
+                f"{self!r} has no entry at {first}, where a number other than zero was given "
+                f"({len(outside)} such places in all). Entries are those of the sparse array that made the matrix; "
+                "explicit zeros in it are entries."
+            )
 
     def _table(self) -> IntArray:
         """The number of the entry at each place, -1 where there is none."""

@@ -127,16 +127,21 @@ def set_seeds(model: ot.Model, seed: int) -> Array:
 
 def pairing(model: ot.Model, direction: Direction) -> float:
     """The sum over all data of gradient times direction."""
-    total = 0.0
+    return sum(products(model, direction))
+
+
+def products(model: ot.Model, direction: Direction) -> list[float]:
+    """Gradient times direction, of each part of the data."""
+    parts = []
     for p, value in direction.parameters.items():
-        total += model.get(ot.ReverseParameterValue(), p) * value
+        parts.append(model.get(ot.ReverseParameterValue(), p) * value)
     for index, tangent in direction.functions.items():
-        total += inner(model.get(ot.ReverseConstraintFunction(), index), tangent)
+        parts.append(inner(model.get(ot.ReverseConstraintFunction(), index), tangent))
     for index, tangent in direction.sets.items():
-        total += float((model.get(ot.ReverseConstraintSet(), index).numbers * tangent.numbers).sum())
+        parts.append(float((model.get(ot.ReverseConstraintSet(), index).numbers * tangent.numbers).sum()))
     if direction.objective is not None:
-        total += inner(model.get(ot.ReverseObjectiveFunction()), direction.objective)
-    return total
+        parts.append(inner(model.get(ot.ReverseObjectiveFunction()), direction.objective))
+    return parts
 
 
 def inner(gradient: Any, tangent: Any) -> float:
@@ -170,3 +175,11 @@ def check_adjoint(model: ot.Model, direction: Direction, tolerance: float = 1e-9
     pushed = outputs(model)
     seeds = reverse(model, 7)
     assert pairing(model, direction) == pytest.approx(seeds @ pushed, rel=tolerance, abs=tolerance)
+
+
+def asymmetry(model: ot.Model, direction: Direction) -> float:
+    """How far the same identity is from holding, relative to its terms: in units in which these differ by powers."""
+    pushed = outputs(model)
+    seeds = reverse(model, 7)
+    parts = products(model, direction)
+    return abs(sum(parts) - seeds @ pushed) / (np.abs(seeds) @ np.abs(pushed) + np.abs(parts).sum())

@@ -186,6 +186,52 @@ def mixed_program(cones: list[Any], seed: int, sense: str, *, quadratic: bool = 
     return Program(sense, P, sign * gradient - P @ x, float(rng.standard_normal()), tuple(rows), x, tuple(duals))
 
 
+def together(programs: list[Program]) -> Program:
+    """The program of all variables and rows of several, which have nothing to do with one another.
+
+    Its solution and its derivatives are theirs, side by side; it is large and sparse.
+    """
+    sizes = [len(p.q) for p in programs]
+    starts = np.cumsum([0, *sizes])
+    rows = []
+    for p, start, stop in zip(programs, starts, starts[1:], strict=False):
+        for c in p.rows:
+            F = np.zeros((len(c.g), starts[-1]))
+            F[:, start:stop] = c.F
+            rows.append(replace(c, F=F))
+    P = np.zeros((starts[-1], starts[-1]))
+    for p, start, stop in zip(programs, starts, starts[1:], strict=False):
+        P[start:stop, start:stop] = p.P
+    return Program(
+        programs[0].sense,
+        P,
+        np.concatenate([p.q for p in programs]),
+        sum(p.r for p in programs),
+        tuple(rows),
+        np.concatenate([p.x for p in programs]),
+        tuple(y for p in programs for y in p.y),
+    )
+
+
+def linear_tangents(p: Program, d: Program) -> tuple[Array, list[Array], float]:
+    """dx, dy and df of a program with linear sets in closed form: its active rows are those with a multiplier."""
+    sign, n = (1.0 if p.sense == "min" else -1.0), len(p.x)
+    held, right, gradient = [], [], -sign * (d.P @ p.x + d.q)
+    for c, e, y in zip(p.rows, d.rows, p.y, strict=True):
+        gradient = gradient + e.F.T @ y
+        for i in np.flatnonzero(y):
+            numbers = e.numbers[i]  # none, one, or a lower and an upper one
+            bound = 0.0 if not len(numbers) else numbers[0] if len(numbers) == 1 or y[i] > 0.0 else numbers[1]
+            held.append(c.F[i])
+            right.append(bound - e.F[i] @ p.x - e.g[i])
+    F = np.array(held).reshape(-1, n)
+    K = np.block([[sign * p.P, -F.T], [F, np.zeros((len(F), len(F)))]])
+    found = np.linalg.solve(K, np.concatenate([gradient, right]))
+    dx, moves = found[:n], iter(found[n:].tolist())
+    dy = [np.array([next(moves) if value else 0.0 for value in y]) for y in p.y]
+    return dx, dy, float(0.5 * p.x @ d.P @ p.x + d.q @ p.x + d.r + (p.P @ p.x + p.q) @ dx)
+
+
 SLOTS = ("P", "q", "r", "F", "g", "numbers", "everything")
 
 

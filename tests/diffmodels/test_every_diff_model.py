@@ -12,8 +12,18 @@ from optangent.diffmodels.layers.program import Program as LayerProgram
 from optangent.diffmodels.optimizer import DIFF_MODELS
 
 from .accurate import accurate_solver
-from .moves import along, check_adjoint
-from .oracle import SLOTS, Program, differences, direction, program, set_tangents, tangents
+from .moves import along, asymmetry, check_adjoint
+from .oracle import (
+    SLOTS,
+    Program,
+    differences,
+    direction,
+    linear_tangents,
+    program,
+    set_tangents,
+    tangents,
+    together,
+)
 
 EVERY = pytest.mark.parametrize("diff_model", DIFF_MODELS, ids=lambda made: made().name)
 SENSES = pytest.mark.parametrize("sense", ["min", "max"])
@@ -47,6 +57,45 @@ def test_forward_equals_central_differences(slot: str, sense: str, quadratic: bo
         theirs = np.concatenate([fx, *fy, [ff]])
         errors.append(np.linalg.norm(ours - theirs) / (1.0 + np.linalg.norm(theirs)))
     assert min(errors) <= 1e-6, errors
+
+
+@EVERY
+@CURVED
+def test_the_sparse_way_is_exact(quadratic: bool, diff_model: Any) -> None:
+    """A program so large that its system is factorized sparse: tangents in closed form, and the adjoint identity."""
+    pieces = [program(seed, "max", quadratic=quadratic) for seed in range(20)]
+    p = together(pieces)
+    d = together([direction(piece, "everything", 102) for piece in pieces])
+    model, v, indices = p.build(ot.solvers.Clarabel)
+    model.set(ot.ModelConstructor(), diff_model)
+    model.optimize()
+    set_tangents(model, v, indices, p, d)
+    model.forward_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
+    form, _ = model.inner.diff_stack.inner.solution()
+    assert form.n + form.m > 400
+    (dx, dy, df), (ex, ey, ef) = tangents(model, v, indices), linear_tangents(p, d)
+    found, expected = np.concatenate([dx, *dy, [df]]), np.concatenate([ex, *ey, [ef]])
+    np.testing.assert_allclose(found, expected, atol=1e-8 * np.abs(expected).max())
+    assert asymmetry(model, along(v, indices, p, d)) <= 1e-9
+
+
+@EVERY
+@pytest.mark.parametrize("size", [110, 300])
+def test_every_variable_at_its_bound(size: int, diff_model: Any) -> None:
+    """Bounds that fix all variables: costs move nothing, and seeds come back to the bounds."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    model.set(ot.ModelConstructor(), diff_model)
+    x = model.add_variables(size)
+    bound = model.add_constraint(x >= np.ones(size))
+    model.minimize(x.sum())
+    model.optimize()
+    model.set(ot.ReverseVariablePrimal(), x, np.arange(float(size)))
+    model.reverse_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
+    np.testing.assert_allclose(model.get(ot.ReverseObjectiveFunction()).coefficients(x), 0.0, atol=1e-14)
+    gradient = model.get(ot.ReverseConstraintFunction(), bound)
+    np.testing.assert_allclose(gradient.constants, -np.arange(float(size)), atol=1e-12)
 
 
 @EVERY

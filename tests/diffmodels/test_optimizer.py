@@ -263,3 +263,32 @@ def test_a_model_without_derivatives_says_how_to_get_them() -> None:
     model = ot.Model(ot.solvers.HiGHS)
     with pytest.raises(ot.DifferentiationError, match="diff_optimizer"):
         model.forward_differentiate()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "wrong", "says"),
+    [
+        (ot.LinearAlgebraSolver(), "lu", r"DirectKKT\(\), IterativeKKT\(\), or None.*got 'lu'"),
+        (ot.LinearAlgebraSolver(), ot.DirectKKT, r"DirectKKT\(\), IterativeKKT\(\), or None"),
+        (ot.ModelConstructor(), "QuadraticDiff", "a diff model's class.*got 'QuadraticDiff'"),
+        (ot.ModelConstructor(), ot.solvers.HiGHS, "a diff model's class"),
+        (ot.AllowInaccurateSolution(), "yes", "True or False; got 'yes'"),
+        (ot.AllowObjectiveAndSolutionInput(), 1, "True or False; got 1"),
+    ],
+)
+def test_a_setting_that_would_fail_later_is_refused_at_once(attribute: ot.Attribute, wrong: Any, says: str) -> None:
+    """The message says what is allowed, and the setting stays as it was."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    before = model.get(attribute)
+    with pytest.raises(ot.InvalidData, match=says):
+        model.set(attribute, wrong)
+    assert model.get(attribute) is before
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"tolerance": "small"}, {"tolerance": 0.0}, {"max_iterations": 0}, {"max_iterations": 2.5}], ids=str
+)
+def test_numbers_of_the_iterative_solver_are_checked(wrong: dict[str, Any]) -> None:
+    """A tolerance or number of iterations that is none is refused with its name."""
+    with pytest.raises(ot.InvalidData, match=next(iter(wrong))):
+        ot.IterativeKKT(**wrong)

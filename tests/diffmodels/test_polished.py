@@ -70,16 +70,16 @@ def test_who_has_no_refined_point() -> None:
 def test_rows_at_fault(solver: Any) -> None:
     """After a differentiation, by index or kind: 1 where a row is weakly active, through bridges that split a row."""
     model = ot.Model(ot.diff_optimizer(solver))
-    x = model.add_variables(3)
+    x = model.add_variables(10)
     row = model.add_constraint(x[0] + x[1] <= 2)
-    both = model.add_constraint(x[1] + x[2], ot.Interval(2.0, 5.0))
-    block = model.add_constraint(np.eye(3) @ x >= [0.0, 1.0, -1.0])
-    box = model.add_constraint(1.0 * x, ot.HyperRectangle([-1.0, -1.0, 1.0], [1.0, 2.0, 4.0]))
+    both = model.add_constraint(x[2] + x[3], ot.Interval(2.0, 5.0))
+    block = model.add_constraint(np.eye(3) @ x[4:7] >= [0.0, 1.0, -1.0])
+    box = model.add_constraint(1.0 * x[7:], ot.HyperRectangle([-1.0, -1.0, 1.0], [1.0, 2.0, 4.0]))
     model.minimize((x - 1) @ (x - 1))
     model.optimize()
     with pytest.raises(ot.NotOptimized, match="differentiate"):
         model.get(ot.ConstraintDegeneracy(), row)
-    model.set(ot.ReverseVariablePrimal(), x, [1.0, 2.0, 3.0])
+    model.set(ot.ReverseVariablePrimal(), x, np.arange(10.0))
     with pytest.warns(ot.DifferentiationWarning):
         model.reverse_differentiate()
     assert model.get(ot.ConstraintDegeneracy(), row) == model.get(ot.ConstraintDegeneracy(), both) == 1.0

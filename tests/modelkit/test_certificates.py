@@ -325,3 +325,13 @@ def test_rows_without_variables_prove_nothing_if_they_hold(fake: Any, name: str)
         for noise, status in ((1e-10, INFEASIBLE), (1e-3, Codes.OTHER_ERROR)):
             given = {ot.Interval: [-noise], ot.LessThan: [-1.0]}
             assert solved(claims(fake, INFEASIBLE, None, given), build).termination_status() is status
+
+
+@pytest.mark.parametrize("status", [INFEASIBLE, UNBOUNDED])
+def test_a_refuted_certificate_is_none(fake: Any, status: Codes) -> None:
+    """Neither the primal nor the dual status calls a certificate what proves nothing."""
+    x, y = ([1.0, -1.0], None) if status is UNBOUNDED else (None, {ot.GreaterThan: [1.0]})
+    model = solved(claims(fake, status, x, y), box)
+    assert model.termination_status() is Codes.OTHER_ERROR
+    asked = ot.PrimalStatus() if status is UNBOUNDED else ot.DualStatus()
+    assert model.get(asked) is Point.UNKNOWN_RESULT_STATUS

@@ -132,3 +132,22 @@ def test_a_copy_of_a_copy_and_a_second_pickle() -> None:
     twin = pickle.loads(pickle.dumps(copy.deepcopy(model)))
     assert twin.termination_status() is Codes.OPTIMAL
     np.testing.assert_array_equal(twin.value(v), model.value(v))
+
+
+@WAY
+def test_a_copy_with_cones_is_differentiated_like_the_original(way: Any) -> None:
+    """Behind bridges of cones the solver's own duals are wanted: the copy is solved again, and says the same."""
+    A = np.random.default_rng(0).normal(size=(8, 3))
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    w, t, b = model.add_variables(8, lower=0.0), model.add_variable(), model.add_parameters([1.0])
+    rows = [sum(float(A[k, i] * A[k, j]) * w[k] for k in range(8)) for j in range(3) for i in range(j + 1)]
+    model.add_constraint(ot.vectorize([1.0 * t, 0 * t + 1.0, *rows]), ot.LogDetConeTriangle(3))
+    model.add_constraint(np.ones((1, 8)) @ w == b)
+    model.maximize(t)
+    model.set(ot.ReverseVariablePrimal(), t, 1.0)
+    model.optimize()
+    twin = way(model)
+    assert twin.value(t) == model.value(t)
+    twin.reverse_differentiate()
+    assert twin.get(ot.ReverseParameterValue(), b)[0] == pytest.approx(3.0, abs=1e-5)
+    assert twin.value(t) == pytest.approx(model.value(t), abs=1e-7)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import optangent as ot
 
@@ -148,3 +149,19 @@ def test_values_at_once_are_all_or_none(kit: Kit) -> None:
     with pytest.raises(ot.InvalidIndex, match="not a parameter"):
         kit.model.set_parameter_value([p[0], kit.x], [5.0, 6.0])
     np.testing.assert_array_equal(kit.model.parameter_value(p), np.ones(3))
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_numbers_beside_the_entries_of_a_sparse_matrix_are_refused(as_sparse: bool) -> None:
+    """A value or a tangent with a number where the matrix has no entry is refused with its place; nothing changes."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    p = model.add_parameters(sp.csr_array(np.diag([1.0, 2.0])))
+    wrong = np.array([[1.0, 5.0], [0.0, 2.0]])
+    given = sp.csr_array(wrong) if as_sparse else wrong
+    with pytest.raises(ot.InvalidData, match=r"no entry at \(0, 1\)"):
+        model.set_parameter_value(p, given)
+    with pytest.raises(ot.InvalidData, match=r"no entry at \(0, 1\)"):
+        model.set(ot.ForwardParameterValue(), p, given)
+    np.testing.assert_array_equal(model.parameter_value(p), [1.0, 2.0])
+    model.set_parameter_value(p, 3.0 * np.eye(2))
+    np.testing.assert_array_equal(model.parameter_value(p), [3.0, 3.0])

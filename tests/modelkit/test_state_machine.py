@@ -267,6 +267,30 @@ class StoreMachine(RuleBasedStateMachine):
         if self.sense is ot.ObjectiveSenseCode.FEASIBILITY_SENSE:
             self.sense = ot.ObjectiveSenseCode.MIN_SENSE
 
+    @precondition(lambda self: self.variables and self.objective and self.objective[0].degree == 2)
+    @rule(pick=PICK, other=PICK, value=NUMBER)
+    def modify_square(self, pick: int, other: int, value: float) -> None:
+        """One product in the objective, perhaps of variables that are younger than it."""
+        assert self.objective is not None
+        pair = sorted((self.key(pick), self.key(other)))
+        first, second = (self.variables[key] for key in pair)
+        self.model.modify(ot.ObjectiveFunction(), ot.ScalarQuadraticCoefficientChange(first, second, value))
+        f = self.objective[1] | {tuple(pair): value}
+        self.objective = (self.objective[0], {k: c for k, c in f.items() if c})
+
+    @rule(which=st.integers(0, 3))
+    def refused(self, which: int) -> None:
+        """What is refused changes nothing: too many variables, a set of too many rows, overflow."""
+        x = next(iter(self.variables.values()), None)
+        bad: list[Any] = [
+            lambda: self.model.add_variables(2**40),
+            lambda: self.model.add_constrained_variables(ot.Nonnegatives(2**40)),
+            lambda: self.model.add_constraint(ot.ScalarAffineFunction((), (), 1e308), ot.LessThan(-1e308)),
+            lambda: self.model.add_constraint(1e308 * x + 1e308 * x, ot.LessThan(1.0)),
+        ]
+        with pytest.raises(ot.InvalidData):
+            bad[which if x is not None else which % 3]()
+
     @precondition(lambda self: self.variables and self.objective and self.objective[0].degree)
     @rule(pick=PICK, value=NUMBER)
     def modify_objective(self, pick: int, value: float) -> None:
@@ -378,6 +402,7 @@ class SolvedMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.model = ot.Model(self.solver)
+        self.p, self.factor = self.model.add_parameter(1.0), 1.0
         self.columns: list[list[Any]] = []  # [variable, bound, lower, upper, cost]
         self.rows: list[list[Any]] = []  # [index, {position in columns: coefficient}, lower, upper]
         self.sense = 1.0
@@ -404,14 +429,30 @@ class SolvedMachine(RuleBasedStateMachine):
         """A row between bounds, or with an upper one."""
         some = data.draw(st.dictionaries(st.integers(0, len(self.columns) - 1), NUMBER, min_size=1, max_size=3))
         low, high = (lower, lower + width) if two_sided else (-np.inf, lower)
-        index = self.model.add_constraint(self._function(some, self.columns), self._chosen(low, high))
+        index = self.model.add_constraint(self._function(some, self.columns, self.p), self._chosen(low, high))
         self.rows.append([index, some, low, high])
 
-    def _function(self, row: dict[int, float], columns: list[Any]) -> Any:
-        return ot.ScalarAffineFunction([columns[k][0] for k in row], list(row.values()))
+    def _function(self, row: dict[Any, float], columns: list[Any], p: Any) -> Any:
+        """The row: coefficients of columns k, and of products ("p", k) with the parameter or its value."""
+        plain = {k: c for k, c in row.items() if not isinstance(k, tuple)}
+        f: Any = ot.ScalarAffineFunction([columns[k][0] for k in plain], list(plain.values()))
+        return sum((c * p * columns[k[1]][0] for k, c in row.items() if isinstance(k, tuple)), f)
 
     def _chosen(self, low: float, high: float) -> ot.Set:
         return ot.LessThan(high) if low == -np.inf else ot.Interval(low, high)
+
+    @rule(at=PICK, more=PICK, upper=st.integers(1, 6))
+    def add_product(self, at: int, more: int, upper: int) -> None:
+        """A row of a product with the parameter and another column."""
+        some = {more % len(self.columns): 1.0, ("p", at % len(self.columns)): 0.5}
+        index = self.model.add_constraint(self._function(some, self.columns, self.p), ot.LessThan(float(upper)))
+        self.rows.append([index, some, -np.inf, float(upper)])
+
+    @rule(value=st.integers(-2, 2))
+    def change_parameter(self, value: int) -> None:
+        """Another value of the parameter."""
+        self.model.set_parameter_value(self.p, float(value))
+        self.factor = float(value)
 
     @precondition(lambda self: self.rows)
     @rule(pick=PICK, at=PICK, value=NUMBER)
@@ -455,7 +496,8 @@ class SolvedMachine(RuleBasedStateMachine):
         """The last variable."""
         self.model.delete(self.columns.pop()[0])
         for row in self.rows:
-            row[1].pop(len(self.columns), None)
+            for gone in (len(self.columns), ("p", len(self.columns))):
+                row[1].pop(gone, None)
 
     @rule()
     def turn(self) -> None:
@@ -473,7 +515,7 @@ class SolvedMachine(RuleBasedStateMachine):
         fresh = ot.Model(self.solver)
         columns = [[fresh.add_variable(lower=c[2], upper=c[3]), *c[1:]] for c in self.columns]
         for _, row, low, high in self.rows:
-            fresh.add_constraint(self._function(row, columns), self._chosen(low, high))
+            fresh.add_constraint(self._function(row, columns, self.factor), self._chosen(low, high))
         self._state_objective(fresh, columns)
         self.model.optimize()
         fresh.optimize()

@@ -1,5 +1,9 @@
 """From parameters through a form's solution to outputs: values, and the chain rule in both modes.
 
+The dual of the constraint that makes a variable a parameter is ``∂L/∂θ = Dᵀℓ``: D the derivative of the map from θ to
+the form's numbers, ℓ(x, y) the derivative of the Lagrangian in these. So its derivative has a part Dᵀdℓ, by the
+solution's, and a part by the map's second derivative; in reverse mode the transposes of both.
+
 Items come singly, as x (n,), or in a batch, as x (B, n). What solves their KKT systems is given as a function, so that
 this is all that the routes of the compiled form have to know about derivatives.
 """
@@ -16,7 +20,9 @@ from ....modelkit import attributes as attr
 from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.functions.matrices import ids_of
 from ....modelkit.indices import ConstraintIndex
+from ....modelkit.parameters import PARAMETERS, Parameters
 from ....modelkit.rows import Rows
+from ...seen import Seen
 from ..route import Mode
 from .compiling import Compiled, NotCompilable
 from .form_derivative import FormDerivative
@@ -57,6 +63,7 @@ class ChainRule:
         self._present = present
         self._places = None if np.array_equal(places, np.arange(len(present))) else places
         self._observed: list[tuple[slice, PolynomialMap]] = []
+        reduced: list[tuple[int, int]] = []
         of_x, of_y, of_value = [sp.csr_array((0, n))], [sp.csr_array((0, m))], [np.zeros(0)]
         for output in outputs:
             start = sum(len(part) for part in of_value)
@@ -67,6 +74,9 @@ class ChainRule:
                 written = store.get(attr.ConstraintFunction(), output[1]).rows
                 size = written.m
                 self._observed.append((slice(start, start + size), _observed(written, made, n + len(present))))
+            elif isinstance(output, ConstraintIndex) and output.kind == PARAMETERS:
+                size = 1
+                reduced.append((start, int(Parameters(store).places(np.array([output.value]))[0])))
             elif isinstance(output, ConstraintIndex):
                 rows = made.duals_of(output)
                 size = rows.shape[0]
@@ -81,8 +91,11 @@ class ChainRule:
             of_y.append(rows if rows.shape[0] else sp.csr_array((size, m)))
             of_value.append(np.full(size, value))
         X, Y = sp.vstack(of_x), sp.vstack(of_y)
+        self._seen = np.zeros(n, bool)
+        self._seen[sp.coo_array(X).coords[1]] = True
         self._X, self._Y = LinearMap(X), LinearMap(Y) if Y.nnz else None
         self._value = np.concatenate(of_value)
+        self._costs_out, self._costs_of = np.array(reduced, np.int64).reshape(-1, 2).T  # places in outputs and in θ
         self.size, self.has_objective, self._m = len(self._value), bool(self._value.any()), m
         self._bilinear = self._as_bilinear(n, m, len(present))
 
@@ -93,7 +106,13 @@ class ChainRule:
         this matrix takes a fifth of the time of the steps that it is made by.
         """
         size = n + m
-        if self.has_objective or self._observed or not self.data.is_linear or size * (size + 1) * count > _SMALL:
+        if (
+            self.has_objective
+            or self._observed
+            or len(self._costs_of)
+            or not self.data.is_linear
+            or size * (size + 1) * count > _SMALL
+        ):
             return None
         theta, none, w = np.zeros(count), np.zeros((1, 1)), np.eye(size)
 
@@ -125,7 +144,30 @@ class ChainRule:
             out += self._sign * np.multiply.outer(objective, self._value)
         for place, observed in self._observed:
             out[..., place] = observed(np.concatenate([x, theta], axis=-1))
+        if len(self._costs_of):
+            costs = self.data.gradient(theta, self._of_lagrangian(x, y))
+            out[..., self._costs_out] = costs.reshape(theta.shape)[..., self._costs_of]
         return out
+
+    def _of_lagrangian(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Its derivative in the moving numbers, (1, T) or (K, T)."""
+        none = np.zeros_like(np.atleast_2d(x)), np.zeros_like(np.atleast_2d(y))
+        return self._derivative.gradient(x, y, *none, np.ones((1, 1)))
+
+    def seen(self, theta: FloatArray, x: FloatArray, y: FloatArray) -> Seen:
+        """The outputs, and what parameters move: a null vector that they are not orthogonal to is seen by them."""
+
+        def through(dx: FloatArray, dy: FloatArray) -> FloatArray:
+            w, wy = dx.T, dy.T
+            gradient = self.data.gradient(theta, self._derivative.gradient(x, y, w, wy, np.zeros((1, 1))))
+            parts = [gradient if self._places is None else gradient[:, self._places], gradient[:, self._costs_of]]
+            if self._Y is not None:
+                parts.append(self._Y(wy))
+            z, none = np.concatenate([x, theta]), np.zeros((len(w), len(theta)))
+            parts += [observed.push(z, np.concatenate([w, none], axis=1)) for _, observed in self._observed]
+            return np.concatenate(parts, axis=1).T
+
+        return Seen(self._seen, through)
 
     # ------------------------------------------------------------------ derivatives
     def derivative(
@@ -151,6 +193,13 @@ class ChainRule:
             pulled = observed.pull(np.concatenate([x, theta], axis=-1), cotangents[:, place])
             xbar = xbar + pulled[:, : xbar.shape[1]]
             direct = pulled[:, xbar.shape[1] :] + (0.0 if direct is None else direct)
+        if len(self._costs_of):
+            moves = np.zeros((len(cotangents), len(self._present)))
+            np.add.at(moves.T, self._costs_of, cotangents[:, self._costs_out].T)
+            primal, rows, _ = self._derivative.right_hand_sides(x, y, self.data.tangent(theta, moves))
+            xbar, ybar = xbar - primal, ybar - rows
+            turned = self.data.turn(theta, moves, self._of_lagrangian(x, y))
+            direct = turned if direct is None else direct + turned
         w, wy = solve(xbar, ybar)
         gradient = self.data.gradient(theta, self._derivative.gradient(x, y, w, wy, seeds))
         if direct is not None:
@@ -174,6 +223,10 @@ class ChainRule:
         for place, observed in self._observed:
             z = np.concatenate([x, theta], axis=-1)
             out[:, place] = observed.push(z, np.concatenate([dx, moved], axis=1))
+        if len(self._costs_of):
+            of_moves = self._derivative.gradient(x, y, -dx, -dy, np.zeros((1, 1)))
+            costs = self.data.gradient(theta, of_moves) + self.data.turn(theta, moved, self._of_lagrangian(x, y))
+            out[:, self._costs_out] = costs[:, self._costs_of]
         return out
 
 

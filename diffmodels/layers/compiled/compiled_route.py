@@ -15,18 +15,23 @@ from ....modelkit.parameters import Parameters
 from ....modelkit.remaking import recipe, remade
 from ...convex import ConvexDiff
 from ...optimizer import DIFF_MODELS
+from ...quadratic import QuadraticDiff
+from ...seen import verdict_seen
+from ...solution_point import SolutionPoint
 from ..per_thread import PerThread
-from ..route import Answer, Mode
+from ..route import EXACT, Answer, Mode
 from .chain_rule import ChainRule
 from .compiling import Compiled, NotCompilable, compiled
 from .dense_qp import Programs
 from .form_residuals import FormResiduals
 from .state import State
 
-__all__ = ["CompiledRoute"]
+__all__ = ["CompiledRoute", "Found"]
 
 _CODES = attr.TerminationStatusCode
 _WHO = "A layer"
+Found = tuple[attr.TerminationStatusCode, str, State | None]
+"""Status, why there is no solution or "", and the solver's solution."""
 
 
 @final
@@ -69,6 +74,9 @@ class CompiledRoute:
         self.linear_algebra: Any = model.get(attr.LinearAlgebraSolver())
         self._allow_inaccurate = model.get(attr.AllowInaccurateSolution())
         self._local = PerThread()
+        # with linear rows alone and a curved objective, a few steps that exchange active rows find what a solver would;
+        # curved cones need a new system at each step, vertices a walk
+        self._goes_by_rows = issubclass(self._diff_model, QuadraticDiff) and len(made.data.pattern.P_indices) > 0
         self.is_curving = made.data.moves(0)
         if not self.is_curving:
             require_convex(self.form_at(made.data.data(parameters.values)).P, self.form.sign, _WHO)
@@ -109,7 +117,7 @@ class CompiledRoute:
         solver.start = start
         # anew each time: without a start, answers shall not depend on what was solved before
         solver.reload(form) if is_loaded else solver.load(form)
-        answer = solver.run(form)
+        answer = solver.reconsidered(form, solver.run(form))
         self._of_thread[number] = solver
         return answer
 
@@ -124,26 +132,75 @@ class CompiledRoute:
         return found
 
     def solve(self, theta: FloatArray, warm: State | None) -> Answer:
-        """The solution, by the first solver that finds one."""
-        whole = self.chain.theta(theta)
-        form, nothing = self.form_at(self.chain.data.data(whole)), np.full(self.chain.size, np.nan)
+        """The solution, by the first solver that finds one, made exact."""
+        return self.answer(theta, *self.found(theta, warm))
+
+    def found(self, theta: FloatArray, warm: State | None) -> Found:
+        """What the first solver that finds a solution says."""
+        form = self.form_at(self.chain.data.data(self.chain.theta(theta)))
         status, reason = _CODES.OTHER_ERROR, ""
         try:
             if self.is_curving:
                 require_convex(form.P, form.sign, _WHO)
+            near = self._near(form, warm) if warm is not None and self._goes_by_rows else None
+            if near is not None:
+                return _CODES.OPTIMAL, "", near
             for number in range(len(self._solvers)):
                 result = self._run(number, form, None if warm is None else (warm.x, warm.y))
                 status, reason = result.status, result.raw
                 if status is _CODES.OPTIMAL:
                     status = self._residuals.checked(form, result.x, result.dual)
                 if status is _CODES.OPTIMAL:
-                    x, y = result.x, result.dual
-                    return status, "", self.chain.outputs(whole, x, y, self.objective(form, x)), State(x, y)
+                    return status, "", State(result.x, result.dual)
+                if status is _CODES.ALMOST_OPTIMAL and np.isfinite(result.x).all() and np.isfinite(result.dual).all():
+                    near = self._near(form, State(result.x, result.dual))
+                    if near is not None:
+                        return _CODES.OPTIMAL, "", near
                 if status in (_CODES.INFEASIBLE, _CODES.DUAL_INFEASIBLE):
                     break
         except OptangentError as error:
-            return _CODES.OTHER_ERROR, str(error), nothing, None
-        return status, f"{status.value} ({reason})", nothing, None
+            return _CODES.OTHER_ERROR, str(error), None
+        return status, f"{status.value} ({reason})", None
+
+    def is_solution(self, form: MatrixForm, x: FloatArray, y: FloatArray) -> bool:
+        """Whether a point is optimal by the rule of the model, in whatever units it is stated."""
+        return self._residuals.checked(form, x, y) is _CODES.OPTIMAL
+
+    def _near(self, form: MatrixForm, start: State) -> State | None:
+        """The exact solution, if the Newton steps that make answers exact lead there from that of another item."""
+        try:
+            point = self._point(form, start)
+        except OptangentError:
+            return None
+        if not (point.refinement.after <= EXACT and self._residuals.largest(form, point.x, point.y) <= EXACT):
+            return None
+        return State(point.x, point.y, point=point)
+
+    def answer(self, theta: FloatArray, status: attr.TerminationStatusCode, reason: str, state: State | None) -> Answer:
+        """The outputs at the exact solution near what was found: there derivatives are, too."""
+        if state is None:
+            return status, reason, np.full(self.chain.size, np.nan), None
+        whole = self.chain.theta(theta)
+        form = self.form_at(self.chain.data.data(whole))
+        if state.point is None:
+            self._refine(form, state)
+        outputs = self.chain.outputs(whole, state.x, state.y, self.objective(form, state.x))
+        return status, reason, outputs, state
+
+    def _refine(self, form: MatrixForm, state: State) -> None:
+        """Move to the exact solution; what cannot be refined stays the solver's, and has no derivatives."""
+        try:
+            point = self._point(form, state)
+        except OptangentError:
+            return
+        if point.refinement.after <= point.refinement.before and self.is_solution(form, point.x, point.y):
+            state.x, state.y, state.point = point.x, point.y, point
+
+    def _point(self, form: MatrixForm, state: State) -> SolutionPoint:
+        model = self._diff_model()
+        model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
+        with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers: what is not finite is no solution
+            return model.exact(form, state.x, state.y)
 
     def objective(self, form: MatrixForm, x: FloatArray) -> float | None:
         """Its value if that is an output, in the form's sense."""
@@ -156,11 +213,11 @@ class CompiledRoute:
         """Cotangents (K, o) pulled back to (K, p), or tangents (K, p) pushed to (K, o): one solve for all."""
         whole = self.chain.theta(theta)
         if state.point is None:
-            model = self._diff_model()
-            model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
-            state.point = model.exact(self.form_at(self.chain.data.data(whole)), state.x, state.y)
-            state.differentiation_status = state.point.status
+            state.point = self._point(self.form_at(self.chain.data.data(whole)), state)
         point = state.point
+        if state.differentiation_status is attr.DifferentiationStatusCode.NOT_DIFFERENTIATED:
+            form, seen = self.form_at(self.chain.data.data(whole)), self.chain.seen(whole, point.x, point.y)
+            state.differentiation_status, _ = verdict_seen(point, form, seen)
 
         def solve(primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
             w, wy = point.solve(primal.T, rows.T)  # which has a direction in each column

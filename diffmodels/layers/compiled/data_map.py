@@ -121,3 +121,7 @@ class DataMap:
     def gradient(self, theta: FloatArray, of_moving: FloatArray) -> FloatArray:
         """Gradient in θ from that in the moving entries of d: (..., T) to (..., p)."""
         return self._map.pull(theta, of_moving)
+
+    def turn(self, theta: FloatArray, moves: FloatArray, of_moving: FloatArray) -> FloatArray:
+        """How `gradient` moves with θ along moves (..., p), to (..., p)."""
+        return self._map.turn(theta, moves, of_moving)

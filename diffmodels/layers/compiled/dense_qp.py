@@ -177,12 +177,21 @@ class DenseQP:
         gradient, s = _times(P, x) + q - (y[:, None, :] @ F)[:, 0, :], _times(F, x) + g
         slack_unit, dual_unit = 1.0 + _norms(g), np.hypot(_norms(q), _norms(y))
         dual_unit = np.where(dual_unit > 0.0, dual_unit, 1.0)
-        exact = _norms(gradient) <= EXACT * (1.0 + dual_unit)
-        exact &= _norms(s * is_active) <= EXACT * slack_unit
+        # a row is violated, and a multiplier has the wrong sign, in the row's own unit
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not exact
+            length = np.sqrt(np.einsum("bij,bij->bi", F, F))
+            row_unit, scaled = length * _norms(x)[:, None] + np.abs(g), y * length
+        gradient_unit = np.hypot(_norms(q), _norms(scaled))
+        gradient_unit = EXACT * np.where(gradient_unit > 0.0, gradient_unit, 1.0)
+        row_unit = EXACT * np.where(row_unit > 0.0, row_unit, 1.0)
+        exact = _norms(gradient) <= gradient_unit
+        exact &= np.isfinite(row_unit).all(axis=1)
+        exact &= (np.abs(s * is_active) <= row_unit).all(axis=1)
+        exact &= (s >= -row_unit)[:, self.zeros :].all(axis=1)
+        exact &= (scaled >= -gradient_unit[:, None])[:, self.zeros :].all(axis=1)
         # of active rows the multiplier, of the others the slack: the other term is zero, or as small as the residual
         margins = (y / dual_unit[:, None] + s / slack_unit[:, None])[:, self.zeros :]
-        least = margins.min(axis=1, initial=np.inf)
-        return exact & (least >= -EXACT), least
+        return exact, margins.min(axis=1, initial=np.inf)
 
 
 def _norms(rows: FloatArray) -> FloatArray:

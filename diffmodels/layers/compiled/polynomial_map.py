@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, final
 
 import numpy as np
@@ -62,6 +63,18 @@ class PolynomialMap:
             return seeds
         parts = zip(self._choices, self._slopes(z), strict=True)
         return np.asarray(sum(choice.transposed(seeds * slope) for choice, slope in parts))
+
+    def turn(self, z: FloatArray, moves: FloatArray, seeds: FloatArray) -> FloatArray:
+        """How `pull` of seeds moves with z: second derivatives along moves (..., count), to (..., count)."""
+        seeds = self._map.transposed(seeds)
+        out = np.zeros(np.broadcast_shapes(z.shape, moves.shape, (*seeds.shape[:-1], z.shape[-1])))
+        if self.is_linear:
+            return out
+        factors, moved = self._at(z), [choice(moves) for choice in self._choices]
+        for k, l in itertools.permutations(range(len(moved)), 2):
+            rest = np.delete(factors, [k, l], axis=-1).prod(axis=-1)
+            out = out + self._choices[k].transposed(seeds * rest * moved[l])
+        return out
 
     def _at(self, z: FloatArray) -> FloatArray:
         """The factors of each product, (..., products, K)."""

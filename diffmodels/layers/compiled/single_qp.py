@@ -87,15 +87,25 @@ class SingleQP:
         dual_unit = math.sqrt(q.dot(q) + held.dot(held)) or 1.0
         y = np.zeros(len(g))
         y[active] = held
-        # of active rows the multiplier, of the others the slack: the other term is zero, or as small as the residual
-        margins = (y / dual_unit + (F.dot(x) + g) / slack_unit)[zeros:]
-        least = float(margins.min()) if len(margins) else np.inf
+        s = F.dot(x) + g
+        # a row is violated, and a multiplier has the wrong sign, in the row's own unit
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not exact
+            length = np.sqrt(np.einsum("ij,ij->i", F, F))
+            row_unit, scaled = length * math.sqrt(x.dot(x)) + np.abs(g), y * length
+        row_unit[row_unit == 0.0] = 1.0
+        row_unit *= EXACT
+        gradient_unit = EXACT * (math.sqrt(q.dot(q) + scaled.dot(scaled)) or 1.0)
         if not (
-            math.sqrt(of_gradient.dot(of_gradient)) <= EXACT * (1.0 + dual_unit)
-            and math.sqrt(of_rows.dot(of_rows)) <= EXACT * slack_unit
-            and least >= -EXACT
+            math.isfinite(gradient_unit + row_unit.sum())
+            and math.sqrt(of_gradient.dot(of_gradient)) <= gradient_unit
+            and (np.abs(of_rows) <= row_unit[active]).all()
+            and (s >= -row_unit)[zeros:].all()
+            and (scaled >= -gradient_unit)[zeros:].all()
         ):
             return None
+        # of active rows the multiplier, of the others the slack: the other term is zero, or as small as the residual
+        margins = (y / dual_unit + s / slack_unit)[zeros:]
+        least = float(margins.min()) if len(margins) else np.inf
         entries = K.ravel(order="K")
         growth = math.sqrt(entries.dot(entries) * probed.dot(probed))
         return SinglePoint(x, y, least > MARGIN and growth <= LARGEST_INVERSE, active, LU, pivots)

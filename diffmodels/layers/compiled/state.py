@@ -7,7 +7,7 @@ from typing import Any, final
 
 from ....modelkit.arrays import FloatArray
 from ....modelkit.attributes import DifferentiationStatusCode
-from ...convex import SolutionPoint
+from ...solution_point import SolutionPoint
 from .dense_qp import DensePoints
 from .single_qp import SinglePoint
 

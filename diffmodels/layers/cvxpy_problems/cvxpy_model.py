@@ -152,6 +152,9 @@ def from_cvxpy(
     """
     cvxpy = _cvxpy()
     _check(cvxpy, problem, gp)
+    backends = {value for name, value in vars(cvxpy.settings).items() if name.endswith("_CANON_BACKEND")}
+    if canon_backend is not None and (not isinstance(canon_backend, str) or canon_backend not in backends):
+        raise InvalidData(f"canon_backend is one of {sorted(backends)} or None, got {canon_backend!r}.")
     model = Model(diff_optimizer(chosen_solver(solver)))
     program, chain = _canonical(cvxpy, problem, gp, canon_backend)
     cones, cones_of = _cones(program)
@@ -198,7 +201,7 @@ def chosen_solver(solver: Any) -> Any:
 
 def _find(leaves: Mapping[str, Leaf], which: Any, what: str) -> Leaf:
     for name, leaf in leaves.items():
-        if name == which if isinstance(which, str) else leaf.key == which.id:
+        if leaf is which or (name == which if isinstance(which, str) else leaf.key == getattr(which, "id", None)):
             return leaf
     raise InvalidData(f"The problem has no {what} {which!r}; it has {', '.join(leaves) or 'none'}.")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import optangent as ot
 from optangent.diffmodels.layers.cvxpy_problems import cvxpy_layer
@@ -172,6 +173,122 @@ def test_arrays_of_jax() -> None:
         np.testing.assert_allclose(mine, its.detach().numpy(), atol=1e-5)
     for mine, tensor in zip([gradients], given, strict=True):
         np.testing.assert_allclose(mine, tensor.grad.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_the_framework_of_numpy_arrays(framework: str) -> None:
+    """What `framework` says holds for arrays of NumPy and numbers; an array of the other is refused."""
+    jax = pytest.importorskip("jax", reason="JAX is not installed (an extra)")
+    problem, a, x = projection()
+    scale = cp.Parameter(nonneg=True, name="scale")
+    problem = cp.Problem(problem.objective + cp.Minimize(scale * cp.sum(x)), problem.constraints)
+    layer = ot.layers.CvxpyLayer(problem, [a, scale], [x], framework=framework)
+    kind, other = (torch.Tensor, jax.numpy.ones(3)) if framework == "torch" else (jax.Array, torch.ones(3))
+    (found,) = layer(np.array([0.2, 0.3, -1.0]), 0)
+    assert isinstance(found, kind)
+    np.testing.assert_allclose(np.asarray(found), [0.2, 0.3, 0.0], atol=1e-6)
+    with pytest.raises(ot.InvalidData, match=f'is of framework="{framework}", got an array of'):
+        layer(other, 0)
+    (again,) = copy.deepcopy(layer)(np.array([0.2, 0.3, -1.0]), 0)
+    assert isinstance(again, kind)
+    if framework == "jax":
+        with pytest.raises(ot.InvalidData, match="warm_start is for PyTorch"):
+            layer(np.ones(3), 0, warm_start=True)
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("name", ["diagonal_and_sparse", *sorted(GEOMETRIC)[:1]])
+def test_a_fresh_layer_compiles(name: str, backend: str) -> None:
+    """In one graph, with gathers, logarithms, sparse matrices and duals around it: values and gradients."""
+    problem, gp = PROBLEMS[name](), name in GEOMETRIC
+    outputs = [*problem.variables(), *(d for c in problem.constraints for d in c.dual_variables)]
+    layer, plain = (ot.layers.CvxpyLayer(problem, problem.parameters(), outputs, gp=gp) for _ in range(2))
+    torch._dynamo.reset()
+    with warnings.catch_warnings(action="ignore"):  # PyTorch's own
+        compiled = torch.compile(lambda *given: layer(*given), backend=backend, fullgraph=True)
+        for count in (1, 1, 2):
+            given, same = (
+                [torch.stack([t.detach()] * count).requires_grad_() for t in tensors(values_of(problem.parameters()))]
+                for _ in range(2)
+            )
+            found, expected = compiled(*given), plain(*same)
+            given_weights = weights([f.detach().numpy() for f in expected])
+            pull(given_weights, found)
+            pull(given_weights, expected)
+            for f, e in zip((*found, *(t.grad for t in given)), (*expected, *(t.grad for t in same)), strict=True):
+                torch.testing.assert_close(f, e)
+        assert [s.name for s in layer.status] == ["OPTIMAL"] * 2
+        copied = pickle.loads(pickle.dumps(layer))
+        again = torch.compile(lambda *given: copied(*given), backend=backend, fullgraph=True)
+        torch.testing.assert_close(again(*given)[0], expected[0])
+    torch._dynamo.reset()
+
+
+def test_a_compiled_layer_complains_as_others_do() -> None:
+    """Wrong arguments and other solver arguments leave the graph."""
+    problem, a, x = projection()
+    layer = ot.layers.CvxpyLayer(problem, [a], [x])
+    torch._dynamo.reset()
+    with warnings.catch_warnings(action="ignore"):  # PyTorch's own
+        compiled = torch.compile(lambda *given, **args: layer(*given, **args)[0], backend="eager")
+        point = torch.tensor([0.2, 0.3, -1.0], dtype=torch.float64)
+        expected = compiled(point)
+        with pytest.raises(ot.DimensionMismatch, match="a has the shape"):
+            compiled(torch.ones(2))
+        with pytest.raises(ot.InvalidData, match="an array for each of"):
+            compiled(point, point)
+        torch.testing.assert_close(compiled(point, solver_args={"max_iter": 77}), expected)
+        torch.testing.assert_close(compiled(point, warm_start=True), expected)
+    torch._dynamo.reset()
+
+
+def test_sparse_and_diagonal_matrices() -> None:
+    """Matrices of any layout for parameters with a pattern; numbers elsewhere are refused by the parameter's name."""
+    places = (np.array([0, 1, 1]), np.array([1, 0, 2]))
+    A, D = cp.Parameter((2, 3), sparsity=places, name="A"), cp.Parameter((3, 3), diag=True, name="D")
+    x = cp.Variable(3, name="x")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x) + cp.sum(D @ x)), [A @ x >= 1])
+    layer = ot.layers.CvxpyLayer(problem, [A, D], [x])
+    a, d = np.zeros((2, 3)), np.diag([0.1, 0.2, 0.3])
+    a[places] = [1.0, 2.0, 0.5]
+    dense = [torch.tensor(one, requires_grad=True) for one in (a, d)]
+    (expected,) = layer(*dense)
+    expected.square().sum().backward()
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # PyTorch's own, of its sparse layouts
+        for make in (torch.Tensor.to_sparse_csr, torch.Tensor.to_sparse_coo):
+            given = [make(one.detach()).requires_grad_() for one in dense]
+            (found,) = layer(*given)
+            torch.testing.assert_close(found, expected)
+            found.square().sum().backward()
+            for one, like in zip(given, dense, strict=True):
+                assert one.grad.layout is one.layout
+                torch.testing.assert_close(one.grad.to_dense(), like.grad)
+        torch.testing.assert_close(layer(sp.csr_array(a), sp.dia_array(d))[0], expected.detach())
+        wrong = d + np.eye(3, k=1)
+        for given in (wrong, sp.csr_array(wrong), torch.tensor(wrong).to_sparse_csr()):
+            with pytest.raises(ot.InvalidData, match=r"D is a .* an entry at \(0, 1\), got 1.0 there"):
+                layer(a, given)
+
+
+def test_wrong_choices_are_refused() -> None:
+    """At once, by an error that repeats them."""
+    problem, a, x = projection()
+    for name, value in (
+        ("gp", "yes"), ("verbose", "no"), ("framework", "tensorflow"), ("framework", True), ("canon_backend", "GPU"),
+        ("canon_backend", 3), ("solver_args", 3), ("solver_args", {3: 4}), ("solver", 3), ("solver", lambda: 1),
+        ("on_failure", "ignore"), ("executor", "gpu"), ("warm_start", "yes"), ("retry", 3),
+    ):  # fmt: skip
+        with pytest.raises(ot.OptangentError, match=r"got|made"):
+            ot.layers.CvxpyLayer(problem, [a], [x], **{name: value})
+    with pytest.raises(ot.InvalidData, match="no option colour; those of the layer inside are"):
+        ot.layers.CvxpyLayer(problem, [a], [x], colour="red")
+    for parameters, variables in (([None], [x]), ([a], [None]), (["a"], [x])):
+        with pytest.raises(ot.InvalidData, match="parameters and variables of CVXPY, got"):
+            ot.layers.CvxpyLayer(problem, parameters, variables)
+    layer = ot.layers.CvxpyLayer(problem, [a], [x])
+    for wrong in (None, "point"):
+        with pytest.raises(ot.InvalidData, match="a of a layer is an array or numbers, got"):
+            layer(wrong)
 
 
 def test_example() -> None:

@@ -295,16 +295,20 @@ def test_warm_starts_give_the_same_solution(solver: Any) -> None:
 
 def test_starts_reach_the_solver() -> None:
     """A first-order method is told the previous solution of the item, with duals; without warm starts nothing."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.SCS))
+    x, p = model.add_variable(), model.add_parameter(1.0)
+    model.add_constraint(ot.vectorize([1.0 * x, 1.0 * p, 0.0 * x]), ot.SecondOrderCone(3))
+    model.minimize(1.0 * x)
     for warm_start, expected in ((True, [1.0]), (False, None)):
-        batch = Batch.of(*interval(ot.solvers.SCS), warm_start=warm_start)
-        for lo in (1.0, 1.1):
-            Call(batch).solve(np.array([[lo, 3.0]]))
-        (solver,) = batch.program.route.general._local.solvers.values()
+        batch = Batch.of(model, [p], [x], warm_start=warm_start)
+        for size in (1.0, 1.1):
+            Call(batch).solve(np.array([[size]]))
+        (solver,) = batch.program.route._local.solvers.values()
         if expected is None:
             assert solver.start is None
         else:
             np.testing.assert_allclose(solver.start[0], expected, atol=1e-6)
-            assert len(solver.start[1]) == 2
+            assert len(solver.start[1]) == 3
 
 
 def test_real_items_are_kept_without_their_systems() -> None:
@@ -319,7 +323,7 @@ def test_real_items_are_kept_without_their_systems() -> None:
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        ({"on_failure": "ignore"}, "'raise', 'nan', 'zero_gradient', got 'ignore'"),
+        ({"on_failure": "ignore"}, "'raise', 'nan' or 'zero_gradient', got 'ignore'"),
         ({"warm_start": "always"}, "'position' or 'order', got 'always'"),
         ({"executor": 3}, "or a dask Client, got 3"),
         ({"retry": ["SCS"]}, "callables that make a solver, got 'SCS'"),

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers import executors
 from optangent.diffmodels.layers.batch import Batch, Call
 from optangent.diffmodels.layers.executors import Shipment, Workers
 from optangent.diffmodels.layers.variants import variant
@@ -156,22 +155,6 @@ def test_solvers_beside_each_other_get_one_thread_each() -> None:
     assert model.get(ot.NumberOfThreads()) is None
     model.set(ot.NumberOfThreads(), 2)
     assert variant(model, threads=1).get(ot.NumberOfThreads()) == 2
-
-
-def test_blas_is_given_back() -> None:
-    """While any thread solves BLAS has one thread, afterwards as many as before."""
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-
-    def counts() -> set[int]:
-        return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
-
-    before = counts()
-    limit = executors._OneBlasThread()
-    with limit:
-        with limit:
-            assert counts() == {1}
-        assert counts() == {1}
-    assert counts() == before
 
 
 def test_a_lambda_goes_to_other_processes() -> None:

@@ -1,6 +1,8 @@
 """Models as functions of JAX: values, derivatives in both modes, transformations, floating types, failures."""
 
+import copy
 import doctest
+import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -324,6 +326,21 @@ def test_wrong_use_is_refused_while_tracing(layer: Any) -> None:
     with pytest.raises(ot.InvalidData, match="keep is a number of items, got -1"):
         make(keep=-1)
     np.testing.assert_allclose(layer(Q, T)[0], [0.3, 0.7], atol=1e-7)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_copies_work_and_are_independent(copied: Any, solved: list[int]) -> None:
+    """A copy and a pickle give the same values and gradients, compiled too, and remember nothing that was solved."""
+    layer = make(keep=7, on_failure="zero_gradient")
+    expected = jax.value_and_grad(loss_of(layer))(QS, TS)
+    before = len(solved)
+    other = copied(layer)
+    assert type(other) is type(layer) and other.status == [] and other._host.keep == 7
+    for found in (jax.value_and_grad(loss_of(other))(QS, TS), jax.jit(jax.value_and_grad(loss_of(other)))(QS, TS)):
+        np.testing.assert_allclose(found[0], expected[0], rtol=1e-12)
+        np.testing.assert_allclose(found[1], expected[1], rtol=1e-9, atol=1e-12)
+    assert len(solved) == before + 1 and len(other.status) == len(layer.status) == 3
+    assert other(Q, -1.0)[0].tolist() == layer(Q, -1.0)[0].tolist()
 
 
 def test_example_in_the_docstring_is_right() -> None:

@@ -209,6 +209,24 @@ def test_a_kink_is_told(solver: Any, route: type) -> None:
         assert [item.differentiation_status for item in items] == [codes.WEAKLY_ACTIVE, codes.EXACT, codes.EXACT]
 
 
+@pytest.mark.parametrize("solver", [ot.solvers.HiGHS, Formless])
+def test_dependent_rows_that_do_not_matter(solver: Any) -> None:
+    """Of x alone, moved by the objective, the derivative is exact; not of a dual, nor where a parameter moves a row."""
+    codes = ot.DifferentiationStatusCode
+    for in_row, with_dual in ((False, False), (True, False), (False, True)):
+        model = ot.Model(ot.diff_optimizer(solver))
+        x, p = model.add_variables(2), model.add_parameter(1.0)
+        rows = [model.add_constraint(x[0] + x[1] - (p if in_row else 1.0) == 0), model.add_constraint(2 * x.sum() == 2)]
+        model.minimize((x[0] - p) * (x[0] - p) + x[1] * x[1])
+        program = Program(model, [p], [x, *rows] if with_dual else [x])
+        (item,) = program.solve_batch(np.ones((1, 1)))
+        tangent = item.jvp(np.ones(1))
+        expected = codes.DEPENDENT_ROWS if in_row or with_dual else codes.EXACT
+        assert item.differentiation_status is expected
+        if not in_row:
+            np.testing.assert_allclose(tangent[:2], [0.5, -0.5], atol=1e-9)
+
+
 def test_other_solvers() -> None:
     """All of ours go by the compiled form, one without forms by the model itself; a list of solvers falls back."""
     for solver, route in (*((solver, DenseRoute) for solver in ot.solvers.wrappers()), (Formless, ModelRoute)):

@@ -1,0 +1,122 @@
+"""Parameters at infinity: right-hand sides that mean no bound.
+
+``A @ x <= h`` is ``A x - h`` in `Nonpositives`, with a term for each parameter in h. Where the value of one is
+infinite, the row is none; an infinite number enters no arithmetic. What a solver and a diff model get is a view of the
+store in which such a row is a constant well inside of its side, ``-1 <= 0``, and the parameter is zero: duals, tangents
+and gradients of the row are zero of themselves.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import FloatArray, IntArray
+from .errors import InvalidData
+from .indices import Kind
+from .parameters import PARAMETERS
+from .rows import Rows
+from .sets import GreaterThan, LessThan, Nonnegatives, Nonpositives
+
+__all__ = ["bounded", "check_right_hand_sides", "has_right_hand_sides"]
+
+_NONE: IntArray = np.zeros(0, np.int64)
+_INWARDS: dict[Any, float] = {LessThan: -1.0, Nonpositives: -1.0, GreaterThan: 1.0, Nonnegatives: 1.0}
+"""The sides that a row may have, and in which direction from its bound it holds."""
+
+
+def _values(store: Any) -> tuple[IntArray, FloatArray]:
+    block, _ = store.block(PARAMETERS).snapshot()
+    return block.rows.var, block.sets.numbers[:, 0]
+
+
+def has_right_hand_sides(store: Any, ids: IntArray) -> bool:
+    """Whether some of these parameters stand by themselves in inequalities, so that they might be infinite."""
+    kinds = [kind for kind in store.kinds() if kind[1] in _INWARDS and kind[0].degree > 0]
+    return any(np.isin(store.block(kind).snapshot()[0].rows.var, ids).any() for kind in kinds)
+
+
+def check_right_hand_sides(store: Any, ids: IntArray, values: FloatArray) -> None:
+    """Raise `InvalidData` unless these parameters may become infinite: each a side that then has no bound."""
+    _check(store, ids, values)
+    rows = [store.block(kind).snapshot()[0].rows for kind in store.kinds() if kind != PARAMETERS]
+    sides = np.concatenate([_found(part, ids) for part in rows]) if rows else _NONE
+    _refuse(store, "no inequality", np.setdiff1d(ids, sides))
+
+
+def _check(store: Any, ids: IntArray, values: FloatArray) -> None:
+    """Raise unless these parameters stand, if anywhere, where they may be infinite."""
+    for kind in store.kinds():
+        _without(store, kind, ids, values)
+    if store.objective_block is not None:
+        _refuse(store, "the objective", _found(store.objective_block.all_rows(), ids))
+
+
+def bounded(store: Any) -> Any:
+    """The store as solvers see it: itself, or a view to be read in which rows without bound hold of themselves."""
+    if not store.unbounded or PARAMETERS not in store.kinds():
+        return store
+    ids, values = _values(store)
+    infinite = np.isinf(values)
+    if not infinite.any():
+        return store
+    _check(store, ids[infinite], values[infinite])
+    view = copy.copy(store)
+    blocks = view.__dict__["_blocks"] = dict(store.__dict__["_blocks"])
+    for kind in store.kinds():
+        changed = _without(store, kind, ids[infinite], values[infinite])
+        if changed is not None:
+            blocks[kind] = copy.deepcopy(store.block(kind))
+            blocks[kind].set_rows(*changed)
+    blocks[PARAMETERS] = copy.deepcopy(store.block(PARAMETERS))
+    numbers = blocks[PARAMETERS].all_numbers
+    numbers[np.isinf(numbers)] = 0.0
+    return view
+
+
+def _without(store: Any, kind: Kind, ids: IntArray, values: FloatArray) -> tuple[IntArray, Rows] | None:
+    """The constraints of a kind that lose rows to infinite parameters, and their functions then; None if none does."""
+    if kind == PARAMETERS:
+        return None
+    block, numbers = store.block(kind).snapshot()
+    rows = block.rows
+    there = _found(rows, ids)
+    if not len(there):
+        return None
+    inwards = _INWARDS.get(kind[1], 0.0)
+    if not inwards or kind[0].degree == 0:
+        _refuse(store, f"a function in {kind[1].__name__}", there)
+    _refuse(store, "a product", _found(replace(rows, row=_NONE, var=_NONE, coef=np.zeros(0)), ids))
+    affine = rows.without_curvature().merged()
+    at = np.flatnonzero(np.isin(affine.var, ids) & (affine.coef != 0.0))
+    order = np.argsort(ids)
+    sides = affine.coef[at] * values[order][np.searchsorted(ids[order], affine.var[at])]
+    wrong = np.sign(sides) != inwards
+    _refuse(store, "a row that then asks for a number beyond infinity", affine.var[at][wrong])
+    lost = np.zeros(rows.m, bool)
+    lost[affine.row[at]] = True
+    constants = rows.constant.copy()
+    bounds: FloatArray = block.sets.numbers[lost, 0] if kind[1].fields else np.zeros(int(lost.sum()))
+    constants[lost] = bounds + inwards * (1.0 + np.abs(bounds))
+    items = np.unique(np.searchsorted(block.starts, np.flatnonzero(lost), side="right") - 1)
+    kept = rows.only(~lost).with_constants(constants)
+    stacked = np.repeat(np.isin(np.arange(block.count), items), block.sets.dims)
+    return numbers[items], kept.take(np.flatnonzero(stacked))
+
+
+def _found(rows: Rows, ids: IntArray) -> IntArray:
+    """Which of some variables are in the rows."""
+    found: IntArray = np.intersect1d(rows.variables(), ids)
+    return found
+
+
+def _refuse(store: Any, where: str, ids: IntArray | NDArray[np.int64]) -> None:
+    if len(ids):
+        raise InvalidData(
+            f"The parameter {store.name_of(int(ids[0]))} stands in {where}: there it has a finite value. An infinite "
+            "one means no bound, of a parameter that is the right-hand side of inequalities alone (A @ x <= h)."
+        )

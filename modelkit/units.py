@@ -1,0 +1,115 @@
+"""The units in which the numbers of a form are of about the same size.
+
+A row, a variable or the objective may be stated in any unit; whether a residual is small does not depend on it. With E
+and D from an equilibration of the matrices, ``E F D`` has rows and columns whose largest entries are near one: there a
+number is compared with the others of its row, and with those of its variable in other rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from .arrays import FloatArray
+from .form_rows import FormRows
+
+__all__ = ["Units", "equilibration", "power_of_two"]
+
+_SWEEPS = 3
+_FARTHEST = 1e20
+"""Ratio of the scales of two columns beyond which the smallest entries are noise, and tell no unit."""
+
+
+@final
+class Units:
+    """Scales of the columns and rows of a form, powers of two.
+
+    Parameters
+    ----------
+    rows : FormRows
+    alone : whether the objective has no part in them
+    shared : whether rows with one entry have none in those of columns, as they fit a variable in any unit; where that
+        makes scales of more than 1e20 to one they have
+
+    Attributes
+    ----------
+    column : (n,) D; those of variables in no row and no square are 1, and so is their median
+    row : (m,) E, the same for all rows of a cone, that of the largest of them; 1 for rows without entries
+    """
+
+    def __init__(self, rows: FormRows, *, alone: bool = False, shared: bool = False) -> None:
+        P = None if alone else rows.form.P
+        column, row = equilibration(rows.form.F, P, shared=shared)
+        if shared and column.max(initial=1.0) > _FARTHEST * column.min(initial=1.0):
+            column, row = equilibration(rows.form.F, P)
+        for _, at in rows.cones:
+            in_cone = np.where(rows.filled[at], row[at], np.inf).min(axis=1, keepdims=True, initial=np.inf)
+            row[at] = np.where(np.isfinite(in_cone), in_cone, 1.0)
+        self.column: FloatArray = column
+        self.row: FloatArray = row
+
+
+def equilibration(F: Any, P: Any = None, *, shared: bool = False) -> tuple[FloatArray, FloatArray]:
+    """Scales of columns and rows with which the largest entry of each is near one.
+
+    Parameters
+    ----------
+    F : csr_array (m, n)
+    P : symmetric csc_array (n, n), whose rows are rows like those of F
+    shared : whether columns are scaled by the rows alone that have other entries
+
+    Returns
+    -------
+    (n,) and (m,) powers of two; 1 for what is empty, and in the median of the columns
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> equilibration(sp.csr_array([[5e5, 5e5], [1.0, 1.0]]))
+    (array([1., 1.]), array([1.90734863e-06, 5.00000000e-01]))
+    """
+    m, n = F.shape
+    matrices = [_Lines(F.data, F.indices, F.indptr, shared)]
+    if P is not None and P.nnz:
+        matrices.append(_Lines(P.data, P.indices, P.indptr, shared))
+    largest, column = [np.zeros(m), np.zeros(n)], np.ones(n)
+    for _ in range(_SWEEPS):
+        most = np.zeros(n)
+        for k, lines in enumerate(matrices):
+            largest[k] = lines.largest(column)
+            np.maximum.at(most, lines.at, lines.telling * np.repeat(power_of_two(largest[k]), lines.counts))
+        column = power_of_two(most)
+    middle = float(np.exp2(np.round(np.median(np.log2(column))))) if n else 1.0
+    return column / middle, np.where(largest[0] > 0.0, power_of_two(largest[0]) * middle, 1.0)
+
+
+@final
+class _Lines:
+    """The sizes of the entries of a matrix, line by line; `telling` those, or zero, that scale their columns."""
+
+    def __init__(self, data: FloatArray, at: Any, starts: Any, shared: bool) -> None:
+        self.size, self.at, self.counts = np.abs(data), at, np.diff(starts)
+        self.telling = np.where(np.repeat(self.counts, self.counts) > 1, self.size, 0.0) if shared else self.size
+        self._filled = np.flatnonzero(self.counts)
+        self._starts = starts[self._filled]
+
+    def largest(self, weights: FloatArray) -> FloatArray:
+        """The largest entry of each line, columns weighted; zero of an empty one."""
+        found = np.zeros(len(self.counts))
+        if len(self._filled):
+            found[self._filled] = np.maximum.reduceat(self.size * weights[self.at], self._starts)
+        return found
+
+
+def power_of_two(sizes: FloatArray) -> FloatArray:
+    """The powers of two (so exact) that bring sizes to between ½ and 1; 1 for zeros.
+
+    Examples
+    --------
+    >>> power_of_two(np.array([3.0, 0.0, 1e-3]))
+    array([2.50e-01, 1.00e+00, 5.12e+02])
+    """
+    exponent = np.where(np.isfinite(sizes) & (sizes > 0.0), np.frexp(sizes)[1], 0)
+    scale: FloatArray = np.ldexp(1.0, -exponent)
+    return scale
