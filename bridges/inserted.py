@@ -71,9 +71,10 @@ class Inserted:
         if block.function_type.degree < 2:
             rows = self._lifter.variables.rewrite(block.rows)
             return [(np.arange(block.count), ConstraintBlock(block.function_type, rows, block.sets))]
+        takes_squares = not self._lifter.graph.is_lacking(block.kind)
         return [
             (items, ConstraintBlock(part.function_type, self._lifter.variables.rewrite(part.rows), part.sets))
-            for items, part in inserted_blocks(self._present(), block)
+            for items, part in inserted_blocks(self._present(), block, takes_squares)
         ]
 
     def check_no_products(self, ids: IntArray) -> None:

@@ -39,6 +39,8 @@ _FAST = 30.0
 # Distance, relative to the size of a point of a cone, of kinks nearby.
 _NEAR = 1e-8
 _DAMPING = 1e-8
+# How many times larger than a solver's answer and the data the exact solution may be, in equilibrated units.
+_RUNAWAY = 1e4
 
 
 @final
@@ -168,23 +170,25 @@ def polish(form: MatrixForm, x: FloatArray, y: FloatArray, solve_with: Any = Non
     x, y = conditions.units.primal(x), conditions.units.dual(y)
     y = _into_cones(conditions, x, y, solve_with or automatic)
     start = Iterate(conditions, x, y - conditions.rows(x))
-    at, inverse = _careful_steps(start, solve_with)
+    # A point that runs away is none: where there is no solution, residuals shrink beside numbers that grow for ever.
+    limit = _RUNAWAY * max(start.largest, _largest(conditions.q), _largest(conditions.g))
+    at, inverse = _careful_steps(start, limit, solve_with)
     if at.residual > ACCURACY:
-        far = _whole_steps(start, solve_with)
+        far = _whole_steps(start, limit, solve_with)
         if far.residual < at.residual:
-            at, inverse = _careful_steps(far, solve_with)
+            at, inverse = _careful_steps(far, limit, solve_with)
     if inverse.damping:
         at = least_multipliers(at, solve_with)
     return ConicPoint(at, inverse, start.residual, solve_with)
 
 
-def _careful_steps(at: Iterate, solve_with: Any) -> tuple[Iterate, Inverse]:
+def _careful_steps(at: Iterate, limit: float, solve_with: Any) -> tuple[Iterate, Inverse]:
     """Newton steps as long as they help, and the inverse of the last ones."""
     inverse = _inverse(at, solve_with)
     for _ in range(_ROUNDS):
         if at.residual <= _TARGET:
             break
-        better = _step(at, inverse)
+        better = _step(at, inverse, limit)
         is_new = inverse.at is at
         if better is None or not (is_new or at.residual > _FAST * better.residual):
             if is_new:
@@ -194,7 +198,7 @@ def _careful_steps(at: Iterate, solve_with: Any) -> tuple[Iterate, Inverse]:
     return at, inverse
 
 
-def _whole_steps(at: Iterate, solve_with: Any) -> Iterate:
+def _whole_steps(at: Iterate, limit: float, solve_with: Any) -> Iterate:
     """The best point of Newton's method without care: from far away steps may help only after the next kinks."""
     best, n = at, len(at.x)
     for _ in range(_ROUNDS):
@@ -202,10 +206,16 @@ def _whole_steps(at: Iterate, solve_with: Any) -> Iterate:
         if not np.isfinite(step).all():
             break
         at = at.moved(step[:n], step[n:])
+        if not (np.isfinite(at.residual) and at.largest <= limit):
+            break
         best = at if at.residual < best.residual else best
-        if at.residual <= ACCURACY or not np.isfinite(at.residual):
+        if at.residual <= ACCURACY:
             break
     return best
+
+
+def _largest(values: FloatArray) -> float:
+    return float(np.abs(values).max(initial=0.0))
 
 
 def _inverse(at: Iterate, solve_with: Any) -> Inverse:
@@ -242,12 +252,12 @@ def _into_cones(conditions: Conditions, x: FloatArray, y: FloatArray, solve_with
     return inside
 
 
-def _step(at: Iterate, inverse: Inverse) -> Iterate | None:
-    """A Newton step, shortened until it helps; None where it does not."""
+def _step(at: Iterate, inverse: Inverse, limit: float) -> Iterate | None:
+    """A Newton step, shortened until it helps; None where it does not, or leads to numbers above the limit."""
     n = len(at.x)
     step = inverse.solve(-np.concatenate([at.r1, at.r2])[:, None])[:, 0]
     for length in (1.0, 0.5, 0.1):
         trial = at.moved(length * step[:n], length * step[n:])
-        if trial.residual < 0.9 * at.residual:
+        if trial.residual < 0.9 * at.residual and trial.largest <= limit:
             return trial
     return None

@@ -50,7 +50,7 @@ class Conditions:
     ----------
     units : in which everything else here is
     cones : of the rows
-    q : (n,)
+    q, g : (n,) and (m,)
     """
 
     def __init__(self, form: MatrixForm, x: FloatArray, y: FloatArray) -> None:
@@ -62,12 +62,12 @@ class Conditions:
             A = sp.csr_array(A - form.curvature.jacobian(x))
         self.units = units = ConicUnits.of(P, form.q, A, form.g, self.cones.numbers, (x, y))
         self.q = units.slopes(form.q)
-        self._g = units.slacks(form.g)
+        self.g = units.slacks(form.g)
         self._P, self._A = units.hessian(form.P), units.matrix(sp.csr_array(-form.F))
 
     def rows(self, x: FloatArray) -> FloatArray:
         """h(x)."""
-        linear: FloatArray = self._g - self._A @ x
+        linear: FloatArray = self.g - self._A @ x
         if self._curvature is None:
             return linear
         return linear + self.units.slacks(self._curvature.values(self.units.given_primal(x)))
@@ -94,7 +94,7 @@ class Conditions:
         The rows of a cone share the largest, and v is one of their terms: the projection mixes them.
         """
         one = np.ones(len(at.x)), np.ones(len(at.y))
-        sizes = Sizes(self._P, at.A, self.q, self._g, at.x, at.y, *one)
+        sizes = Sizes(self._P, at.A, self.q, self.g, at.x, at.y, *one)
         return sizes.gradient_bound, self.cones.largest(sizes.rows_bound + np.abs(at.v))
 
 
@@ -145,6 +145,11 @@ class Iterate:
         if len(self.x):
             sums.append(float((abs(self.P).sum(axis=0) + abs(self.A).sum(axis=0)).max()))
         return max(sums)
+
+    @property
+    def largest(self) -> float:
+        """The largest entry of x and v."""
+        return float(max(np.abs(self.x).max(initial=0.0), np.abs(self.v).max(initial=0.0)))
 
     def moved(self, dx: FloatArray, dv: FloatArray) -> Iterate:
         """The iterate beside this one."""

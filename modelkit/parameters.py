@@ -115,8 +115,8 @@ class Parameters:
         return degrees
 
     # ------------------------------------------------------------------ what functions become
-    def lowered(self, block: ConstraintBlock) -> list[tuple[IntArray, type[Function]]]:
-        """(items, type of function after insertion) of the constraints of a block."""
+    def lowered(self, block: ConstraintBlock, takes_squares: bool = False) -> list[tuple[IntArray, type[Function]]]:
+        """(items, type of function after insertion) of the constraints of a block, see `inserted_blocks`."""
         function_type = block.function_type
         if function_type.degree < 2:
             return [(np.arange(block.count), function_type)]
@@ -124,6 +124,10 @@ class Parameters:
         # the degree of the terms that there are, zeros included: deletions may have left none
         now = np.ones(block.count, np.int64)
         np.maximum.at(now, constraint, self.degrees(block.rows))
+        if takes_squares and function_type.degree == 2:
+            has_products = np.zeros(block.count, bool)
+            has_products[constraint[self.products(block.rows).row]] = True
+            now[~has_products] = 2
         vector = function_type.is_vector
         return [(np.flatnonzero(now == d), class_of(vector=vector, degree=int(d))) for d in np.unique(now)]
 
@@ -177,14 +181,24 @@ def kinds_inserted(store: Any) -> list[Kind]:
     return list(found)
 
 
-def inserted_blocks(parameters: Parameters, block: ConstraintBlock) -> list[tuple[IntArray, ConstraintBlock]]:
-    """(items, constraints as those below take them) of a block."""
+def inserted_blocks(
+    parameters: Parameters, block: ConstraintBlock, takes_squares: bool = False
+) -> list[tuple[IntArray, ConstraintBlock]]:
+    """(items, constraints as those below take them) of a block.
+
+    Parameters
+    ----------
+    parameters : with their values
+    block : constraints as they were written
+    takes_squares : whether those below take the block as it was written; then what never had products stays so, also
+        where its squares were deleted
+    """
     if block.function_type.degree < 2:
         return [(np.arange(block.count), block)]
     rows = parameters.check_degree(parameters.insert(block.rows))
     whole = ConstraintBlock(block.function_type, rows, block.sets)
     found = []
-    for items, function_type in parameters.lowered(block):
+    for items, function_type in parameters.lowered(block, takes_squares):
         part = whole if len(items) == block.count else whole.take(items)
         found.append((items, ConstraintBlock(function_type, part.rows, part.sets)))
     return found

@@ -94,11 +94,12 @@ class DualRelativeEntropyCone(_Entropic):
         u, v, w = self._parts(x)
         near_u, near_v = max(u, 0.0), np.maximum(v, 0.0)
         # Two members nearby: of each pair w or v raised, whichever less, or u taken to zero.
-        lacking = np.maximum(rel_entr(near_u, near_v) - near_u - w, 0.0)
+        pairs = np.hypot(near_v - v, np.maximum(rel_entr(near_u, near_v) - near_u - w, 0.0))
         if near_u:
             with np.errstate(over="ignore"):
-                lacking = np.minimum(lacking, np.maximum(near_u * np.exp(-1.0 - w / near_u) - near_v, 0.0))
-        raised = _norm(near_u - u, near_v - v, lacking)
+                enough = np.maximum(near_u * np.exp(-1.0 - w / near_u), near_v)
+            pairs = np.minimum(pairs, enough - v)
+        raised = _norm(near_u - u, pairs)
         without = _norm(u, near_v - v, np.maximum(-w, 0.0))
         return min(raised, without)
 
