@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,6 +49,12 @@ class FormRows:
                 self.cones.append((cone, rows))
                 if cone.weights is not None:
                     self.weights[rows] = cone.weights
+
+    def with_form(self, form: MatrixForm) -> FormRows:
+        """The rows of a form with the same pattern and other numbers (`MatrixForm.with_numbers`)."""
+        rows = copy.copy(self)
+        rows.form, (rows.lower, rows.upper) = form, form.bounds()
+        return rows
 
     def wrong(self, y: FloatArray) -> FloatArray:
         """Duals of bounds that are not there, (m,); zero in cones."""

@@ -4,6 +4,9 @@ A residual that is small beside one may be all there is: of the row ``1e-6 x >= 
 Here each is compared with the terms that it is made of, every variable taken as large as the largest one where rows and
 columns are equilibrated (`Units`): :math:`X = D \|D^{-1}x\|_\infty` as in DESIGN, section 7. So rounding errors of
 numbers that should be zero stay small, and a change of units changes nothing.
+
+A row with one entry, such as a bound, fits its variable in any unit, and keeps from sight the one of its other rows;
+but if those have rounding errors alone for it, the bound knows best. So a point is judged in both.
 """
 
 from __future__ import annotations
@@ -28,7 +31,16 @@ def point_errors(rows: FormRows, x: FloatArray, y: FloatArray | None) -> tuple[f
     rows : FormRows
     x, y : (n,) and (m,), finite
     """
-    form, units = rows.form, Units(rows)
+    errors = _errors(rows, x, y, Units(rows))
+    form = rows.form
+    if not (np.any(np.diff(form.F.indptr) == 1) or np.any(np.diff(form.P.indptr) == 1)):
+        return errors
+    others = _errors(rows, x, y, Units(rows, shared=True))
+    return max(errors[0], others[0]), max(errors[1], others[1]), max(errors[2], others[2])
+
+
+def _errors(rows: FormRows, x: FloatArray, y: FloatArray | None, units: Units) -> tuple[float, float, float]:
+    form = rows.form
     D, E, curvature, constants = units.column, units.row, form.curvature, rows.constants()
     size = max(largest_size(x / D), min(largest_size(E * constants), 1.0), _LEAST)
     X = size * D

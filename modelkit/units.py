@@ -17,6 +17,8 @@ from .form_rows import FormRows
 __all__ = ["Units", "equilibration", "power_of_two"]
 
 _SWEEPS = 3
+_FARTHEST = 1e20
+"""Ratio of the scales of two columns beyond which the smallest entries are noise, and tell no unit."""
 
 
 @final
@@ -27,6 +29,8 @@ class Units:
     ----------
     rows : FormRows
     alone : whether the objective has no part in them
+    shared : whether rows with one entry have none in those of columns, as they fit a variable in any unit; where that
+        makes scales of more than 1e20 to one they have
 
     Attributes
     ----------
@@ -34,8 +38,11 @@ class Units:
     row : (m,) E, the same for all rows of a cone, that of the largest of them; 1 for rows without entries
     """
 
-    def __init__(self, rows: FormRows, *, alone: bool = False) -> None:
-        column, row = equilibration(rows.form.F, None if alone else rows.form.P)
+    def __init__(self, rows: FormRows, *, alone: bool = False, shared: bool = False) -> None:
+        P = None if alone else rows.form.P
+        column, row = equilibration(rows.form.F, P, shared=shared)
+        if shared and column.max(initial=1.0) > _FARTHEST * column.min(initial=1.0):
+            column, row = equilibration(rows.form.F, P)
         for _, at in rows.cones:
             in_cone = np.where(rows.filled[at], row[at], np.inf).min(axis=1, keepdims=True, initial=np.inf)
             row[at] = np.where(np.isfinite(in_cone), in_cone, 1.0)
@@ -43,13 +50,14 @@ class Units:
         self.row: FloatArray = row
 
 
-def equilibration(F: Any, P: Any = None) -> tuple[FloatArray, FloatArray]:
+def equilibration(F: Any, P: Any = None, *, shared: bool = False) -> tuple[FloatArray, FloatArray]:
     """Scales of columns and rows with which the largest entry of each is near one.
 
     Parameters
     ----------
     F : csr_array (m, n)
     P : symmetric csc_array (n, n), whose rows are rows like those of F
+    shared : whether columns are scaled by the rows alone that have other entries
 
     Returns
     -------
@@ -62,15 +70,15 @@ def equilibration(F: Any, P: Any = None) -> tuple[FloatArray, FloatArray]:
     (array([1., 1.]), array([1.90734863e-06, 5.00000000e-01]))
     """
     m, n = F.shape
-    matrices = [_Lines(F.data, F.indices, F.indptr)]
+    matrices = [_Lines(F.data, F.indices, F.indptr, shared)]
     if P is not None and P.nnz:
-        matrices.append(_Lines(P.data, P.indices, P.indptr))
+        matrices.append(_Lines(P.data, P.indices, P.indptr, shared))
     largest, column = [np.zeros(m), np.zeros(n)], np.ones(n)
     for _ in range(_SWEEPS):
         most = np.zeros(n)
         for k, lines in enumerate(matrices):
             largest[k] = lines.largest(column)
-            np.maximum.at(most, lines.at, lines.size * np.repeat(power_of_two(largest[k]), lines.counts))
+            np.maximum.at(most, lines.at, lines.telling * np.repeat(power_of_two(largest[k]), lines.counts))
         column = power_of_two(most)
     middle = float(np.exp2(np.round(np.median(np.log2(column))))) if n else 1.0
     return column / middle, np.where(largest[0] > 0.0, power_of_two(largest[0]) * middle, 1.0)
@@ -78,10 +86,11 @@ def equilibration(F: Any, P: Any = None) -> tuple[FloatArray, FloatArray]:
 
 @final
 class _Lines:
-    """The sizes of the entries of a matrix, line by line."""
+    """The sizes of the entries of a matrix, line by line; `telling` those, or zero, that scale their columns."""
 
-    def __init__(self, data: FloatArray, at: Any, starts: Any) -> None:
+    def __init__(self, data: FloatArray, at: Any, starts: Any, shared: bool) -> None:
         self.size, self.at, self.counts = np.abs(data), at, np.diff(starts)
+        self.telling = np.where(np.repeat(self.counts, self.counts) > 1, self.size, 0.0) if shared else self.size
         self._filled = np.flatnonzero(self.counts)
         self._starts = starts[self._filled]
 

@@ -139,16 +139,19 @@ class Batch:
         return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     def warn(self, statuses: Sequence[DifferentiationStatusCode]) -> None:
-        """Say once that some derivatives are not derivatives in the ordinary sense."""
+        """Say once that some derivatives are not accurate, or not derivatives in the ordinary sense."""
         if self._warned:
             return
         for place, status in enumerate(statuses):
             if status not in (_NOT_YET, DifferentiationStatusCode.EXACT):
                 self._warned = True
+                if status is DifferentiationStatusCode.INACCURATE:  # which says nothing of the solution
+                    what = f"The derivatives of item {place} are not accurate"
+                else:
+                    what = f"The solution of item {place} is not differentiable in the ordinary sense"
                 warnings.warn(
-                    f"The solution of item {place} is not differentiable in the ordinary sense, {status.name}: "
-                    f"{status.value}. The layer's differentiation_status tells it of every item; this warning comes "
-                    "once for each layer.",
+                    f"{what}, {status.name}: {status.value}. The layer's differentiation_status tells it of every "
+                    "item; this warning comes once for each layer.",
                     DifferentiationWarning,
                     stacklevel=2,
                 )

@@ -162,15 +162,18 @@ class CompiledRoute:
             return _CODES.OTHER_ERROR, str(error), None
         return status, f"{status.value} ({reason})", None
 
+    def is_solution(self, form: MatrixForm, x: FloatArray, y: FloatArray) -> bool:
+        """Whether a point is optimal by the rule of the model, in whatever units it is stated."""
+        return self._residuals.checked(form, x, y) is _CODES.OPTIMAL
+
     def _near(self, form: MatrixForm, start: State) -> State | None:
         """The exact solution, if the Newton steps that make answers exact lead there from that of another item."""
         try:
             point = self._point(form, start)
         except OptangentError:
             return None
-        with np.errstate(over="ignore", invalid="ignore"):
-            if not (point.refinement.after <= EXACT and self._residuals.largest(form, point.x, point.y) <= EXACT):
-                return None
+        if not (point.refinement.after <= EXACT and self._residuals.largest(form, point.x, point.y) <= EXACT):
+            return None
         return State(point.x, point.y, point=point)
 
     def answer(self, theta: FloatArray, status: attr.TerminationStatusCode, reason: str, state: State | None) -> Answer:
@@ -190,11 +193,7 @@ class CompiledRoute:
             point = self._point(form, state)
         except OptangentError:
             return
-        if (
-            point.refinement.after <= point.refinement.before
-            and np.isfinite(point.x).all()
-            and np.isfinite(point.y).all()
-        ):
+        if point.refinement.after <= point.refinement.before and self.is_solution(form, point.x, point.y):
             state.x, state.y, state.point = point.x, point.y, point
 
     def _point(self, form: MatrixForm, state: State) -> SolutionPoint:

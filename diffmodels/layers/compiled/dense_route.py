@@ -17,7 +17,7 @@ from ....modelkit.arrays import FloatArray, IntArray
 from ..blas_threads import one_blas_thread_for
 from ..route import Answer, Mode
 from .compiled_route import CompiledRoute
-from .dense_qp import DensePoints, DenseQP, Programs
+from .dense_qp import DensePoints, DenseQP, Mask, Programs
 from .single_qp import SinglePoint, SingleQP
 from .state import State
 
@@ -28,6 +28,8 @@ _PIECE = 2**22
 """Entries in the systems of a piece of a batch: 32 MB."""
 _KEPT = 8
 """Pieces whose systems wait for derivatives; those of the others are made again."""
+_ORDINARY = 1e4
+"""Ratio of the entries of a matrix up to which what is small beside the whole program is small in its own unit."""
 _EXACT = attr.DifferentiationStatusCode.EXACT
 
 
@@ -45,6 +47,8 @@ class DenseRoute:
         self._dense = DenseQP(general.form, general.chain.data)
         self._single = SingleQP(self._dense.n, self._dense.m, self._dense.zeros)
         self._size = self._dense.n + self._dense.m
+        slices = general.chain.data.pattern.slices
+        self._matrices = slices[0], slices[3]
 
     @staticmethod
     def fits(general: CompiledRoute) -> bool:
@@ -67,12 +71,29 @@ class DenseRoute:
             if point is None:
                 candidate = self.general.candidates(Programs(P[None], q[None], F[None], g[None]), self._dense.zeros)[0]
                 point = None if candidate is None else self._single.point(P, q, F, g, *candidate)
-            if point is not None:
+            if point is not None and self._is_solution(data, point.x, point.y):
                 return self._exact_answer(whole, data, point)
         found = self.general.found(theta, warm)
         state = found[2]
         point = None if state is None else self._single.point(P, q, F, g, state.x, state.y)
-        return self.general.answer(theta, *found) if point is None else self._exact_answer(whole, data, point)
+        if point is None or not self._is_solution(data, point.x, point.y):
+            return self.general.answer(theta, *found)
+        return self._exact_answer(whole, data, point)
+
+    def _is_solution(self, data: FloatArray, x: FloatArray, y: FloatArray) -> bool:
+        """Whether a point that is exact beside the whole program is so in the units of its rows and variables."""
+        if self._are_ordinary(data[None])[0]:
+            return True
+        return self.general.is_solution(self.general.form_at(data), x, y)
+
+    def _are_ordinary(self, data: FloatArray) -> Mask:
+        """Of which of the numbers (B, D) the matrices have entries of about the same size."""
+        ordinary = np.ones(len(data), bool)
+        for at in self._matrices:
+            sizes = np.abs(data[:, at])
+            least = np.where(sizes > 0.0, sizes, np.inf).min(axis=1, initial=np.inf)
+            ordinary &= sizes.max(axis=1, initial=0.0) <= _ORDINARY * least
+        return ordinary
 
     def _exact_answer(self, whole: FloatArray, data: FloatArray, point: SinglePoint) -> Answer:
         x, y, value = point.x, point.y, None
@@ -146,7 +167,10 @@ class DenseRoute:
             Px: FloatArray = (programs.P @ x[:, :, None])[:, :, 0]
             value = ((0.5 * Px + programs.q) * x).sum(axis=1) + data[:, self._chain.data.pattern.slices[2].start]
         outputs = self._chain.outputs(whole, x, y, value)
+        ordinary = self._are_ordinary(data)
         for k in np.flatnonzero(points.exact).tolist():
+            if not (ordinary[k] or self._is_solution(data[k], x[k], y[k])):
+                continue
             answers[items[k]] = _CODES.OPTIMAL, "", outputs[k], State(x[k], y[k], points, k)
 
     def derivative_batch(

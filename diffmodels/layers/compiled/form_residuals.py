@@ -1,4 +1,8 @@
-"""Whether a solver's answer to a matrix form is one: primal, dual and gap, in a few array operations."""
+"""Whether a solver's answer to a matrix form is one: primal, dual and gap, in a few array operations.
+
+The rule is that of the model (`modelkit.residuals`): each relative to one plus the size of its terms, or, where that is
+larger, to these terms in the units of the program (`modelkit.own_units`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ import numpy as np
 
 from ....modelkit import attributes as attr
 from ....modelkit.arrays import FloatArray
+from ....modelkit.form_rows import FormRows
 from ....modelkit.matrix_form import MatrixForm
+from ....modelkit.own_units import point_errors
 from ....modelkit.residuals import OPTIMAL_RESIDUAL
 from ....modelkit.sets import Nonnegatives, Zeros
 from ...cone_rows import ConeRows
@@ -28,16 +34,21 @@ class FormResiduals:
     def __init__(self, form: MatrixForm) -> None:
         plain = all(kind[1] in (Zeros, Nonnegatives) for kind in form.parts)
         self._cones = None if plain else ConeRows(form)
+        self._rows = FormRows(form)
         self._is_zero = np.zeros(form.m, bool)
         for kind, part in form.parts.items():
             self._is_zero[part.rows] = kind[1] is Zeros
 
     def largest(self, form: MatrixForm, x: FloatArray, y: FloatArray) -> float:
         """The largest relative residual: of the rows, of the gradient, of the multipliers, and the gap."""
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            return np.inf
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._largest(form, x, y)
+            own = point_errors(self._rows.with_form(form), x, y)
+            # NaN, of numbers that overflow, if one is: `max` would pass over it
+            return float(np.max([self._plain(form, x, y), *own]))
 
-    def _largest(self, form: MatrixForm, x: FloatArray, y: FloatArray) -> float:
+    def _plain(self, form: MatrixForm, x: FloatArray, y: FloatArray) -> float:
         q, g = form.q, form.g
         Fx, Px, Fty = form.F @ x, form.P @ x, y @ form.F
         s = Fx + g
@@ -49,7 +60,7 @@ class FormResiduals:
             _size(Px + q - Fty) / (1.0 + max(_size(Px), _size(q), _size(Fty))),
             abs(xPx + qx + gy) / (1.0 + max(abs(xPx), abs(qx), abs(gy))),
         )
-        return float(np.max(residuals))  # NaN, of numbers that overflow, if one is: `max` would pass over it
+        return float(np.max(residuals))
 
     def _project(self, s: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The nearest points of the cones and of the dual cones."""
