@@ -25,12 +25,13 @@ from . import attributes as attr
 from .arrays import FloatArray
 from .claims import farkas_error, ray_error
 from .errors import NotOptimized
-from .form_rows import FormRows, largest_entries, largest_size
+from .form_rows import FormRows, largest_entries
 from .indices import Kind
 from .matrix_form import MatrixForm
 from .own_units import point_errors
 from .parameters import PARAMETERS, Parameters
 from .sets import SOS1, SOS2, Indicator, Integer, Semicontinuous, Semiinteger, ZeroOne
+from .stated_units import stated_errors, violation
 from .unbounded import bounded
 
 __all__ = ["Residuals", "checked_result", "checked_status", "dual_objective", "kkt_residuals"]
@@ -90,12 +91,6 @@ class _Rows(FormRows):
         return y
 
 
-def _violation(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
-    """The largest distance from the bounds, relative to the values."""
-    distance = np.maximum(np.maximum(lower - values, values - upper), 0.0)
-    return float(np.max(distance / (1.0 + np.abs(values)), initial=0.0))
-
-
 def _gap_violation(model: Any, kind: Kind) -> float:
     """The same of sets with gaps."""
     store = model.store
@@ -109,16 +104,12 @@ def _gap_violation(model: Any, kind: Kind) -> float:
         pairs = [(sets.set(item), point) for item, point in enumerate(points)]
         return max((s.violation(p) / (1.0 + float(np.abs(p).max(initial=0.0))) for s, p in pairs), default=0.0)
     if kind[1] is ZeroOne:
-        return _violation(values, *np.clip([np.round(values)] * 2, 0.0, 1.0))
+        return violation(values, *np.clip([np.round(values)] * 2, 0.0, 1.0))
     whole = np.round(values) if kind[1] in (Integer, Semiinteger) else values
     if kind[1] in (Semicontinuous, Semiinteger):
         inside = np.clip(whole, numbers[:, 0], numbers[:, 1])
         whole = np.where(np.abs(values) <= np.abs(values - inside), 0.0, inside)
-    return _violation(values, whole, whole)
-
-
-def _relative(size: float, *scales: FloatArray | float) -> float:
-    return size / (1.0 + max((largest_size(np.asarray(s)) for s in scales), default=0.0))
+    return violation(values, whole, whole)
 
 
 # ---------------------------------------------------------------------- what is checked
@@ -139,39 +130,14 @@ def kkt_residuals(model: Any) -> Residuals:
 
 def _point_residuals(model: Any, rows: _Rows, x: FloatArray) -> Residuals:
     form = rows.form
-    Fx = form.F @ x
-    curved = np.zeros(form.m) if form.curvature is None else form.curvature.values(x)
-    f = Fx + curved
-    sizes = np.maximum(np.maximum(np.abs(Fx), np.abs(form.g)), np.abs(curved))
     with_gaps = [k for k in model.store.kinds() if _has_gaps(k)]
-    primal = max(
-        _violation(f, rows.lower, rows.upper) if np.isfinite(f).all() else np.inf,
-        rows.relative_cone_distance(f + form.g, sizes, 1.0, dual=False),
-        *(_gap_violation(model, k) for k in with_gaps),
-    )
-    has_duals = model.raw(attr.DualStatus()) == attr.ResultStatusCode.FEASIBLE_POINT
-    if with_gaps:
-        return Residuals(primal, np.nan, np.nan)
-    if not has_duals:
-        return Residuals(max(primal, point_errors(rows, x, None)[0]), np.nan, np.nan)
-    Px = form.P @ x
-    y = rows.duals(model, Px + form.q)
+    if with_gaps or model.raw(attr.DualStatus()) != attr.ResultStatusCode.FEASIBLE_POINT:
+        primal = max(stated_errors(rows, x, None)[0], *(_gap_violation(model, k) for k in with_gaps), 0.0)
+        return Residuals(primal if with_gaps else max(primal, point_errors(rows, x, None)[0]), np.nan, np.nan)
+    y = rows.duals(model, form.P @ x + form.q)
     if not np.isfinite(y).all():
-        return Residuals(primal, np.inf, np.inf)
-    Wy = rows.weights * y
-    Jty = form.F.T @ Wy
-    if form.curvature is not None:
-        Jty = Jty + form.curvature.jacobian(x).T @ Wy
-    dual = max(
-        _relative(largest_size(Px + form.q - Jty), Px, form.q, Jty),
-        _relative(largest_size(rows.wrong(y)), y),
-        rows.relative_cone_distance(y, np.abs(y), 1.0, dual=True),
-    )
-    xPx, qx = float(x @ Px), float(form.q @ x)
-    terms = rows.dual_terms(y) + Wy * curved
-    gap = _relative(abs(xPx + qx - float(terms.sum())), xPx, qx, float(np.abs(terms).sum()))
-    own = point_errors(rows, x, y)
-    return Residuals(max(primal, own[0]), max(dual, own[1]), max(gap, own[2]))
+        return Residuals(stated_errors(rows, x, None)[0], np.inf, np.inf)
+    return Residuals(*(max(pair) for pair in zip(stated_errors(rows, x, y), point_errors(rows, x, y), strict=True)))
 
 
 def _farkas_residual(model: Any, rows: _Rows) -> float:

@@ -26,7 +26,7 @@ from ..modelkit.sets import (
     Set,
     Zeros,
 )
-from .accuracy import SOLVED, worst_residual
+from .accuracy import distance, judged
 from .base import Change
 from .interrupts import run_noting_interrupts
 from .matrices import canonical, group_starts, same_pattern, scale_rows, triangle_side, upper_triangle
@@ -60,13 +60,16 @@ CONES: dict[type[Set], Callable[[Any, Any], list[Any]]] = {
     ExponentialCone: lambda clarabel, sets: [clarabel.ExponentialConeT()] * sets.count,
     PowerCone: lambda clarabel, sets: [clarabel.PowerConeT(shape[0]) for shape in sets.shapes or ()],
 }
-STALLED = ("MaxIterations", "InsufficientProgress", "NumericalError")
+STALLED = ("MaxIterations", "InsufficientProgress", "NumericalError", "AlmostSolved")
 SHORTER = {"max_step_fraction": 0.9}
 """How a run is repeated that ends so.
 
 With the usual 0.99 three of 200,000 projections onto random polyhedra made no progress until no iterations were left;
-with 0.9 they are solved. It is not for every run, as it costs a few iterations.
+with 0.9 they are solved. Of projections of Hermitian matrices that end almost solved they lead to points with a
+twentieth of the error. It is not for every run, as it costs a few iterations.
 """
+CLOSE = 1e-8
+"""Residuals of an answer that is almost solved from which no better one is looked for."""
 DEFAULTS = {
     "presolve_enable": False,  # it forbids updates in place, and the bridges leave out infinite bounds
     "tol_gap_abs": 1e-10,  # higher than is asked: at a gap g a nearly degenerate x is off by its square root
@@ -173,7 +176,7 @@ class Clarabel(MatrixSolver):
     def run(self, form: MatrixForm) -> Result:
         """Solve what is loaded, once more with shorter steps if nothing comes of it."""
         result = self._run(self._solver, form)
-        if result.raw not in STALLED or _has_result(result) or self.options.keys() & {*SHORTER, "max_iter"}:
+        if result.raw not in STALLED or self.options.keys() & {*SHORTER, "max_iter"} or distance(form, result) <= CLOSE:
             return result
         options = self._options | SHORTER
         if "time_limit" in options:
@@ -181,7 +184,10 @@ class Clarabel(MatrixSolver):
         settings = self._write_options(load_library("clarabel").DefaultSettings(), options)
         again = self._run(self._made(form, settings), form)
         runs = result, again
+        points = [run for run in runs if run.status in (Status.OPTIMAL, Status.ALMOST_OPTIMAL)]
         best = again if _has_result(again) else result
+        if points:
+            best = min(points, key=lambda run: distance(form, run))
         best.seconds = sum(run.seconds or 0.0 for run in runs)
         best.iterations = {"barrier": sum((run.iterations or {})["barrier"] for run in runs)}
         return best
@@ -193,9 +199,8 @@ class Clarabel(MatrixSolver):
         raw = str(answer.status)
         status = STATUS.get(raw, Status.OTHER_ERROR)
         x, z = np.array(answer.x), self._scale * np.array(answer.z)
-        if raw in ("AlmostSolved", "InsufficientProgress") and worst_residual(form, x, z) <= SOLVED:
-            status = Status.OPTIMAL
-        return Result.of(status, raw, x, z, seconds=answer.solve_time, iterations={"barrier": answer.iterations})
+        counts = {"barrier": answer.iterations}
+        return judged(form, Result.of(status, raw, x, z, seconds=answer.solve_time, iterations=counts))
 
 
 def _has_result(result: Result) -> bool:

@@ -17,6 +17,7 @@ from ..modelkit.functions import ScalarAffineFunction, ScalarQuadraticFunction
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.modifications import Modification
+from .accuracy import judged
 from .base import Change, Solver
 from .matrices import row_scale
 from .other_ways import is_odd
@@ -83,6 +84,7 @@ class MatrixSolver(Solver):
 
     def reconsidered(self, form: MatrixForm, result: Result) -> Result:
         """What the answer of a run to a form is worth: a claim without proof is looked into, and a failure, too."""
+        result = judged(form, result)
         if result.status is Status.OPTIMAL or result.status not in (*CLAIMS, *DOUBTFUL):
             return result
         return result if is_settled(form, result) else reconsidered(self, form, result)

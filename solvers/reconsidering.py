@@ -14,6 +14,7 @@ from typing import Any, cast
 from ..modelkit import attributes as attr
 from ..modelkit.matrix_form import MatrixForm
 from ..modelkit.remaking import recipe, remade
+from .accuracy import nearer
 from .other_ways import Wording, is_odd, wordings
 from .proofs import has_proof, is_solution, prove
 from .result import Result, Status
@@ -51,12 +52,17 @@ def reconsidered(solver: Any, form: MatrixForm, result: Result) -> Result:
     limited = result.status is Status.ITERATION_LIMIT and any("iter" in name for name in solver.options)
     odd = is_odd(form) and not limited
     if claimed or odd:
-        spent = result.seconds or 0.0
+        spent, others = result.seconds or 0.0, list[Result]()
         for again in _further_runs(solver, form, spent, claimed):
             if is_settled(form, again) or (again.status in CLAIMS and prove(form, again)):
                 again.seconds = (again.seconds or 0.0) + spent
                 return again
             spent += again.seconds or 0.0
+            others.append(again)
+        best = nearer(form, result, others)
+        if best is not result:
+            best.seconds = spent
+            return best
     if odd and not claimed and result.status not in SOLUTIONS and prove(form, result):
         return result
     if claimed:
