@@ -21,7 +21,7 @@ from .indices import ConstraintIndex, ConstraintIndices, Kind
 from .parameters import Parameters
 from .rows import Rows
 
-__all__ = ["Curvature", "MatrixForm", "objective_matrices"]
+__all__ = ["Curvature", "MatrixForm", "Part", "objective_matrices"]
 
 
 @final

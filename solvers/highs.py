@@ -71,6 +71,7 @@ DEFAULTS = {
 }
 _OF_OBJECTIVE = {"objective_bound", "objective_target"}
 """Options that speak of the objective's values: with them columns and objective are left as they are."""
+_GAVE_UP = (Status.OTHER_ERROR, Status.ITERATION_LIMIT)
 _TIME_LIMIT, _NODES = attr.TimeLimitSec(), "mip_max_nodes"
 
 
@@ -195,12 +196,12 @@ class HiGHS(Solver):
         except InvalidData:
             self._model = None
 
-    def _load(self) -> LoadedModel:
+    def _load(self, may_scale: bool = True) -> LoadedModel:
         """The model as HiGHS has it, up to date."""
         handle, model = self._open(), self._model
         if not isinstance(model, LoadedModel) or model.is_outgrown:
             handle.clearModel()
-            model = LoadedModel(self.store, handle, may_scale=not self.options.keys() & _OF_OBJECTIVE)
+            model = LoadedModel(self.store, handle, may_scale=may_scale and not self.options.keys() & _OF_OBJECTIVE)
         self._model = None  # until all has gone well
         if model.grown:
             model.append()
@@ -233,7 +234,16 @@ class HiGHS(Solver):
 
     # ------------------------------------------------------------------ run
     def _solve(self) -> Result:
-        return self._run(self._load())
+        model = self._load()
+        result = self._run(model)
+        in_other_units = model.is_scaled or model.unit != 1.0
+        gave_up = model.P is not None and model.P.nnz > 0 and result.status in _GAVE_UP
+        if gave_up and in_other_units and "qp_iteration_limit" not in self.options:
+            self._model = None  # in the model's own units the method for quadratic programs may take another way
+            again = self._run(self._load(may_scale=False))
+            again.seconds = (again.seconds or 0.0) + (result.seconds or 0.0)
+            return again
+        return result
 
     def _run(self, model: Loaded) -> Result:
         handle = self._handle

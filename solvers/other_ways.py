@@ -12,7 +12,7 @@ Two things are said otherwise, and only where a first run came to no end that ca
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -20,8 +20,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..modelkit.arrays import FloatArray
-from ..modelkit.form_rows import FormRows, largest_size
-from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.block import SetBlock
+from ..modelkit.form_rows import FormRows, is_box, largest_size
+from ..modelkit.matrix_form import MatrixForm, Part
 from ..modelkit.sets import Nonnegatives
 from ..modelkit.units import Units, power_of_two
 
@@ -66,7 +67,15 @@ def wordings(form: MatrixForm) -> Iterator[Wording]:
         F, P = sp.csr_array(near.F.multiply(D)), sp.csc_array(near.P.multiply(D))
         F, P = sp.csr_array(F.multiply(E[:, None])), sp.csc_array(P.multiply(unit * D[:, None]))
         scaled = near.with_numbers(P, unit * D * near.q, unit * near.r, F, E * near.g)
+        scaled.parts = {kind: replace(part, sets=_in_units(part, E[part.rows])) for kind, part in near.parts.items()}
         yield Wording(scaled, D, np.where(far, 0.0, E / unit))
+
+
+def _in_units(part: Part, scale: FloatArray) -> SetBlock:
+    """The sets of rows that are multiplied: the bounds of a box move along, and cones have none."""
+    sets = part.sets
+    numbers = sets.numbers * scale[:, None] if is_box(part.kind) else sets.numbers
+    return SetBlock(sets.type, sets.dims, numbers, sets.shapes)
 
 
 def _objective_unit(form: MatrixForm, D: FloatArray) -> float:

@@ -180,3 +180,41 @@ def test_nothing_is_printed(solver: Any, capfd: pytest.CaptureFixture[str]) -> N
         except ot.InvalidData:
             assert solver is not ot.solvers.Clarabel  # a library may have limits
     assert capfd.readouterr().out == ""
+
+
+def test_another_wording_scales_the_bounds_of_boxes() -> None:
+    """OSQP and DAQP, whose forms hold bounds in their sets, solve a program with an objective of 1e-6."""
+    rng = np.random.default_rng(5)
+    M, A, x = rng.standard_normal((6, 6)), rng.standard_normal((4, 6)), rng.standard_normal(6)
+    P, y = M @ M.T / 6.0 + 0.3 * np.eye(6), np.array([1.0, 0.7, 0.0, 0.0])
+    upper = A @ x + np.array([0.0, 0.0, 0.6, 1.1])
+    for maker in (ot.solvers.OSQP, ot.solvers.DAQP):
+        model = ot.Model(maker)
+        v = model.add_variables(6)
+        for row, bound in zip(3.0 * A, 3.0 * upper, strict=True):
+            model.add_constraint(row @ v, ot.Interval(bound - 30.0, bound))
+        model.minimize(1e-6 * (0.5 * (v @ (P @ v)) - (P @ x + A.T @ y) @ v))
+        model.optimize()
+        assert model.termination_status() is ot.TerminationStatusCode.OPTIMAL
+        np.testing.assert_allclose(model.value(v), x, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_highs_takes_another_way_in_the_units_of_the_model(seed: int) -> None:
+    """A quadratic program with a norm and columns of 1e6, on which its method gives up in other units, is solved."""
+
+    def solved(maker: Any, scale: float) -> Any:
+        rng, n = np.random.default_rng(seed), 5
+        M, F, a, G = (rng.standard_normal(shape) for shape in ((n, n), (4, n), n, (2, n)))
+        P = M @ M.T / n + 0.3 * np.eye(n)
+        model = ot.Model(maker)
+        v = model.add_variables(n)
+        f = (scale * F) @ v
+        model.add_constraint(ot.vectorize([0.0 * v[0] + 1.0, *(f[i] for i in range(4))]), ot.NormOneCone(5))
+        model.add_constraint((scale * G) @ v <= G @ a + 0.5)
+        model.minimize(0.5 * (v @ ((scale * scale * P) @ v)) - (3.0 * scale * (P @ a)) @ v)
+        model.optimize()
+        assert model.termination_status() is ot.TerminationStatusCode.OPTIMAL
+        return scale * model.value(v)
+
+    np.testing.assert_allclose(solved(ot.solvers.HiGHS, 1e6), solved(ot.solvers.Clarabel, 1.0), atol=1e-6)
