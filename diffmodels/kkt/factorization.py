@@ -105,6 +105,7 @@ class KKTFactorization(KKTSystem):
         K = _assemble(P, A1, C)
         every = None if shared is None else np.concatenate([np.arange(self.n), self.n + shared])
         self._scale = ruiz_scaling(K, start=scale, shared=every)
+        self._is_of_data = shared is None
         self._scaled = scaled(K, self._scale)
         self._rows = self._scaled if isinstance(self._scaled, np.ndarray) else self._scaled.tocsr()
         self._norm = one_norm(self._scaled)
@@ -230,7 +231,7 @@ class KKTFactorization(KKTSystem):
             return
         if self.size <= _SMALL_SINGULAR:
             dense = self._scaled if isinstance(self._scaled, np.ndarray) else self._scaled.toarray()
-            null: NullSpace | None = by_eigenvalues(dense, self.n)
+            null: NullSpace | None = by_eigenvalues(dense, self.n, is_of_data=self._is_of_data)
             if not self.is_dense:
                 self._factor, _, _ = self._resolvent()
         else:

@@ -27,6 +27,7 @@ __all__ = ["NullSpace", "ResolventProjector", "by_eigenvalues", "by_inverse_iter
 # A singular value of the equilibrated matrix below this, relative to the matrix, counts as zero: far above
 # the rounding error of data (1e-16 times a dimension), far below what a solvable problem shows.
 _NULL_TOLERANCE = 1e-11
+_NULL_TOLERANCE_OF_DATA = 1e-13
 _INVERSE_ITERATIONS = 3
 
 
@@ -79,11 +80,20 @@ def _split(Z: FloatArray, n: int) -> NullSpace:
     return NullSpace(_range(Z[:n]), _range(Z[n:]))
 
 
-def by_eigenvalues(K: FloatArray, n: int) -> NullSpace:
-    """Return the null space of a small dense K by its eigenvalues."""
+def by_eigenvalues(K: FloatArray, n: int, *, is_of_data: bool) -> NullSpace:
+    """Return the null space of a small dense K by its eigenvalues.
+
+    Parameters
+    ----------
+    K : equilibrated
+    n : number of primal coordinates
+    is_of_data : whether its entries are data, known to rounding, and not rows turned into the axes of cones, which are
+        known as well as the solution
+    """
     values, vectors = sla.eigh(K, check_finite=False)
     size = float(np.abs(values).max(initial=0.0))
-    return _split(vectors[:, np.abs(values) <= _NULL_TOLERANCE * size], n)
+    tolerance = _NULL_TOLERANCE_OF_DATA if is_of_data else _NULL_TOLERANCE
+    return _split(vectors[:, np.abs(values) <= tolerance * size], n)
 
 
 def by_inverse_iteration(

@@ -6,6 +6,7 @@ fail in such units: then there is nothing to compare, and how much there was is 
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -126,3 +127,25 @@ def test_a_layers_outputs_hold_in_each_rows_own_unit(seed: int, solver: str) -> 
     np.testing.assert_allclose(item.outputs, x, atol=1e-8)
     np.testing.assert_allclose(item.vjp(np.ones(8)) * r, expected, atol=1e-8)
     assert item.differentiation_status is STATUS.EXACT
+
+
+@pytest.mark.parametrize("solver", [ot.solvers.HiGHS, ot.solvers.Clarabel], ids=lambda s: s.name)
+def test_a_norm_in_small_units(solver: Any) -> None:
+    """Rows of 1e-6 in a norm, whose extra variables have units of their own, keep status and gradient."""
+
+    def gradient(unit: float) -> Any:
+        rng = np.random.default_rng(4)
+        F, q = rng.standard_normal((4, 6)), 3.0 * rng.standard_normal(6)
+        model = ot.Model(ot.diff_optimizer(solver))
+        v = model.add_variables(6)
+        f = (unit * F) @ v
+        model.add_constraint(ot.vectorize([0.0 * v[0] + unit, *(f[i] for i in range(4))]), ot.NormOneCone(5))
+        model.minimize(0.5 * (v @ v) + q @ v)
+        model.optimize()
+        model.set(ot.ReverseVariablePrimal(), v, np.ones(6))
+        with warnings.catch_warnings(action="ignore", category=ot.DifferentiationWarning):  # of the solver's accuracy
+            model.reverse_differentiate()
+        assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
+        return model.get(ot.ReverseObjectiveFunction()).coefficients(v)
+
+    np.testing.assert_allclose(gradient(1e-6), gradient(1.0), atol=1e-7)
