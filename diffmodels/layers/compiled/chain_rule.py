@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from ....modelkit import attributes as attr
 from ....modelkit.arrays import FloatArray, IntArray
-from ....modelkit.functions.matrices import ids_of
+from ....modelkit.functions.shaped import ids_of
 from ....modelkit.indices import ConstraintIndex
 from ....modelkit.parameters import PARAMETERS, Parameters
 from ....modelkit.rows import Rows
