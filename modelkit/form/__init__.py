@@ -4,5 +4,6 @@ from .abilities import Abilities
 from .form import BINARY_BOX, Cones, Discreteness, Form
 from .journal import Journal
 from .slots import Slots
+from .stacked import Stacked
 
-__all__ = ["BINARY_BOX", "Abilities", "Cones", "Discreteness", "Form", "Journal", "Slots"]
+__all__ = ["BINARY_BOX", "Abilities", "Cones", "Discreteness", "Form", "Journal", "Slots", "Stacked"]
