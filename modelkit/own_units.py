@@ -14,7 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from .arrays import FloatArray, sums
-from .form_rows import FormRows, largest_size, ratio
+from .form_rows import FormRows
+from .sizes import largest_size, ratio
 from .units import Units
 
 __all__ = ["point_errors"]
