@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .arrays import FloatArray
 from .form_rows import FormRows
 
-__all__ = ["FARTHEST", "Lines", "Units", "equilibrated", "equilibration", "power_of_two"]
+__all__ = ["FARTHEST", "Lines", "Units", "equilibrated", "equilibration", "power_of_two", "size_of_solution"]
 
 _SWEEPS = 3
 FARTHEST = 1e20
@@ -103,6 +103,34 @@ def equilibrated(
         column = power_of_two(most)
     middle = float(np.exp2(np.round(np.median(np.log2(column))))) if n else 1.0
     return column / middle, [np.where(size > 0.0, power_of_two(size) * middle, 1.0) for size in largest]
+
+
+def size_of_solution(P: Any, q: FloatArray, column: FloatArray, numbers: FloatArray) -> float:
+    """The power of two near which the variables of an equilibrated program may be expected.
+
+    Where matrices have entries near one, a solution is about as large as bounds are and, beside a matrix P, linear
+    costs. The matrices do not tell: a program all of whose columns are 1e6 times as large has the same scaled ones.
+
+    Parameters
+    ----------
+    P : symmetric csc_array (n, n), not scaled
+    q : (n,) costs, not scaled
+    column : (n,) the scales of the columns
+    numbers : bounds, and constants of cones, scaled; those that are zero or infinite tell nothing
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> size_of_solution(sp.csc_array([[2.0]]), np.array([5e-7]), np.ones(1), np.array([2e-6, np.inf]))
+    9.5367431640625e-07
+    """
+    told = [np.abs(numbers)]
+    if P.nnz:
+        squares = np.abs(P.data) * column[P.indices] * np.repeat(column, np.diff(P.indptr))
+        told.append(np.abs(column * q) / max(float(squares.max()), np.finfo(np.float64).tiny))
+    sizes = np.concatenate(told)
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0.0)]
+    return float(np.exp2(np.round(np.median(np.log2(sizes))))) if len(sizes) else 1.0
 
 
 @final
