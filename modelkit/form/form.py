@@ -11,6 +11,7 @@ the form is made anew. Entries of A that become zero stay.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -323,6 +324,58 @@ class Form:
             self.g[:] = g
             self.journal.cone_constants = True
         self._touched()
+
+    def with_numbers(
+        self,
+        *,
+        P: FloatArray | None = None,
+        q: FloatArray | None = None,
+        r: float | None = None,
+        lower: FloatArray | None = None,
+        upper: FloatArray | None = None,
+        A: FloatArray | None = None,
+        row_lower: FloatArray | None = None,
+        row_upper: FloatArray | None = None,
+        F: FloatArray | None = None,
+        g: FloatArray | None = None,
+        curvature: Sequence[tuple[IntArray, IntArray, IntArray, FloatArray]] | None = None,
+    ) -> Form:
+        """A form of the same patterns with other numbers, to be read only: it shares what is not given.
+
+        Parameters
+        ----------
+        P, A, F : the data of these matrices, in the order in which they are here
+        q, r, lower, upper, row_lower, row_upper, g : see the attributes
+        curvature : see `set_row_curvature`
+        """
+        self._rewrite()
+        twin = copy.copy(self)
+        twin.journal = Journal()
+        given = {
+            "_q": q,
+            "_lower": lower,
+            "_upper": upper,
+            "_data": A,
+            "_row_lower": row_lower,
+            "_row_upper": row_upper,
+        }
+        for name, values in given.items():
+            if values is not None:
+                held = Growable(np.float64)
+                held.replace(values)
+                setattr(twin, name, held)
+        twin._A = self._A if A is None else None
+        if r is not None:
+            twin.r = r
+        if P is not None:
+            twin._P = sp.csc_array((P, self.P.indices, self.P.indptr), shape=self.P.shape)
+        if F is not None:
+            twin._F = sp.csr_array((F, self.F.indices, self.F.indptr), shape=self.F.shape)
+        if g is not None:
+            twin.g = g
+        if curvature is not None:
+            twin._curved = list(curvature)
+        return twin
 
     def take_journal(self) -> Journal:
         """What changed since this was last asked."""

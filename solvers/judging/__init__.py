@@ -1,0 +1,1 @@
+"""What an answer of a library to a form is worth, whichever library it is."""
