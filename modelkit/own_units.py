@@ -16,7 +16,8 @@ from typing import final
 import numpy as np
 
 from .arrays import FloatArray, sums
-from .form_rows import FormRows, largest_size, ratio
+from .form_rows import FormRows
+from .sizes import largest_size, ratio
 from .units import Units
 
 __all__ = ["MatrixSizes", "point_errors"]

@@ -11,7 +11,6 @@ import scipy.sparse as sp
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import InvalidData, UnsupportedObjective
-from ..modelkit.form_rows import largest_entries
 from ..modelkit.functions import VariableIndex
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.matrix_form import MatrixForm, objective_matrices
@@ -29,6 +28,7 @@ from ..modelkit.sets import (
     Set,
     ZeroOne,
 )
+from ..modelkit.sizes import largest_entries
 from ..modelkit.store import Store
 from ..modelkit.units import equilibration, power_of_two, size_of_solution
 from .base import Change

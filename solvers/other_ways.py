@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.block import SetBlock
-from ..modelkit.form_rows import FormRows, is_box, largest_size
+from ..modelkit.form_rows import FormRows, is_box
 from ..modelkit.matrix_form import MatrixForm, Part
 from ..modelkit.sets import Nonnegatives
+from ..modelkit.sizes import largest_size
 from ..modelkit.units import Units, power_of_two, size_of_solution
 
 __all__ = ["Wording", "is_odd", "wordings"]

@@ -99,7 +99,7 @@ class Form:
         self._rewritten: dict[int, tuple[IntArray, FloatArray]] = {}
         self._A: sp.csr_array | None = None
         self._curved: list[tuple[IntArray, IntArray, IntArray, FloatArray]] = []
-        self.F: sp.csr_array = sp.csr_array((0, 0))
+        self._F: sp.csr_array = sp.csr_array((0, 0))
         self.g: FloatArray = np.zeros(0)
         self.cones: tuple[Cones, ...] = ()
 
@@ -136,6 +136,13 @@ class Form:
         if self._P.shape[0] < self.n:
             self._P.resize((self.n, self.n))
         return self._P
+
+    @property
+    def F(self) -> sp.csr_array:
+        """Coefficients of the rows of cones, (k, n)."""
+        if self._F.shape[1] < self.n:
+            self._F.resize((self.k, self.n))
+        return self._F
 
     @property
     def lower(self) -> FloatArray:
@@ -239,7 +246,7 @@ class Form:
 
     def set_cones(self, F: sp.csr_array, g: FloatArray, cones: Sequence[Cones]) -> None:
         """Hold these cones instead."""
-        self.F, self.g, self.cones = F, g, tuple(cones)
+        self._F, self.g, self.cones = F, g, tuple(cones)
         self.journal.has_cones = True
         self._touched()
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray
 
 __all__ = ["Slots"]
+
+_Number = TypeVar("_Number", np.float64, np.bool_)
 
 
 @final
@@ -53,7 +56,7 @@ class Slots:
         """Slots of rows of cones."""
         return rows + (self.rows + self.columns)
 
-    def parts(self, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def parts(self, values: NDArray[_Number]) -> tuple[NDArray[_Number], NDArray[_Number], NDArray[_Number]]:
         """The parts (y, z, w) of an array over all slots, along its first axis (views)."""
         return values[: self.rows], values[self.rows : self.sided], values[self.sided :]
 

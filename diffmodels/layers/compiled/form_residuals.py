@@ -12,10 +12,10 @@ import numpy as np
 
 from ....modelkit import attributes as attr
 from ....modelkit.arrays import FloatArray
+from ....modelkit.form.residuals import OPTIMAL_RESIDUAL
 from ....modelkit.form_rows import FormRows
 from ....modelkit.matrix_form import MatrixForm
 from ....modelkit.own_units import MatrixSizes, point_errors
-from ....modelkit.residuals import OPTIMAL_RESIDUAL
 from ....modelkit.sets import Nonnegatives, Zeros
 from ...cone_rows import ConeRows
 
