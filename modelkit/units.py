@@ -131,7 +131,7 @@ def size_of_solution(P: Any, q: FloatArray, column: FloatArray, numbers: FloatAr
     sizes = np.concatenate(told)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0.0)]
     size = float(np.exp2(np.round(np.median(np.log2(sizes))))) if len(sizes) else 1.0
-    return size if 1.0 / _FARTHEST <= size <= _FARTHEST else 1.0
+    return size if 1.0 / FARTHEST <= size <= FARTHEST else 1.0
 
 
 @final
