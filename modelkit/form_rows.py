@@ -65,9 +65,16 @@ class FormRows:
 
     def relative_cone_distance(self, points: FloatArray, sizes: FloatArray, least: float, *, dual: bool) -> float:
         """The largest distance from a cone, relative to `least` plus the largest of `sizes` in it."""
+        return self.largest_in_cones(self.cone_distances(points, dual=dual), sizes, least)
+
+    def cone_distances(self, points: FloatArray, *, dual: bool) -> list[FloatArray]:
+        """How far points (m,) are from the cones, or from their dual cones: for each of `cones` (count,)."""
+        return [_distances(cone, points[rows], dual) for cone, rows in self.cones]
+
+    def largest_in_cones(self, distances: list[FloatArray], sizes: FloatArray, least: float) -> float:
+        """The largest of `cone_distances`, relative to `least` plus the largest of `sizes` in its cone."""
         worst = 0.0
-        for cone, rows in self.cones:
-            far = _distances(cone, points[rows], dual)
+        for far, (_, rows) in zip(distances, self.cones, strict=True):
             scale = least + sizes[rows].max(axis=1, initial=0.0)
             worst = max(worst, float(ratio(far, scale).max(initial=0.0)))
         return worst

@@ -106,7 +106,7 @@ def equilibrated(
 
 
 def size_of_solution(P: Any, q: FloatArray, column: FloatArray, numbers: FloatArray) -> float:
-    """The power of two near which the variables of an equilibrated program may be expected.
+    """The power of two near which the variables of an equilibrated program may be expected; 1 beyond 1e±20.
 
     Where matrices have entries near one, a solution is about as large as bounds are and, beside a matrix P, linear
     costs. The matrices do not tell: a program all of whose columns are 1e6 times as large has the same scaled ones.
@@ -130,7 +130,8 @@ def size_of_solution(P: Any, q: FloatArray, column: FloatArray, numbers: FloatAr
         told.append(np.abs(column * q) / max(float(squares.max()), np.finfo(np.float64).tiny))
     sizes = np.concatenate(told)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0.0)]
-    return float(np.exp2(np.round(np.median(np.log2(sizes))))) if len(sizes) else 1.0
+    size = float(np.exp2(np.round(np.median(np.log2(sizes))))) if len(sizes) else 1.0
+    return size if 1.0 / FARTHEST <= size <= FARTHEST else 1.0
 
 
 @final

@@ -19,7 +19,7 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import UnsupportedAttribute
 from ..modelkit.form import Abilities, Form, Journal
 from .judging.without_library import answer_without_library
-from .options import Option, check_common
+from .options import Option, check_common, version_of
 from .result import Result, Status
 
 __all__ = ["FormSolver", "Start"]
@@ -96,6 +96,15 @@ class FormSolver(ABC):
     @abstractmethod
     def run(self, form: Form, start: Start | None = None) -> Result:
         """Solve what is loaded; `Result.x` is (n,), `Result.dual` and `Result.activity` are over the form's slots."""
+
+    def fetch(self, result: Result) -> None:
+        """Fill in what `run` left out of a result until somebody asks."""
+        return
+
+    @final
+    def version(self) -> str:
+        """Version of the library; raises `UnsupportedAttribute` where it is not known."""
+        return version_of(self.name, self.library)
 
     def reconsidered(self, form: Form, result: Result) -> Result:
         """What the answer of a run is worth: it looks into claims that cannot be checked."""

@@ -78,6 +78,8 @@ class Form:
     lower, upper : (n,) bounds of the columns, infinite where there are none
     discreteness : (n,) of `Discreteness`
     binary : (n,) columns that are 0 or 1, whatever their bounds say beside
+    split : (n,) columns whose sides belong to different constraints: equal ones do not fix the column, they are two
+        rows that depend on one another
     A : csr_array (m, n), the rows' entries in any order, none twice
     row_lower, row_upper : (m,)
     curvature : quadratic terms of the rows, or None
@@ -90,7 +92,7 @@ class Form:
         self.version = 0
         self.journal = Journal()
         self._lower, self._upper = Growable(np.float64), Growable(np.float64)
-        self._kinds, self._binary = Growable(np.uint8), Growable(np.bool_)
+        self._kinds, self._binary, self._split = Growable(np.uint8), Growable(np.bool_), Growable(np.bool_)
         self._q = Growable(np.float64)
         self.r = 0.0
         self._P: sp.csc_array = sp.csc_array((0, 0))
@@ -176,6 +178,11 @@ class Form:
         return self._binary.view
 
     @property
+    def split(self) -> Any:
+        """Mask (n,) of the columns whose sides belong to different constraints."""
+        return self._split.view
+
+    @property
     def is_discrete(self) -> bool:
         """Whether some column is not continuous."""
         return bool(self._kinds.view.any())
@@ -215,6 +222,7 @@ class Form:
         self._upper.extend(np.full(count, np.inf))
         self._kinds.extend(np.zeros(count, np.uint8))
         self._binary.extend(np.zeros(count, np.bool_))
+        self._split.extend(np.zeros(count, np.bool_))
         self.journal.new_columns += count
         self._touched()
         return np.arange(first, first + count)
@@ -266,8 +274,9 @@ class Form:
                 self._P = P
         self._touched()
 
-    def set_bounds(self, columns: IntArray, lower: Any = None, upper: Any = None) -> None:
-        """Give columns other bounds; None keeps a side."""
+    def set_bounds(self, columns: IntArray, lower: Any = None, upper: Any = None, *, split: bool = False) -> None:
+        """Give columns other bounds; None keeps a side. `split` says that the other side belongs to somebody else."""
+        self._split.view[columns] = split
         if lower is not None:
             self._lower.view[columns] = lower
         if upper is not None:

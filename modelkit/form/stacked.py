@@ -184,9 +184,10 @@ def rows_at(form: Form, slot: IntArray, sign: FloatArray | None = None) -> sp.cs
 
 
 def _sides(form: Form) -> tuple[_Mask, _Mask, _Mask]:
-    """Masks over rows and columns: there is a lower side, an upper one, and both are equal."""
+    """Masks over rows and columns: there is a lower side, an upper one, and both are equal and one constraint's."""
     lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
-    return lower > -np.inf, upper < np.inf, (lower == upper) & np.isfinite(lower)
+    whole = np.concatenate([np.ones(form.m, bool), ~form.split])
+    return lower > -np.inf, upper < np.inf, (lower == upper) & np.isfinite(lower) & whole
 
 
 def _curved(form: Form) -> _Mask:
