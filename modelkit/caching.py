@@ -31,12 +31,13 @@ from .checks import check_fit
 from .copying import Mirror
 from .deletion import check_deletion, items_of
 from .errors import InvalidData, NotAllowed, NotOptimized, OptangentError
+from .form.residuals import Residuals
 from .functions import Function, VariableIndex, VectorOfVariables
 from .indices import ConstraintIndex, ConstraintIndices, IndexMap
 from .modifications import Modification
 from .parameters import PARAMETERS, kinds_inserted
 from .protocol import AbstractModel
-from .residuals import Residuals, checked_result, checked_status, dual_objective, kkt_residuals
+from .residuals import checked_result, checked_status, dual_objective, kkt_residuals
 from .sets import ScalarSet, Set, VectorSet
 from .settings import check_target
 from .store import Store

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from .arrays import FloatArray, sums
-from .form_rows import FormRows, largest_entries, largest_size, ratio
+from .form_rows import FormRows
+from .sizes import largest_entries, largest_size, ratio
 from .units import Units
 
 __all__ = ["farkas_error", "ray_error"]

@@ -13,8 +13,9 @@ from .indices import Kind
 from .matrix_form import MatrixForm, Part
 from .sets import VectorSet
 from .sets.cone import NativeCone
+from .sizes import ratio
 
-__all__ = ["FormRows", "is_box", "largest_entries", "largest_size", "ratio"]
+__all__ = ["FormRows", "is_box"]
 
 
 class FormRows:
@@ -64,9 +65,16 @@ class FormRows:
 
     def relative_cone_distance(self, points: FloatArray, sizes: FloatArray, least: float, *, dual: bool) -> float:
         """The largest distance from a cone, relative to `least` plus the largest of `sizes` in it."""
+        return self.largest_in_cones(self.cone_distances(points, dual=dual), sizes, least)
+
+    def cone_distances(self, points: FloatArray, *, dual: bool) -> list[FloatArray]:
+        """How far points (m,) are from the cones, or from their dual cones: for each of `cones` (count,)."""
+        return [_distances(cone, points[rows], dual) for cone, rows in self.cones]
+
+    def largest_in_cones(self, distances: list[FloatArray], sizes: FloatArray, least: float) -> float:
+        """The largest of `cone_distances`, relative to `least` plus the largest of `sizes` in its cone."""
         worst = 0.0
-        for cone, rows in self.cones:
-            far = _distances(cone, points[rows], dual)
+        for far, (_, rows) in zip(distances, self.cones, strict=True):
             scale = least + sizes[rows].max(axis=1, initial=0.0)
             worst = max(worst, float(ratio(far, scale).max(initial=0.0)))
         return worst
@@ -108,21 +116,3 @@ def _distances(cone: VectorSet, points: FloatArray, dual: bool) -> FloatArray:
         return np.asarray(np.linalg.norm(points - nearest, axis=1), np.float64)
     distance = cone.dual_violation if dual else cone.violation
     return np.array([distance(point) for point in points], np.float64)
-
-
-def ratio(sizes: FloatArray | float, scales: FloatArray | float) -> FloatArray:
-    """Sizes relative to scales; zero of zero is zero."""
-    sizes, scales = np.asarray(sizes, np.float64), np.asarray(scales, np.float64)
-    with np.errstate(over="ignore"):  # of numbers that are not comparable: infinity is right
-        return np.where(sizes > 0.0, sizes / np.where(scales > 0.0, scales, np.finfo(np.float64).tiny), 0.0)
-
-
-def largest_size(values: FloatArray) -> float:
-    """The largest absolute value; zero of none."""
-    return float(np.max(np.abs(values), initial=0.0))
-
-
-def largest_entries(matrix: Any) -> FloatArray:
-    """The largest size of an entry of each row."""
-    found: FloatArray = abs(matrix).max(axis=1).toarray().ravel() if matrix.nnz else np.zeros(matrix.shape[0])
-    return found

@@ -103,8 +103,9 @@ class MatrixForm:
         self._parameters = parameters
         self.ids: IntArray = store.variable_ids()
         self.n = len(self.ids)
+        self._base: int = store.base
         self._column = np.full(store.variable_count, -1, np.int64)
-        self._column[self.ids - store.base] = np.arange(self.n)
+        self._column[self.ids - self._base] = np.arange(self.n)
         self.read_objective()
         self.parts: dict[Kind, Part] = {}
         blocks: list[Rows] = []
@@ -127,6 +128,32 @@ class MatrixForm:
             first, second = self.columns(rows.qvar1), self.columns(rows.qvar2)
             self.curvature = Curvature((self.m, self.n), rows.qrow, first, second, rows.qcoef)
 
+    @classmethod
+    def of_arrays(
+        cls,
+        objective: tuple[sp.csc_array, FloatArray, float],
+        rows: tuple[sp.csr_array, FloatArray],
+        parts: dict[Kind, Part],
+        curvature: Curvature | None = None,
+    ) -> MatrixForm:
+        """The form of a minimization with these arrays, which no store stands behind.
+
+        Parameters
+        ----------
+        objective : P, q and r
+        rows : F and g
+        parts : their sets, in order
+        curvature : quadratic terms of the rows
+        """
+        form = cls.__new__(cls)
+        form._store = form._parameters = None
+        (form.P, form.q, form.r), (form.F, form.g), form.sign = objective, rows, 1.0
+        form.n, form.m = len(form.q), len(form.g)
+        form.ids = form._column = np.arange(form.n)
+        form._base = 0
+        form.parts, form.curvature = parts, curvature
+        return form
+
     def _inserted(self, rows: Rows) -> Rows:
         return rows if self._parameters is None else self._parameters.insert(rows)
 
@@ -135,7 +162,7 @@ class MatrixForm:
         form = copy.copy(self)
         form.n, form.m, form.ids = len(columns), len(rows), self.ids[columns]
         form._column = np.full(len(self._column), -1, np.int64)
-        form._column[form.ids - self._store.base] = np.arange(form.n)
+        form._column[form.ids - self._base] = np.arange(form.n)
         form.P, form.q = sp.csc_array(self.P[columns][:, columns]), self.q[columns]
         form.F, form.g = sp.csr_array(self.F[rows][:, columns]), self.g[rows]
         form.curvature = None if self.curvature is None else self.curvature.part(rows, columns)
@@ -157,7 +184,7 @@ class MatrixForm:
 
     def columns(self, ids: IntArray) -> IntArray:
         """Columns of variables."""
-        columns: IntArray = self._column[ids - self._store.base]
+        columns: IntArray = self._column[ids - self._base]
         return columns
 
     def read_objective(self) -> None:

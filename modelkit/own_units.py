@@ -11,63 +11,102 @@ but if those have rounding errors alone for it, the bound knows best. So a point
 
 from __future__ import annotations
 
+from typing import final
+
 import numpy as np
 
 from .arrays import FloatArray, sums
-from .form_rows import FormRows, largest_size, ratio
+from .form_rows import FormRows
+from .sizes import largest_size, ratio
 from .units import Units
 
-__all__ = ["point_errors"]
+__all__ = ["MatrixSizes", "point_errors"]
 
 _LEAST = 1e-2
 """Where the solution is the origin there is no unit but the one in which it is stated: at most so much of that."""
 
 
-def point_errors(rows: FormRows, x: FloatArray, y: FloatArray | None) -> tuple[float, float, float]:
+@final
+class MatrixSizes:
+    """What errors are compared with, as far as the matrices of a form tell it: the same for all forms that have them.
+
+    Parameters
+    ----------
+    rows : FormRows
+    """
+
+    def __init__(self, rows: FormRows) -> None:
+        form = rows.form
+        self.P, self.F = abs(form.P), abs(form.F)
+        self.units = [Units(rows)]
+        if np.any(np.diff(form.F.indptr) == 1) or np.any(np.diff(form.P.indptr) == 1):
+            first, other = self.units[0], Units(rows, shared=True)
+            if (other.column != first.column).any() or (other.row != first.row).any():
+                self.units.append(other)
+
+
+def point_errors(
+    rows: FormRows, x: FloatArray, y: FloatArray | None, sizes: MatrixSizes | None = None
+) -> tuple[float, float, float]:
     """Residuals of rows, of the gradient and the signs of duals, and of the gap; without duals the last two are nan.
 
     Parameters
     ----------
     rows : FormRows
     x, y : (n,) and (m,), finite
+    sizes : of a form with the same matrices, or None
     """
-    errors = _errors(rows, x, y, Units(rows))
-    form = rows.form
-    if not (np.any(np.diff(form.F.indptr) == 1) or np.any(np.diff(form.P.indptr) == 1)):
-        return errors
-    others = _errors(rows, x, y, Units(rows, shared=True))
-    return max(errors[0], others[0]), max(errors[1], others[1]), max(errors[2], others[2])
+    point = _Point(rows, x, y, MatrixSizes(rows) if sizes is None else sizes)
+    errors, *others = [point.errors(units) for units in point.sizes.units]
+    for other in others:
+        errors = max(errors[0], other[0]), max(errors[1], other[1]), max(errors[2], other[2])
+    return errors
 
 
-def _errors(rows: FormRows, x: FloatArray, y: FloatArray | None, units: Units) -> tuple[float, float, float]:
-    form = rows.form
-    D, E, curvature, constants = units.column, units.row, form.curvature, rows.constants()
-    size = max(largest_size(x / D), min(largest_size(E * constants), 1.0), _LEAST)
-    X = size * D
-    f, terms = form.F @ x, constants + abs(form.F) @ X
-    curved = np.zeros(form.m)
-    if curvature is not None:
-        curved = curvature.values(x)
-        f = f + curved
-        terms += sums(curvature.row, np.abs(curvature.coef) * X[curvature.first] * X[curvature.second], form.m)
-    away = np.maximum(np.maximum(rows.lower - f, f - rows.upper), 0.0)
-    primal = max(largest_size(ratio(away, terms)), rows.relative_cone_distance(f + form.g, terms, 0.0, dual=False))
-    if y is None:
-        return primal, np.nan, np.nan
-    Px, Wy, jacobian = form.P @ x, rows.weights * y, form.F
-    if curvature is not None:
-        jacobian = jacobian + curvature.jacobian(x)
-    gradient = np.abs(form.q) + abs(form.P) @ X
-    objective = largest_size(D * gradient) or 1.0
-    most = max(largest_size(y / E), objective) * E
-    dual = max(
-        largest_size(
-            ratio(np.abs(Px + form.q - jacobian.T @ Wy), gradient + abs(jacobian).T @ np.abs(Wy) + objective / D)
-        ),
-        largest_size(ratio(rows.wrong(y), most)),
-        rows.relative_cone_distance(y, most, 0.0, dual=True),
-    )
-    values = np.append(rows.dual_terms(y) + Wy * curved, [-float(x @ Px), -float(form.q @ x)])
-    least = min(size * objective, 1.0)
-    gap = float(ratio(abs(float(values.sum())), least + float(np.abs(values).sum())))
-    return primal, dual, gap
+@final
+class _Point:
+    """A point and duals, and their errors as they are."""
+
+    def __init__(self, rows: FormRows, x: FloatArray, y: FloatArray | None, sizes: MatrixSizes) -> None:
+        self.rows, self.x, self.y, self.sizes = rows, x, y, sizes
+        form, curvature = rows.form, rows.form.curvature
+        self.constants, f = rows.constants(), form.F @ x
+        self.curved = np.zeros(form.m) if curvature is None else curvature.values(x)
+        f = f + self.curved
+        self.away = np.maximum(np.maximum(rows.lower - f, f - rows.upper), 0.0)
+        self.far = rows.cone_distances(f + form.g, dual=False)
+        if y is None:
+            return
+        self.Wy, Px = rows.weights * y, form.P @ x
+        jacobian, steepness = form.F, sizes.F
+        if curvature is not None:
+            jacobian = jacobian + curvature.jacobian(x)
+            steepness = abs(jacobian)
+        self.left, self.pull = np.abs(Px + form.q - jacobian.T @ self.Wy), steepness.T @ np.abs(self.Wy)
+        self.far_dual = rows.cone_distances(y, dual=True)
+        self.xPx, self.qx = float(x @ Px), float(form.q @ x)
+
+    def errors(self, units: Units) -> tuple[float, float, float]:
+        """The same relative to their terms in some units."""
+        rows, form, curvature = self.rows, self.rows.form, self.rows.form.curvature
+        D, E = units.column, units.row
+        size = max(largest_size(self.x / D), min(largest_size(E * self.constants), 1.0), _LEAST)
+        X = size * D
+        terms = self.constants + self.sizes.F @ X
+        if curvature is not None:
+            terms += sums(curvature.row, np.abs(curvature.coef) * X[curvature.first] * X[curvature.second], form.m)
+        primal = max(largest_size(ratio(self.away, terms)), rows.largest_in_cones(self.far, terms, 0.0))
+        if self.y is None:
+            return primal, np.nan, np.nan
+        gradient = np.abs(form.q) + self.sizes.P @ X
+        objective = largest_size(D * gradient) or 1.0
+        most = max(largest_size(self.y / E), objective) * E
+        dual = max(
+            largest_size(ratio(self.left, gradient + self.pull + objective / D)),
+            largest_size(ratio(rows.wrong(self.y), most)),
+            rows.largest_in_cones(self.far_dual, most, 0.0),
+        )
+        values = np.append(rows.dual_terms(self.y) + self.Wy * self.curved, [-self.xPx, -self.qx])
+        least = min(size * objective, 1.0)
+        gap = float(ratio(abs(float(values.sum())), least + float(np.abs(values).sum())))
+        return primal, dual, gap

@@ -15,7 +15,6 @@ cones, ``P d = 0``, ``qᵀd < 0``) a primal residual alone: these are relative t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -25,39 +24,23 @@ from . import attributes as attr
 from .arrays import FloatArray
 from .claims import farkas_error, ray_error
 from .errors import NotOptimized
-from .form_rows import FormRows, largest_entries
+from .form.residuals import OPTIMAL_RESIDUAL, Residuals
+from .form_rows import FormRows
 from .indices import Kind
 from .matrix_form import MatrixForm
 from .own_units import point_errors
 from .parameters import PARAMETERS, Parameters
 from .sets import SOS1, SOS2, Indicator, Integer, Semicontinuous, Semiinteger, ZeroOne
+from .sizes import largest_entries
 from .stated_units import stated_errors, violation
 from .unbounded import bounded
 
-__all__ = ["Residuals", "checked_result", "checked_status", "dual_objective", "kkt_residuals"]
+__all__ = ["checked_result", "checked_status", "dual_objective", "kkt_residuals"]
 
-OPTIMAL_RESIDUAL = 1e-5
-"""Relative residuals up to which a solver's word "optimal" is passed on, or its certificate."""
 WITH_GAPS = (Integer, ZeroOne, Semicontinuous, Semiinteger, SOS1, SOS2, Indicator)
 """Sets that are not convex: they have no duals."""
 
 PROOF = attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Residuals:
-    """Relative residuals of a primal-dual pair; ``nan`` where there is no such result to check."""
-
-    primal: float
-    dual: float
-    gap: float
-
-    @property
-    def worst(self) -> float:
-        """The largest that could be checked."""
-        known = [r for r in (self.primal, self.dual, self.gap) if not np.isnan(r)]
-        return max(known, default=0.0)
 
 
 # ---------------------------------------------------------------------- the model as arrays

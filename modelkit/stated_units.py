@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .arrays import FloatArray
-from .form_rows import FormRows, largest_size
+from .form_rows import FormRows
+from .sizes import largest_size
 
 __all__ = ["stated_errors", "violation"]
 

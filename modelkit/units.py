@@ -7,17 +7,19 @@ number is compared with the others of its row, and with those of its variable in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .arrays import FloatArray
 from .form_rows import FormRows
 
-__all__ = ["Units", "equilibration", "power_of_two"]
+__all__ = ["FARTHEST", "Lines", "Units", "equilibrated", "equilibration", "power_of_two", "size_of_solution"]
 
 _SWEEPS = 3
-_FARTHEST = 1e20
+FARTHEST = 1e20
 """Ratio of the scales of two columns beyond which the smallest entries are noise, and tell no unit."""
 
 
@@ -41,7 +43,7 @@ class Units:
     def __init__(self, rows: FormRows, *, alone: bool = False, shared: bool = False) -> None:
         P = None if alone else rows.form.P
         column, row = equilibration(rows.form.F, P, shared=shared)
-        if shared and column.max(initial=1.0) > _FARTHEST * column.min(initial=1.0):
+        if shared and column.max(initial=1.0) > FARTHEST * column.min(initial=1.0):
             column, row = equilibration(rows.form.F, P)
         for _, at in rows.cones:
             in_cone = np.where(rows.filled[at], row[at], np.inf).min(axis=1, keepdims=True, initial=np.inf)
@@ -69,30 +71,87 @@ def equilibration(F: Any, P: Any = None, *, shared: bool = False) -> tuple[Float
     >>> equilibration(sp.csr_array([[5e5, 5e5], [1.0, 1.0]]))
     (array([1., 1.]), array([1.90734863e-06, 5.00000000e-01]))
     """
-    m, n = F.shape
-    matrices = [_Lines(F.data, F.indices, F.indptr, shared)]
+    lines = [Lines(F, shared=shared)]
     if P is not None and P.nnz:
-        matrices.append(_Lines(P.data, P.indices, P.indptr, shared))
-    largest, column = [np.zeros(m), np.zeros(n)], np.ones(n)
+        lines.append(Lines(P, shared=shared))
+    column, rows = equilibrated(lines, F.shape[1])
+    return column, rows[0]
+
+
+def equilibrated(
+    lines: Sequence[Lines], n: int, telling: NDArray[np.bool_] | None = None
+) -> tuple[FloatArray, list[FloatArray]]:
+    """The same of several matrices, one below the other, and of n rows with one entry, a 1, one for each column.
+
+    Parameters
+    ----------
+    lines : of matrices with n columns
+    n : number of columns
+    telling : (n,) which of these further rows scale their columns; None for none
+
+    Returns
+    -------
+    The scales of the columns, those of the lines of each matrix, and at last those of the further rows.
+    """
+    largest, column = [*(np.zeros(len(each.counts)) for each in lines), np.ones(n)], np.ones(n)
     for _ in range(_SWEEPS):
-        most = np.zeros(n)
-        for k, lines in enumerate(matrices):
-            largest[k] = lines.largest(column)
-            np.maximum.at(most, lines.at, lines.telling * np.repeat(power_of_two(largest[k]), lines.counts))
+        largest[-1] = column
+        most = np.zeros(n) if telling is None else np.where(telling, power_of_two(column), 0.0)
+        for k, each in enumerate(lines):
+            largest[k] = each.largest(column)
+            np.maximum.at(most, each.at, each.telling * np.repeat(power_of_two(largest[k]), each.counts))
         column = power_of_two(most)
     middle = float(np.exp2(np.round(np.median(np.log2(column))))) if n else 1.0
-    return column / middle, np.where(largest[0] > 0.0, power_of_two(largest[0]) * middle, 1.0)
+    return column / middle, [np.where(size > 0.0, power_of_two(size) * middle, 1.0) for size in largest]
+
+
+def size_of_solution(P: Any, q: FloatArray, column: FloatArray, numbers: FloatArray) -> float:
+    """The power of two near which the variables of an equilibrated program may be expected; 1 beyond 1e±20.
+
+    Where matrices have entries near one, a solution is about as large as bounds are and, beside a matrix P, linear
+    costs. The matrices do not tell: a program all of whose columns are 1e6 times as large has the same scaled ones.
+
+    Parameters
+    ----------
+    P : symmetric csc_array (n, n), not scaled
+    q : (n,) costs, not scaled
+    column : (n,) the scales of the columns
+    numbers : bounds, and constants of cones, scaled; those that are zero or infinite tell nothing
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> size_of_solution(sp.csc_array([[2.0]]), np.array([5e-7]), np.ones(1), np.array([2e-6, np.inf]))
+    9.5367431640625e-07
+    """
+    told = [np.abs(numbers)]
+    if P.nnz:
+        squares = np.abs(P.data) * column[P.indices] * np.repeat(column, np.diff(P.indptr))
+        told.append(np.abs(column * q) / max(float(squares.max()), np.finfo(np.float64).tiny))
+    sizes = np.concatenate(told)
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0.0)]
+    size = float(np.exp2(np.round(np.median(np.log2(sizes))))) if len(sizes) else 1.0
+    return size if 1.0 / FARTHEST <= size <= FARTHEST else 1.0
 
 
 @final
-class _Lines:
-    """The sizes of the entries of a matrix, line by line; `telling` those, or zero, that scale their columns."""
+class Lines:
+    """The sizes of the entries of a matrix, line by line; `telling` those, or zero, that scale their columns.
 
-    def __init__(self, data: FloatArray, at: Any, starts: Any, shared: bool) -> None:
-        self.size, self.at, self.counts = np.abs(data), at, np.diff(starts)
+    Parameters
+    ----------
+    matrix : compressed sparse, with lines of entries
+    shared : whether lines with one entry scale no columns
+    among : (lines,) those that do, or None for all
+    """
+
+    def __init__(self, matrix: Any, *, shared: bool = False, among: NDArray[np.bool_] | None = None) -> None:
+        self.size, self.at, self.counts = np.abs(matrix.data), matrix.indices, np.diff(matrix.indptr)
         self.telling = np.where(np.repeat(self.counts, self.counts) > 1, self.size, 0.0) if shared else self.size
+        if among is not None:
+            self.telling = np.where(np.repeat(among, self.counts), self.telling, 0.0)
         self._filled = np.flatnonzero(self.counts)
-        self._starts = starts[self._filled]
+        self._starts = matrix.indptr[self._filled]
 
     def largest(self, weights: FloatArray) -> FloatArray:
         """The largest entry of each line, columns weighted; zero of an empty one."""

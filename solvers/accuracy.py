@@ -39,9 +39,15 @@ def distance(form: MatrixForm, result: Result) -> float:
     return worst_residual(form, result.x, result.dual)
 
 
-def judged(form: MatrixForm, result: Result) -> Result:
-    """The result, OPTIMAL if the library is not content with what is a solution by our own residuals."""
-    if result.status in _NOT_CONTENT and distance(form, result) <= SOLVED:
+def judged(form: MatrixForm, result: Result, far: float | None = None) -> Result:
+    """The result, OPTIMAL if the library is not content with what is a solution by our own residuals.
+
+    Parameters
+    ----------
+    form, result
+    far : its `distance`, if known
+    """
+    if result.status in _NOT_CONTENT and (distance(form, result) if far is None else far) <= SOLVED:
         result.status = Status.OPTIMAL
         result.primal_status = result.dual_status = ResultStatus.FEASIBLE_POINT
     return result

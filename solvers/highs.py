@@ -71,7 +71,6 @@ DEFAULTS = {
 }
 _OF_OBJECTIVE = {"objective_bound", "objective_target"}
 """Options that speak of the objective's values: with them columns and objective are left as they are."""
-_GAVE_UP = (Status.OTHER_ERROR, Status.ITERATION_LIMIT)
 _TIME_LIMIT, _NODES = attr.TimeLimitSec(), "mip_max_nodes"
 
 
@@ -118,6 +117,7 @@ class HiGHS(Solver):
         self._handle: Any = None
         self._caught: list[Any] = []  # interrupts
         self._model: Loaded | None = None
+        self._falls_short = False  # whether the method for quadratic programs found nothing that is a solution
         super().__init__(**options)
 
     # ------------------------------------------------------------------ options
@@ -234,19 +234,27 @@ class HiGHS(Solver):
 
     # ------------------------------------------------------------------ run
     def _solve(self) -> Result:
+        kept = self._model
         model = self._load()
         result = self._run(model)
-        in_other_units = model.is_scaled or model.unit != 1.0
-        gave_up = model.P is not None and model.P.nnz > 0 and result.status in _GAVE_UP
-        if gave_up and in_other_units and "qp_iteration_limit" not in self.options:
-            self._model = None  # in the model's own units the method for quadratic programs may take another way
-            again = self._run(self._load(may_scale=False))
-            again.seconds = (again.seconds or 0.0) + (result.seconds or 0.0)
+        if not self._falls_short or "qp_iteration_limit" in self.options:
+            return result
+        # in units for the numbers of now, or in the model's own, the method for quadratic programs may go another way
+        ways = [True] * (model is kept and model.is_scaled) + [False] * (model.is_scaled or model.unit != 1.0)
+        spent, again = result.seconds or 0.0, result
+        for may_scale in ways:
+            self._model = None
+            again = self._run(self._load(may_scale))
+            again.seconds = spent = (again.seconds or 0.0) + spent
+            if not self._falls_short:
+                return again
+        if result.status is not Status.OPTIMAL or again is result:
             return again
-        return result
+        self._model = None  # what HiGHS takes for optimal is nearer than what it gave up
+        return self._run(self._load())
 
     def _run(self, model: Loaded) -> Result:
-        handle = self._handle
+        handle, self._falls_short = self._handle, False
         if model.n == 0:
             lp = handle.getLp()
             result = constant_result(np.maximum(lp.row_lower_, 0.0) + np.minimum(lp.row_upper_, 0.0))
@@ -276,9 +284,11 @@ class HiGHS(Solver):
             handle.run()
         raw = handle.getModelStatus().name
         if is_quadratic and is_doubtful(raw, handle, model.scaled_P, self.options.keys()):
-            raw = (
-                "kUnbounded" if self._ray() is not None else try_again(raw, handle, model.scaled_P, self.options.keys())
-            )
+            if self._ray() is not None:
+                raw = "kUnbounded"
+            else:
+                raw, found = try_again(raw, handle, model.scaled_P, self.options.keys())
+                self._falls_short = not found
         return self._to_result(raw, handle.getRunTime() - seconds)
 
     def _ray(self) -> FloatArray | None:

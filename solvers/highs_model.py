@@ -11,7 +11,6 @@ import scipy.sparse as sp
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import InvalidData, UnsupportedObjective
-from ..modelkit.form_rows import largest_entries
 from ..modelkit.functions import VariableIndex
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.matrix_form import MatrixForm, objective_matrices
@@ -29,8 +28,9 @@ from ..modelkit.sets import (
     Set,
     ZeroOne,
 )
+from ..modelkit.sizes import largest_entries
 from ..modelkit.store import Store
-from ..modelkit.units import equilibration, power_of_two
+from ..modelkit.units import equilibration, power_of_two, size_of_solution
 from .base import Change
 
 __all__ = ["Loaded", "LoadedForm", "BOXES", "SEMI", "LoadedModel"]
@@ -156,7 +156,8 @@ class LoadedModel(Loaded):
             boxes.append(np.array(kind[1].bounds(block.sets.numbers)) - block.rows.constant)
         none = np.zeros(0, _INT)
         A = Rows.stack(rows).matrix(self.columns, n) if rows else sp.csr_array((0, n))
-        self._choose_scales(A, old)
+        bounds = np.hstack(boxes) if rows else np.zeros((2, 0))
+        self._choose_scales(A, bounds, old)
         if len(ids):
             box = self._boxed(np.arange(old, n))
             _check(handle.addCols(len(ids), np.zeros(len(ids)), *box, 0, none, none, np.zeros(0)), "variables")
@@ -164,18 +165,19 @@ class LoadedModel(Loaded):
         self._write_columns(columns[columns < old], columns[self._flags[:, columns].any(axis=0)])
         if rows:
             row = self.row[-A.shape[0] :]
-            A, box = _scaled(A, row, self.column), row * np.hstack(boxes)
+            A, box = _scaled(A, row, self.column), row * bounds
             starts, indices = A.indptr[:-1].astype(_INT), A.indices.astype(_INT)
             _check(handle.addRows(A.shape[0], *box, A.nnz, starts, indices, A.data), "constraints")
         self.discrete, self.grown = bool(self._flags.any()), False
         self.quick = not self.discrete and handle.getNumNz() < _QUICK
 
-    def _choose_scales(self, A: sp.csr_array, old: int) -> None:
+    def _choose_scales(self, A: sp.csr_array, bounds: FloatArray, old: int) -> None:
         """For new columns and rows, those in A."""
         is_first, discrete = old == 0, bool(self._flags.any())
         column, row = np.ones(self.n), np.ones(A.shape[0])
         if is_first and self.may_scale and not discrete:
-            scales = _scales(A, self._read_objective()[1])
+            _, P, q, _ = self._read_objective()
+            scales = _scales(A, P, q, bounds, self._box)
             if scales is not None:
                 (column, row), self.is_scaled = scales, True
         if not self.is_scaled:
@@ -355,26 +357,31 @@ class LoadedForm(Loaded):
     def __init__(self, form: MatrixForm, handle: Any) -> None:
         super().__init__()
         self.n, self.m, self.P, self.q, self.r = form.n, form.m, form.P, form.q, form.r
-        scales = _scales(form.F, form.P)
+        bounds = np.array(form.bounds())
+        scales = _scales(form.F, form.P, form.q, bounds, np.zeros((0, form.n)))
         self.column, self.row = (np.ones(form.n), np.ones(form.m)) if scales is None else scales
         self._choose_unit()
         none, free, q = np.zeros(0, _INT), np.full(form.n, np.inf), self.unit * self.column * form.q
         _check(handle.addCols(form.n, q, -free, free, 0, none, none, np.zeros(0)), "objective")
         F = _scaled(form.F, self.row, self.column)
         starts, indices = F.indptr[:-1].astype(_INT), F.indices.astype(_INT)
-        bounds = self.row * np.array(form.bounds())
-        _check(handle.addRows(form.m, *bounds, F.nnz, starts, indices, F.data), "constraints")
+        _check(handle.addRows(form.m, *(self.row * bounds), F.nnz, starts, indices, F.data), "constraints")
         handle.changeObjectiveOffset(self.unit * form.r)
         if form.P.nnz:
             _pass_hessian(handle, self.scaled_P)
         self.quick = F.nnz < _QUICK
 
 
-def _scales(A: sp.csr_array, P: sp.csc_array) -> tuple[FloatArray, FloatArray] | None:
+def _scales(
+    A: sp.csr_array, P: sp.csc_array, q: FloatArray, rows: FloatArray, box: FloatArray
+) -> tuple[FloatArray, FloatArray] | None:
     """Scales of columns and rows of a continuous program; None if they are to stay."""
-    scales = equilibration(A, P)
-    odd = any(s.max(initial=1.0) > _ODD or s.min(initial=1.0) < 1.0 / _ODD for s in scales)
-    return scales if P.nnz or odd else None
+    column, row = equilibration(A, P)
+    numbers = np.concatenate([(row * rows).ravel(), (box / column).ravel()])
+    size = size_of_solution(P, q, column, numbers)
+    size = 1.0 if 1.0 / _ODD <= size <= _ODD else size
+    odd = any(s.max(initial=1.0) > _ODD or s.min(initial=1.0) < 1.0 / _ODD for s in (column, row))
+    return (column * size, row / size) if P.nnz or odd or size < 1.0 else None
 
 
 def _scaled(A: sp.csr_array, row: FloatArray, column: FloatArray) -> sp.csr_array:

@@ -201,13 +201,20 @@ def is_doubtful(raw: str, handle: Any, P: sp.csc_array, given: Set[str]) -> bool
 
 def _is_solution(handle: Any, P: sp.csc_array) -> bool:
     """Whether rows, bounds and gradient are what they should be at what HiGHS calls optimal."""
+    return _worst(handle, P) <= _WRONG
+
+
+def _worst(handle: Any, P: sp.csc_array) -> float:
+    """The worst residual of rows, bounds and gradient; infinite where HiGHS does not speak of an optimum."""
+    if handle.getModelStatus().name != "kOptimal":
+        return np.inf
     lp, found = handle.getLp(), handle.getSolution()
     A, x = _matrix(lp), np.array(found.col_value)
     y, z = np.array(found.row_dual), np.array(found.col_dual)
     Ax, Px, Aty, q = A @ x, P @ x, A.T @ y, np.array(lp.col_cost_)
     beyond = max(_beyond(x, lp.col_lower_, lp.col_upper_), _beyond(Ax, lp.row_lower_, lp.row_upper_))
     left, terms = np.abs(Px + q - Aty - z), np.concatenate([[1.0], np.abs(Px), np.abs(q), np.abs(Aty)])
-    return bool(max(beyond, left.max(initial=0.0) / terms.max()) <= _WRONG)
+    return max(beyond, float(left.max(initial=0.0) / terms.max()))
 
 
 def _beyond(values: FloatArray, lower: Any, upper: Any) -> float:
@@ -215,18 +222,32 @@ def _beyond(values: FloatArray, lower: Any, upper: Any) -> float:
     return float(far.max(initial=0.0))
 
 
-def try_again(raw: str, handle: Any, P: sp.csc_array, given: Set[str]) -> str:
-    """Run the QP method under `_FURTHER_TRIES`, but for options that the user has given, until one has an answer."""
-    usual = {name: handle.getOptionValue(name)[1] for name in _FURTHER_TRIES[-1]}
-    for options in _FURTHER_TRIES:
-        if options.keys() & given:
-            continue
-        for name, value in options.items():
-            handle.setOptionValue(name, value)
-        handle.run()
-        for name, value in usual.items():
-            handle.setOptionValue(name, value)
-        again: str = handle.getModelStatus().name
-        if again == "kOptimal" and _is_solution(handle, P):
-            return again
-    return raw
+def try_again(raw: str, handle: Any, P: sp.csc_array, given: Set[str]) -> tuple[str, bool]:
+    """Run the QP method under `_FURTHER_TRIES`, but for options that the user has given, until one has an answer.
+
+    Where none has, the handle is left with what comes nearest to one of all that HiGHS called optimal. Returned are
+    HiGHS' word, and whether there is an answer.
+    """
+    tries: list[dict[str, Any]] = [{}, *(options for options in _FURTHER_TRIES if not options.keys() & given)]
+    distances = [_worst(handle, P)]
+    for options in tries[1:]:
+        distances.append(_try(handle, P, options))
+        if distances[-1] <= _WRONG:
+            return "kOptimal", True
+    nearest = int(np.argmin(distances))
+    if not np.isfinite(distances[nearest]):
+        return raw, False
+    if nearest != len(tries) - 1:
+        _try(handle, P, tries[nearest])
+    return "kOptimal", distances[nearest] <= _WRONG
+
+
+def _try(handle: Any, P: sp.csc_array, options: dict[str, Any]) -> float:
+    """Run with options in the place of the usual ones; the worst residual."""
+    usual = {name: handle.getOptionValue(name)[1] for name in options}
+    for name, value in options.items():
+        handle.setOptionValue(name, value)
+    handle.run()
+    for name, value in usual.items():
+        handle.setOptionValue(name, value)
+    return _worst(handle, P)

@@ -6,7 +6,7 @@ Two things are said otherwise, and only where a first run came to no end that ca
   The rows are left out, and put to the test by the solution: if it satisfies them, it is the solution with them, and
   their duals are zero. A proof that there is no feasible point needs no such test.
 * *units*: rows, columns and objective are multiplied by powers of two (so exactly) until their largest entries are near
-  one.
+  one, and so is what the bounds tell of the solution.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.block import SetBlock
-from ..modelkit.form_rows import FormRows, is_box, largest_size
+from ..modelkit.form_rows import FormRows, is_box
 from ..modelkit.matrix_form import MatrixForm, Part
 from ..modelkit.sets import Nonnegatives
-from ..modelkit.units import Units, power_of_two
+from ..modelkit.sizes import largest_size
+from ..modelkit.units import Units, power_of_two, size_of_solution
 
 __all__ = ["Wording", "is_odd", "wordings"]
 
@@ -48,7 +49,8 @@ def is_odd(form: MatrixForm) -> bool:
     """Whether there are far bounds or odd units in a form."""
     rows = FormRows(form)
     units = Units(rows)
-    scales = np.concatenate([units.column, units.row, [_objective_unit(form, units.column)]])
+    size = _size_of_solution(rows, units)
+    scales = np.concatenate([units.column, units.row, [_objective_unit(form, units.column), size]])
     return bool(scales.max() > _ODD or scales.min() < 1.0 / _ODD or _far(rows, units).any())
 
 
@@ -60,8 +62,10 @@ def wordings(form: MatrixForm) -> Iterator[Wording]:
     if far.any():
         near = _without(form, far)
         yield Wording(near, np.ones(form.n), np.where(far, 0.0, 1.0))
-        units = Units(FormRows(near))
-    D, E = units.column, units.row
+        rows = FormRows(near)
+        units = Units(rows)
+    size = _size_of_solution(rows, units)
+    D, E = units.column * size, units.row / size
     unit = _objective_unit(near, D)
     if (D != 1.0).any() or (E != 1.0).any() or unit != 1.0:
         F, P = sp.csr_array(near.F.multiply(D)), sp.csc_array(near.P.multiply(D))
@@ -82,6 +86,13 @@ def _objective_unit(form: MatrixForm, D: FloatArray) -> float:
     entries = np.abs(form.P.data) * D[form.P.indices] * np.repeat(D, np.diff(form.P.indptr))
     largest = max(float(entries.max(initial=0.0)), largest_size(D * form.q) if not form.P.nnz else 0.0)
     return float(power_of_two(np.array([largest]))[0])
+
+
+def _size_of_solution(rows: FormRows, units: Units) -> float:
+    """Where the units tell nothing of it; 1 where it is usual."""
+    form = rows.form
+    size = size_of_solution(form.P, form.q, units.column, units.row * rows.constants())
+    return 1.0 if 1.0 / _ODD <= size <= _ODD else size
 
 
 def _far(rows: FormRows, units: Units) -> NDArray[np.bool_]:

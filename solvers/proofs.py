@@ -23,13 +23,12 @@ CERTIFICATE = ResultStatus.INFEASIBILITY_CERTIFICATE
 def has_proof(form: MatrixForm, result: Result) -> bool:
     """Whether a result that says INFEASIBLE or DUAL_INFEASIBLE holds the proof."""
     rows = FormRows(form)
-    if result.status is Status.INFEASIBLE:
-        return (
-            result.dual_status is CERTIFICATE
-            and result.dual is not None
-            and farkas_error(rows, result.dual) <= PROOF_ERROR
-        )
-    return result.primal_status is CERTIFICATE and result.x is not None and ray_error(rows, result.x) <= PROOF_ERROR
+    with np.errstate(over="ignore", invalid="ignore"):  # a proof with terms that overflow is none
+        if result.status is Status.INFEASIBLE:
+            y = result.dual if result.dual_status is CERTIFICATE else None
+            return y is not None and farkas_error(rows, y) <= PROOF_ERROR
+        d = result.x if result.primal_status is CERTIFICATE else None
+        return d is not None and ray_error(rows, d) <= PROOF_ERROR
 
 
 def is_solution(form: MatrixForm, result: Result) -> bool:

@@ -30,11 +30,11 @@ from .modelkit.caching import (
     SolverFallbackWarning,
 )
 from .modelkit.errors import *  # noqa: F403
+from .modelkit.form.residuals import Residuals
 from .modelkit.functions import *  # noqa: F403
 from .modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap
 from .modelkit.model import Model
 from .modelkit.modifications import *  # noqa: F403
-from .modelkit.residuals import Residuals
 from .modelkit.sets import *  # noqa: F403
 from .modelkit.store import Store
 

@@ -280,7 +280,7 @@ def test_the_nearest_semidefinite_matrix(how: str) -> None:
 
 @pytest.mark.parametrize("how", ["symmetric >>", "scaled triangle", "square"])
 def test_derivatives_of_semidefinite_matrices(how: str) -> None:
-    """Seeds of a dual matrix S pull back what ``<S, Y>`` moves by, tangents of the matrix push Y: adjoint, by matrices."""
+    """Seeds of a dual matrix S pull back what ``<S, Y>`` moves by, tangents of the matrix push Y, by one another."""
     C = np.array([[1.0, 2.0, 0.3], [2.0, 1.0, -1.0], [0.3, -1.0, -2.0]])
     S, D = (M + M.T for M in RNG.standard_normal((2, 3, 3)))
     model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))

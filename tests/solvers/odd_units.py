@@ -46,7 +46,10 @@ class Program:
         """The same in units each up to so many decades away."""
         r = 10.0 ** rng.uniform(-decades, decades, len(self.h))
         c = 10.0 ** rng.uniform(-decades, decades, len(self.q))
-        o = 10.0 ** rng.uniform(-decades, decades)
+        return self.in_units(r, c, 10.0 ** rng.uniform(-decades, decades))
+
+    def in_units(self, r: np.ndarray, c: np.ndarray, o: float) -> Program:
+        """The same, rows times r, columns times c and the objective times o."""
         G = self.G * r[:, None] * c
         return Program(o * self.P * c * c[:, None], o * self.q * c, G, self.h * r, self.zeros, self.x / c, c)
 

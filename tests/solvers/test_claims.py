@@ -15,6 +15,7 @@ from .problems import EVERY, S
 PROOF = ot.ResultStatusCode.INFEASIBILITY_CERTIFICATE
 UNITS = pytest.mark.parametrize("decades", [0, 4, 6])
 CURVED = pytest.mark.parametrize("quadratic", [False, True], ids=["linear", "quadratic"])
+ALL_ALIKE = [(10.0**r, 10.0**c, 10.0**o) for r, c, o in 6 * np.vstack([np.eye(3, dtype=int), -np.eye(3, dtype=int)])]
 
 
 @EVERY
@@ -34,6 +35,24 @@ def test_programs_with_a_solution(solver: Any, quadratic: bool, decades: int) ->
             assert program.error(model.value(x)) <= 1e-5, seed
     # a vertex is hard for a first-order method
     assert solved >= (3 if solver is ot.solvers.OSQP and not quadratic else 8)
+
+
+@EVERY
+@CURVED
+@pytest.mark.parametrize(("row", "column", "objective"), ALL_ALIKE)
+def test_programs_with_a_solution_in_one_other_unit(
+    solver: Any, quadratic: bool, row: float, column: float, objective: float
+) -> None:
+    """All rows, all columns or the objective in another unit: the program is solved as well as in plain ones."""
+    if solver is ot.solvers.OSQP and not quadratic:
+        pytest.skip("a vertex is hard for a first-order method")
+    for seed in range(8):
+        plain = solvable(np.random.default_rng([seed, 9]), quadratic)
+        m, n = plain.G.shape
+        program = plain.in_units(np.full(m, row), np.full(n, column), objective)
+        model, x = program.solved(solver)
+        assert model.termination_status() is S.OPTIMAL, seed
+        assert program.error(model.value(x)) <= 1e-5, seed
 
 
 @EVERY

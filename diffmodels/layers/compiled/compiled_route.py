@@ -70,7 +70,7 @@ class CompiledRoute:
         self.form: MatrixForm = made.form
         parameters = Parameters(store)
         self.chain = ChainRule(made, store, parameters.values.copy(), parameters.places(ids), outputs)
-        self._residuals = FormResiduals(self.form)
+        self._residuals = FormResiduals(self.form, same_matrices=not (made.data.moves(0) or made.data.moves(3)))
         self.linear_algebra: Any = model.get(attr.LinearAlgebraSolver())
         self._allow_inaccurate = model.get(attr.AllowInaccurateSolution())
         self._local = PerThread()
@@ -133,11 +133,16 @@ class CompiledRoute:
 
     def solve(self, theta: FloatArray, warm: State | None) -> Answer:
         """The solution, by the first solver that finds one, made exact."""
-        return self.answer(theta, *self.found(theta, warm))
+        whole = self.chain.theta(theta)
+        form = self.form_at(self.chain.data.data(whole))
+        return self._answered(whole, form, *self._found(form, warm, refined=True))
 
     def found(self, theta: FloatArray, warm: State | None) -> Found:
         """What the first solver that finds a solution says."""
-        form = self.form_at(self.chain.data.data(self.chain.theta(theta)))
+        return self._found(self.form_at(self.chain.data.data(self.chain.theta(theta))), warm, refined=False)
+
+    def _found(self, form: MatrixForm, warm: State | None, *, refined: bool) -> Found:
+        """The same, made exact where that is asked for and can be: then no other point is judged."""
         status, reason = _CODES.OTHER_ERROR, ""
         try:
             if self.is_curving:
@@ -149,9 +154,12 @@ class CompiledRoute:
                 result = self._run(number, form, None if warm is None else (warm.x, warm.y))
                 status, reason = result.status, result.raw
                 if status is _CODES.OPTIMAL:
+                    state = State(result.x, result.dual)
+                    if refined and result.x is not None and result.dual is not None and self._refine(form, state):
+                        return status, "", state
                     status = self._residuals.checked(form, result.x, result.dual)
-                if status is _CODES.OPTIMAL:
-                    return status, "", State(result.x, result.dual)
+                    if status is _CODES.OPTIMAL:
+                        return status, "", state
                 if status is _CODES.ALMOST_OPTIMAL and np.isfinite(result.x).all() and np.isfinite(result.dual).all():
                     near = self._near(form, State(result.x, result.dual))
                     if near is not None:
@@ -178,23 +186,36 @@ class CompiledRoute:
 
     def answer(self, theta: FloatArray, status: attr.TerminationStatusCode, reason: str, state: State | None) -> Answer:
         """The outputs at the exact solution near what was found: there derivatives are, too."""
-        if state is None:
-            return status, reason, np.full(self.chain.size, np.nan), None
         whole = self.chain.theta(theta)
         form = self.form_at(self.chain.data.data(whole))
-        if state.point is None:
+        if state is not None and state.point is None:
             self._refine(form, state)
-        outputs = self.chain.outputs(whole, state.x, state.y, self.objective(form, state.x))
-        return status, reason, outputs, state
+        return self._answered(whole, form, status, reason, state)
 
-    def _refine(self, form: MatrixForm, state: State) -> None:
-        """Move to the exact solution; what cannot be refined stays the solver's, and has no derivatives."""
+    def _answered(
+        self,
+        whole: FloatArray,
+        form: MatrixForm,
+        status: attr.TerminationStatusCode,
+        reason: str,
+        state: State | None,
+    ) -> Answer:
+        if state is None:
+            return status, reason, np.full(self.chain.size, np.nan), None
+        return status, reason, self.chain.outputs(whole, state.x, state.y, self.objective(form, state.x)), state
+
+    def _refine(self, form: MatrixForm, state: State) -> bool:
+        """Move to the exact solution, if that can be; what cannot be refined has no derivatives."""
+        if not (np.isfinite(state.x).all() and np.isfinite(state.y).all()):
+            return False
         try:
             point = self._point(form, state)
         except OptangentError:
-            return
-        if point.refinement.after <= point.refinement.before and self.is_solution(form, point.x, point.y):
-            state.x, state.y, state.point = point.x, point.y, point
+            return False
+        if not (point.refinement.after <= point.refinement.before and self.is_solution(form, point.x, point.y)):
+            return False
+        state.x, state.y, state.point = point.x, point.y, point
+        return True
 
     def _point(self, form: MatrixForm, state: State) -> SolutionPoint:
         model = self._diff_model()

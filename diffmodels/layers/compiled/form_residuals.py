@@ -12,10 +12,10 @@ import numpy as np
 
 from ....modelkit import attributes as attr
 from ....modelkit.arrays import FloatArray
+from ....modelkit.form.residuals import OPTIMAL_RESIDUAL
 from ....modelkit.form_rows import FormRows
 from ....modelkit.matrix_form import MatrixForm
-from ....modelkit.own_units import point_errors
-from ....modelkit.residuals import OPTIMAL_RESIDUAL
+from ....modelkit.own_units import MatrixSizes, point_errors
 from ....modelkit.sets import Nonnegatives, Zeros
 from ...cone_rows import ConeRows
 
@@ -29,9 +29,12 @@ class FormResiduals:
     Parameters
     ----------
     form : any of them
+    same_matrices : whether all have the same P and F
     """
 
-    def __init__(self, form: MatrixForm) -> None:
+    def __init__(self, form: MatrixForm, *, same_matrices: bool) -> None:
+        self._same_matrices = same_matrices
+        self._sizes: MatrixSizes | None = None
         plain = all(kind[1] in (Zeros, Nonnegatives) for kind in form.parts)
         self._cones = None if plain else ConeRows(form)
         self._rows = FormRows(form)
@@ -44,7 +47,11 @@ class FormResiduals:
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             return np.inf
         with np.errstate(over="ignore", invalid="ignore"):
-            own = point_errors(self._rows.with_form(form), x, y)
+            rows = self._rows.with_form(form)
+            sizes = MatrixSizes(rows) if self._sizes is None else self._sizes
+            if self._same_matrices:
+                self._sizes = sizes
+            own = point_errors(rows, x, y, sizes)
             # NaN, of numbers that overflow, if one is: `max` would pass over it
             return float(np.max([self._plain(form, x, y), *own]))
 

@@ -1,0 +1,59 @@
+"""The units in which the numbers of a form are of about the same size.
+
+A row, a column or the objective may be stated in any unit; whether a residual is small does not depend on it. With E
+and D from an equilibration of the matrices, ``E A D`` has rows and columns whose largest entries are near one, the
+bounds of columns being rows with one entry, a 1: there a number is compared with the others of its row, and with those
+of its variable in other rows.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from ..arrays import FloatArray
+from ..units import FARTHEST, Lines, equilibrated
+from .slot_rows import SlotRows
+
+__all__ = ["Scales"]
+
+
+@final
+class Scales:
+    """Scales of the columns and slots of a form, powers of two.
+
+    Parameters
+    ----------
+    rows : SlotRows
+    alone : whether the objective has no part in them
+    shared : whether rows with one entry have none in those of columns, as they fit a variable in any unit; where that
+        makes scales of more than 1e20 to one they have
+
+    Attributes
+    ----------
+    column : (n,) D; those of variables in no row and no square are 1, and so is their median
+    row : (slots,) E, the same for all rows of a cone, that of the largest of them; 1 for rows without entries, and
+        for those that hold of themselves
+    """
+
+    def __init__(self, rows: SlotRows, *, alone: bool = False, shared: bool = False) -> None:
+        column, row = _equilibrated(rows, alone=alone, shared=shared)
+        if shared and column.max(initial=1.0) > FARTHEST * column.min(initial=1.0):
+            column, row = _equilibrated(rows, alone=alone, shared=False)
+        filled, first = np.diff(rows.form.F.indptr) > 0, rows.form.slots.sided
+        for _, at in rows.cones:
+            in_cone = np.where(filled[at - first], row[at], np.inf).min(axis=1, keepdims=True, initial=np.inf)
+            row[at] = np.where(np.isfinite(in_cone), in_cone, 1.0)
+        self.column: FloatArray = column
+        self.row: FloatArray = row
+
+
+def _equilibrated(rows: SlotRows, *, alone: bool, shared: bool) -> tuple[FloatArray, FloatArray]:
+    form = rows.form
+    held, bounded, _ = rows.form.slots.parts(rows.is_held)
+    lines = [Lines(form.A, shared=shared, among=held), Lines(form.F, shared=shared)]
+    if form.P.nnz and not alone:
+        lines.append(Lines(form.P, shared=shared))
+    column, scales = equilibrated(lines, form.n, None if shared else bounded)
+    return column, np.concatenate([np.where(held, scales[0], 1.0), np.where(bounded, scales[-1], 1.0), scales[1]])

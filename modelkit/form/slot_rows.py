@@ -1,0 +1,166 @@
+"""The rows of a form as those see them who check an answer: all slots in one order, with sides, cones and weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ..arrays import FloatArray, IntArray, segments
+from ..matrix_form import Curvature
+from ..sets import VectorSet
+from ..sets.cone import NativeCone
+from ..sizes import ratio
+from .form import Cones, Discreteness, Form
+
+__all__ = ["SlotRows"]
+
+
+@final
+class SlotRows:
+    """The functions ``(A x + c(x), x, F x)`` of the slots of a form, where they must be, and what weighs in products.
+
+    Parameters
+    ----------
+    form : Form
+
+    Attributes
+    ----------
+    form : the form
+    lower, upper : (slots,) sides; infinite in cones, and where columns are zero or between their bounds
+    is_held : (slots,) whether there is a side or a cone; the other slots hold of themselves
+    weights : (slots,) of the inner products
+    g : (slots,) constants of the functions, zero where they are moved to the sides
+    curvature : quadratic terms of the rows, or None
+    cones : the different cones, each with its slots, (count, dimension)
+    """
+
+    def __init__(self, form: Form) -> None:
+        self.weights = np.ones(form.slots.size)
+        self.cones: list[tuple[VectorSet, IntArray]] = []
+        for cones in form.cones:
+            for cone, slots in _groups(cones, form.slots.sided):
+                self.cones.append((cone, slots))
+                if cone.weights is not None:
+                    self.weights[slots] = cone.weights
+        self._take(form)
+
+    def _take(self, form: Form) -> None:
+        self.form, self.curvature, self.g = form, form.curvature, np.zeros(form.slots.size)
+        lower, upper, free = form.lower, form.upper, np.full(form.k, np.inf)
+        if form.is_discrete:
+            has_gap = (form.discreteness == Discreteness.SEMICONTINUOUS) | (
+                form.discreteness == Discreteness.SEMIINTEGER
+            )
+            lower, upper = np.where(has_gap, -np.inf, lower), np.where(has_gap, np.inf, upper)
+        self.lower = np.concatenate([form.row_lower, lower, -free])
+        self.upper = np.concatenate([form.row_upper, upper, free])
+        self.g[form.slots.sided :] = form.g
+        self.is_held: NDArray[np.bool_] = (self.lower > -np.inf) | (self.upper < np.inf)
+        self.is_held[form.slots.sided :] = True
+
+    def with_form(self, form: Form) -> SlotRows:
+        """The rows of a form with other numbers in the same cones."""
+        rows = copy.copy(self)
+        rows._take(form)
+        return rows
+
+    # ------------------------------------------------------------------ functions, and their adjoint
+    def linear(self, x: FloatArray) -> FloatArray:
+        """Their linear parts at x, (slots,)."""
+        return np.concatenate([self.form.A @ x, x, self.form.F @ x])
+
+    def sizes(self, X: FloatArray) -> FloatArray:
+        """Sums of the sizes of their linear terms where columns have the sizes X, (slots,)."""
+        return np.concatenate([_size(self.form.A) @ X, X, _size(self.form.F) @ X])
+
+    def curved(self, x: FloatArray) -> FloatArray:
+        """Their quadratic parts at x, (slots,)."""
+        values = np.zeros(self.form.slots.size)
+        if self.curvature is not None:
+            values[: self.form.m] = self.curvature.values(x)
+        return values
+
+    def curved_sizes(self, X: FloatArray) -> FloatArray:
+        """Sums of the sizes of their quadratic terms where columns have the sizes X, (slots,)."""
+        values = np.zeros(self.form.slots.size)
+        c = self.curvature
+        if c is not None:
+            values[: self.form.m] = Curvature(c.shape, c.row, c.first, c.second, np.abs(c.coef)).values(X)
+        return values
+
+    def jacobian(self, x: FloatArray) -> sp.csr_array:
+        """The derivative of the rows' functions at x, (m, n)."""
+        return self.form.A if self.curvature is None else sp.csr_array(self.form.A + self.curvature.jacobian(x))
+
+    def adjoint(self, Wy: FloatArray, x: FloatArray | None = None) -> FloatArray:
+        """The duals, weighted, times the derivatives: at x, or of the linear parts alone."""
+        y, z, w = self.form.slots.parts(Wy)
+        jacobian = self.form.A if x is None else self.jacobian(x)
+        total: FloatArray = jacobian.T @ y + z + self.form.F.T @ w
+        return total
+
+    def adjoint_sizes(self, Wy: FloatArray, x: FloatArray) -> FloatArray:
+        """The same of the sizes of all of them."""
+        y, z, w = self.form.slots.parts(np.abs(Wy))
+        total: FloatArray = _size(self.jacobian(x)).T @ y + z + _size(self.form.F).T @ w
+        return total
+
+    # ------------------------------------------------------------------ where they must be
+    def wrong(self, y: FloatArray) -> FloatArray:
+        """Duals of sides that are not there, (slots,); zero in cones."""
+        bad = (y > 0.0) & (self.lower == -np.inf) | (y < 0.0) & (self.upper == np.inf)
+        bad[self.form.slots.sided :] = False
+        return np.where(bad, np.abs(y), 0.0)
+
+    def relative_cone_distance(self, points: FloatArray, sizes: FloatArray, least: float, *, dual: bool) -> float:
+        """The largest distance from a cone, relative to `least` plus the largest of `sizes` in it."""
+        worst = 0.0
+        for cone, slots in self.cones:
+            far = _distances(cone, points[slots], dual)
+            scale = least + sizes[slots].max(axis=1, initial=0.0)
+            worst = max(worst, float(ratio(far, scale).max(initial=0.0)))
+        return worst
+
+    def dual_terms(self, y: FloatArray) -> FloatArray:
+        """``W y · side``, the side that the sign of y names (zero where infinite), or ``-g`` in a cone; (slots,)."""
+        side = np.where(y > 0.0, self.lower, self.upper)
+        side[self.form.slots.sided :] = -self.form.g
+        is_finite = np.isfinite(side)
+        return np.where(is_finite, self.weights * y * np.where(is_finite, side, 0.0), 0.0)
+
+    def constants(self) -> FloatArray:
+        """The sizes of the numbers that stand in the rows beside the variables, (slots,)."""
+        sides = [np.where(np.isfinite(side), np.abs(side), 0.0) for side in (self.lower, self.upper)]
+        return np.maximum(np.abs(self.g), np.maximum(*sides))
+
+
+def _size(matrix: sp.csr_array) -> sp.csr_array:
+    return sp.csr_array((np.abs(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _groups(cones: Cones, first: int) -> Iterator[tuple[VectorSet, IntArray]]:
+    """The different cones of one type, each with its slots, shape (count, dimension)."""
+    shapes, starts, dims = cones.sets.shapes, cones.starts[:-1] + first, cones.sets.dims
+    assert shapes is not None
+    items: dict[tuple[float, ...], list[int]] = {}
+    for item, shape in enumerate(shapes):
+        items.setdefault(shape, []).append(item)
+    for shape, chosen in items.items():
+        cone: Any = cones.type.build(shape, np.zeros((int(dims[chosen[0]]), 0)))
+        yield cone, segments(starts[chosen], dims[chosen]).reshape(len(chosen), cone.dimension)
+
+
+def _distances(cone: VectorSet, points: FloatArray, dual: bool) -> FloatArray:
+    """Distance of each of k points, (k,), from the cone or from its dual cone."""
+    if not np.isfinite(points).all():
+        return np.full(len(points), np.inf)
+    if isinstance(cone, NativeCone):
+        nearest = cone.project_dual(points) if dual else cone.project(points)
+        return np.asarray(np.linalg.norm(points - nearest, axis=1), np.float64)
+    distance = cone.dual_violation if dual else cone.violation
+    return np.array([distance(point) for point in points], np.float64)

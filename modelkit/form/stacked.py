@@ -1,0 +1,221 @@
+"""One-sided rows of a form, for those who want ``F x + g`` in cones: zero cones, nonnegative cones, then others.
+
+Each finite side of a row or column of the form is a row here, one with equal sides a row in the zero cone:
+
+    l = a x = u:  a x - l in {0},    l <= a x:  a x - l >= 0,    a x <= u:  -a x + u >= 0.
+
+Infinite sides have no row. A dual of the form (positive where a lower side pushes, negative where an upper one does) is
+the sum of sign times dual over the rows of its slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ..arrays import FloatArray, IntArray, segments
+from ..block import SetBlock
+from ..functions import VectorAffineFunction, VectorQuadraticFunction
+from ..indices import Kind
+from ..matrix_form import Curvature, MatrixForm, Part
+from ..sets import Nonnegatives, Set, Zeros
+from .form import Cones, Form
+
+__all__ = ["Stacked", "rows_at"]
+
+_Mask = NDArray[np.bool_]
+
+
+@final
+class Stacked:
+    """Where the one-sided rows of forms of one signature stand: which sides are finite, which are equal, and the cones.
+
+    In this order: equalities, lower sides, upper sides, of each the rows before the bounds of columns; the cones, by
+    type; lower and upper sides of rows with quadratic terms.
+
+    Parameters
+    ----------
+    form : any of these forms
+    order : types of cones, in the order in which they are wanted; others follow
+
+    Attributes
+    ----------
+    m : number of one-sided rows
+    slot : (m,) slot in the form of each
+    sign : (m,) 1 or, of upper sides, -1
+    linear : number of rows of equalities and inequalities without quadratic terms, which come first
+    zeros : number of equalities, the first of them
+    """
+
+    def __init__(self, form: Form, order: Sequence[type[Set]] = ()) -> None:
+        slots = form.slots
+        self._slots, self._cones = slots, form.cones
+        self._sides = _sides(form)
+        self._curved = _curved(form)
+        has_lower, has_upper, equal = self._sides
+        curved = np.zeros(slots.sided, bool)
+        curved[: form.m] = self._curved
+        equal = equal & ~curved
+        lower, upper = has_lower & ~equal, has_upper & ~equal
+        straight = [np.flatnonzero(mask & ~curved) for mask in (equal, lower, upper)]
+        bent = [np.flatnonzero(mask & curved) for mask in (lower, upper)]
+        self._groups: dict[type[Set], SetBlock] = {}
+        cone_rows: list[IntArray] = []
+        ranks = {kind: rank for rank, kind in enumerate(order)}
+        for cones in sorted(form.cones, key=lambda one: ranks.get(one.type, len(ranks))):
+            self._groups[cones.type] = _joined(self._groups.get(cones.type), cones.sets)
+        for kind in self._groups:
+            cone_rows += [np.arange(c.rows.start, c.rows.stop) for c in form.cones if c.type is kind]
+        in_cones = np.concatenate([np.zeros(0, np.int64), *cone_rows])
+        self.slot: IntArray = np.concatenate([*straight, slots.of_cones(in_cones), *bent])
+        counts = [len(part) for part in (*straight, in_cones, *bent)]
+        self.sign: FloatArray = np.repeat([1.0, 1.0, -1.0, 1.0, 1.0, -1.0], counts)
+        self.m, self.zeros, self.linear = len(self.slot), counts[0], sum(counts[:3])
+        self._is_one_sided = np.repeat([False, True, True, False, True, True], counts)
+        self._upper, self._others = np.flatnonzero(self.sign < 0.0), np.flatnonzero(self.sign > 0.0)
+        self._parts = self._made_parts(counts)
+
+    def _made_parts(self, counts: list[int]) -> dict[Kind, Part]:
+        """Kind by kind: equalities, inequalities, cones, rows with quadratic terms."""
+        parts: dict[Kind, Part] = {}
+        sets: list[tuple[Kind, SetBlock]] = [
+            ((VectorAffineFunction, Zeros), _product(Zeros, counts[0])),
+            ((VectorAffineFunction, Nonnegatives), _product(Nonnegatives, counts[1] + counts[2])),
+            *(((VectorAffineFunction, kind), block) for kind, block in self._groups.items()),
+            ((VectorQuadraticFunction, Nonnegatives), _product(Nonnegatives, counts[4] + counts[5])),
+        ]
+        offset = 0
+        for kind, block in sets:
+            starts = block.starts + offset
+            if int(starts[-1]) > offset:
+                parts[kind] = Part(kind, slice(offset, int(starts[-1])), block, np.arange(block.count), starts)
+            offset = int(starts[-1])
+        return parts
+
+    def fits(self, form: Form) -> bool:
+        """Whether the rows of a form stand at the same places."""
+        return (
+            form.slots == self._slots
+            and all(np.array_equal(one, other) for one, other in zip(_sides(form), self._sides, strict=True))
+            and np.array_equal(_curved(form), self._curved)
+            and (form.cones is self._cones or _same(form.cones, self._cones))
+        )
+
+    # ------------------------------------------------------------------ numbers
+    def matrices(self, form: Form) -> MatrixForm:
+        """The one-sided rows of a form that `fits`, as those see them who take a `MatrixForm`."""
+        return MatrixForm.of_arrays(
+            (form.P, form.q, form.r),
+            (rows_at(form, self.slot, self.sign), self.constants(form)),
+            self._parts,
+            self._curvature(form),
+        )
+
+    def constants(self, form: Form) -> FloatArray:
+        """Constants g of the one-sided rows, (m,)."""
+        lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
+        every = np.concatenate([-lower, form.g])[self.slot]
+        every[self._upper] = upper[self.slot[self._upper]]
+        return every
+
+    def _curvature(self, form: Form) -> Curvature | None:
+        """The quadratic terms of the one-sided rows."""
+        curvature = form.curvature
+        if curvature is None:
+            return None
+        parts = []
+        for at in (self._others, self._upper):
+            place = np.full(self._slots.size, -1, np.int64)
+            place[self.slot[at]] = at
+            row = place[curvature.row]
+            kept = np.flatnonzero(row >= 0)
+            row = row[kept]
+            coef = self.sign[row] * curvature.coef[kept]
+            parts.append((row, curvature.first[kept], curvature.second[kept], coef))
+        row, first, second, coef = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return Curvature((self.m, form.n), row, first, second, coef) if len(row) else None
+
+    # ------------------------------------------------------------------ duals
+    def up(self, duals: FloatArray) -> FloatArray:
+        """Duals of one-sided rows, (m,) or (m, k), as duals of the form: sums over the rows of each slot."""
+        found = np.zeros((self._slots.size, *duals.shape[1:]))
+        found[self.slot[self._others]] = duals[self._others]
+        found[self.slot[self._upper]] -= duals[self._upper]
+        return found
+
+    def down(self, duals: FloatArray) -> FloatArray:
+        """Duals of the form as those of its one-sided rows: what is positive to the lower side, else to the upper."""
+        signed = self.signed(duals)
+        signed[self._is_one_sided] = np.maximum(signed[self._is_one_sided], 0.0)
+        return signed
+
+    def signed(self, values: FloatArray) -> FloatArray:
+        """Values of the form's functions, (slots,) or (slots, k), as the one-sided rows have them: the adjoint of `up`.
+
+        Each side has the whole, with its sign.
+        """
+        sign = self.sign if values.ndim == 1 else self.sign[:, None]
+        signed: FloatArray = sign * values[self.slot]
+        return signed
+
+
+def rows_at(form: Form, slot: IntArray, sign: FloatArray | None = None) -> sp.csr_array:
+    """The coefficients of slots, (len(slot), n): rows of A, unit rows of columns and rows of F, times a sign.
+
+    Entries that are zero stay, and those of a row stand in order.
+    """
+    A, F, n = form.A, form.F, form.n
+    units = np.arange(A.nnz + 1, A.nnz + n + 1)
+    starts = np.concatenate([A.indptr, units, F.indptr[1:].astype(np.int64) + (A.nnz + n)])
+    counts = np.diff(starts)[slot]
+    at = segments(starts[slot], counts)
+    data = np.concatenate([A.data, np.ones(n), F.data])[at]
+    if sign is not None:
+        data *= np.repeat(sign, counts)
+    indices = np.concatenate([A.indices, np.arange(n), F.indices])[at]
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    rows = sp.csr_array((data, indices, indptr), shape=(len(slot), n))
+    rows.sort_indices()
+    return rows
+
+
+def _sides(form: Form) -> tuple[_Mask, _Mask, _Mask]:
+    """Masks over rows and columns: there is a lower side, an upper one, and both are equal and one constraint's."""
+    lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
+    whole = np.concatenate([np.ones(form.m, bool), ~form.split])
+    return lower > -np.inf, upper < np.inf, (lower == upper) & np.isfinite(lower) & whole
+
+
+def _curved(form: Form) -> _Mask:
+    """Which rows have quadratic terms."""
+    curved = np.zeros(form.m, bool)
+    if form.curvature is not None:
+        curved[form.curvature.row] = True
+    return curved
+
+
+def _product(kind: type[Set], count: int) -> SetBlock:
+    """One cone that is a product of so many half-lines or points; none of none."""
+    dims = np.array([count] if count else [], np.int64)
+    return SetBlock(kind, dims, np.zeros((count, 0)), ((count,),) * len(dims))
+
+
+def _joined(one: SetBlock | None, other: SetBlock) -> SetBlock:
+    if one is None:
+        return other
+    shapes: Any = (*(one.shapes or ()), *(other.shapes or ()))
+    return SetBlock(
+        one.type, np.concatenate([one.dims, other.dims]), np.concatenate([one.numbers, other.numbers]), shapes
+    )
+
+
+def _same(one: Sequence[Cones], other: Sequence[Cones]) -> bool:
+    return [_described(cones) for cones in one] == [_described(cones) for cones in other]
+
+
+def _described(cones: Cones) -> Any:
+    return cones.type, cones.rows.start, cones.sets.dims.tolist(), cones.sets.shapes

@@ -1,0 +1,144 @@
+"""Random changes of a form against dense arrays that are changed the plain way, and its journal against the form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from optangent.modelkit.form import Discreteness, Form, Slots
+
+
+class Dense:
+    """The same model in dense arrays."""
+
+    def __init__(self):
+        self.A = np.zeros((0, 0))
+        self.box = np.zeros((2, 0))
+        self.sides = np.zeros((2, 0))
+
+    def columns(self, count):
+        """Append columns."""
+        self.A = np.hstack([self.A, np.zeros((len(self.A), count))])
+        self.box = np.hstack([self.box, np.tile([[-np.inf], [np.inf]], count)])
+
+    def rows(self, A, sides):
+        """Append rows."""
+        self.A = np.vstack([self.A, A])
+        self.sides = np.hstack([self.sides, sides])
+
+
+def some_rows(rng, count, n):
+    """Sparse rows and their dense twin."""
+    dense = rng.standard_normal((count, n)) * (rng.random((count, n)) < 0.5)
+    return sp.csr_array(dense), dense
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_changes_are_those_of_dense_arrays(seed):
+    """After each of many random changes the arrays are those of a dense model changed alike."""
+    rng = np.random.default_rng(seed)
+    form, dense = Form(), Dense()
+    loaded = np.zeros((0, 0))  # what a reader of the journal has
+    for step in range(300):
+        what = rng.integers(6) if form.m and form.n else rng.integers(2)
+        if what == 0:
+            count = int(rng.integers(1, 4))
+            assert form.add_columns(count).tolist() == list(range(dense.A.shape[1], dense.A.shape[1] + count))
+            dense.columns(count)
+        elif what == 1:
+            A, full = some_rows(rng, 2, form.n)
+            sides = np.sort(rng.standard_normal((2, 2)), axis=0)
+            form.add_rows(A, *sides)
+            dense.rows(full, sides)
+        elif what == 2:
+            row = int(rng.integers(form.m))
+            columns = np.sort(rng.choice(form.n, int(rng.integers(form.n + 1)), replace=False))
+            values = rng.standard_normal(len(columns))
+            form.set_row(row, columns, values)
+            dense.A[row] = 0.0
+            dense.A[row, columns] = values
+        elif what == 3:
+            row = int(rng.integers(form.m))
+            columns, _ = form.row(row)
+            values = rng.standard_normal(len(columns))
+            form.set_row(row, columns.copy(), values)
+            dense.A[row, columns] = values
+        elif what == 4:
+            rows = rng.choice(form.m, 1)
+            form.set_sides(rows, -1.0, step)
+            dense.sides[:, rows] = [[-1.0], [step]]
+        else:
+            columns = rng.choice(form.n, 1)
+            form.set_bounds(columns, upper=step)
+            dense.box[1, columns] = step
+        if step % 7 == 0 or form.A.shape != dense.A.shape:
+            loaded = read(loaded, form)
+            np.testing.assert_array_equal(loaded, dense.A)
+        np.testing.assert_array_equal([form.row_lower, form.row_upper], dense.sides)
+        np.testing.assert_array_equal([form.lower, form.upper], dense.box)
+    np.testing.assert_array_equal(form.A.toarray(), dense.A)
+
+
+def read(loaded, form):
+    """Bring what a reader has up to date by the journal alone: appended rows, then changed entries."""
+    journal = form.take_journal()
+    now = np.zeros((form.m, form.n))
+    now[: loaded.shape[0], : loaded.shape[1]] = loaded
+    for row in range(form.m - journal.new_rows, form.m):
+        columns, values = form.row(row)
+        now[row, columns] = values
+    for row, column, value in zip(*journal.entries, strict=True):
+        now[row, column] = value
+    return now
+
+
+def test_an_unchanged_form_has_an_empty_journal():
+    """A journal is true exactly if something changed since it was taken."""
+    form = Form()
+    assert not form.journal
+    form.add_columns(2)
+    assert form.take_journal()
+    assert not form.journal
+    version = form.version
+    form.set_discreteness(np.array([1]), Discreteness.INTEGER)
+    assert form.journal.kinds.tolist() == [1]
+    assert form.version > version
+    assert form.is_discrete
+
+
+def test_journals_are_gathered():
+    """A later journal added to an earlier one tells all that changed."""
+    form = Form()
+    form.add_columns(2)
+    first = form.take_journal()
+    form.set_bounds(np.array([1]), 0.0, 1.0)
+    form.set_objective(sp.csc_array(np.eye(2)), np.ones(2), 3.0)
+    first.add(form.take_journal())
+    assert first.new_columns == 2
+    assert first.bounds.tolist() == [1]
+    assert first.has_costs
+    assert first.has_curvature
+    assert not first.keeps_curvature
+
+
+def test_curvature_with_the_same_pattern_keeps_it():
+    """New numbers in the pattern of P are told apart from a new pattern."""
+    form = Form()
+    form.add_columns(2)
+    form.set_objective(sp.csc_array(np.eye(2)), np.zeros(2), 0.0)
+    form.take_journal()
+    form.set_objective(sp.csc_array(2.0 * np.eye(2)), np.zeros(2), 0.0)
+    journal = form.take_journal()
+    assert journal.has_curvature
+    assert journal.keeps_curvature
+
+
+def test_slots_are_rows_then_bounds_then_cones():
+    """Parts of an array over all slots come back as they went in."""
+    slots = Slots(2, 3, 4)
+    values = np.arange(9.0)
+    assert slots.size == 9
+    np.testing.assert_array_equal(slots.joined(*slots.parts(values)), values)
+    assert slots.of_bounds(np.array([1])).tolist() == [3]
+    assert slots.of_cones(np.array([0])).tolist() == [5]
