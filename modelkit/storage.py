@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .arrays import FloatArray, Growable, IntArray, segments
 from .block import ConstraintBlock, SetBlock
+from .change_log import Change, ChangeLog
 from .functions import Function
 from .monomials import Monomials
 from .rows import TERMS, Rows
@@ -44,6 +45,7 @@ class Block:
         self._tail = 0
         self._dead: set[int] = set()
         self._count = 0
+        self.log = ChangeLog()
         # scalar constraints not yet in the arrays
         self._new_lengths: list[int] = []
         self._new_ids: list[int] = []
@@ -255,18 +257,30 @@ class Block:
     def remove(self, number: int) -> None:
         """Delete a constraint."""
         self._dead.add(number)
+        self.log.note(Change.DELETED, number)
 
     def set_numbers(self, number: int, numbers: FloatArray) -> None:
         """Give one constraint's set other numbers."""
         self._settle()
         start, stop = self.row_range(number)
         self._numbers.view[start:stop] = numbers
+        self.log.note(Change.NUMBERS, number)
+
+    def set_many_numbers(self, which: IntArray, numbers: FloatArray, constants: FloatArray | None) -> None:
+        """Give the sets of many constraints other numbers, and their rows other constants, one below the other."""
+        self._settle()
+        rows = self.rows_of(which)
+        self._numbers.view[rows] = numbers
+        if constants is not None:
+            self._constant.view[rows] = constants
+        self.log.note(Change.NUMBERS, which)
 
     def set_constants(self, number: int, constants: Any) -> None:
         """Give one constraint's rows other constants."""
         self._settle()
         start, stop = self.row_range(number)
         self._constant.view[start:stop] = constants
+        self.log.note(Change.NUMBERS, number)
 
     def set_rows(self, numbers: int | IntArray, rows: Rows) -> None:
         """Give one constraint, or several, other functions of the same dimensions, one below the other."""
@@ -275,10 +289,12 @@ class Block:
         keep[at] = False
         self._hold(held.only(keep) + _stored(rows).moved(at, held.m))
         self._constant.view[at] = rows.constant
+        self.log.note(Change.FUNCTION, numbers)
 
     def set_coefficient(self, number: int, local_row: int, variables: Sequence[int], value: float) -> None:
         """Give the coefficient of one variable, or of a product of two, another value (such terms become one)."""
         self._settle()
+        self.log.note(Change.FUNCTION, number)
         row = self.row_range(number)[0] + local_row
         key, *names, coef = TERMS[len(variables) - 1]
         at = self._spans(row, row + 1, key)
@@ -296,12 +312,13 @@ class Block:
         self._tail += 1
 
     def remove_variables(self, ids: IntArray) -> None:
-        """Drop all terms in these variables."""
+        """Drop all terms in these variables, which are gone: readers know, as they hold such variables at zero."""
         self._hold(self.all_rows().without(ids))
 
     def shrink(self, number: int, local_rows: IntArray) -> None:
         """Take rows out of one vector constraint whose set may have any dimension."""
         held = self.all_rows()
+        self.log.note(Change.RESHAPED, number)
         start, stop = self.row_range(number)
         kept = np.delete(np.arange(held.m), start + local_rows)
         self._hold(taken := held.take(kept))

@@ -170,13 +170,9 @@ class Store(Tables, AbstractModel):
         if not len(which):
             return
         block = self._blocks[indices.kind]
-        rows = block.rows_of(which)
-        if constants is not None:
-            block.constants[rows] = constants
-        held = block.all_numbers
-        held[rows] = numbers
+        block.set_many_numbers(which, numbers, constants)
         if indices.kind == PARAMETERS and (self.unbounded or not np.isfinite(numbers).all()):
-            self.unbounded = bool(np.isinf(held).any())
+            self.unbounded = bool(np.isinf(block.all_numbers).any())
 
     def check_new_numbers(
         self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None

@@ -162,6 +162,19 @@ class Tables:
         """The kinds of which there are constraints."""
         return [kind for kind, block in self._blocks.items() if len(block)]
 
+    def all_kinds(self) -> list[Kind]:
+        """The kinds of which there are constraints, or were."""
+        return list(self._blocks)
+
+    def has_block(self, kind: Kind) -> bool:
+        """Whether there are constraints of a kind, or were."""
+        return kind in self._blocks
+
+    @property
+    def dead_variables(self) -> set[int]:
+        """Numbers of the variables that were deleted."""
+        return self._dead
+
     def block(self, kind: Kind) -> Block:
         """The block of a kind that is present."""
         return self._blocks[kind]

@@ -18,8 +18,9 @@ from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import UnsupportedAttribute
 from ..modelkit.form import Abilities, Form, Journal
-from .options import Option, check_common
-from .result import Result
+from .judging.without_library import answer_without_library
+from .options import Option, check_common, version_of
+from .result import Result, Status
 
 __all__ = ["FormSolver", "Start"]
 
@@ -96,9 +97,22 @@ class FormSolver(ABC):
     def run(self, form: Form, start: Start | None = None) -> Result:
         """Solve what is loaded; `Result.x` is (n,), `Result.dual` and `Result.activity` are over the form's slots."""
 
+    def fetch(self, result: Result) -> None:
+        """Fill in what `run` left out of a result until somebody asks."""
+        return
+
+    @final
+    def version(self) -> str:
+        """Version of the library; raises `UnsupportedAttribute` where it is not known."""
+        return version_of(self.name, self.library)
+
     def reconsidered(self, form: Form, result: Result) -> Result:
         """What the answer of a run is worth: it looks into claims that cannot be checked."""
         return result
+
+    def reload(self, form: Form) -> None:
+        """Load a form with the patterns of the one that is loaded, such that nothing is left of that one's numbers."""
+        self.load(form)
 
     def option_changed(self, name: str, value: Any) -> None:
         """Look at a value for one of the library's options, and raise `InvalidData` if it does not take it."""
@@ -115,6 +129,10 @@ class FormSolver(ABC):
         journal : what changed of the form since this solver solved it last; None to load it anew
         start : where to start
         """
+        answer = answer_without_library(form)
+        if answer is not None:
+            self.unload()
+            return answer
         if journal is None or not self._is_loaded:
             self._is_loaded = False
             self.load(form)
@@ -124,6 +142,24 @@ class FormSolver(ABC):
                 self.load(form)
         self._is_loaded = True
         return self.reconsidered(form, self.run(form, start))
+
+    @final
+    def solve_anew(self, form: Form, start: Start | None = None) -> Result:
+        """Solve one of many forms of equal patterns, such that the answer does not depend on those solved before.
+
+        An optimum is passed on without a second look: whoever has many forms checks answers anyway.
+        """
+        answer = answer_without_library(form)
+        if answer is not None:
+            return answer
+        was_loaded, self._is_loaded = self._is_loaded, False  # until all has gone well
+        if was_loaded:
+            self.reload(form)
+        else:
+            self.load(form)
+        result = self.run(form, start)
+        self._is_loaded = True
+        return result if result.status is Status.OPTIMAL else self.reconsidered(form, result)
 
     _is_loaded = False
 
@@ -162,11 +198,19 @@ class FormSolver(ABC):
         self.unload()
 
     @final
+    def another(self) -> Self:
+        """A solver like this one, with its options and nothing loaded."""
+        args, kwargs = self.arguments
+        twin = type(self)(*args, **kwargs)
+        twin.common, twin.options = dict(self.common), dict(self.options)
+        return twin
+
+    @final
     def effective_options(self) -> dict[str, Any]:
         """The options to give the library: common attributes by its names, then its own."""
         effective: dict[str, Any] = {}
         for kind, option in self.standard_options.items():
-            value = self.common.get(kind)
+            value = self.common.get(kind, kind is attr.Silent or None)  # all are silent until told otherwise
             if value is not None:
                 effective[option.name] = option.convert(value)
         return effective | self.options

@@ -35,6 +35,8 @@ class Result:
     seconds : of the solve
     iterations : counts by name: "simplex", "barrier" (interior-point, first-order and other methods), "nodes"
     bound, gap : of a mixed-integer solve, in the user's sense
+    crossed : of a form, a slot whose lower side is above its upper one: the certificate is 1 for who owns the lower
+        side, -1 for who owns the upper one, and `dual` is zero
     """
 
     status: attr.TerminationStatusCode
@@ -49,6 +51,7 @@ class Result:
     iterations: Mapping[str, int] | None = None
     bound: float | None = None
     gap: float | None = None
+    crossed: int | None = None
 
     @property
     def is_ray(self) -> bool:

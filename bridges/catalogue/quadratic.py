@@ -32,7 +32,7 @@ from ..base import Bridge, Matrix
 from ..bundle import Bundle
 from ..leaf import Leaf
 
-__all__ = ["QuadraticPiece", "QuadraticToCone", "square_root"]
+__all__ = ["QuadraticPiece", "QuadraticToCone", "cone_of_row", "square_root"]
 
 _LARGE = 500
 """Connected parts of a matrix with more rows are first tried by a sparse factorization."""
@@ -137,14 +137,14 @@ class QuadraticToCone(Bridge):
         """The cones of a block."""
         sign = 1.0 if block.sets.type is LessThan else -1.0
         numbers = block.sets.numbers[:, 0]
-        cones = [_cone(block.rows.take(np.array([i])), sign, float(b)) for i, b in enumerate(numbers)]
+        cones = [cone_of_row(block.rows.take(np.array([i])), sign, float(b)) for i, b in enumerate(numbers)]
         dims = np.array([rows.m for rows in cones])
         sets = SetBlock(RotatedSecondOrderCone, dims, np.zeros((int(dims.sum()), 0)), tuple((int(d),) for d in dims))
         child: Bundle = add(ConstraintBlock(VectorAffineFunction, Rows.stack(cones), sets))
         return QuadraticPiece(sign, child)
 
 
-def _cone(row: Rows, sign: float, bound: float) -> Rows:
+def cone_of_row(row: Rows, sign: float, bound: float) -> Rows:
     """The rows (1, b - g - aᵀx, Ux)."""
     ids = np.unique(np.concatenate([row.qvar1, row.qvar2]))
     i, j = np.searchsorted(ids, row.qvar1), np.searchsorted(ids, row.qvar2)

@@ -11,6 +11,7 @@ the form is made anew. Entries of A that become zero stay.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -77,6 +78,8 @@ class Form:
     lower, upper : (n,) bounds of the columns, infinite where there are none
     discreteness : (n,) of `Discreteness`
     binary : (n,) columns that are 0 or 1, whatever their bounds say beside
+    split : (n,) columns whose sides belong to different constraints: equal ones do not fix the column, they are two
+        rows that depend on one another
     A : csr_array (m, n), the rows' entries in any order, none twice
     row_lower, row_upper : (m,)
     curvature : quadratic terms of the rows, or None
@@ -89,7 +92,7 @@ class Form:
         self.version = 0
         self.journal = Journal()
         self._lower, self._upper = Growable(np.float64), Growable(np.float64)
-        self._kinds, self._binary = Growable(np.uint8), Growable(np.bool_)
+        self._kinds, self._binary, self._split = Growable(np.uint8), Growable(np.bool_), Growable(np.bool_)
         self._q = Growable(np.float64)
         self.r = 0.0
         self._P: sp.csc_array = sp.csc_array((0, 0))
@@ -175,6 +178,11 @@ class Form:
         return self._binary.view
 
     @property
+    def split(self) -> Any:
+        """Mask (n,) of the columns whose sides belong to different constraints."""
+        return self._split.view
+
+    @property
     def is_discrete(self) -> bool:
         """Whether some column is not continuous."""
         return bool(self._kinds.view.any())
@@ -214,6 +222,7 @@ class Form:
         self._upper.extend(np.full(count, np.inf))
         self._kinds.extend(np.zeros(count, np.uint8))
         self._binary.extend(np.zeros(count, np.bool_))
+        self._split.extend(np.zeros(count, np.bool_))
         self.journal.new_columns += count
         self._touched()
         return np.arange(first, first + count)
@@ -265,8 +274,9 @@ class Form:
                 self._P = P
         self._touched()
 
-    def set_bounds(self, columns: IntArray, lower: Any = None, upper: Any = None) -> None:
-        """Give columns other bounds; None keeps a side."""
+    def set_bounds(self, columns: IntArray, lower: Any = None, upper: Any = None, *, split: bool = False) -> None:
+        """Give columns other bounds; None keeps a side. `split` says that the other side belongs to somebody else."""
+        self._split.view[columns] = split
         if lower is not None:
             self._lower.view[columns] = lower
         if upper is not None:
@@ -323,6 +333,58 @@ class Form:
             self.g[:] = g
             self.journal.cone_constants = True
         self._touched()
+
+    def with_numbers(
+        self,
+        *,
+        P: FloatArray | None = None,
+        q: FloatArray | None = None,
+        r: float | None = None,
+        lower: FloatArray | None = None,
+        upper: FloatArray | None = None,
+        A: FloatArray | None = None,
+        row_lower: FloatArray | None = None,
+        row_upper: FloatArray | None = None,
+        F: FloatArray | None = None,
+        g: FloatArray | None = None,
+        curvature: Sequence[tuple[IntArray, IntArray, IntArray, FloatArray]] | None = None,
+    ) -> Form:
+        """A form of the same patterns with other numbers, to be read only: it shares what is not given.
+
+        Parameters
+        ----------
+        P, A, F : the data of these matrices, in the order in which they are here
+        q, r, lower, upper, row_lower, row_upper, g : see the attributes
+        curvature : see `set_row_curvature`
+        """
+        self._rewrite()
+        twin = copy.copy(self)
+        twin.journal = Journal()
+        given = {
+            "_q": q,
+            "_lower": lower,
+            "_upper": upper,
+            "_data": A,
+            "_row_lower": row_lower,
+            "_row_upper": row_upper,
+        }
+        for name, values in given.items():
+            if values is not None:
+                held = Growable(np.float64)
+                held.replace(values)
+                setattr(twin, name, held)
+        twin._A = self._A if A is None else None
+        if r is not None:
+            twin.r = r
+        if P is not None:
+            twin._P = sp.csc_array((P, self.P.indices, self.P.indptr), shape=self.P.shape)
+        if F is not None:
+            twin._F = sp.csr_array((F, self.F.indices, self.F.indptr), shape=self.F.shape)
+        if g is not None:
+            twin.g = g
+        if curvature is not None:
+            twin._curved = list(curvature)
+        return twin
 
     def take_journal(self) -> Journal:
         """What changed since this was last asked."""

@@ -6,6 +6,9 @@ there is no feasible point if ``JᵀWy = 0``, each lies in its dual cone or has 
 the recession cones, ``P d = 0`` and ``qᵀd < 0``. What should vanish is compared with the largest number of its kind
 where rows and columns are equilibrated (`Scales`): so a certificate in odd units is judged as the same one in ordinary
 units.
+
+Where the lower side of a slot is above the upper one, that alone is the proof: the two duals, 1 at the lower side and
+-1 at the upper one, are one slot's and add up to zero. So zero duals stand for it.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from ..sizes import largest_entries, largest_size, ratio
 from .scales import Scales
 from .slot_rows import SlotRows
 
-__all__ = ["farkas_error", "ray_error"]
+__all__ = ["crossing", "farkas_error", "ray_error"]
 
 _ROUNDING = 1e-13
 """What a certificate proves must be larger than this part of the terms that it is the sum of."""
@@ -25,6 +28,22 @@ _REACH = 1e3
 """So many times as large as the bounds that it uses must be a point that contradicts an inexact certificate."""
 _FAR = 1e9
 """A minimum so far off, along a direction, in units in which rows and columns are near one, is none."""
+_CROSSED = 1e-9
+"""By how much a lower side is above the upper one that cannot be by rounding, relative to them and to others."""
+
+
+def crossing(rows: SlotRows) -> int | None:
+    """The slot whose lower side is farthest above its upper one, by more than rounding; None if there is none."""
+    at = np.flatnonzero(rows.lower > rows.upper)
+    if not len(at):
+        return None
+    unit = Scales(rows, alone=True).row
+    numbers = unit * rows.constants()
+    usual = min(1.0, float(np.median(numbers[numbers > 0.0])))
+    with np.errstate(over="ignore"):
+        beyond = unit[at] * (rows.lower[at] - rows.upper[at]) / np.maximum(numbers[at], usual)
+    worst = int(np.argmax(beyond))
+    return int(at[worst]) if beyond[worst] > _CROSSED else None
 
 
 def farkas_error(rows: SlotRows, y: FloatArray) -> float:
@@ -34,6 +53,8 @@ def farkas_error(rows: SlotRows, y: FloatArray) -> float:
     """
     if not np.isfinite(y).all():
         return np.inf
+    if not y.any():
+        return np.inf if crossing(rows) is None else 0.0
     scales = Scales(rows, alone=True)
     Wy, size = rows.weights * y, largest_size(y / scales.row)
     left = max(

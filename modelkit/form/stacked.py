@@ -25,7 +25,7 @@ from ..matrix_form import Curvature, MatrixForm, Part
 from ..sets import Nonnegatives, Set, Zeros
 from .form import Cones, Form
 
-__all__ = ["Stacked"]
+__all__ = ["Stacked", "rows_at"]
 
 _Mask = NDArray[np.bool_]
 
@@ -109,7 +109,10 @@ class Stacked:
     def matrices(self, form: Form) -> MatrixForm:
         """The one-sided rows of a form that `fits`, as those see them who take a `MatrixForm`."""
         return MatrixForm.of_arrays(
-            (form.P, form.q, form.r), (self._F(form), self.constants(form)), self._parts, self._curvature(form)
+            (form.P, form.q, form.r),
+            (rows_at(form, self.slot, self.sign), self.constants(form)),
+            self._parts,
+            self._curvature(form),
         )
 
     def constants(self, form: Form) -> FloatArray:
@@ -118,21 +121,6 @@ class Stacked:
         every = np.concatenate([-lower, form.g])[self.slot]
         every[self._upper] = upper[self.slot[self._upper]]
         return every
-
-    def _F(self, form: Form) -> sp.csr_array:
-        """The coefficients of the one-sided rows, (m, n): rows of A, unit rows and rows of F."""
-        A, F, rows = form.A, form.F, self._slots
-        ends = (np.arange(A.nnz, A.nnz + form.n + 1), A.nnz + form.n + F.indptr[1:])
-        starts = np.concatenate([A.indptr, ends[0][1:], ends[1]]).astype(np.int64)
-        counts = np.diff(starts)[self.slot]
-        at = segments(starts[self.slot], counts)
-        indices = np.concatenate([A.indices, np.arange(form.n), F.indices])[at]
-        data = np.concatenate([A.data, np.ones(form.n), F.data])[at] * np.repeat(self.sign, counts)
-        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        assert len(starts) == rows.size + 1
-        stacked = sp.csr_array((data, indices, indptr), shape=(self.m, form.n))
-        stacked.sort_indices()
-        return stacked
 
     def _curvature(self, form: Form) -> Curvature | None:
         """The quadratic terms of the one-sided rows."""
@@ -175,10 +163,31 @@ class Stacked:
         return signed
 
 
+def rows_at(form: Form, slot: IntArray, sign: FloatArray | None = None) -> sp.csr_array:
+    """The coefficients of slots, (len(slot), n): rows of A, unit rows of columns and rows of F, times a sign.
+
+    Entries that are zero stay, and those of a row stand in order.
+    """
+    A, F, n = form.A, form.F, form.n
+    units = np.arange(A.nnz + 1, A.nnz + n + 1)
+    starts = np.concatenate([A.indptr, units, F.indptr[1:].astype(np.int64) + (A.nnz + n)])
+    counts = np.diff(starts)[slot]
+    at = segments(starts[slot], counts)
+    data = np.concatenate([A.data, np.ones(n), F.data])[at]
+    if sign is not None:
+        data *= np.repeat(sign, counts)
+    indices = np.concatenate([A.indices, np.arange(n), F.indices])[at]
+    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    rows = sp.csr_array((data, indices, indptr), shape=(len(slot), n))
+    rows.sort_indices()
+    return rows
+
+
 def _sides(form: Form) -> tuple[_Mask, _Mask, _Mask]:
-    """Masks over rows and columns: there is a lower side, an upper one, and both are equal."""
+    """Masks over rows and columns: there is a lower side, an upper one, and both are equal and one constraint's."""
     lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
-    return lower > -np.inf, upper < np.inf, (lower == upper) & np.isfinite(lower)
+    whole = np.concatenate([np.ones(form.m, bool), ~form.split])
+    return lower > -np.inf, upper < np.inf, (lower == upper) & np.isfinite(lower) & whole
 
 
 def _curved(form: Form) -> _Mask:

@@ -18,6 +18,8 @@ import scipy.sparse as sp
 
 from ....modelkit import attributes as attr
 from ....modelkit.arrays import FloatArray, IntArray
+from ....modelkit.form.linear_map import LinearMap
+from ....modelkit.form.polynomial_map import PolynomialMap
 from ....modelkit.functions.matrices import ids_of
 from ....modelkit.indices import ConstraintIndex
 from ....modelkit.parameters import PARAMETERS, Parameters
@@ -26,8 +28,6 @@ from ...seen import Seen
 from ..route import Mode
 from .compiling import Compiled, NotCompilable
 from .form_derivative import FormDerivative
-from .linear_map import LinearMap
-from .polynomial_map import PolynomialMap
 
 __all__ = ["ChainRule", "Solve"]
 

@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ....modelkit.arrays import FloatArray, IntArray
-from .polynomial_map import PolynomialMap
+from ....modelkit.form.polynomial_map import PolynomialMap
 
 __all__ = ["DataMap", "Pattern"]
 

@@ -15,8 +15,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from ....modelkit.arrays import FloatArray, IntArray
+from ....modelkit.form.linear_map import LinearMap
 from .data_map import Pattern
-from .linear_map import LinearMap
 
 __all__ = ["FormDerivative"]
 

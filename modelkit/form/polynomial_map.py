@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ....modelkit.arrays import FloatArray, IntArray
+from ..arrays import FloatArray, IntArray
 from .linear_map import LinearMap
 
 __all__ = ["PolynomialMap"]

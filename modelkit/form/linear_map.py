@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ....modelkit.arrays import FloatArray, IntArray
+from ..arrays import FloatArray, IntArray
 
 __all__ = ["LinearMap"]
 

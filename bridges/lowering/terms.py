@@ -1,0 +1,159 @@
+"""Functions with parameters: what is fixed in them, and the terms whose coefficients are products of parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from ...modelkit.arrays import FloatArray, IntArray, spread
+from ...modelkit.monomials import Monomials
+from ...modelkit.parameters import Parameters
+from ...modelkit.rows import Rows
+from ..base import Matrix
+
+__all__ = ["MovingTerms", "ProductTable", "split"]
+
+_NONE = -1
+_SEVERAL = 2**40
+
+
+@final
+class ProductTable:
+    """Numbers of the products of parameters that occur in a model.
+
+    A product of one parameter has the number of that parameter, the others numbers from `_SEVERAL` on.
+    """
+
+    def __init__(self) -> None:
+        self._several: dict[tuple[int, ...], int] = {}
+
+    def codes(self, places: IntArray) -> IntArray:
+        """The numbers of products given as (T, K) numbers of parameters, -1 for none."""
+        ordered = -np.sort(-places, axis=1)  # those that are none last
+        codes = ordered[:, 0].copy()
+        if places.shape[1] == 1:
+            return codes
+        mine = np.flatnonzero(ordered[:, 1] >= 0)
+        if len(mine):
+            many = ordered[mine]
+            order = np.lexsort(many.T)
+            new = np.ones(len(order), bool)
+            new[1:] = (np.diff(many[order], axis=0) != 0).any(axis=1)
+            found = [self._code(tuple(p for p in row if p >= 0)) for row in many[order[new]].tolist()]
+            codes[mine[order]] = np.array(found, np.int64)[np.cumsum(new) - 1]
+        return codes
+
+    def _code(self, product: tuple[int, ...]) -> int:
+        return self._several.setdefault(product, _SEVERAL + len(self._several))
+
+    def factors(self, count: int) -> IntArray:
+        """(count + products of several, K) numbers of the parameters in each product, -1 for none.
+
+        Parameters
+        ----------
+        count : of parameters
+        """
+        width = max((len(p) for p in self._several), default=1)
+        out = np.full((count + len(self._several), width), _NONE, np.int64)
+        out[:count, 0] = np.arange(count)
+        for row, product in enumerate(self._several, count):
+            out[row, : len(product)] = product
+        return out
+
+    @staticmethod
+    def rows(codes: IntArray, count: int) -> IntArray:
+        """The rows of `factors` that products with these numbers have."""
+        return np.where(codes >= _SEVERAL, codes - _SEVERAL + count, codes)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class MovingTerms:
+    """Terms ``coef * product of parameters * x[first] * x[second]``, each of one row.
+
+    Attributes
+    ----------
+    row, code : of each term; code is the number of its product
+    first, second : variables or columns, -1 for none, the first before the second
+    coef : fixed factors
+    """
+
+    row: IntArray
+    code: IntArray
+    first: IntArray
+    second: IntArray
+    coef: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @staticmethod
+    def none() -> MovingTerms:
+        """No terms."""
+        empty = np.zeros(0, np.int64)
+        return MovingTerms(empty, empty, empty, empty, np.zeros(0))
+
+    @staticmethod
+    def stack(parts: list[MovingTerms]) -> MovingTerms:
+        """The terms of all parts."""
+        parts = [part for part in parts if len(part)]
+        if not parts:
+            return MovingTerms.none()
+        arrays = zip(*((p.row, p.code, p.first, p.second, p.coef) for p in parts), strict=True)
+        return MovingTerms(*(np.concatenate(one) for one in arrays))
+
+    def take(self, which: IntArray) -> MovingTerms:
+        """Some of the terms."""
+        return MovingTerms(self.row[which], self.code[which], self.first[which], self.second[which], self.coef[which])
+
+    def placed(self, rows: IntArray) -> MovingTerms:
+        """The terms of row r become terms of row ``rows[r]``."""
+        return MovingTerms(rows[self.row], self.code, self.first, self.second, self.coef)
+
+    def in_columns(self, columns: IntArray, base: int) -> MovingTerms:
+        """With columns for identifiers of variables."""
+        first, second = (np.where(v >= 0, columns[np.maximum(v - base, 0)], _NONE) for v in (self.first, self.second))
+        return MovingTerms(self.row, self.code, first, second, self.coef)
+
+    def mapped(self, A: Matrix, copies: int) -> MovingTerms:
+        """``kron(I, A)`` applied to the rows."""
+        if not len(self):
+            return self
+        p, q = A.shape
+        copy, local = np.divmod(self.row, q)
+        at, place, number = spread(A.tocsc(), local)
+        return MovingTerms(copy[at] * p + place, self.code[at], self.first[at], self.second[at], self.coef[at] * number)
+
+
+def split(rows: Rows, parameters: Parameters | None, table: ProductTable) -> tuple[Rows, MovingTerms]:
+    """The rows without the terms in which parameters stand, and these terms.
+
+    Parameters
+    ----------
+    rows : functions of at most degree two beside the parameters (see `Parameters.check_degree`)
+    parameters : those of the model, None if there are none
+    """
+    if not parameters:
+        return rows, MovingTerms.none()
+    if rows.degree < 2:
+        place = parameters.places(rows.var)
+        mine = np.flatnonzero(place >= 0)
+        if not len(mine):
+            return rows, MovingTerms.none()
+        nothing = np.full(len(mine), _NONE)
+        moving = MovingTerms(rows.row[mine], table.codes(place[mine][:, None]), nothing, nothing, rows.coef[mine])
+        other = place < 0
+        return Rows(rows.constant, rows.row[other], rows.var[other], rows.coef[other]), moving
+    terms = rows.terms().packed()
+    place = parameters.places(terms.factors)
+    has = (place >= 0).any(axis=1)
+    at = np.flatnonzero(has)
+    if not len(at):
+        return rows, MovingTerms.none()
+    code = table.codes(place[at])
+    others = Monomials(terms.row[at], np.where(place[at] >= 0, _NONE, terms.factors[at]), terms.coef[at]).packed()
+    factors = np.pad(others.factors, ((0, 0), (0, max(2 - others.factors.shape[1], 0))), constant_values=_NONE)
+    moving = MovingTerms(terms.row[at], code, factors[:, 0], factors[:, 1], terms.coef[at])
+    return Rows.of_terms(rows.constant, terms.take(~has)), moving

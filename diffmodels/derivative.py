@@ -1,0 +1,548 @@
+"""The derivative of a model at one solution: tangents go down to a point of its form, gradients come up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from ..bridges.lowering import Lowering
+from ..bridges.lowering.travel import (
+    Sided,
+    duals_up,
+    functions_down,
+    gradients_up,
+    seeds_down,
+    set_gradients_up,
+    set_tangents_down,
+)
+from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray, IntArray
+from ..modelkit.errors import DifferentiationError
+from ..modelkit.functions import VariableIndex, VectorOfVariables
+from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
+from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
+from ..modelkit.monomials import Monomials
+from ..modelkit.naming import listed
+from ..modelkit.parameters import PARAMETERS
+from ..modelkit.rows import Rows
+from ..modelkit.store import Store
+from .certainty import ASYMMETRY
+from .convex import ConvexDiff
+from .directions import Direction, stack_directions
+from .form_point import FormPoint, SeenBySides
+from .inputs import Inputs, Tangents, parameter_constraint
+from .moving_derivative import MovingDerivative
+from .outcome import Outcome, every, located
+from .slot_tangents import SlotTangents
+from .starting import dual_of_other
+
+__all__ = ["INACCURATE", "Derivative", "require_solution"]
+
+INACCURATE = (
+    attr.TerminationStatusCode.ALMOST_OPTIMAL,
+    attr.TerminationStatusCode.SLOW_PROGRESS,
+    attr.TerminationStatusCode.ITERATION_LIMIT,
+    attr.TerminationStatusCode.TIME_LIMIT,
+)
+"""Ends with a point that refinement may make a solution."""
+_GOLDEN = 0.5 * (5.0**0.5 - 1.0)
+_NONE = -1
+
+
+@final
+class Derivative:
+    """The derivative of a model at one solution.
+
+    Parameters
+    ----------
+    store : the model as written
+    lowering : to a form that the diff model takes, in step with the store
+    outcome : the solution
+    diff_model : which makes points
+    layout : of an earlier point of such a form
+
+    Attributes
+    ----------
+    seconds : that the last differentiation took; nan before the first
+
+    Raises
+    ------
+    DifferentiationError
+        If the solution cannot be made accurate.
+    """
+
+    def __init__(
+        self, store: Store, lowering: Lowering, outcome: Outcome, diff_model: ConvexDiff, layout: Any = None
+    ) -> None:
+        self._store, self._lowering, self._outcome = store, lowering, outcome
+        self._size = store.variable_count, store.constraint_count
+        form = lowering.form
+        x, y, activity = dual_of_other(store, outcome, lowering)
+        self.point = FormPoint(form, diff_model, x, y, activity, layout)
+        self._slots, self._columns = form.slots, lowering.columns.view
+        self._theta = np.zeros(0) if lowering.parameters is None else _finite(lowering.parameters.values)
+        self._moving = None
+        if lowering.moving is not None:
+            self._moving = MovingDerivative(lowering.moving.entries(self._slots), self._slots)
+        self._values: FloatArray | None = None
+        self._costs: FloatArray | None = None
+        self._seen_now: SeenBySides | None = None
+        self.seconds = float("nan")
+        self.forget()
+
+    # ------------------------------------------------------------------ what is there
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing was added to the model since."""
+        return self._size == (self._store.variable_count, self._store.constraint_count)
+
+    def has(self, mode: str) -> bool:
+        """Whether there are results of forward or reverse mode for the present model and inputs."""
+        return mode in self._modes and self.is_current
+
+    def forget(self) -> None:
+        """Tangents or seeds changed: there are no results any more."""
+        self._modes: set[str] = set()
+        self._pushed: tuple[FloatArray, Sided, float, FloatArray] | None = None
+        self._forget_pulled()
+
+    def _forget_pulled(self) -> None:
+        self._pulled: tuple[FloatArray, Sided, float, FloatArray, FloatArray] | None = None
+        self._rows: dict[Any, dict[int, FloatArray]] = {}
+        self._right: FloatArray | None = None
+
+    @property
+    def values(self) -> FloatArray:
+        """Exact values by number of the variable, parameters included."""
+        if self._values is None:
+            self._values = np.zeros(len(self._columns))
+            mine = self._columns >= 0
+            self._values[mine] = self.point.x[self._columns[mine]]
+            if self._lowering.parameters is not None:
+                self._values[self._lowering.parameters.ids - self._store.base] = self._theta
+        return self._values
+
+    @property
+    def costs(self) -> FloatArray:
+        """The duals of the parameters, (p,): the derivative of the Lagrangian in each."""
+        if self._costs is None:
+            self._costs = self._to_parameters(self._of_lagrangian())[0]
+        return self._costs
+
+    def _of_lagrangian(self) -> FloatArray:
+        """Its derivative in the numbers that move, (1, T)."""
+        if self._moving is None:
+            return np.zeros((1, 0))
+        point = self.point
+        none = np.zeros((1, len(point.x))), np.zeros((1, len(point.y)))
+        return self._moving.gradient(point.x, point.y, *none, np.ones((1, 1)))
+
+    def _to_parameters(self, of_numbers: FloatArray) -> FloatArray:
+        moving = self._lowering.moving
+        if moving is None:
+            return np.zeros((len(of_numbers), len(self._theta)))
+        return moving.map.pull(self._theta, of_numbers)
+
+    # ------------------------------------------------------------------ forward
+    def forward(self, inputs: Inputs) -> None:
+        """Push the tangents to the solution."""
+        start = time.perf_counter()
+        sides, moves, direct = self._right_hand_sides(inputs.tangents(), 1)
+        dx, dy = self._solved(sides)
+        of_parameters = self._dual_tangents(dx, dy[0] + dy[1], moves, direct)
+        self._pushed = dx[:, 0], (dy[0][:, 0], dy[1][:, 0]), float(sides.objective_values()[0]), of_parameters
+        self._moves = moves[0]
+        self.seconds = time.perf_counter() - start
+        self._modes.add("forward")
+
+    def _solved(self, sides: SlotTangents) -> tuple[FloatArray, Sided]:
+        lower, upper = sides.sides()
+        arrays = (sides.primal(), sides.rows(), lower, upper)
+        return self.point.push(*(one.toarray() for one in arrays))
+
+    def _right_hand_sides(self, tangents: Tangents, directions: int) -> tuple[SlotTangents, FloatArray, FloatArray]:
+        """Right-hand sides, moves of the parameters (K, p), and what adds to their duals' moves (K, p)."""
+        store, lowering, point = self._store, self._lowering, self.point
+        sides = SlotTangents(self._slots, point.x, point.y, directions)
+        moves, direct = np.zeros((2, directions, len(self._theta)))
+        objective, functions, sets = tangents
+        if objective is not None:
+            signed = objective.scaled(np.full(objective.m, lowering.sign))
+            sides.add_objective(self._in_columns(signed))
+            direct += self._slopes(signed, np.ones(1), directions)
+        for indices, rows in functions:
+            if indices.kind == PARAMETERS:
+                self._displace(indices, rows, sides, moves, direct)
+                continue
+            numbers, dims = located(store, indices)
+            inside = self._in_columns(rows)
+            weights = -gradients_up(lowering, indices.kind, numbers, dims, point.y_sided)
+            direct += self._slopes(rows, weights, directions)
+            for at, below in functions_down(lowering, indices.kind, numbers, dims, inside):
+                sides.add_functions(at, below)
+        for indices, numbers_moved in sets:
+            values = numbers_moved.reshape(len(numbers_moved), numbers_moved.shape[1], -1)
+            if indices.kind == PARAMETERS:
+                assert lowering.parameters is not None
+                moves[:, lowering.parameters.places(indices.values)] += values[:, 1].T
+                continue
+            numbers, dims = located(store, indices)
+            found = set_tangents_down(lowering, indices.kind, numbers, dims, values[:, 1:])
+            for at, constants, low, high in found:
+                sides.add_constants(at, constants)
+                sides.add_sides(at, low, high)
+        if moves.any() and self._moving is not None and lowering.moving is not None:
+            numbers_move = lowering.moving.map.push(self._theta, moves)
+            sides.add_right_hand_sides(*self._moving.right_hand_sides(point.x, point.y, numbers_move))
+        return sides, moves, direct
+
+    def _in_columns(self, rows: Rows) -> Rows:
+        """Rows in columns, the parameters at their values."""
+        base = self._store.base
+        if self._lowering.parameters is not None:
+            terms = rows.terms()
+            rows = Rows.of_terms(rows.constant, self._lowering.parameters.filled(terms, np.ones(len(terms), bool)))
+        columns = self._columns
+        return rows.renamed(lambda ids: columns[ids - base])
+
+    def _slopes(self, rows: Rows, weights: FloatArray, directions: int) -> FloatArray:
+        """``Σ weights · d row / d parameter`` at the solution, (K, p), of rows one direction below the other."""
+        parameters, base = self._lowering.parameters, self._store.base
+        out = np.zeros((directions, len(self._theta)))
+        if parameters is None:
+            return out
+        terms = rows.terms()
+        place = parameters.places(terms.factors)
+        mine = np.flatnonzero((place >= 0).any(axis=1))
+        if not len(mine):
+            return out
+        terms, place = terms.take(mine), place[mine]
+        m, values = len(weights), self.values
+        for column in range(place.shape[1]):
+            which = np.flatnonzero(place[:, column] >= 0)
+            others = terms.factors[which].copy()
+            others[:, column] = _NONE
+            part = Monomials(terms.row[which], others, terms.coef[which])
+            slopes = part.values(lambda ids: values[ids - base])
+            direction, local = np.divmod(part.row, m)
+            np.add.at(out, (direction, place[which, column]), weights[local] * slopes)
+        return out
+
+    def _displace(
+        self, indices: ConstraintIndices, rows: Rows, sides: SlotTangents, moves: FloatArray, direct: FloatArray
+    ) -> None:
+        """Tangents t of functions of parameters' constraints, ``p + t(x) = θ``: p moves by -t, its dual pulls at t."""
+        assert self._lowering.parameters is not None
+        place, values, base = self._lowering.parameters.places(indices.values), self.values, self._store.base
+        k, costs = len(place), self.costs
+        moved = rows.evaluate(lambda ids: values[ids - base]).reshape(-1, k)
+        np.add.at(moves, (np.arange(len(moved))[:, None], place[None]), -moved)
+        weights = np.tile(-costs[place], len(moved))
+        inside = self._in_columns(rows)
+        affine = inside.with_constants(np.zeros(inside.m)).scaled(weights)
+        value = inside.evaluate(lambda j: self.point.x[j], constants=False) * weights
+        centred = affine.with_constants(-value)
+        sides.add_objective(centred.moved(np.repeat(np.arange(len(moved)), k), len(moved)))
+        direct += self._slopes(rows, -costs[place], len(direct))
+
+    def _dual_tangents(self, dx: FloatArray, dy: FloatArray, moves: FloatArray, direct: FloatArray) -> FloatArray:
+        """How the duals of the parameters move, (p,)."""
+        lowering, point = self._lowering, self.point
+        if self._moving is None or lowering.moving is None:
+            unmoved: FloatArray = direct[0]
+            return unmoved
+        of_moves = self._moving.gradient(point.x, point.y, -dx.T, -dy.T, np.zeros((1, 1)))
+        turned = lowering.moving.map.turn(self._theta, moves, self._of_lagrangian())
+        moved: FloatArray = self._to_parameters(of_moves) + turned + direct
+        first: FloatArray = moved[0]
+        return first
+
+    def directional(self, outputs: VectorOfVariables, directions: Sequence[Direction]) -> FloatArray:
+        """Derivatives of N variables along K directions, (K, N).
+
+        With fewer outputs than directions the outputs are pulled back instead: the system is symmetric, so it takes as
+        many solves as there are outputs or directions, whichever is less.
+        """
+        start = time.perf_counter()
+        sides, moves, _ = self._right_hand_sides(stack_directions(directions, self._store), len(directions))
+        at = self._columns[outputs.ids - self._store.base]
+        found = np.zeros((len(directions), len(at)))
+        mine = np.flatnonzero(at >= 0)
+        if len(mine) >= sides.directions:
+            dx, _ = self._solved(sides)
+            found[:, mine] = dx[at[mine]].T
+        elif len(mine):
+            seeds = np.zeros((len(self.point.x), len(mine)))
+            seeds[at[mine], np.arange(len(mine))] = 1.0
+            nothing = np.zeros((self._slots.size, len(mine)))
+            w, (low, high) = self.point.pull(seeds, (nothing, nothing))
+            lower, upper = sides.sides()
+            found[:, mine] = sides.primal().T @ w + sides.rows().T @ (low + high) - lower.T @ low - upper.T @ high
+        if self._lowering.parameters is not None and len(mine) < len(at):
+            data = np.flatnonzero(at < 0)
+            found[:, data] = moves[:, self._lowering.parameters.places(outputs.ids[data])]
+        self.seconds = time.perf_counter() - start
+        return found
+
+    # ------------------------------------------------------------------ reverse
+    def reverse(self, inputs: Inputs) -> None:
+        """Pull the seeds back to the data, in one solve."""
+        start = time.perf_counter()
+        store, lowering, point = self._store, self._lowering, self.point
+        size = self._slots.size
+        primal, duals = np.zeros(len(point.x)), (np.zeros(size), np.zeros(size))
+        seeds, theta = np.zeros(len(self._theta)), np.zeros(len(self._theta))  # of duals of parameters, of parameters
+        variables, values = inputs.primal_seeds()
+        at = self._columns[variables.ids - store.base]
+        np.add.at(primal, at[at >= 0], values[at >= 0])
+        if lowering.parameters is not None:
+            np.add.at(theta, lowering.parameters.places(variables.ids[at < 0]), values[at < 0])
+        for indices, mine in inputs.dual_seeds():
+            if indices.kind == PARAMETERS:
+                assert lowering.parameters is not None
+                np.add.at(seeds, lowering.parameters.places(indices.values), mine)
+            else:
+                seeds_down(lowering, indices.kind, *located(store, indices), mine, duals)
+        seed = lowering.sign * float(inputs.get(attr.ReverseObjectiveValue(), None) or 0.0)
+        if seeds.any() and self._moving is not None and lowering.moving is not None:
+            numbers_move = lowering.moving.map.push(self._theta, seeds[None])
+            of_x, of_y, _ = self._moving.right_hand_sides(point.x, point.y, numbers_move)
+            primal, duals = primal - of_x[0], (duals[0] - of_y[0], duals[1] - of_y[0])
+            theta = theta + lowering.moving.map.turn(self._theta, seeds[None], self._of_lagrangian())[0]
+        w, low, high = np.zeros(len(primal)), np.zeros(size), np.zeros(size)
+        if primal.any() or duals[0].any() or duals[1].any():
+            w2, (low2, high2) = point.pull(primal[:, None], (duals[0][:, None], duals[1][:, None]))
+            w, low, high = w2[:, 0], low2[:, 0], high2[:, 0]
+        if self._moving is not None:
+            of_numbers = self._moving.gradient(point.x, point.y, w[None], (low + high)[None], np.full((1, 1), seed))
+            theta = theta + self._to_parameters(of_numbers)[0]
+        if seed:  # the envelope theorem: d f* = ½xᵀdP x + dqᵀx - yᵀ(dA x + dc)
+            low, high = low - seed * point.y_sided[0], high - seed * point.y_sided[1]
+        self._forget_pulled()
+        self._pulled = w, (low, high), seed, theta, seeds
+        self.seconds = time.perf_counter() - start
+        self._modes.add("reverse")
+
+    # ------------------------------------------------------------------ up
+    def output(self, attribute: attr.Attribute, index: Any) -> Any:
+        """A result of forward or reverse mode."""
+        if isinstance(index, (list, tuple)):
+            return [self.output(attribute, one) for one in index]
+        kind = type(attribute)
+        if kind is attr.ForwardObjectiveValue:
+            assert self._pushed is not None
+            return self._lowering.sign * self._pushed[2]
+        if kind is attr.ForwardVariablePrimal:
+            return self._moved(index)
+        if kind is attr.ForwardConstraintDual:
+            return _one_or_many(self._moved_duals(index), index)
+        if kind is attr.ReverseParameterValue:
+            one = isinstance(index, VariableIndex)
+            found = self._parameter_gradient(np.array([index.value]) if one else index.ids)
+            return float(found[0]) if one else found
+        return self._gradient(attribute, index)
+
+    def _moved(self, index: Any) -> Any:
+        assert self._pushed is not None
+        one = isinstance(index, VariableIndex)
+        ids = np.array([index.value]) if one else index.ids
+        at = self._columns[ids - self._store.base]
+        found = self._pushed[0][at] if len(self._pushed[0]) else np.zeros(len(at))
+        if self._lowering.parameters is not None:
+            data = at < 0
+            found[data] = self._moves[self._lowering.parameters.places(ids[data])]
+        return float(found[0]) if one else found
+
+    def _moved_duals(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
+        assert self._pushed is not None
+        if index.kind == PARAMETERS:
+            assert self._lowering.parameters is not None
+            ids = np.array([index.value]) if isinstance(index, ConstraintIndex) else index.values
+            moved: FloatArray = self._pushed[3][self._lowering.parameters.places(ids)]
+            return moved
+        return duals_up(self._lowering, index.kind, *located(self._store, index), self._pushed[1])
+
+    def _gradient(self, attribute: attr.Attribute, index: Any) -> Any:
+        assert self._pulled is not None
+        store, kind = self._store, type(attribute)
+        ids = store.variable_ids()
+        if kind is attr.ReverseObjectiveFunction:
+            return GradientOfObjective(self._right_factor(), ids, self._pulled[2], self._lowering.sign)
+        if kind is attr.ReverseConstraintFunction:
+            left = self._rows_of(kind, index)
+            if index.kind[1].is_vector:
+                return GradientOfRows(left, self._right_factor(), ids)
+            return GradientOfRow(left[0], self._right_factor(), ids)
+        if kind is attr.ReverseConstraintSet:
+            shape = store.get(attr.ConstraintSet(), index).shape
+            return index.kind[1].build(shape, self._rows_of(kind, index))
+        raise DifferentiationError(f"{attribute!r} is no result of differentiation.")
+
+    def _rows_of(self, attribute: type[attr.Attribute], index: ConstraintIndex) -> FloatArray:
+        """A gradient's rows of one constraint; those of all of its kind are fetched at once."""
+        store, kind = self._store, index.kind
+        place = attribute, kind
+        if place not in self._rows:
+            numbers, dims = every(store, kind)
+            made = self._left_factors if attribute is attr.ReverseConstraintFunction else self._set_gradients
+            values = made(kind, numbers, dims)
+            ends = np.cumsum(dims)
+            self._rows[place] = dict(zip(numbers.tolist(), np.split(values, ends[:-1]), strict=True))
+        return self._rows[place][store.number(index)]
+
+    def _left_factors(self, kind: Kind, numbers: IntArray, dims: IntArray) -> FloatArray:
+        """(y, w_y) of all rows of a kind, (rows, 2)."""
+        assert self._pulled is not None
+        _, wy, _, theta, _ = self._pulled
+        if kind == PARAMETERS:
+            return np.stack([self.costs, -theta], axis=1)
+        lower, upper = (np.stack([y, w], axis=1) for y, w in zip(self.point.y_sided, wy, strict=True))
+        return gradients_up(self._lowering, kind, numbers, dims, (lower, upper))
+
+    def _set_gradients(self, kind: Kind, numbers: IntArray, dims: IntArray) -> FloatArray:
+        assert self._pulled is not None
+        if kind == PARAMETERS:
+            return self._pulled[3][:, None]
+        return set_gradients_up(self._lowering, kind, numbers, dims, self._pulled[1])
+
+    def _parameter_gradient(self, ids: IntArray) -> FloatArray:
+        assert self._pulled is not None
+        parameters = self._lowering.parameters
+        places = np.full(len(ids), _NONE) if parameters is None else parameters.places(ids)
+        if (places < 0).any():  # raises
+            parameter_constraint(self._store, VariableIndex(int(ids[places < 0][0])))
+        gradient: FloatArray = self._pulled[3][places]
+        return gradient
+
+    def _right_factor(self) -> Callable[[IntArray], FloatArray]:
+        """From identifiers of variables to (w, x), the adjoint and the solution: the right factor of all gradients."""
+        if self._right is None:
+            assert self._pulled is not None
+            self._right = np.zeros((len(self._columns), 2))
+            mine = self._columns >= 0
+            self._right[mine, 0] = self._pulled[0][self._columns[mine]]
+            self._right[:, 1] = self.values
+            if self._lowering.parameters is not None:
+                self._right[self._lowering.parameters.ids - self._store.base, 0] = -self._pulled[4]
+        table, base = self._right, self._store.base
+        return lambda ids: table[ids - base]
+
+    # ------------------------------------------------------------------ the exact solution
+    def polished(self, index: Any) -> Any:
+        """The exact values (of variables) or duals (of constraints)."""
+        if isinstance(index, VariableIndex):
+            return float(self.values[index.value - self._store.base])
+        if isinstance(index, VectorOfVariables):
+            return self.values[index.ids - self._store.base]
+        if index.kind == PARAMETERS:
+            assert self._lowering.parameters is not None
+            ids = np.array([index.value]) if isinstance(index, ConstraintIndex) else index.values
+            return _one_or_many(self.costs[self._lowering.parameters.places(ids)], index)
+        numbers, dims = located(self._store, index)
+        return _one_or_many(duals_up(self._lowering, index.kind, numbers, dims, self.point.y_sided), index)
+
+    # ------------------------------------------------------------------ what it is worth
+    def _seen(self) -> SeenBySides:
+        """The user's variables, and the user's duals: not those of parameters, which move with the others."""
+        if self._seen_now is None:
+            lowering, store = self._lowering, self._store
+            kinds = [(kind, *every(store, kind)) for kind in store.kinds() if kind != PARAMETERS]
+
+            def through(_: FloatArray, dy: Sided) -> FloatArray:
+                found = [duals_up(lowering, kind, numbers, dims, dy) for kind, numbers, dims in kinds]
+                return np.concatenate([np.zeros((0, dy[0].shape[1])), *found])
+
+            self._seen_now = SeenBySides(lowering.is_user.view.copy(), through)
+        return self._seen_now
+
+    @property
+    def status(self) -> attr.DifferentiationStatusCode:
+        """What the derivatives are."""
+        return self.point.verdict(self._seen())[0]
+
+    def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
+        """1 in the rows at fault, else 0."""
+        fault = self.point.verdict(self._seen())[1]
+        if index.kind == PARAMETERS:
+            return np.zeros(1 if isinstance(index, ConstraintIndex) else len(index))
+        # by different numbers, so that rows do not cancel one another on their way up
+        weights = 1.0 + np.modf(_GOLDEN * np.arange(len(fault)))[0]
+        numbers, dims = located(self._store, index)
+        none = np.zeros_like(fault)
+        found = gradients_up(self._lowering, index.kind, numbers, dims, (fault * weights, none))
+        found += gradients_up(self._lowering, index.kind, numbers, dims, (none, fault * weights))
+        at_fault: FloatArray = (found != 0.0).astype(np.float64)
+        return at_fault
+
+    def caveats(self, termination: attr.TerminationStatusCode) -> Iterator[str]:
+        """Why the derivatives are not what they seem, in sentences."""
+        codes, status = attr.DifferentiationStatusCode, self.status
+        if status not in (codes.EXACT, codes.INACCURATE):
+            yield (
+                f"The solution is not differentiable in the ordinary sense, {status.name}: {status.value}"
+                f"{self._at_fault()}. DifferentiationStatus tells."
+            )
+        before, after = self.point.refinement
+        refined = status is not codes.INACCURATE
+        if termination in INACCURATE or not refined:
+            made = "derivatives are those at the refined point" if refined else "derivatives are not accurate"
+            yield (
+                f"The solver's solution is not accurate ({termination.name}): its relative residuals were "
+                f"{before:.1e}, {after:.1e} after refinement; {made}. SolutionRefinement tells."
+            )
+        mismatch = self.point.mismatch
+        if mismatch > ASYMMETRY:
+            yield (
+                f"Forward and reverse mode differ by {mismatch:.1e}, relative to their terms: the system of the "
+                "derivatives is too ill-conditioned to be solved more accurately. Scale the data, or drop rows that "
+                "nearly depend on others."
+            )
+
+    def _at_fault(self) -> str:
+        """The constraints behind the status, in words, those of a kind all at once."""
+        store = self._store
+        found: list[tuple[ConstraintIndices, IntArray | None]] = []
+        for kind in store.kinds():
+            numbers, dims = every(store, kind)
+            indices = store.indices(kind, numbers)
+            rows = np.flatnonzero(self.degeneracy(indices)).astype(np.int64)
+            owner: IntArray = np.repeat(np.arange(len(dims), dtype=np.int64), dims)[rows]
+            if kind[1].is_vector and kind[1].bounds(np.zeros((1, len(kind[1].fields)))) is not None:
+                found.append((store.indices(kind, numbers[owner]), rows - (np.cumsum(dims) - dims)[owner]))
+            else:
+                found.append((store.indices(kind, numbers[np.unique(owner)]), None))
+        words = listed(store, found)
+        return f" ({words})" if words else ""
+
+
+def require_solution(status: attr.TerminationStatusCode, dual: attr.ResultStatusCode) -> None:
+    """Raise `DifferentiationError` unless there is a solution with duals."""
+    codes = attr.TerminationStatusCode
+    if status is codes.OPTIMIZE_NOT_CALLED:
+        raise DifferentiationError(
+            "Only a solved model can be differentiated: it has not been solved since it was last changed. "
+            "Call optimize() first."
+        )
+    if status not in (codes.OPTIMAL, codes.LOCALLY_SOLVED, *INACCURATE):
+        raise DifferentiationError(
+            f"A model with termination status {status.name} ({status.value}) has no solution to differentiate."
+        )
+    results = attr.ResultStatusCode
+    if dual not in (results.FEASIBLE_POINT, results.NEARLY_FEASIBLE_POINT, results.UNKNOWN_RESULT_STATUS):
+        raise DifferentiationError(
+            "The solver gave no dual solution (a model with integer variables has none), "
+            "so its solution cannot be differentiated."
+        )
+
+
+def _one_or_many(values: FloatArray, index: ConstraintIndex | ConstraintIndices) -> Any:
+    if isinstance(index, ConstraintIndex) and not index.kind[1].is_vector:
+        return float(values[0])
+    return values
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    return np.where(np.isfinite(values), values, 0.0)

@@ -1,0 +1,132 @@
+"""The exact solution of a form with its factorized KKT system: what derivatives of the form are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from ..bridges.lowering.travel import Sided
+from ..modelkit import attributes as attr
+from ..modelkit.arrays import FloatArray
+from ..modelkit.form import Form
+from ..modelkit.form.stacked import Stacked
+from ..modelkit.matrix_form import MatrixForm
+from .convex import ConvexDiff
+from .kkt import Mask
+from .seen import Seen, verdict_seen
+from .solution_point import SolutionPoint
+
+__all__ = ["FormPoint", "SeenBySides"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SeenBySides:
+    """What is seen of moves of a form's solution.
+
+    Attributes
+    ----------
+    columns : (n,) mask of the columns that are seen as they are
+    through : from moves (n, k) of x and (slots, k) of y by sides to what else is seen of them (r, k), linear
+    """
+
+    columns: Mask
+    through: Callable[[FloatArray, Sided], FloatArray]
+
+
+@final
+class FormPoint:
+    """A solution of a form.
+
+    Parameters
+    ----------
+    form : the form
+    diff_model : which makes solutions exact
+    x : (n,) and y : (slots,) near the solution
+    activity : (slots,) as `Result.activity`, or None where there is no basis
+    layout : one-sided rows of forms of this signature, None to make it
+
+    Attributes
+    ----------
+    x, y : the exact solution, (n,) and (slots,)
+    y_sided : y by sides
+    layout : where the one-sided rows stand
+
+    Raises
+    ------
+    DifferentiationError
+        If the solution cannot be made accurate.
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        diff_model: ConvexDiff,
+        x: FloatArray,
+        y: FloatArray,
+        activity: FloatArray | None = None,
+        layout: Stacked | None = None,
+    ) -> None:
+        order = [kind[1] for kind in diff_model.kinds]
+        self.layout = layout if layout is not None and layout.fits(form) else Stacked(form, order)
+        self._rows: MatrixForm = self.layout.matrices(form)
+        hints = None if activity is None else self.layout.down(activity)
+        self._point: SolutionPoint = diff_model.exact(self._rows, x, self.layout.down(y), hints)
+        self.x, self.y_sided = self._point.x, self._sided(self._point.y)
+        self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
+        self._verdict: tuple[attr.DifferentiationStatusCode, Mask] | None = None
+
+    @property
+    def refinement(self) -> attr.Refinement:
+        """Largest relative violation of the optimality conditions, of the given point and of this one."""
+        return self._point.refinement
+
+    @property
+    def mismatch(self) -> float:
+        """Relative difference of forward and reverse mode at random right-hand sides."""
+        return self._point.mismatch
+
+    # ------------------------------------------------------------------ solving
+    def push(
+        self, primal: FloatArray, rows: FloatArray, lower: FloatArray, upper: FloatArray
+    ) -> tuple[FloatArray, Sided]:
+        """Dx (n, K), and dy (slots, K) by sides, for right-hand sides (n, K), (slots, K) and moves of sides."""
+        layout = self.layout
+        sides = np.where((layout.sign > 0.0)[:, None], lower[layout.slot], -upper[layout.slot])
+        dx, dy = self._point.solve(primal, layout.signed(rows) - sides)
+        return dx, self._sided(dy)
+
+    def pull(self, primal: FloatArray, duals: Sided) -> tuple[FloatArray, Sided]:
+        """W (n, K) and wy (slots, K) by sides, for seeds (n, K) of x and (slots, K) of y by sides.
+
+        The gradient with respect to the constants of functions is wy.
+        """
+        layout = self.layout
+        seeds = np.where((layout.sign > 0.0)[:, None], duals[0][layout.slot], -duals[1][layout.slot])
+        w, wy = self._point.solve(primal, seeds)
+        return w, self._sided(wy)
+
+    def _sided(self, rows: FloatArray) -> Sided:
+        """Values of the one-sided rows, (m,) or (m, K), over the slots, by sides."""
+        is_upper = self.layout.sign < 0.0
+        is_upper = is_upper if rows.ndim == 1 else is_upper[:, None]
+        return self.layout.up(np.where(is_upper, 0.0, rows)), self.layout.up(np.where(is_upper, rows, 0.0))
+
+    # ------------------------------------------------------------------ what it is worth
+    def verdict(self, seen: SeenBySides) -> tuple[attr.DifferentiationStatusCode, FloatArray]:
+        """What derivatives of what is seen are, and weights (slots,) of the rows at fault, zero elsewhere.
+
+        Parameters
+        ----------
+        seen : columns, and from moves of x and of the slots' duals to what is seen of them
+        """
+        if self._verdict is None:
+            through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self._sided(dy)))
+            self._verdict = verdict_seen(self._point, self._rows, through)
+        status, fault = self._verdict
+        at = np.zeros(len(self.y))
+        at[self.layout.slot[fault]] = 1.0
+        return status, at

@@ -1,0 +1,123 @@
+"""The same form in other words, for a library that stumbled over the ones it was given.
+
+Two things are said otherwise, and only where a first run came to no end that can be checked:
+
+* *far bounds*: a number such as 1e8 or 1e20 that means "no bound" spoils the scaling and the tolerances of all others.
+  These sides are left out, and put to the test by the solution: if it satisfies them, it is the solution with them, and
+  their duals are zero. A proof that there is no feasible point needs no such test.
+* *units*: rows, columns and objective are multiplied by powers of two (so exactly) until their largest entries are near
+  one, and so is what the bounds tell of the solution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...modelkit.arrays import FloatArray
+from ...modelkit.form import Form
+from ...modelkit.form.scales import Scales
+from ...modelkit.form.slot_rows import SlotRows
+from ...modelkit.sizes import largest_size
+from ...modelkit.units import power_of_two, size_of_solution
+
+__all__ = ["Wording", "is_odd", "wordings"]
+
+_FAR = 1e7
+"""Bounds this many times as far as the unit in which rows and columns are near one, and as a quarter of all numbers."""
+_ODD = 2.0**10
+"""Factor between units from which a library's own scaling is not relied on."""
+_Mask = NDArray[np.bool_]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Wording:
+    """A form, and how its answer becomes one of the original: ``column * x`` and ``slot * dual``."""
+
+    form: Form
+    column: FloatArray
+    slot: FloatArray
+
+
+def is_odd(rows: SlotRows) -> bool:
+    """Whether there are far bounds or odd units in a form."""
+    scales = Scales(rows)
+    size = _size_of_solution(rows, scales)
+    every = np.concatenate([scales.column, scales.row, [_objective_unit(rows.form, scales.column), size]])
+    return bool(every.max() > _ODD or every.min() < 1.0 / _ODD or np.any(_far(rows, scales)))
+
+
+def wordings(rows: SlotRows) -> Iterator[Wording]:
+    """The other wordings of a form, as far as they differ from it."""
+    form = rows.form
+    scales = Scales(rows)
+    far = _far(rows, scales)
+    if np.any(far):
+        m, (low, high) = form.m, far
+        form = form.with_numbers(
+            row_lower=np.where(low[:m], -np.inf, form.row_lower),
+            row_upper=np.where(high[:m], np.inf, form.row_upper),
+            lower=np.where(low[m:], -np.inf, form.lower),
+            upper=np.where(high[m:], np.inf, form.upper),
+        )
+        yield Wording(form, np.ones(form.n), np.ones(form.slots.size))
+        rows = rows.with_form(form)
+        scales = Scales(rows)
+    size = _size_of_solution(rows, scales)
+    D, E = scales.column * size, scales.row / size
+    unit = _objective_unit(form, D)
+    of_rows, _, of_cones = form.slots.parts(E)
+    if (D != 1.0).any() or (of_rows != 1.0).any() or (of_cones != 1.0).any() or unit != 1.0:
+        slot = form.slots.joined(of_rows, 1.0 / D, of_cones) / unit
+        yield Wording(_in_units(form, D, of_rows, of_cones, unit), D, slot)
+
+
+def _in_units(form: Form, D: FloatArray, rows: FloatArray, cones: FloatArray, unit: float) -> Form:
+    """The form with columns, rows, rows of cones and the objective multiplied."""
+    terms = None
+    if form.curvature is not None:
+        c = form.curvature
+        terms = [(c.row, c.first, c.second, c.coef * rows[c.row] * D[c.first] * D[c.second])]
+    return form.with_numbers(
+        P=form.P.data * (unit * D[form.P.indices] * np.repeat(D, np.diff(form.P.indptr))),
+        q=unit * D * form.q,
+        r=unit * form.r,
+        lower=form.lower / D,
+        upper=form.upper / D,
+        A=form.A.data * (D[form.A.indices] * np.repeat(rows, np.diff(form.A.indptr))),
+        row_lower=rows * form.row_lower,
+        row_upper=rows * form.row_upper,
+        F=form.F.data * (D[form.F.indices] * np.repeat(cones, np.diff(form.F.indptr))),
+        g=cones * form.g,
+        curvature=terms,
+    )
+
+
+def _objective_unit(form: Form, D: FloatArray) -> float:
+    entries = np.abs(form.P.data) * D[form.P.indices] * np.repeat(D, np.diff(form.P.indptr))
+    largest = max(float(entries.max(initial=0.0)), largest_size(D * form.q) if not form.P.nnz else 0.0)
+    return float(power_of_two(np.array([largest]))[0])
+
+
+def _size_of_solution(rows: SlotRows, scales: Scales) -> float:
+    """Where the units tell nothing of it; 1 where it is usual."""
+    form = rows.form
+    size = size_of_solution(form.P, form.q, scales.column, scales.row * rows.constants())
+    return 1.0 if 1.0 / _ODD <= size <= _ODD else size
+
+
+def _far(rows: SlotRows, scales: Scales) -> tuple[_Mask, _Mask]:
+    """Which lower and which upper sides (m + n,) are far on the side where all is."""
+    sided = rows.form.slots.sided
+    E, lower, upper = scales.row[:sided], rows.lower[:sided], rows.upper[:sided]
+    is_equal, has_lower, has_upper = lower == upper, np.isfinite(lower), np.isfinite(upper) & (lower != upper)
+    below, above = -E * np.where(has_lower, lower, 0.0), E * np.where(has_upper, upper, 0.0)
+    numbers = np.concatenate([below[has_lower], above[has_upper], scales.row[sided:] * rows.form.g])
+    usual = float(np.quantile(np.abs(numbers), 0.25)) if len(numbers) else 0.0
+    farthest = _FAR * max(1.0, usual)
+    return (below > farthest) & ~is_equal, above > farthest
