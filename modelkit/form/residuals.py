@@ -19,7 +19,7 @@ point is judged in both. The larger residual of each kind counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
@@ -34,6 +34,7 @@ from .slot_rows import SlotRows
 
 __all__ = [
     "OPTIMAL_RESIDUAL",
+    "MatrixSizes",
     "Residuals",
     "checked",
     "dual_objective",
@@ -104,12 +105,18 @@ def residuals(
         return Residuals(*(np.inf if np.isnan(pair).any() else max(pair) for pair in pairs))
 
 
-def largest(rows: SlotRows, x: FloatArray, dual: FloatArray) -> float:
-    """The worst residual of a point and duals, in the units stated and in the form's own; infinite if not a number."""
+def largest(rows: SlotRows, x: FloatArray, dual: FloatArray, sizes: MatrixSizes | None = None) -> float:
+    """The worst residual of a point and duals, in the units stated and in the form's own; infinite if not a number.
+
+    Parameters
+    ----------
+    rows, x, dual
+    sizes : of a form with the same matrices, if known
+    """
     if not (np.isfinite(x).all() and np.isfinite(dual).all()):
         return np.inf
     with np.errstate(over="ignore", invalid="ignore"):
-        worst = float(np.max([stated_errors(rows, x, dual), own_errors(rows, x, dual)]))
+        worst = float(np.max([stated_errors(rows, x, dual), own_errors(rows, x, dual, sizes)]))
     return np.inf if np.isnan(worst) else worst
 
 
@@ -189,48 +196,97 @@ def _gap_violation(form: Form, x: FloatArray) -> float:
 
 
 # ---------------------------------------------------------------------- in the form's own units
-def own_errors(rows: SlotRows, x: FloatArray, y: FloatArray | None) -> _Errors:
-    """The same in the form's own units."""
-    errors = _errors_in(Scales(rows), rows, x, y)
-    form = rows.form
-    held, bounded, _ = form.slots.parts(rows.is_held)
-    has_single = (
-        bool(bounded.any())
-        or bool(((np.diff(form.A.indptr) == 1) & held).any())
-        or bool((np.diff(form.F.indptr) == 1).any())
-        or bool((np.diff(form.P.indptr) == 1).any())
-    )
-    if not has_single:
-        return errors
-    others = _errors_in(Scales(rows, shared=True), rows, x, y)
-    return max(errors[0], others[0]), max(errors[1], others[1]), max(errors[2], others[2])
+@final
+class MatrixSizes:
+    """What errors are compared with, as far as matrices and sides tell it: the same for all forms that share them.
+
+    Parameters
+    ----------
+    rows : of one of these forms; sides count by being finite alone
+    """
+
+    def __init__(self, rows: SlotRows) -> None:
+        form = rows.form
+        self.P, self.A, self.F = (_sizes(matrix) for matrix in (form.P, form.A, form.F))
+        self.scales = [Scales(rows)]
+        held, bounded, _ = form.slots.parts(rows.is_held)
+        has_single = (
+            bool(bounded.any())
+            or bool(((np.diff(form.A.indptr) == 1) & held).any())
+            or bool((np.diff(form.F.indptr) == 1).any())
+            or bool((np.diff(form.P.indptr) == 1).any())
+        )
+        if has_single:
+            first, other = self.scales[0], Scales(rows, shared=True)
+            if (other.column != first.column).any() or (other.row != first.row).any():
+                self.scales.append(other)
 
 
-def _errors_in(scales: Scales, rows: SlotRows, x: FloatArray, y: FloatArray | None) -> _Errors:
-    form = rows.form
-    D, E, constants = scales.column, scales.row, rows.constants()
-    size = max(largest_size(x / D), min(largest_size(E * constants), 1.0), _LEAST)
-    X = size * D
-    curved = rows.curved(x)
-    f, terms = rows.linear(x) + curved, constants + rows.sizes(X) + rows.curved_sizes(X)
-    away = np.maximum(np.maximum(rows.lower - f, f - rows.upper), 0.0)
-    primal = max(largest_size(ratio(away, terms)), rows.relative_cone_distance(f + rows.g, terms, 0.0, dual=False))
-    if y is None:
-        return primal, np.nan, np.nan
-    Px, Wy = form.P @ x, rows.weights * y
-    gradient = np.abs(form.q) + abs(form.P) @ X
-    objective = largest_size(D * gradient) or 1.0
-    most = max(largest_size(y / E), objective) * E
-    left = np.abs(Px + form.q - rows.adjoint(Wy, x))
-    dual = max(
-        largest_size(ratio(left, gradient + rows.adjoint_sizes(Wy, x) + objective / D)),
-        largest_size(ratio(rows.wrong(y), most)),
-        rows.relative_cone_distance(y, most, 0.0, dual=True),
-    )
-    values = np.append(rows.dual_terms(y) + Wy * curved, [-float(x @ Px), -float(form.q @ x)])
-    least = min(size * objective, 1.0)
-    gap = float(ratio(abs(float(values.sum())), least + float(np.abs(values).sum())))
-    return primal, dual, gap
+def _sizes(matrix: Any) -> Any:
+    return type(matrix)((np.abs(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def own_errors(rows: SlotRows, x: FloatArray, y: FloatArray | None, sizes: MatrixSizes | None = None) -> _Errors:
+    """The same in the form's own units.
+
+    Parameters
+    ----------
+    rows : SlotRows
+    x, y : (n,) and (slots,), finite
+    sizes : of a form with the same matrices, if known
+    """
+    point = _Point(rows, x, y, MatrixSizes(rows) if sizes is None else sizes)
+    errors, *others = [point.errors(scales) for scales in point.sizes.scales]
+    for other in others:
+        errors = max(errors[0], other[0]), max(errors[1], other[1]), max(errors[2], other[2])
+    return errors
+
+
+@final
+class _Point:
+    """A point and duals, and their errors as they are."""
+
+    def __init__(self, rows: SlotRows, x: FloatArray, y: FloatArray | None, sizes: MatrixSizes) -> None:
+        self.rows, self.x, self.y, self.sizes = rows, x, y, sizes
+        form = rows.form
+        self.constants, self.curved = rows.constants(), rows.curved(x)
+        f = rows.linear(x) + self.curved
+        self.away = np.maximum(np.maximum(rows.lower - f, f - rows.upper), 0.0)
+        self.far = rows.cone_distances(f + rows.g, dual=False)
+        if y is None:
+            return
+        self.Wy, Px = rows.weights * y, form.P @ x
+        on_rows, on_bounds, on_cones = form.slots.parts(np.abs(self.Wy))
+        steepness = sizes.A if rows.curvature is None else _sizes(rows.jacobian(x))
+        self.left = np.abs(Px + form.q - rows.adjoint(self.Wy, x))
+        self.pull = steepness.T @ on_rows + on_bounds + sizes.F.T @ on_cones
+        self.far_dual = rows.cone_distances(y, dual=True)
+        self.xPx, self.qx = float(x @ Px), float(form.q @ x)
+
+    def errors(self, scales: Scales) -> _Errors:
+        """The same relative to their terms in some units."""
+        rows, form, sizes = self.rows, self.rows.form, self.sizes
+        D, E = scales.column, scales.row
+        size = max(largest_size(self.x / D), min(largest_size(E * self.constants), 1.0), _LEAST)
+        X = size * D
+        terms = self.constants + np.concatenate([sizes.A @ X, X, sizes.F @ X])
+        if rows.curvature is not None:
+            terms += rows.curved_sizes(X)
+        primal = max(largest_size(ratio(self.away, terms)), rows.largest_in_cones(self.far, terms, 0.0))
+        if self.y is None:
+            return primal, np.nan, np.nan
+        gradient = np.abs(form.q) + sizes.P @ X
+        objective = largest_size(D * gradient) or 1.0
+        most = max(largest_size(self.y / E), objective) * E
+        dual = max(
+            largest_size(ratio(self.left, gradient + self.pull + objective / D)),
+            largest_size(ratio(rows.wrong(self.y), most)),
+            rows.largest_in_cones(self.far_dual, most, 0.0),
+        )
+        values = np.append(rows.dual_terms(self.y) + self.Wy * self.curved, [-self.xPx, -self.qx])
+        least = min(size * objective, 1.0)
+        gap = float(ratio(abs(float(values.sum())), least + float(np.abs(values).sum())))
+        return primal, dual, gap
 
 
 # ---------------------------------------------------------------------- the dual's objective

@@ -74,10 +74,6 @@ class SlotRows:
         """Their linear parts at x, (slots,)."""
         return np.concatenate([self.form.A @ x, x, self.form.F @ x])
 
-    def sizes(self, X: FloatArray) -> FloatArray:
-        """Sums of the sizes of their linear terms where columns have the sizes X, (slots,)."""
-        return np.concatenate([_size(self.form.A) @ X, X, _size(self.form.F) @ X])
-
     def curved(self, x: FloatArray) -> FloatArray:
         """Their quadratic parts at x, (slots,)."""
         values = np.zeros(self.form.slots.size)
@@ -104,12 +100,6 @@ class SlotRows:
         total: FloatArray = jacobian.T @ y + z + self.form.F.T @ w
         return total
 
-    def adjoint_sizes(self, Wy: FloatArray, x: FloatArray) -> FloatArray:
-        """The same of the sizes of all of them."""
-        y, z, w = self.form.slots.parts(np.abs(Wy))
-        total: FloatArray = _size(self.jacobian(x)).T @ y + z + _size(self.form.F).T @ w
-        return total
-
     # ------------------------------------------------------------------ where they must be
     def wrong(self, y: FloatArray) -> FloatArray:
         """Duals of sides that are not there, (slots,); zero in cones."""
@@ -119,9 +109,16 @@ class SlotRows:
 
     def relative_cone_distance(self, points: FloatArray, sizes: FloatArray, least: float, *, dual: bool) -> float:
         """The largest distance from a cone, relative to `least` plus the largest of `sizes` in it."""
+        return self.largest_in_cones(self.cone_distances(points, dual=dual), sizes, least)
+
+    def cone_distances(self, points: FloatArray, *, dual: bool) -> list[FloatArray]:
+        """How far points (slots,) are from the cones, or from their dual cones: for each of `cones` (count,)."""
+        return [_distances(cone, points[slots], dual) for cone, slots in self.cones]
+
+    def largest_in_cones(self, distances: list[FloatArray], sizes: FloatArray, least: float) -> float:
+        """The largest of `cone_distances`, relative to `least` plus the largest of `sizes` in its cone."""
         worst = 0.0
-        for cone, slots in self.cones:
-            far = _distances(cone, points[slots], dual)
+        for far, (_, slots) in zip(distances, self.cones, strict=True):
             scale = least + sizes[slots].max(axis=1, initial=0.0)
             worst = max(worst, float(ratio(far, scale).max(initial=0.0)))
         return worst
@@ -137,10 +134,6 @@ class SlotRows:
         """The sizes of the numbers that stand in the rows beside the variables, (slots,)."""
         sides = [np.where(np.isfinite(side), np.abs(side), 0.0) for side in (self.lower, self.upper)]
         return np.maximum(np.abs(self.g), np.maximum(*sides))
-
-
-def _size(matrix: sp.csr_array) -> sp.csr_array:
-    return sp.csr_array((np.abs(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def _groups(cones: Cones, first: int) -> Iterator[tuple[VectorSet, IntArray]]:

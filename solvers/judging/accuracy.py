@@ -24,9 +24,15 @@ def distance(rows: SlotRows, result: Result) -> float:
     return largest(rows, result.x, result.dual)
 
 
-def judged(rows: SlotRows, result: Result) -> Result:
-    """The result, OPTIMAL if the library is not content with what is a solution by our own residuals."""
-    if result.status in _NOT_CONTENT and distance(rows, result) <= SOLVED:
+def judged(rows: SlotRows, result: Result, far: float | None = None) -> Result:
+    """The result, OPTIMAL if the library is not content with what is a solution by our own residuals.
+
+    Parameters
+    ----------
+    rows, result
+    far : its `distance`, if known
+    """
+    if result.status in _NOT_CONTENT and (distance(rows, result) if far is None else far) <= SOLVED:
         result.status = Status.OPTIMAL
         result.primal_status = result.dual_status = ResultStatus.FEASIBLE_POINT
     return result

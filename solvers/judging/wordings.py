@@ -6,7 +6,8 @@ Two things are said otherwise, and only where a first run came to no end that ca
   These sides are left out, and put to the test by the solution: if it satisfies them, it is the solution with them, and
   their duals are zero. A proof that there is no feasible point needs no such test.
 * *units*: rows, columns and objective are multiplied by powers of two (so exactly) until their largest entries are near
-  one, and so is what the bounds tell of the solution.
+  one, and so is what the bounds tell of the solution: once with the bounds of columns among the rows, once without, as
+  a row with one entry fits its variable in any unit and keeps from sight that of its other rows.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ class Wording:
 
 def is_odd(rows: SlotRows) -> bool:
     """Whether there are far bounds or odd units in a form."""
-    scales = Scales(rows)
+    return any(_are_odd(rows, Scales(rows, shared=shared)) for shared in (False, True))
+
+
+def _are_odd(rows: SlotRows, scales: Scales) -> bool:
     size = _size_of_solution(rows, scales)
     every = np.concatenate([scales.column, scales.row, [_objective_unit(rows.form, scales.column), size]])
     return bool(every.max() > _ODD or every.min() < 1.0 / _ODD or np.any(_far(rows, scales)))
@@ -68,16 +72,31 @@ def wordings(rows: SlotRows) -> Iterator[Wording]:
         yield Wording(form, np.ones(form.n), np.ones(form.slots.size))
         rows = rows.with_form(form)
         scales = Scales(rows)
+    first, other = _in_units(rows, scales), _in_units(rows, Scales(rows, shared=True))
+    if first is not None:
+        yield first
+    if other is not None and not (first is not None and _same(first, other)):
+        yield other
+
+
+def _same(one: Wording, other: Wording) -> bool:
+    return np.array_equal(one.column, other.column) and np.array_equal(one.slot, other.slot)
+
+
+def _in_units(rows: SlotRows, scales: Scales) -> Wording | None:
+    """The form in these units, in which its solution and objective are near one, too; None if it is in them."""
+    form = rows.form
     size = _size_of_solution(rows, scales)
     D, E = scales.column * size, scales.row / size
     unit = _objective_unit(form, D)
     of_rows, _, of_cones = form.slots.parts(E)
-    if (D != 1.0).any() or (of_rows != 1.0).any() or (of_cones != 1.0).any() or unit != 1.0:
-        slot = form.slots.joined(of_rows, 1.0 / D, of_cones) / unit
-        yield Wording(_in_units(form, D, of_rows, of_cones, unit), D, slot)
+    if (D == 1.0).all() and (of_rows == 1.0).all() and (of_cones == 1.0).all() and unit == 1.0:
+        return None
+    slot = form.slots.joined(of_rows, 1.0 / D, of_cones) / unit
+    return Wording(_multiplied(form, D, of_rows, of_cones, unit), D, slot)
 
 
-def _in_units(form: Form, D: FloatArray, rows: FloatArray, cones: FloatArray, unit: float) -> Form:
+def _multiplied(form: Form, D: FloatArray, rows: FloatArray, cones: FloatArray, unit: float) -> Form:
     """The form with columns, rows, rows of cones and the objective multiplied."""
     terms = None
     if form.curvature is not None:

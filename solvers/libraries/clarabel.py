@@ -61,6 +61,7 @@ CONES: dict[type[Set], Callable[[Any, Any], list[Any]]] = {
     PowerCone: lambda clarabel, sets: [clarabel.PowerConeT(shape[0]) for shape in sets.shapes or ()],
 }
 STALLED = ("MaxIterations", "InsufficientProgress", "NumericalError", "AlmostSolved")
+SOLUTIONS = (Status.OPTIMAL, Status.ALMOST_OPTIMAL)
 SHORTER = {"max_step_fraction": 0.9}
 """How a run is repeated that ends so.
 
@@ -184,25 +185,31 @@ class Clarabel(ArraySolver):
     # ------------------------------------------------------------------ run, out
     def run(self, form: Form, start: Start | None = None) -> Result:
         """Solve what is loaded, once more with shorter steps if nothing comes of it; Clarabel starts by itself."""
+        result = self._run(self._solver)
+        if result.raw not in STALLED:
+            return result
         rows = SlotRows(form)
-        result = self._run(self._solver, rows)
-        if result.raw not in STALLED or self.options.keys() & {*SHORTER, "max_iter"} or distance(rows, result) <= CLOSE:
+        far = distance(rows, result)
+        result = judged(rows, result, far)
+        if self.options.keys() & {*SHORTER, "max_iter"} or far <= CLOSE:
             return result
         options = self._options | SHORTER
         if "time_limit" in options:
             options["time_limit"] -= result.seconds
         settings = self._write_options(load_library("clarabel").DefaultSettings(), options)
-        again = self._run(self._made(settings), rows)
+        again = self._run(self._made(settings))
+        far_again = distance(rows, again)
+        again = judged(rows, again, far_again)
         runs = result, again
-        points = [run for run in runs if run.status in (Status.OPTIMAL, Status.ALMOST_OPTIMAL)]
+        points = [pair for pair in zip((far, far_again), runs, strict=True) if pair[1].status in SOLUTIONS]
         best = again if _has_result(again) else result
         if points:
-            best = min(points, key=lambda run: distance(rows, run))
+            best = min(points, key=lambda pair: pair[0])[1]
         best.seconds = sum(run.seconds or 0.0 for run in runs)
         best.iterations = {"barrier": sum((run.iterations or {})["barrier"] for run in runs)}
         return best
 
-    def _run(self, solver: Any, rows: SlotRows) -> Result:
+    def _run(self, solver: Any) -> Result:
         assert self._layout is not None
         caught: list[Any] = []
         solver.set_termination_callback(lambda info: bool(caught))
@@ -211,7 +218,7 @@ class Clarabel(ArraySolver):
         status = STATUS.get(raw, Status.OTHER_ERROR)
         x, y = np.array(answer.x), self._layout.up(self._scale * np.array(answer.z))
         counts = {"barrier": answer.iterations}
-        return judged(rows, Result.of(status, raw, x, y, seconds=answer.solve_time, iterations=counts))
+        return Result.of(status, raw, x, y, seconds=answer.solve_time, iterations=counts)
 
 
 def _has_result(result: Result) -> bool:

@@ -255,6 +255,44 @@ def test_changes_of_cones(solver: Any) -> None:
 
 
 @EVERY
+@pytest.mark.parametrize("what", ["costs", "curvature", "sides", "bounds", "entries"])
+def test_numbers_change_in_place(solver: Any, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers alone load nothing anew, as far as the library lets them."""
+    form = solvable(np.random.default_rng(11))
+    kept, loads, original = solver(), list[Any](), solver.load
+    form.take_journal()
+    monkeypatch.setattr(solver, "load", lambda self, form: (loads.append(form), original(self, form)))
+    kept.solve(form)
+    lower, upper = form.lower.copy(), form.upper.copy()
+    if what == "costs":
+        form.set_objective(None, 1.01 * form.q, 0.0)
+    elif what == "curvature":
+        form.set_objective(1.25 * form.P, form.q.copy(), 0.0)
+    elif what == "sides":
+        form.set_sides(np.arange(form.m), form.row_lower - 0.01, form.row_upper - 0.01)
+    elif what == "bounds":
+        form.set_bounds(np.arange(form.n), lower - 0.01, upper - 0.01)
+    else:
+        for row in range(form.m):
+            columns, values = form.row(row)
+            form.set_row(row, columns.copy(), 1.001 * values)
+    check_solution(form, kept.solve(form, form.take_journal()), 1e-5)
+    may_load = (solver.name, what) in {("SCS", "curvature"), ("SCS", "entries"), ("HiGHS", "curvature")}
+    assert len(loads) == 1 or may_load
+
+
+@pytest.mark.parametrize("solver", [s for s in SOLVERS if s.name in ("OSQP", "SCS")], ids=lambda s: s.name)
+def test_a_later_solve_is_warm(solver: Any) -> None:
+    """Libraries that start from the last solution take fewer iterations to it."""
+    form = solvable(np.random.default_rng(12))
+    kept = solver()
+    form.take_journal()
+    first = kept.solve(form).iterations["barrier"]
+    form.set_objective(None, form.q * (1.0 + 1e-6), 0.0)
+    assert kept.solve(form, form.take_journal()).iterations["barrier"] < first
+
+
+@EVERY
 def test_answers_of_many_do_not_depend_on_one_another(solver: Any) -> None:
     """Solved anew, each of many forms of equal patterns has bit for bit the answer of a fresh solver."""
     rng = np.random.default_rng(3)
