@@ -30,8 +30,8 @@ __all__ = ["ConicPoint", "polish"]
 
 _TARGET = 1e-13
 _ROUNDS = 15
-# Distance from the cones, relative to the multipliers, up to which a solver's duals are taken as they are; and the most
-# projections that bring others there.
+# Distance from the cones, relative to the multipliers, up to which a solver's duals are taken as they are, or that from
+# stationarity, of the nearest ones in the cones; and the most projections that bring others there.
 _INSIDE = 1e-6
 _PROJECTIONS = 50
 # A step with an old factorization that does not divide the residual by this calls for a new one.
@@ -241,6 +241,8 @@ def _into_cones(conditions: Conditions, x: FloatArray, y: FloatArray, solve_with
         return y
     At, m = sp.csr_array(conditions.A(x).T), len(y)
     gradient = conditions.gradient(x)
+    if float(np.abs(gradient + At @ inside).max(initial=0.0)) <= _INSIDE * size:
+        return inside
     balance = solve_with(sp.eye_array(m, format="csc"), At)
     right = np.zeros(m + len(x))
     for _ in range(_PROJECTIONS):

@@ -26,6 +26,7 @@ __all__ = [
     "ConstraintDual",
     "ConstraintDualStart",
     "ConstraintFunction",
+    "ConstraintLayout",
     "ConstraintName",
     "ConstraintPrimal",
     "ConstraintPrimalStart",
@@ -480,6 +481,11 @@ class VariableBasisStatus(_VariableResult):
 @final
 class ConstraintName(_Constraint):
     """Name of a constraint, a string."""
+
+
+@final
+class ConstraintLayout(_Constraint):
+    """How the rows of a constraint that was written with arrays stand in its shape (a `Layout`), else None."""
 
 
 @final

@@ -10,7 +10,7 @@ import numpy as np
 from .arrays import IntArray
 from .errors import InvalidIndex
 from .functions import Function, VariableIndex, VectorOfVariables
-from .functions.matrices import MatrixFunction, plain_index
+from .functions.shaped import ArrayFunction, plain_index
 from .naming import name_of_constraint
 from .sets import Set
 
@@ -116,7 +116,7 @@ def plain(given: Any, wanted: str = "the index of a variable or constraint, or s
         return given
     if isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.ndim):
         return [one if isinstance(one, _INDICES) else plain(one, wanted) for one in given]
-    if isinstance(given, MatrixFunction):
+    if isinstance(given, ArrayFunction):
         return plain_index(given)
     raise no_index(given, wanted)
 
@@ -188,6 +188,8 @@ class IndexMap:
             return ConstraintIndices(index.kind, self.values(index))
         if isinstance(index, Function):
             return type(index).from_rows(index.rows.renamed(self.ids))
+        if isinstance(index, ArrayFunction):
+            return index.with_entries(self(index.entries))
         if isinstance(index, (list, tuple)):
             return [self(one) for one in index]
         raise InvalidIndex(f"{index!r} is not an index.")

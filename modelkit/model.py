@@ -13,17 +13,18 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike
 
 from . import attributes as attr
 from .arrays import FloatArray
 from .block import ConstraintBlock, SetBlock
 from .caching import CachingOptimizer
-from .checks import check_name, check_numbers
+from .checks import check_name
 from .errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
 from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
-from .functions.matrices import MatrixFunction, plain_index
+from .functions.layout import Layout, ShapedComparison, laid_out
+from .functions.shaped import ArrayFunction, plain_index
 from .indices import ConstraintIndex, ConstraintIndices, no_index, plain
+from .labels import Labels, is_labelled, labels_of, with_labels
 from .layer import Layer
 from .locking import one_at_a_time
 from .numeric import real_array, real_matrix, real_number, real_vector
@@ -31,10 +32,10 @@ from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
 from .remaking import recipe, remade_model, snapshot
-from .sets import Integer, Interval, Parameter, Set, ZeroOne
+from .sets import Integer, Interval, Parameter, PositiveSemidefiniteConeTriangle, Set, ZeroOne
 from .store import Store
-from .tables import MOST_VARIABLES
-from .variable_bounds import set_between, sets_between
+from .variable_arrays import marks, planned
+from .variable_bounds import set_between
 
 __all__ = ["Model"]
 
@@ -197,19 +198,43 @@ class Model(Layer):
 
     def add_variables(
         self,
-        count: int,
+        shape: Any = None,
         name: str = "",
         *,
-        lower: ArrayLike | None = None,
-        upper: ArrayLike | None = None,
-    ) -> VectorOfVariables:
-        """Add a vector of variables, with bounds that are numbers or arrays (see `add_variable`).
+        lower: Any = None,
+        upper: Any = None,
+        integer: bool = False,
+        binary: bool = False,
+        symmetric: bool = False,
+        psd: bool = False,
+        index: Any = None,
+        columns: Any = None,
+    ) -> Any:
+        """Add a vector, a matrix or a larger array of variables.
 
         Parameters
         ----------
-        count : int
+        shape : int or tuple of ints; or labels, a pandas ``Index``, ``Series`` or ``DataFrame``
         name : str
-            Of the vector; variable k is called ``name[k]``.
+            Of the whole; variables are called ``name[k]``, ``name[i,j]``, with labels ``name[label]``.
+        lower, upper : numbers, or arrays (or ``Series``, ``DataFrame``) that broadcast to the shape; infinite entries
+            bound nothing
+        integer, binary : whether they are in `Integer` or `ZeroOne`
+        symmetric : whether entries across the diagonal of a square matrix are one variable
+        psd : whether a symmetric matrix is positive semidefinite, in `PositiveSemidefiniteConeTriangle`
+        index, columns : labels of rows and columns, in place of a shape
+
+        Returns
+        -------
+        VectorOfVariables or ArrayFunction
+            A vector for one axis without labels, else an array.
+
+        Raises
+        ------
+        InvalidData, DimensionMismatch
+            If the shape is none, or bounds do not fit it or contradict one another; no variable is added.
+        UnsupportedConstraint
+            If the solver does not take one of the sets; no variable is added.
 
         Examples
         --------
@@ -220,27 +245,28 @@ class Model(Layer):
         feasibility 0
           v[0] in Interval(0.0, 1.0)
           v[1] in Interval(0.0, 2.0)
+        >>> X = model.add_variables((2, 2), "X", symmetric=True)
+        >>> (np.array([[1.0, 2.0], [2.0, 5.0]]) * X).sum()
+        X[0,0] + 4 X[0,1] + 5 X[1,1]
         """
-        if not hasattr(count, "__index__") or count < 0:
-            raise InvalidData(f"add_variables takes a whole number of variables, got {count!r}.")
-        count = int(count)
-        if count > MOST_VARIABLES:
-            raise InvalidData(f"A model has at most {MOST_VARIABLES} variables; got {count} more.")
+        plan = planned(shape, index, columns, lower, upper, integer=integer, binary=binary, symmetric=symmetric or psd)
         check_name(name)
-        low = None if lower is None else real_vector(lower, count, "lower")
-        high = None if upper is None else real_vector(upper, count, "upper")
-        sets = None if low is None and high is None else sets_between(low, high, count)
-        if sets is not None:
-            check_numbers(sets.type, sets.numbers)
-            self.cache.require(VariableIndex, sets.type)
+        for block in plan.sets:
+            self.cache.require(VariableIndex, block.type)
+        cone = PositiveSemidefiniteConeTriangle(plan.shape[0]) if psd else None
+        if cone is not None:
+            self.cache.require(VectorOfVariables, type(cone))
         with self._cache.together():
-            v = self.inner.add_variables(count)
+            v = self.inner.add_variables(plan.count)
             if name:
-                for k, x in enumerate(v):
-                    self.set(attr.VariableName(), x, f"{name}[{k}]")
-            if count and sets is not None:
-                self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
-        return v
+                self.set(attr.VariableName(), v, plan.names(name))
+            for block in plan.sets:
+                if plan.count:
+                    self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, block))
+            made = plan.arranged(v)
+            if cone is not None:
+                self._add_shaped(laid_out(made, cone))
+        return made
 
     def add_parameter(self, value: float, name: str = "") -> VariableIndex:
         """Add a variable that is data: held at a value, and differentiable in it."""
@@ -253,19 +279,24 @@ class Model(Layer):
         return p
 
     def add_parameters(self, values: Any, name: str = "") -> Any:
-        """Add a vector or a matrix of parameters.
+        """Add a vector, a matrix or a larger array of parameters.
 
         Parameters
         ----------
-        values : array_like of shape (n,) or (m, n), or a sparse array
+        values : array_like, a ``Series`` or ``DataFrame``, or a sparse array
             Of a sparse array the stored entries are parameters, row by row, and the others zero.
         name : str
-            Of the whole; entries are called ``name[k]``, ``name[i,j]``.
+            Of the whole; entries are called ``name[k]``, ``name[i,j]``, with labels ``name[label]``.
 
         Returns
         -------
-        VectorOfVariables or MatrixFunction
+        VectorOfVariables or ArrayFunction
             Which multiply: ``q @ v``, ``G @ v``, ``v @ (P @ v)``.
+
+        Raises
+        ------
+        InvalidData
+            If a value is no finite number.
 
         Examples
         --------
@@ -280,11 +311,12 @@ class Model(Layer):
         array([1., 2.])
         """
         table = sp.csr_array(real_matrix(values, "A parameter")) if sp.issparse(values) else None
+        labels: Labels | None = labels_of(values) if is_labelled(values) else None
         if table is not None:
             table.sum_duplicates()
         array = real_array(values if table is None else table.data, "A parameter")
-        if array.ndim not in (1, 2):
-            raise DimensionMismatch(f"add_parameters takes a vector or a matrix, got an array of shape {array.shape}.")
+        if not array.ndim:
+            raise DimensionMismatch("add_parameters takes an array; add_parameter makes a single one.")
         if not np.isfinite(array).all():
             raise InvalidData(f"A parameter has a finite value, got {array[~np.isfinite(array)][0]!r}.")
         check_name(name)
@@ -294,19 +326,21 @@ class Model(Layer):
             if array.size:
                 sets = SetBlock.scalar(Parameter, array.reshape(-1, 1))
                 self.inner.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
+        shape, place = array.shape, None
         if table is not None:
-            coordinates = sp.coo_array(table).coords
-            row, column = (c.astype(np.int64) for c in coordinates)
-            made: Any = MatrixFunction(v, row, column, table.shape)
+            shape = table.shape
+            row, column = (c.astype(np.int64) for c in sp.coo_array(table).coords)
+            place = row * shape[1] + column
+            order = np.argsort(place)
+            made: Any = ArrayFunction(v[order], shape, place[order])
         else:
-            made = v if array.ndim == 1 else MatrixFunction.dense(v, array.shape)
+            made = v if array.ndim == 1 and labels is None else ArrayFunction(v, shape, None, labels)
         if name:
-            marks = [f"{i},{j}" for i, j in zip(*made.places, strict=True)] if made is not v else range(array.size)
-            for p, mark in zip(v, marks, strict=True):
-                self.set(attr.VariableName(), p, f"{name}[{mark}]")
+            names = [f"{name}[{mark}]" for mark in marks(shape, labels or (None,) * len(shape), place)]
+            self.set(attr.VariableName(), v, names)
         return made
 
-    def set_parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction, value: Any) -> None:
+    def set_parameter_value(self, p: VariableIndex | VectorOfVariables | ArrayFunction, value: Any) -> None:
         """Give a parameter, or a vector or matrix of them, other values.
 
         An infinite value means no bound; parameters take it that are right-hand sides of inequalities alone. The row
@@ -321,7 +355,7 @@ class Model(Layer):
         >>> model.parameter_value(p)
         3.0
         """
-        if isinstance(p, MatrixFunction):
+        if isinstance(p, ArrayFunction):
             value = p.at_places(value)
         parameters = self._parameters(p)
         values = real_vector(value, len(parameters), "value")
@@ -329,7 +363,7 @@ class Model(Layer):
             raise InvalidData("A parameter has a finite value (or an infinite one where it is a bound), got nan.")
         self.inner.set_numbers(parameters, values[:, None])
 
-    def parameter_value(self, p: VariableIndex | VectorOfVariables | MatrixFunction) -> Any:
+    def parameter_value(self, p: VariableIndex | VectorOfVariables | ArrayFunction) -> Any:
         """The present value of a parameter, or the array of those of a vector or matrix of them, in its shape."""
         parameters = self._parameters(p)
         values = np.zeros(0)
@@ -337,23 +371,31 @@ class Model(Layer):
             values = self.store.block(PARAMETERS).all_numbers[self.store.numbers(parameters), 0]
         return float(values[0]) if isinstance(p, VariableIndex) else values.reshape(np.shape(getattr(p, "ids", p)))
 
-    # ------------------------------------------------------------------ attributes of matrices of variables
+    # ------------------------------------------------------------------ attributes of arrays of variables
     def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
-        """Value of an attribute; of a matrix of variables in its shape."""
-        if isinstance(index, MatrixFunction):
+        """Value of an attribute; of an array of variables in its shape."""
+        if isinstance(index, ArrayFunction):
             return np.reshape(super().get(attribute, plain_index(index)), index.ids.shape)
         return super().get(attribute, index if index is None else plain(index))
 
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
-        """Set an attribute; of a matrix of variables from an array of its shape, or one number for all."""
-        if len(index_and_value) == 2 and isinstance(index_and_value[0], MatrixFunction):
-            index, value = index_and_value
-            super().set(attribute, plain_index(index), value if np.ndim(value) == 0 else index.at_places(value))
-            return
-        if len(index_and_value) == 2:
-            super().set(attribute, plain(index_and_value[0]), index_and_value[1])
-        else:
+        """Set an attribute; of an array of variables, or a constraint with a shape, from an array of that shape."""
+        if len(index_and_value) != 2:
             super().set(attribute, *index_and_value)
+            return
+        index, value = index_and_value
+        if isinstance(index, ArrayFunction):
+            value = value if np.ndim(value) == 0 and not is_labelled(value) else index.at_places(value)
+        elif isinstance(index, ConstraintIndex) and not isinstance(attribute, attr.ConstraintLayout):
+            layout = self._layout(index)
+            if layout is not None:
+                value = layout.rows_of(value, adjoint=isinstance(attribute, attr.ReverseConstraintDual))
+        super().set(attribute, plain(index), value)
+
+    def _layout(self, constraint: Any) -> Layout | None:
+        """How a constraint's rows stand in an array, if it came in one."""
+        found: Layout | None = self.store.values_of(attr.ConstraintLayout()).get(constraint)
+        return found
 
     def _parameters(self, p: Any) -> ConstraintIndices:
         """The constraints that make variables parameters."""
@@ -397,8 +439,25 @@ class Model(Layer):
         Notes
         -----
         A comparison moves the number to the set: ``2 * x + 1 >= 4`` is ``2 * x`` in ``GreaterThan(3)``. A function
-        given with its set is kept as written, constant included. Comparisons of vectors are differences in
-        `Nonnegatives`, `Nonpositives` or `Zeros`.
+        given with its set is kept as written, constant included. Comparisons of vectors and of larger arrays are
+        differences in `Nonnegatives`, `Nonpositives` or `Zeros`; `value` and `dual` give theirs in the shape.
+
+        ``X >> Y`` says that the square matrix ``X - Y`` is positive semidefinite: by the upper triangle if it is
+        symmetric, by all entries otherwise (`PositiveSemidefiniteConeTriangle`, `PositiveSemidefiniteConeSquare`, which
+        take a matrix of functions, too).
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.Clarabel)
+        >>> X = model.add_variables((2, 2), symmetric=True)
+        >>> c = model.add_constraint(X >> np.array([[2.0, 1.0], [1.0, 2.0]]))
+        >>> model.minimize(np.trace(X))
+        >>> model.optimize()
+        >>> model.value(X).round(5), model.dual(c).round(5)
+        (array([[2., 1.],
+               [1., 2.]]), array([[1., 0.],
+               [0., 1.]]))
         """
         if type(function) is Comparison and set is None and not name:  # the hot path
             with self.lock:
@@ -409,20 +468,31 @@ class Model(Layer):
     def _add_constraint(self, function: Any, set: Set | None, name: str) -> ConstraintIndex:
         if name:
             check_name(name)
-        if type(function) is Comparison:
+        if isinstance(function, Comparison):
             if set is not None:
                 raise InvalidData(f"{function!r} is a constraint already; leave out the set {set!r}.")
-            index = self._cache.add_constraint(function.function, function.set)
+            if isinstance(function, ShapedComparison):
+                index = self._add_shaped(function)
+            else:
+                index = self._cache.add_constraint(function.function, function.set)
         elif set is None:
             raise InvalidData(
                 f"add_constraint takes a comparison (2 * x <= 3) or a function and a set, got {function!r} alone. "
                 "(A comparison of two plain numbers is True or False, and of two plain variables their identity; "
                 "write x - y == 0.)"
             )
+        elif isinstance(function, ArrayFunction):
+            index = self._add_shaped(laid_out(function, set))
         else:
             index = self.inner.add_constraint(function, set)
         if name:
             self.set(attr.ConstraintName(), index, name)
+        return index
+
+    def _add_shaped(self, constraint: ShapedComparison) -> ConstraintIndex:
+        """Add a constraint and remember its shape."""
+        index = self._cache.add_constraint(constraint.function, constraint.set)
+        self._cache.set(attr.ConstraintLayout(), index, constraint.layout)
         return index
 
     def minimize(self, function: Any) -> None:
@@ -447,8 +517,9 @@ class Model(Layer):
 
         Parameters
         ----------
-        what : variable (a float), vector of variables (an array), function, or constraint (f(x))
-            Or a sequence of those, of which the array of values is made.
+        what : variable (a float), array of variables (an array of its shape), function, or constraint (f(x))
+            Or a sequence of those, of which the array of values is made. What has labels comes as a ``Series`` or
+            ``DataFrame``.
 
         Raises
         ------
@@ -463,18 +534,29 @@ class Model(Layer):
             rows = of_ray(self.store, what.rows) if is_ray else what.rows
             values = rows.evaluate(lambda ids: self.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)))
             return values if what.is_vector else float(values[0])
+        if isinstance(what, ArrayFunction):
+            return _in_place(what, self.value(what.entries))
         if isinstance(what, (ConstraintIndex, ConstraintIndices)):
-            return self.get(attr.ConstraintPrimal(), what)
+            return self._in_shape(what, self.get(attr.ConstraintPrimal(), what))
         if isinstance(what, (str, bytes, Mapping)) or not isinstance(what, (Iterable, np.ndarray)):
             raise no_index(what, "a variable, function or constraint, or a sequence of them")
-        return np.array([self.value(one) for one in what])
+        every = list(what)
+        if every and all(type(one) is VariableIndex for one in every):
+            return self.value(VectorOfVariables(every))
+        return np.array([self.value(one) for one in every])
+
+    def _in_shape(self, constraint: Any, rows: Any) -> Any:
+        """Numbers of a constraint's rows, in its shape."""
+        layout = self._layout(constraint) if isinstance(constraint, ConstraintIndex) else None
+        return rows if layout is None else layout.arranged(rows)
 
     def dual(self, constraint: ConstraintIndex | ConstraintIndices) -> Any:
-        """Dual of a constraint, a float or an array of its rows; raises like `value`.
+        """Dual of a constraint, a float or an array of its rows in its shape; raises like `value`.
 
         The sign depends on the set alone: <= 0 for `LessThan`, >= 0 for `GreaterThan`, in the dual cone for a cone.
+        Of a matrix that is positive semidefinite it is the matrix Y with ``trace(Y @ X)`` as the inner product.
         """
-        return self.get(attr.ConstraintDual(), constraint)
+        return self._in_shape(constraint, self.get(attr.ConstraintDual(), constraint))
 
     def objective_value(self) -> float:
         """Objective at the solution; raises like `value`."""
@@ -513,8 +595,10 @@ class Model(Layer):
             self.store.check_variables(what.rows)
             values = what.rows.evaluate(lambda ids: self.get(attr.PolishedPrimal(), VectorOfVariables.of_ids(ids)))
             return values if what.is_vector else float(values[0])
+        if isinstance(what, ArrayFunction):
+            return _in_place(what, self.polished(what.entries))
         is_constraint = isinstance(what, (ConstraintIndex, ConstraintIndices))
-        return self.get(attr.PolishedDual() if is_constraint else attr.PolishedPrimal(), what)
+        return self._in_shape(what, self.get(attr.PolishedDual() if is_constraint else attr.PolishedPrimal(), what))
 
     # ------------------------------------------------------------------ differentiation
     def forward_differentiate(self) -> None:
@@ -587,3 +671,12 @@ def _checked_parameter(value: float) -> Parameter:
     if not np.isfinite(number):
         raise InvalidData(f"A parameter has a finite value, got {value!r}.")
     return Parameter(number)
+
+
+def _in_place(array: ArrayFunction, values: FloatArray) -> Any:
+    """Values of an array's stored entries in its shape, with its labels."""
+    whole = values
+    if not array.is_dense:
+        whole = np.zeros(array.size)
+        whole[array.place] = values
+    return with_labels(whole.reshape(array.shape), array.labels)

@@ -18,6 +18,7 @@ from .errors import (
     UnsupportedModification,
 )
 from .functions import ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
+from .functions.layout import Layout
 from .indices import ConstraintIndex, ConstraintIndices, Index, plain
 from .naming import announce, described, with_article
 from .numeric import real_array, real_number
@@ -160,6 +161,12 @@ def _start(store: Tables, attribute: attr.Attribute, index: Index, value: Any) -
     return kept
 
 
+def _layout(store: Tables, attribute: attr.Attribute, index: ConstraintIndex, value: Any) -> Any:
+    if value is not None and not isinstance(value, Layout):
+        raise InvalidData(f"ConstraintLayout is the Layout of a constraint written with arrays, got {value!r}.")
+    return value
+
+
 def _name(store: Tables, attribute: attr.Attribute, index: Any, value: Any) -> Any:
     check_name(value)
     return str(value)
@@ -176,6 +183,7 @@ _CHECKS: dict[type[attr.Attribute], Callable[[Tables, Any, Any, Any], Any]] = {
     attr.Name: _name,
     attr.VariableName: _name,
     attr.ConstraintName: _name,
+    attr.ConstraintLayout: _layout,
 }
 
 

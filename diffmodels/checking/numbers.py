@@ -16,7 +16,7 @@ import numpy as np
 from ...modelkit import attributes as attr
 from ...modelkit.errors import InvalidData
 from ...modelkit.functions import Function, VariableIndex, VectorOfVariables
-from ...modelkit.functions.matrices import MatrixFunction
+from ...modelkit.functions.shaped import ArrayFunction
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.model import Model
 from ...modelkit.parameters import PARAMETERS
@@ -199,7 +199,7 @@ def numbers_of(model: Model, what: Any = None) -> list[Number]:
         return numbers_of(model, [*every, attr.ObjectiveFunction()])
     if isinstance(what, VariableIndex):
         return [ParameterValue(what, float(model.parameter_value(what)))]
-    if isinstance(what, MatrixFunction):
+    if isinstance(what, ArrayFunction):
         what = VectorOfVariables.of_ids(what.ids.ravel())
     if isinstance(what, ConstraintIndex):
         return list(_of_constraint(model, what))

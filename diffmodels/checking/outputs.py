@@ -11,7 +11,7 @@ from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray
 from ...modelkit.errors import InvalidData, NotOptimized
 from ...modelkit.functions import VariableIndex, VectorOfVariables
-from ...modelkit.functions.matrices import MatrixFunction
+from ...modelkit.functions.shaped import ArrayFunction
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.model import Model
 from ...modelkit.parameters import PARAMETERS, Parameters
@@ -124,7 +124,7 @@ class Outputs:
 
 def _flat(chosen: Any) -> Iterator[Any]:
     """The single outputs in nested lists of them."""
-    if isinstance(chosen, MatrixFunction):
+    if isinstance(chosen, ArrayFunction):
         chosen = VectorOfVariables.of_ids(chosen.ids.ravel())
     if isinstance(chosen, str) or not np.iterable(chosen):
         yield chosen

@@ -10,7 +10,7 @@ import numpy as np
 from ...modelkit.arrays import IntArray
 from ...modelkit.errors import InvalidData, InvalidIndex
 from ...modelkit.functions import VariableIndex, VectorOfVariables
-from ...modelkit.functions.matrices import MatrixFunction, ids_of
+from ...modelkit.functions.shaped import ArrayFunction, ids_of
 from ...modelkit.model import Model
 
 __all__ = ["checked_list", "checked_parameters", "require_count", "require_model", "require_switch", "require_word"]
@@ -64,7 +64,7 @@ def checked_parameters(model: Any, parameters: list[Any], places: Any) -> list[I
     """
     found: list[IntArray] = []
     for number, parameter in enumerate(parameters):
-        if not isinstance(parameter, (VariableIndex, VectorOfVariables, MatrixFunction)):
+        if not isinstance(parameter, (VariableIndex, VectorOfVariables, ArrayFunction)):
             raise InvalidIndex(
                 f"A parameter of a layer is what add_parameter or add_parameters returned, or a part of it; number "
                 f"{number} is {parameter!r}."

@@ -14,7 +14,7 @@ from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import OptangentError
 from ...modelkit.functions import VectorOfVariables
-from ...modelkit.functions.matrices import ids_of
+from ...modelkit.functions.shaped import ids_of
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import PARAMETERS
 from ...modelkit.store import Store

@@ -19,7 +19,7 @@ from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ...modelkit.functions import VariableIndex, VectorOfVariables
-from ...modelkit.functions.matrices import MatrixFunction, ids_of
+from ...modelkit.functions.shaped import ArrayFunction, ids_of
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import Parameters
 from ...modelkit.unbounded import check_right_hand_sides, has_right_hand_sides
@@ -223,9 +223,14 @@ class Item:
 
 
 def _pattern(number: int, parameter: Any) -> Pattern | None:
-    if not isinstance(parameter, MatrixFunction) or parameter.is_dense:
+    if not isinstance(parameter, ArrayFunction) or parameter.is_dense:
         return None
-    return Pattern(f"Parameter {number}", *parameter.places, parameter.shape)
+    if parameter.ndim != 2:
+        raise InvalidIndex(
+            f"Parameter {number} is a sparse pattern of shape {parameter.shape}; give the matrix that it was made as."
+        )
+    row, column = parameter.places
+    return Pattern(f"Parameter {number}", row, column, parameter.shape)
 
 
 def _shape_of(model: Any, output: Output) -> tuple[int, ...]:
@@ -235,9 +240,11 @@ def _shape_of(model: Any, output: Output) -> tuple[int, ...]:
         output = output[1]
     if isinstance(output, ConstraintIndex):
         model.store.check_index(output)
-        chosen = model.get(attr.ConstraintSet(), output)
+        chosen, layout = (model.get(one, output) for one in (attr.ConstraintSet(), attr.ConstraintLayout()))
+        if layout is not None and layout.is_plain:
+            return tuple(layout.shape)
         return (chosen.dimension,) if output.kind[1].is_vector else ()
-    if not isinstance(output, (VariableIndex, VectorOfVariables, MatrixFunction)):
+    if not isinstance(output, (VariableIndex, VectorOfVariables, ArrayFunction)):
         raise InvalidIndex(
             "An output of a layer is a variable, a vector of them, a constraint (its dual), (ConstraintPrimal(), c) or "
             f"ObjectiveValue(); got {output!r}."

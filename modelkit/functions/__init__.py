@@ -1,10 +1,11 @@
 """Functions of the variables of a model, and their arithmetic."""
 
-from .base import Comparison, Function, Symbolic
-from .matrices import MatrixFunction
+from .base import Comparison, Function
 from .numpy_functions import numpy_function
 from .polynomial import ScalarPolynomialFunction, VectorPolynomialFunction
 from .scalar import ScalarAffineFunction, ScalarFunction, ScalarQuadraticFunction, VariableIndex
+from .shaped import ArrayFunction
+from .symbolic import Symbolic
 from .vector import (
     VariableVector,
     VectorAffineFunction,
@@ -17,9 +18,9 @@ from .vector import (
 Symbolic.numpy = staticmethod(numpy_function)
 
 __all__ = [
+    "ArrayFunction",
     "Comparison",
     "Function",
-    "MatrixFunction",
     "ScalarAffineFunction",
     "ScalarFunction",
     "ScalarPolynomialFunction",

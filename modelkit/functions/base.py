@@ -7,7 +7,6 @@ arithmetic here is written once. Scalar functions override the hot paths with li
 from __future__ import annotations
 
 import math
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, Protocol, Self
@@ -16,123 +15,74 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray, IntArray
+from ..arrays import IntArray
 from ..errors import DimensionMismatch, InvalidData
+from ..labels import is_labelled
 from ..numeric import real_array, real_matrix
 from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, HyperRectangle, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
 from .printing import to_latex, to_text
+from .symbolic import Symbolic, held
 
 __all__ = [
     "Comparison",
+    "Entries",
     "Function",
-    "MatrixLike",
     "OfRows",
-    "Symbolic",
+    "ShapedLike",
     "Variables",
+    "broadcast",
     "build",
     "class_of",
     "coerce",
+    "comparison",
+    "entries_product",
+    "entries_quotient",
+    "entries_sum",
     "has_functions",
-    "held",
+    "of_shape",
 ]
+
+Entries = tuple[Rows, tuple[int, ...], int]
+"""The entries of a function row by row, its shape, and its degree (0 of numbers)."""
 
 _CLASSES: dict[tuple[bool, int], type[Function]] = {}
 
 
-class Symbolic:
-    """What NumPy and SciPy leave to its own methods: it has a shape, and entries that are functions.
-
-    A conversion to an array gives an array of scalar functions. SciPy's sparse arrays convert what stands beside them
-    only to see whether it is an array, and step back from a 0-d one alone (``M @ f`` is then ours); they get that.
-    """
+class ShapedLike(Symbolic):
+    """A function with several axes, or with labels: its methods say what it makes of what stands beside it."""
 
     __slots__ = ()
-    __array_ufunc__ = None
-    numpy: ClassVar[Callable[..., Any]]
-    """What NumPy's functions do to these (`numpy_functions`, which is made of functions, sets it)."""
+    of: ClassVar[Callable[..., Any]]
+    """The one of a vector function's rows in a shape (`shaped` sets it)."""
 
     @property
     @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """As of an array."""
+    def flat(self) -> Any:
+        """All entries one below the other, row by row: a vector function."""
+
+    @property
+    @abstractmethod
+    def entries(self) -> Any:
+        """The stored entries, one below the other: a vector function."""
+
+    @property
+    @abstractmethod
+    def place(self) -> IntArray:
+        """Where the stored entries stand, counted row by row."""
+
+    @property
+    @abstractmethod
+    def is_dense(self) -> bool:
+        """Whether every entry is stored."""
 
     @abstractmethod
-    def objects(self) -> NDArray[Any]:
-        """An array of scalar functions (and zeros) of the same shape."""
+    def within(self, flat: Comparison) -> Comparison:
+        """A constraint on `flat` as one of this shape."""
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        if dtype is not None and np.dtype(dtype) != object:
-            raise TypeError(f"Functions of variables are no {np.dtype(dtype)}; their values are: model.value(f).")
-        if sys._getframe(1).f_globals.get("__name__", "").startswith("scipy.sparse"):
-            return held(self)
-        return self.objects()
-
-    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        return Symbolic.numpy(func, args, kwargs)
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("A function of variables has no truth value; of its value at a solution write model.value(f).")
-
-    # ------------------------------------------------------------------ as of an array
-    @property
-    def ndim(self) -> int:
-        """0 for scalar functions, 1 for vectors, 2 for matrices."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of entries."""
-        return math.prod(self.shape)
-
-    def reshape(self, *shape: Any, order: Any = "C") -> Any:
-        """The entries in another shape: a vector or a matrix."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
-
-    def ravel(self, order: Any = "C") -> Any:
-        """All entries in a vector, row by row."""
-        return np.ravel(self, order)
-
-    flatten = ravel
-
-    def transpose(self) -> Any:
-        """The transpose; of scalars and vectors themselves."""
-        return self.T
-
-    @property
-    def T(self) -> Any:
-        """The transpose; of scalars and vectors themselves."""
-        return self
-
-    def sum(self, axis: int | None = None) -> Any:
-        """The sum of the entries, or of each row (axis 1) or column (axis 0) of a matrix."""
-        return np.sum(self, axis)
-
-    def mean(self, axis: int | None = None) -> Any:
-        """The mean of the entries, or of each row (axis 1) or column (axis 0) of a matrix."""
-        return np.mean(self, axis)
-
-    def dot(self, other: Any) -> Any:
-        """The product as of arrays: ``@``, or with a single number ``*``."""
-        return np.dot(self, other)
-
-
-def held(value: Any) -> NDArray[Any]:
-    """A 0-d array that holds one object."""
-    holder = np.empty((), object)
-    holder[()] = value
-    return holder
-
-
-class MatrixLike(Symbolic):
-    """What stands beside a vector in a matrix product, and is no array of numbers."""
-
-    __slots__ = ()
-
-    def __le__(self, other: Any) -> NoReturn:
-        raise TypeError("A constraint has rows, and no matrix; compare all entries row by row: G.ravel() <= H.ravel().")
-
-    __ge__ = __le__
+    @abstractmethod
+    def compared(self, other: Any, scalar: Callable[[float], Set], vector: type[VectorSet]) -> Comparison:
+        """See `comparison`."""
 
 
 class Variables(Protocol):
@@ -195,14 +145,13 @@ class Function(Symbolic, ABC):
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
-        if isinstance(other, Function):
+        if isinstance(other, Symbolic):
             raise InvalidData(
                 "A function cannot be divided by a function of variables; multiply the constraint through by it."
             )
-        divisor = real_array(other, "A divisor")
-        if not divisor.all():
-            raise InvalidData(f"A function cannot be divided by zero; got the divisor {other!r}.")
-        return _quotient(self, divisor)
+        if is_labelled(other):
+            return ShapedLike.of(self, self.shape) / other
+        return entries_quotient((self.rows, self.shape, self.degree), other)
 
     def __rtruediv__(self, other: Any) -> NoReturn:
         raise InvalidData(
@@ -219,13 +168,13 @@ class Function(Symbolic, ABC):
 
     # ------------------------------------------------------------------ comparison
     def __le__(self, other: Any) -> Comparison:
-        return _compare(self, other, LessThan, Nonpositives)
+        return comparison(self, other, LessThan, Nonpositives)
 
     def __ge__(self, other: Any) -> Comparison:
-        return _compare(self, other, GreaterThan, Nonnegatives)
+        return comparison(self, other, GreaterThan, Nonnegatives)
 
     def __eq__(self, other: object) -> Any:
-        return _compare(self, other, EqualTo, Zeros)
+        return comparison(self, other, EqualTo, Zeros)
 
     def __ne__(self, other: object) -> NoReturn:
         raise TypeError("A model has no constraint `!=`.")
@@ -302,28 +251,32 @@ def build(rows: Rows, *, vector: bool, at_least: int = 1) -> Any:
     return _CLASSES[vector, max(rows.degree, at_least)].from_rows(rows)
 
 
+def of_shape(rows: Rows, shape: tuple[int, ...], at_least: int = 1) -> Any:
+    """The function of these entries, row by row: a scalar, a vector, or one of several axes."""
+    made = build(rows, vector=bool(shape), at_least=at_least)
+    return made if len(shape) < 2 else ShapedLike.of(made, shape)
+
+
 def class_of(*, vector: bool, degree: int) -> type[Function]:
     """The class of the functions of a degree: 0 for plain variables, 3 for three and more."""
     return _CLASSES[vector, min(degree, 3)]
 
 
-def coerce(value: Any) -> tuple[Rows, bool, int]:
-    """(rows, whether a vector, degree) of a function, number, array, or sequence of those."""
+def coerce(value: Any) -> Entries:
+    """(rows of the entries, shape, degree) of a function, number, array, or sequence of those."""
     if isinstance(value, Function):
-        return value.rows, value.is_vector, value.degree
+        return value.rows, value.shape, value.degree
+    if isinstance(value, ShapedLike):
+        return value.flat.rows, value.shape, value.flat.degree
     if sp.issparse(value):
-        value = real_matrix(value, "What stands beside a function").toarray().squeeze()
+        value = real_matrix(value, "What stands beside a function").toarray()
+        value = value.squeeze() if 1 in value.shape else value
     if isinstance(value, (list, tuple)) or getattr(value, "dtype", None) == np.dtype(object):
         items = _items(value)
         if has_functions(items):
             return _coerce_items(items)
     array = real_array(value, "What stands beside a function")
-    if array.ndim > 1:
-        raise DimensionMismatch(
-            f"Expected a number or a vector beside a function, got an array of shape {array.shape}; "
-            "a matrix multiplies a vector function with @."
-        )
-    return Rows(np.array(array, ndmin=1)), array.ndim == 1, 0
+    return Rows(np.array(array.ravel(), ndmin=1)), array.shape, 0
 
 
 def has_functions(value: Any) -> bool:
@@ -343,75 +296,123 @@ def _items(value: Any) -> NDArray[Any]:
         return np.array([held(one) for one in value])
 
 
-def _coerce_items(items: NDArray[Any]) -> tuple[Rows, bool, int]:
+def _coerce_items(items: NDArray[Any]) -> Entries:
     """The same of an array of scalar functions and numbers."""
     if items.ndim == 0:
         return coerce(items.item())
-    parts = [coerce(item) for item in items] if items.ndim == 1 else []
-    if items.ndim > 1 or any(vector for _, vector, _ in parts):
+    parts = [coerce(item) for item in items.flat]
+    if any(shape for _, shape, _ in parts):
         raise DimensionMismatch(
-            "Expected a vector of scalar functions beside a function; stack vectors with ot.vectorize."
+            "Expected an array of scalar functions beside a function; stack vectors with ot.vectorize or np.stack."
         )
     degree = max([1, *(degree for _, _, degree in parts)])
-    return Rows.stack([rows for rows, _, _ in parts]), True, degree
+    return Rows.stack([rows for rows, _, _ in parts]), items.shape, degree
 
 
-def _broadcast(f: Rows, g: Rows) -> tuple[Rows, Rows]:
-    if f.m == g.m:
-        return f, g
-    if f.m == 1:
-        return f.take(np.zeros(g.m, np.int64)), g
-    if g.m == 1:
-        return f, g.take(np.zeros(f.m, np.int64))
-    raise DimensionMismatch(
-        f"Functions of {f.m} and of {g.m} rows do not go together; give both as many rows, or one of them a single row."
-    )
+def broadcast(
+    f: Rows, f_shape: tuple[int, ...], g: Rows, g_shape: tuple[int, ...]
+) -> tuple[Rows, Rows, tuple[int, ...]]:
+    """Entries of two shapes repeated so that they go together, as NumPy does, and their shape.
+
+    Raises
+    ------
+    DimensionMismatch
+        If the shapes do not go together.
+    """
+    if f_shape == g_shape:
+        return f, g, f_shape
+    try:
+        shape = np.broadcast_shapes(f_shape, g_shape)
+    except ValueError:
+        if max(len(f_shape), len(g_shape)) > 1:
+            raise DimensionMismatch(
+                f"Functions of shapes {f_shape} and {g_shape} do not go together; from the last one on, axes are of "
+                "one length, or of length one on one side."
+            ) from None
+        raise DimensionMismatch(
+            f"Functions of {f.m} and of {g.m} rows do not go together; give both as many rows, or one of them a single "
+            "row."
+        ) from None
+    return _repeated(f, f_shape, shape), _repeated(g, g_shape, shape), shape
+
+
+def _repeated(rows: Rows, given: tuple[int, ...], shape: tuple[int, ...]) -> Rows:
+    if rows.m == math.prod(shape):
+        return rows
+    return rows.take(np.broadcast_to(np.arange(rows.m).reshape(given), shape).ravel())
 
 
 def _sum(f: Function, other: Any, sign: float) -> Any:
-    if isinstance(other, MatrixLike):
+    if isinstance(other, ShapedLike):
         return NotImplemented
-    rows, vector, degree = coerce(other)
-    if sign < 0:
-        rows = rows.scaled(np.full(rows.m, sign))
-    mine, rows = _broadcast(f.rows, rows)
-    return build(mine + rows, vector=f.is_vector or vector, at_least=max(1, f.degree, degree))
+    if is_labelled(other):
+        whole = ShapedLike.of(f, f.shape)
+        return whole + other if sign > 0 else whole - other
+    return entries_sum((f.rows, f.shape, f.degree), coerce(other), sign)
 
 
 def _product(f: Function, other: Any) -> Any:
-    if isinstance(other, MatrixLike):
+    if isinstance(other, ShapedLike):
         return NotImplemented
-    rows, vector, degree = coerce(other)
-    mine, rows = _broadcast(f.rows, rows)
-    vector = vector or f.is_vector
-    if degree == 0 and not isinstance(other, Function):
-        return build(mine.scaled(rows.constant), vector=vector, at_least=max(1, f.degree))
-    return build(mine.times(rows), vector=vector, at_least=2)
+    if is_labelled(other):
+        return ShapedLike.of(f, f.shape) * other
+    return entries_product((f.rows, f.shape, f.degree), coerce(other), by_numbers=not isinstance(other, Function))
 
 
-def _quotient(f: Function, divisor: FloatArray) -> Any:
-    mine, by = _broadcast(f.rows, Rows(np.array(divisor, ndmin=1)))
-    vector = f.is_vector or divisor.ndim > 0
-    return build(mine.divided(by.constant), vector=vector, at_least=max(1, f.degree))
+def entries_sum(f: Entries, g: Entries, sign: float) -> Any:
+    """``f + sign g``, entry by entry."""
+    rows = g[0].scaled(np.full(g[0].m, sign)) if sign < 0 else g[0]
+    mine, rows, shape = broadcast(*f[:2], rows, g[1])
+    return of_shape(mine + rows, shape, max(1, f[2], g[2]))
 
 
-def _compare(f: Function, other: Any, scalar: Callable[[float], Set], vector: type[VectorSet]) -> Comparison:
+def entries_product(f: Entries, g: Entries, *, by_numbers: bool) -> Any:
+    """``f g``, entry by entry; by numbers the degree stays what it is."""
+    mine, rows, shape = broadcast(*f[:2], *g[:2])
+    if g[2] == 0 and by_numbers:
+        return of_shape(mine.scaled(rows.constant), shape, max(1, f[2]))
+    return of_shape(mine.times(rows), shape, 2)
+
+
+def entries_quotient(f: Entries, divisor: Any) -> Any:
+    """``f / divisor``, entry by entry, by numbers other than zero."""
+    array = real_array(divisor, "A divisor")
+    if not array.all():
+        raise InvalidData(f"A function cannot be divided by zero; got the divisor {divisor!r}.")
+    mine, by, shape = broadcast(*f[:2], Rows(np.array(array.ravel(), ndmin=1)), array.shape)
+    return of_shape(mine.divided(by.constant), shape, max(1, f[2]))
+
+
+def comparison(f: Any, other: Any, scalar: Callable[[float], Set], vector: type[VectorSet]) -> Comparison:
+    """The constraint that a function and what it is compared with make, in a scalar or in a vector set.
+
+    Infinite numbers mean that there is no bound.
+    """
+    if is_labelled(other):
+        labelled: Comparison = ShapedLike.of(f, f.shape).compared(other, scalar, vector)
+        return labelled
     difference = f - other
+    if isinstance(difference, ShapedLike):
+        return difference.within(_bounded_by(difference.flat, difference.shape, other, vector))
     if difference.is_vector:
-        if not isinstance(other, Function) and not np.isfinite(difference.constants).all():
-            infinite = np.isinf(
-                coerce(other)[0].constant
-            )  # infinite numbers of functions are refused as they are added
-            if infinite.any():
-                return _partly_bounded(difference.rows, infinite, vector)
-        return Comparison(difference, vector(difference.output_dimension))
+        return _bounded_by(difference, difference.shape, other, vector)
     bound, difference = 0.0 - difference.constant, difference.without_constant()
     return Comparison(difference, scalar(bound))
 
 
+def _bounded_by(difference: Any, shape: tuple[int, ...], other: Any, vector: type[VectorSet]) -> Comparison:
+    """Rows compared with zero, or with infinite numbers."""
+    if not isinstance(other, Symbolic) and not np.isfinite(difference.constants).all():
+        # infinite numbers of functions are refused as they are added
+        given = coerce(other)
+        infinite = np.isinf(given[0].constant).reshape(given[1])
+        if infinite.any():
+            return _partly_bounded(difference.rows, np.broadcast_to(infinite, shape).ravel(), vector)
+    return Comparison(difference, vector(difference.output_dimension))
+
+
 def _partly_bounded(rows: Rows, infinite: NDArray[np.bool_], vector: type[VectorSet]) -> Comparison:
     """A comparison with infinite numbers, which mean that there is no bound: rows between bounds."""
-    infinite = np.broadcast_to(infinite, rows.m)
     unbounded = {Nonpositives: -np.inf, Nonnegatives: np.inf}.get(vector, np.nan)
     bad = infinite & (rows.constant != unbounded)
     if bad.any():

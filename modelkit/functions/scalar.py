@@ -23,7 +23,8 @@ from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array, real_number
 from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan
-from .base import Comparison, Function, Variables, held
+from .base import Comparison, Function, Variables
+from .symbolic import held
 
 __all__ = ["ScalarAffineFunction", "ScalarFunction", "ScalarQuadraticFunction", "VariableIndex"]
 

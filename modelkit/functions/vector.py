@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
+from ..labels import is_labelled
 from ..numeric import real_matrix
 from ..rows import Rows
-from .base import Function, MatrixLike, OfRows, build, coerce, has_functions
+from .base import Function, OfRows, ShapedLike, build, coerce, has_functions
 from .scalar import VariableIndex
 
 __all__ = [
@@ -40,7 +41,8 @@ class VectorFunction(Function):
         chosen = _positions(key, len(self))
         if chosen.ndim == 0:
             return build(self.rows.take(chosen.reshape(1)), vector=False, at_least=max(1, self.degree))
-        return type(self).from_rows(self.rows.take(chosen))
+        rows = type(self).from_rows(self.rows.take(chosen.ravel()))
+        return rows if chosen.ndim == 1 else ShapedLike.of(rows, chosen.shape)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
@@ -65,27 +67,27 @@ class VectorFunction(Function):
 
     def coefficients(self, rows: ArrayLike, v: VectorOfVariables, w: VectorOfVariables | None = None) -> FloatArray:
         """Coefficients at the pairs ``(rows[i], v[i])``, or at the triples with ``v[i] * w[i]``."""
-        at = _positions(np.asarray(rows, np.int64), len(self), many=True)
+        at = _positions(np.asarray(rows, np.int64), len(self))
         if w is None:
             return self.rows.coefficients(at, v.ids)
         return self.rows.quadratic_coefficients(at, v.ids, w.ids)
 
     # ------------------------------------------------------------------ products with matrices
     def __matmul__(self, other: Any) -> Any:
-        if isinstance(other, MatrixLike):
+        if isinstance(other, ShapedLike):
             return NotImplemented
         if isinstance(other, Function):
             m, n = len(self), other.output_dimension
             if m != n:
                 raise DimensionMismatch(f"A dot product needs as many rows on either side, got {m} and {n} rows.")
             return build(self.rows.dot(other.rows), vector=False, at_least=2)
-        if has_functions(other):
-            return np.dot(self, other)
+        if has_functions(other) or is_labelled(other) or np.ndim(other) > 2:
+            return ShapedLike.of(self, self.shape) @ other
         return self.__rmatmul__(real_matrix(other, "A matrix").T)
 
     def __rmatmul__(self, other: Any) -> Any:
-        if has_functions(other):
-            return np.dot(other, self)
+        if has_functions(other) or is_labelled(other) or np.ndim(other) > 2:
+            return other @ ShapedLike.of(self, self.shape)
         array = real_matrix(other, "A matrix")
         if array.ndim not in (1, 2) or array.shape[-1] != len(self):
             raise DimensionMismatch(
@@ -102,22 +104,19 @@ class VectorFunction(Function):
             return VectorAffineFunction.of_matrix(matrix, self.rows.var)
         return build(self.rows.mapped(matrix), vector=True, at_least=max(1, self.degree))
 
-    def sum(self, axis: int | None = None) -> Any:
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
         """The sum of the rows, a scalar function."""
-        if axis not in (None, 0, -1):
-            return super().sum(axis)
+        if keepdims or axis not in (None, 0, -1):
+            return super().sum(axis, keepdims)
         return _total(self.rows, at_least=max(1, self.degree))
 
 
-def _positions(key: Any, m: int, *, many: bool = False) -> IntArray:
+def _positions(key: Any, m: int) -> IntArray:
     """Rows by number, slice, mask or array of numbers; negative ones count from the end."""
     try:
-        chosen = np.asarray(np.arange(m)[key])
+        return np.asarray(np.arange(m)[key])
     except IndexError as error:
         raise IndexError(f"Row {key} of a function with {m} rows.") from error
-    if chosen.ndim > 1 and not many:
-        raise DimensionMismatch(f"Rows are chosen by a vector of numbers, got an array of shape {chosen.shape}.")
-    return chosen
 
 
 def _total(rows: Rows, *, at_least: int) -> Any:
@@ -189,9 +188,7 @@ class VectorOfVariables(VectorFunction, canonical=True):
     def __getitem__(self, key: Any) -> Any:
         ids = self.ids[key]
         if ids.ndim > 1:
-            raise DimensionMismatch(
-                f"Variables are chosen by a vector of numbers, got an array of shape {np.shape(key)}."
-            )
+            return ShapedLike.of(VectorOfVariables.of_ids(ids.ravel()), ids.shape)
         return VariableIndex(int(ids)) if ids.ndim == 0 else VectorOfVariables.of_ids(ids)
 
     def __iter__(self) -> Iterator[VariableIndex]:
@@ -284,6 +281,12 @@ def vectorize(functions: Sequence[Any]) -> VectorFunction:
         rows = Rows.stack([f.rows for f in functions])
         return VectorOfVariables.of_ids(rows.var)
     parts = [coerce(f) for f in functions]
+    for f, (_, shape, _) in zip(functions, parts, strict=True):
+        if len(shape) > 1 or isinstance(f, ShapedLike):
+            raise DimensionMismatch(
+                f"vectorize stacks scalars and vectors, got an array of shape {shape}; say in which order its entries "
+                "go: X.ravel() row by row, X.T.ravel() column by column."
+            )
     at_least = max([1, *(degree for _, _, degree in parts)])
     stacked: VectorFunction = build(Rows.stack([rows for rows, _, _ in parts]), vector=True, at_least=at_least)
     return stacked

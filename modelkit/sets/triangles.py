@@ -8,7 +8,15 @@ import numpy as np
 
 from ..arrays import FloatArray, IntArray
 
-__all__ = ["matrix_of", "position", "square_to_matrix", "triangle_of", "triangle_size", "triangle_weights"]
+__all__ = [
+    "matrix_of",
+    "position",
+    "square_to_matrix",
+    "triangle_of",
+    "triangle_size",
+    "triangle_weights",
+    "upper_triangle",
+]
 
 
 def triangle_size(side: int) -> int:
@@ -32,6 +40,12 @@ def position(side: int) -> IntArray:
     place[row, column] = place[column, row] = np.arange(len(row))
     place.flags.writeable = False
     return place
+
+
+def upper_triangle(side: int) -> IntArray:
+    """Where each entry of the triangle stands in the matrix, counted row by row."""
+    row, column = _indices(side)
+    return row * side + column
 
 
 @lru_cache(maxsize=64)

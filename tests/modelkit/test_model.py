@@ -129,7 +129,11 @@ def test_vectors_of_variables(model: ot.Model) -> None:
     [
         (-1, {}, ot.InvalidData, "whole number of variables"),
         (2.5, {}, ot.InvalidData, "whole number of variables"),
-        ((2, 3), {}, ot.InvalidData, "whole number of variables"),
+        ((2, 2.5), {}, ot.InvalidData, "shape of whole numbers"),
+        ((2, 3), {"lower": [1.0, 2.0]}, ot.DimensionMismatch, r"broadcasts to it; got shape \(2,\)"),
+        ((2, 3), {"symmetric": True}, ot.DimensionMismatch, "is square"),
+        ((2, 2), {"psd": True, "lower": [[0.0, 1.0], [2.0, 0.0]]}, ot.InvalidData, r"1.0 at \(0, 1\) and 2.0"),
+        (2, {"integer": True, "binary": True}, ot.InvalidData, "one of integer and binary"),
         (2, {"lower": [1.0]}, ot.DimensionMismatch, r"2 numbers, got shape \(1,\)"),
         (2, {"lower": [np.nan, 1.0]}, ot.InvalidData, "not a number"),
         (2, {"lower": [0.0, 2.0], "upper": 1.0}, ot.InvalidData, r"\(row 1\): the lower bound lies above"),
@@ -177,8 +181,8 @@ def test_refused_parameters(model: ot.Model, bad: Any) -> None:
         model.add_parameter(bad)
     with pytest.raises(ot.InvalidData):
         model.add_parameters([1.0, bad])
-    with pytest.raises(ot.DimensionMismatch, match="a vector or a matrix"):
-        model.add_parameters(np.zeros((2, 2, 2)))
+    with pytest.raises(ot.DimensionMismatch, match="takes an array"):
+        model.add_parameters(2.0)
     assert model.is_empty()
 
 

@@ -20,7 +20,7 @@ from ....modelkit import attributes as attr
 from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.form.linear_map import LinearMap
 from ....modelkit.form.polynomial_map import PolynomialMap
-from ....modelkit.functions.matrices import ids_of
+from ....modelkit.functions.shaped import ids_of
 from ....modelkit.indices import ConstraintIndex
 from ....modelkit.parameters import PARAMETERS, Parameters
 from ....modelkit.rows import Rows

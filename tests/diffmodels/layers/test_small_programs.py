@@ -13,7 +13,7 @@ from optangent.diffmodels.layers.compiled import dense_route
 from optangent.diffmodels.layers.compiled.compiled_route import CompiledRoute
 from optangent.diffmodels.layers.compiled.dense_route import DenseRoute
 from optangent.diffmodels.layers.program import Program
-from optangent.modelkit.functions.matrices import ids_of
+from optangent.modelkit.functions.shaped import ids_of
 
 from .small_models import accurate
 
