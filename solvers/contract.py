@@ -157,8 +157,8 @@ class FormSolver(ABC):
             self.reload(form)
         else:
             self.load(form)
-        result = self.run(form, start)
         self._is_loaded = True
+        result = self.run(form, start)
         return result if result.status is Status.OPTIMAL else self.reconsidered(form, result)
 
     _is_loaded = False

@@ -193,9 +193,16 @@ class Form:
         if self._rewritten:
             self._rewrite()
         if self._A is None or self._A.shape != (self.m, self.n):
-            arrays = self._data.view, self._indices.view, self._ends.view
-            self._A = sp.csr_array(arrays, shape=(self.m, self.n))
+            ends, indices, data = self.entries
+            self._A = sp.csr_array((data, indices, ends), shape=(self.m, self.n))
         return self._A
+
+    @property
+    def entries(self) -> tuple[IntArray, IntArray, FloatArray]:
+        """Ends of rows, columns and values of A's entries, as ``A.indptr``, ``A.indices`` and ``A.data``."""
+        if self._rewritten:
+            self._rewrite()
+        return self._ends.view, self._indices.view, self._data.view
 
     @property
     def curvature(self) -> Curvature | None:
