@@ -127,7 +127,7 @@ class FormSolver(ABC):
 
         Parameters
         ----------
-        form : of which it takes all kinds (`abilities`)
+        form : of which it takes all kinds (`abilities`), convex (`require_convex`): libraries often do not notice
         journal : what changed of the form since this solver solved it last; None to load it anew
         start : where to start
         """
