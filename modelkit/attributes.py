@@ -19,6 +19,7 @@ __all__ = [
     "Attribute",
     "BarrierIterations",
     "BasisStatusCode",
+    "BoundsPutAside",
     "ConstraintActivity",
     "ConstraintActivityStart",
     "ConstraintBasisStatus",
@@ -481,6 +482,11 @@ class VariableBasisStatus(_VariableResult):
 @final
 class ConstraintName(_Constraint):
     """Name of a constraint, a string."""
+
+
+@final
+class BoundsPutAside(_Constraint):
+    """Of a variable that `Model.fix` holds at a value, the sets of its bounds, which `Model.unfix` gives back."""
 
 
 @final

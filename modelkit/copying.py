@@ -152,11 +152,11 @@ def _turn(kind: Kind) -> int:
 
 
 def copy_words(source: Any, destination: AbstractModel, index_map: IndexMap) -> None:
-    """Give a finished copy what a solver has no use for: names, shapes, and starts of constraint values."""
+    """Give a finished copy what a solver has no use for: names, shapes, what is put aside, starts of constraints."""
     if destination.supports(attr.Name()) and (name := source.get(attr.Name())):
         destination.set(attr.Name(), name)
-    words = (attr.VariableName(), attr.ConstraintName(), attr.ConstraintLayout(), attr.ConstraintPrimalStart())
-    for attribute in words:
+    words = (attr.VariableName(), attr.ConstraintName(), attr.ConstraintLayout(), attr.BoundsPutAside())
+    for attribute in (*words, attr.ConstraintPrimalStart()):
         if destination.supports(attribute):
             for index, value in source.values_of(attribute).items():
                 destination.set(attribute, index_map(index), value)

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from . import attributes as attr
 from .arrays import FloatArray
 from .block import ConstraintBlock, SetBlock
+from .bound_handles import change_side, fix, reduced_costs, unfix
 from .caching import CachingOptimizer
 from .checks import check_name
 from .errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
@@ -136,7 +137,7 @@ class Model(Layer):
         """The cache that keeps the model and holds the solver."""
         return self._cache
 
-    # ------------------------------------------------------------------ variables and parameters
+    # ------------------------------------------------------------------ variables
     def add_variable(
         self,
         name: str = "",
@@ -268,6 +269,120 @@ class Model(Layer):
                 self._add_shaped(laid_out(made, cone))
         return made
 
+    # ------------------------------------------------------------------ bounds
+    def set_lower(self, x: Any, value: Any) -> None:
+        """Give variables another lower bound, or none.
+
+        Parameters
+        ----------
+        x : variable, or array of variables
+        value : a number or an array that broadcasts to the shape of x; None and -inf are none
+
+        Raises
+        ------
+        InvalidData
+            If a value is no number, or lies above the upper bound.
+        BoundAlreadySet
+            If x is fixed, a parameter, semicontinuous or semi-integer: both its bounds are one constraint then.
+
+        Notes
+        -----
+        The constraint that holds the bound gets another number, `GreaterThan` or the lower side of an `Interval`. Where
+        there is none, `GreaterThan` is added; where there is none any more, it is deleted, and an `Interval` has an
+        infinite side. A call that raises has changed nothing.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model()
+        >>> v = model.add_variables(2, "v", lower=0.0, upper=[1.0, 2.0])
+        >>> x = model.add_variable("x")
+        >>> model.set_lower(v, [0.5, -np.inf])
+        >>> model.set_lower(x, 3.0)
+        >>> print(model)
+        feasibility 0
+          v[0] in Interval(0.5, 1.0)
+          v[1] in Interval(-inf, 2.0)
+          x in GreaterThan(3.0)
+        """
+        change_side(self.inner, self._cache, x, value, upper=False)
+
+    def set_upper(self, x: Any, value: Any) -> None:
+        """Give variables another upper bound, or none (None or inf); see `set_lower`.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model()
+        >>> x = model.add_variable("x", lower=0.0)
+        >>> model.set_upper(x, 3.0)
+        >>> print(model)
+        feasibility 0
+          x in GreaterThan(0.0)
+          x in LessThan(3.0)
+        """
+        change_side(self.inner, self._cache, x, value, upper=True)
+
+    def fix(self, x: Any, value: Any) -> None:
+        """Hold variables at values, in `EqualTo`, until `unfix`.
+
+        Bounds are put aside meanwhile: their constraints are deleted, with names, starts, tangents and seeds of theirs,
+        and `unfix` adds them again, under the same indices.
+
+        Parameters
+        ----------
+        x : variable, or array of variables; one that is fixed already gets another value
+        value : a number or an array that broadcasts to the shape of x, within the bounds
+
+        Raises
+        ------
+        InvalidData
+            If a value is no finite number, or outside of the bounds.
+        BoundAlreadySet
+            If x is a parameter, semicontinuous or semi-integer.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> v = model.add_variables(2, lower=0.0, upper=4.0)
+        >>> model.maximize(v.sum())
+        >>> model.fix(v[0], 1.0)
+        >>> model.optimize()
+        >>> model.value(v), model.reduced_cost(v)
+        (array([1., 4.]), array([-1., -1.]))
+        >>> model.unfix(v[0])
+        >>> model.optimize()
+        >>> model.value(v)
+        array([4., 4.])
+        """
+        fix(self.inner, self._cache, x, value)
+
+    def unfix(self, x: Any) -> None:
+        """Free variables that are fixed (in `EqualTo`), and give them back the bounds that `fix` put aside.
+
+        Raises
+        ------
+        InvalidData
+            If one is not fixed; nothing is changed then.
+        """
+        unfix(self.inner, self._cache, x)
+
+    def reduced_cost(self, x: Any) -> Any:
+        """The dual of the bounds of variables, in their shape: of two bounds the sum, without bounds zero.
+
+        It is what the objective of a minimization rises by as the bound in force is raised by one; in a maximization,
+        what it falls by. Of a parameter it is that of its value.
+
+        Raises
+        ------
+        NotOptimized
+            If there is no dual solution: not solved, or a model with whole numbers.
+        """
+        costs, labels = reduced_costs(self, self.store, x)
+        return with_labels(costs, labels) if costs.ndim else float(costs)
+
+    # ------------------------------------------------------------------ parameters
     def add_parameter(self, value: float, name: str = "") -> VariableIndex:
         """Add a variable that is data: held at a value, and differentiable in it."""
         check_name(name)

@@ -38,9 +38,9 @@ class PlainConstraints:
         known = _view(self._numbers.get(indices.kind, _NOTHING))
         at = indices.values - base
         inside = (at >= 0) & (at < len(known))
-        if inside.all():
-            return known[at]
-        return np.array([known[i] if ok else -1 for i, ok in zip(at, inside, strict=True)], np.int64)
+        numbers = np.full(len(at), -1, np.int64)
+        numbers[inside] = known[at[inside]]
+        return numbers
 
     def on(self, ids: set[int], base: int) -> list[ConstraintIndex]:
         """All constraints on these variables."""

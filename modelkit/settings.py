@@ -22,6 +22,7 @@ from .functions.layout import Layout
 from .indices import ConstraintIndex, ConstraintIndices, Index, plain
 from .naming import announce, described, with_article
 from .numeric import real_array, real_number
+from .sets import ScalarSet
 from .tables import Tables
 
 __all__ = ["apply", "by_name", "check_target", "checked_pairs", "get", "refuse_another_variable", "the_one"]
@@ -167,6 +168,12 @@ def _layout(store: Tables, attribute: attr.Attribute, index: ConstraintIndex, va
     return value
 
 
+def _put_aside(store: Tables, attribute: attr.Attribute, index: ConstraintIndex, value: Any) -> Any:
+    if value is not None and not (isinstance(value, tuple) and all(isinstance(one, ScalarSet) for one in value)):
+        raise InvalidData(f"BoundsPutAside is a tuple of sets such as GreaterThan(1.0), got {value!r}.")
+    return value
+
+
 def _name(store: Tables, attribute: attr.Attribute, index: Any, value: Any) -> Any:
     check_name(value)
     return str(value)
@@ -184,6 +191,7 @@ _CHECKS: dict[type[attr.Attribute], Callable[[Tables, Any, Any, Any], Any]] = {
     attr.VariableName: _name,
     attr.ConstraintName: _name,
     attr.ConstraintLayout: _layout,
+    attr.BoundsPutAside: _put_aside,
 }
 
 

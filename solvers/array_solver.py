@@ -11,14 +11,13 @@ import scipy.sparse as sp
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.convexity import require_convex
 from ..modelkit.errors import InvalidData
 from ..modelkit.form import Form, Journal
 from ..modelkit.form.slot_rows import SlotRows
 from .contract import FormSolver, Start
 from .judging.accuracy import judged
 from .judging.reconsidering import CLAIMS, DOUBTFUL, is_settled, reconsidered
-from .judging.wordings import is_odd
+from .judging.wordings import Oddness
 from .matrices import row_scale
 from .result import Result, Status
 
@@ -47,7 +46,7 @@ class ArraySolver(FormSolver):
     is_plain = False
 
     def __init__(self, **options: Any) -> None:
-        self._is_odd: bool | None = None  # whether the units of what is loaded are, once known
+        self._oddness: Oddness | None = None  # of the units of what is loaded, once it is known
         super().__init__(**options)
 
     # ------------------------------------------------------------------ what a wrapper writes
@@ -66,13 +65,7 @@ class ArraySolver(FormSolver):
     @final
     def load(self, form: Form) -> None:
         """Hand a form to the library; what was loaded before is gone."""
-        self._is_odd = None
-        require_convex(form.P, 1.0, self.name)  # which libraries often do not notice
-        self.load_arrays(form)
-
-    def reload(self, form: Form) -> None:
-        """The same of a form with the patterns of the one that is loaded; that it is convex is known."""
-        self._is_odd = None
+        self._oddness = None
         self.load_arrays(form)
 
     @final
@@ -80,10 +73,8 @@ class ArraySolver(FormSolver):
         """Change what is loaded to be `form`, which differs by `journal`; if False, it is loaded anew."""
         if journal.new_columns or journal.new_rows or journal.has_cones or journal.has_row_curvature:
             return False
-        if journal.has_entries or journal.has_costs or journal.has_curvature or journal.cone_coefficients:
-            self._is_odd = None
-        if journal.has_curvature:
-            require_convex(form.P, 1.0, self.name)
+        if journal.has_entries or not journal.keeps_rows or journal.has_curvature or journal.cone_coefficients:
+            self._oddness = None
         return self.update_arrays(form, journal)
 
     # ------------------------------------------------------------------ judging
@@ -92,12 +83,14 @@ class ArraySolver(FormSolver):
 
         So is an optimum in odd units, in which a library's tolerances mean little.
         """
-        rows = SlotRows(form)
         if result.status is Status.OPTIMAL:
-            if self._is_odd is None:
-                self._is_odd = is_odd(rows)
-            is_doubtful = self._is_odd
+            if self._oddness is None:
+                self._oddness = Oddness(SlotRows(form))
+            if not self._oddness.with_costs(form):
+                return result
+            rows, is_doubtful = SlotRows(form), True
         else:
+            rows = SlotRows(form)
             result = judged(rows, result)
             is_doubtful = result.status in (*CLAIMS, *DOUBTFUL)
         return reconsidered(self, rows, result) if is_doubtful and not is_settled(rows, result) else result

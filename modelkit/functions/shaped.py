@@ -21,6 +21,7 @@ from .base import (
     Entries,
     ShapedLike,
     build,
+    class_of,
     coerce,
     comparison,
     entries_product,
@@ -87,7 +88,8 @@ class ArrayFunction(ShapedLike):
     @classmethod
     def of_function(cls, f: Any, shape: tuple[int, ...], labels: Labels | None = None) -> Self:
         """The rows of a function in a shape, row by row."""
-        return cls(f if f.is_vector else build(f.rows, vector=True, at_least=max(1, f.degree)), shape, None, labels)
+        rows: Any = f if f.is_vector else class_of(vector=True, degree=f.degree).from_rows(f.rows)
+        return cls(rows, shape, None, labels)
 
     # ------------------------------------------------------------------ what it holds
     @property

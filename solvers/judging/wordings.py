@@ -26,7 +26,7 @@ from ...modelkit.form.slot_rows import SlotRows
 from ...modelkit.sizes import largest_size
 from ...modelkit.units import power_of_two, size_of_solution
 
-__all__ = ["Wording", "is_odd", "wordings"]
+__all__ = ["Oddness", "Wording", "is_odd", "wordings"]
 
 _FAR = 1e7
 """Bounds this many times as far as the unit in which rows and columns are near one, and as a quarter of all numbers."""
@@ -45,14 +45,42 @@ class Wording:
     slot: FloatArray
 
 
+@final
+class Oddness:
+    """Whether there are far bounds or odd units in a form, as far as all but the costs tell it.
+
+    Parameters
+    ----------
+    rows : of the form
+    """
+
+    def __init__(self, rows: SlotRows) -> None:
+        both = Scales(rows), Scales(rows, shared=True)
+        scales = both[:1] if np.array_equal(both[0].column, both[1].column) else both
+        numbers = rows.constants()
+        self._units = [(each.column, each.row * numbers) for each in scales]
+        self._without_costs = any(_are_odd(rows, each) for each in scales)
+        self._known: tuple[FloatArray, bool] | None = None
+
+    def with_costs(self, form: Form) -> bool:
+        """Whether there are with the costs that the form has now."""
+        if self._without_costs:
+            return True
+        if self._known is None or not np.array_equal(self._known[0], form.q):
+            sizes = (_objective_unit(form, D) for D, _ in self._units)
+            solutions = (size_of_solution(form.P, form.q, D, numbers) for D, numbers in self._units)
+            found = any(not 1.0 / _ODD <= size <= _ODD for size in (*sizes, *solutions))
+            self._known = form.q.copy(), found
+        return self._known[1]
+
+
 def is_odd(rows: SlotRows) -> bool:
     """Whether there are far bounds or odd units in a form."""
-    return any(_are_odd(rows, Scales(rows, shared=shared)) for shared in (False, True))
+    return Oddness(rows).with_costs(rows.form)
 
 
 def _are_odd(rows: SlotRows, scales: Scales) -> bool:
-    size = _size_of_solution(rows, scales)
-    every = np.concatenate([scales.column, scales.row, [_objective_unit(rows.form, scales.column), size]])
+    every = np.concatenate([scales.column, scales.row])
     return bool(every.max() > _ODD or every.min() < 1.0 / _ODD or np.any(_far(rows, scales)))
 
 
@@ -118,8 +146,11 @@ def _multiplied(form: Form, D: FloatArray, rows: FloatArray, cones: FloatArray, 
 
 
 def _objective_unit(form: Form, D: FloatArray) -> float:
-    entries = np.abs(form.P.data) * D[form.P.indices] * np.repeat(D, np.diff(form.P.indptr))
-    largest = max(float(entries.max(initial=0.0)), largest_size(D * form.q) if not form.P.nnz else 0.0)
+    P = form.P
+    if P.nnz:
+        largest = float((np.abs(P.data) * D[P.indices] * np.repeat(D, np.diff(P.indptr))).max())
+    else:
+        largest = largest_size(D * form.q)
     return float(power_of_two(np.array([largest]))[0])
 
 

@@ -137,6 +137,17 @@ def test_arithmetic_with_all_that_has_a_shape() -> None:
         np.testing.assert_allclose(model.value(X * A.T - A.T + (X @ A) @ a), a * A.T.toarray() - A.T + (a @ A) @ a)
 
 
+def test_plain_variables_stay_plain() -> None:
+    """What only moves variables gives variables, to be put into sets, set and asked as such."""
+    model = ot.Model()
+    x, X = model.add_variable(), model.add_variables((2, 3))
+    for v in (np.ravel(x), np.reshape(x, 1), X[0], X.T.ravel(), X[X.numbers() > 2], np.roll(X, 1)[0]):
+        assert isinstance(v, ot.VectorOfVariables)
+    for one in (x, np.ravel(x)[0], X[1, 2], np.squeeze(X[:1, :1])):
+        assert isinstance(one, ot.VariableIndex)
+    assert X.T[1:, None].ids.tolist() == [[[X[0, 1].value, X[1, 1].value]], [[X[0, 2].value, X[1, 2].value]]]
+
+
 def test_bounds_names_and_kinds_of_variables() -> None:
     """Bounds broadcast, infinite ones are none; names have the places; whole numbers are whole numbers."""
     model = ot.Model(ot.solvers.HiGHS)

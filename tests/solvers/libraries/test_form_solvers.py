@@ -306,6 +306,27 @@ def test_answers_of_many_do_not_depend_on_one_another(solver: Any) -> None:
         np.testing.assert_array_equal(one.dual, other.dual)
 
 
+@pytest.mark.parametrize("solver", [s for s in SOLVERS if hasattr(s, "candidates")], ids=lambda s: s.name)
+def test_candidates_are_solutions(solver: Any) -> None:
+    """Of many small programs at once, given as stacks, with matrices of their own or shared: None or the solution."""
+    rng, (B, n, m, zeros) = np.random.default_rng(4), (5, 3, 4, 1)
+    for own in (False, True):
+        factor = rng.standard_normal((B if own else 1, n, n))
+        P, F = factor @ factor.transpose(0, 2, 1) + np.eye(n), rng.standard_normal((len(factor), m, n))
+        q, x = rng.standard_normal((B, n)), rng.standard_normal((B, n))
+        g = -np.einsum("bmn,bn->bm", np.broadcast_to(F, (B, m, n)), x)
+        g[:, zeros:] += rng.uniform(0.0, 1.0, (B, m - zeros))
+        found = solver().candidates(P, q, F, g, zeros)
+        assert len(found) == B
+        for k, (z, y) in enumerate(found):
+            Fk, Pk = F[k % len(F)], P[k % len(P)]
+            slack = Fk @ z + g[k]
+            np.testing.assert_allclose(Pk @ z + q[k], Fk.T @ y, atol=1e-7)
+            np.testing.assert_allclose(slack[:zeros], 0.0, atol=1e-8)
+            assert (slack[zeros:] >= -1e-8).all() and (y[zeros:] >= -1e-8).all()
+            np.testing.assert_allclose(slack * y, 0.0, atol=1e-7)
+
+
 # ---------------------------------------------------------------------- starts, options, units
 @EVERY
 def test_starts(solver: Any) -> None:
