@@ -50,6 +50,7 @@ class FormSolver(ABC):
     abilities : what forms it takes
     standard_options : common attribute -> `Option`
     releases_gil : whether other Python threads run while the library works (then layers solve in threads)
+    reloads_for_options : whether a changed option asks for the form to be loaded anew
 
     Parameters
     ----------
@@ -62,6 +63,7 @@ class FormSolver(ABC):
     abilities: ClassVar[Abilities]
     standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
     releases_gil: ClassVar[bool] = True
+    reloads_for_options: ClassVar[bool] = True
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
     """What it was made with, so that another one can be made like it."""
 
@@ -195,7 +197,8 @@ class FormSolver(ABC):
             self.common[type(attribute)] = value
         else:
             raise UnsupportedAttribute(f"{attribute!r} cannot be set on {self.name}.")
-        self.unload()
+        if self.reloads_for_options:
+            self.unload()
 
     @final
     def another(self) -> Self:
