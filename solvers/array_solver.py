@@ -11,7 +11,6 @@ import scipy.sparse as sp
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.convexity import require_convex
 from ..modelkit.errors import InvalidData
 from ..modelkit.form import Form, Journal
 from ..modelkit.form.slot_rows import SlotRows
@@ -67,12 +66,6 @@ class ArraySolver(FormSolver):
     def load(self, form: Form) -> None:
         """Hand a form to the library; what was loaded before is gone."""
         self._oddness = None
-        require_convex(form.P, 1.0, self.name)  # which libraries often do not notice
-        self.load_arrays(form)
-
-    def reload(self, form: Form) -> None:
-        """The same of a form with the patterns of the one that is loaded; that it is convex is known."""
-        self._oddness = None
         self.load_arrays(form)
 
     @final
@@ -82,8 +75,6 @@ class ArraySolver(FormSolver):
             return False
         if journal.has_entries or not journal.keeps_rows or journal.has_curvature or journal.cone_coefficients:
             self._oddness = None
-        if journal.has_curvature:
-            require_convex(form.P, 1.0, self.name)
         return self.update_arrays(form, journal)
 
     # ------------------------------------------------------------------ judging

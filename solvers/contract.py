@@ -50,6 +50,7 @@ class FormSolver(ABC):
     abilities : what forms it takes
     standard_options : common attribute -> `Option`
     releases_gil : whether other Python threads run while the library works (then layers solve in threads)
+    reloads_for_options : whether a changed option asks for the form to be loaded anew
 
     Parameters
     ----------
@@ -62,6 +63,7 @@ class FormSolver(ABC):
     abilities: ClassVar[Abilities]
     standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
     releases_gil: ClassVar[bool] = True
+    reloads_for_options: ClassVar[bool] = True
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
     """What it was made with, so that another one can be made like it."""
 
@@ -125,7 +127,7 @@ class FormSolver(ABC):
 
         Parameters
         ----------
-        form : of which it takes all kinds (`abilities`)
+        form : of which it takes all kinds (`abilities`), convex (`require_convex`): libraries often do not notice
         journal : what changed of the form since this solver solved it last; None to load it anew
         start : where to start
         """
@@ -157,8 +159,8 @@ class FormSolver(ABC):
             self.reload(form)
         else:
             self.load(form)
-        result = self.run(form, start)
         self._is_loaded = True
+        result = self.run(form, start)
         return result if result.status is Status.OPTIMAL else self.reconsidered(form, result)
 
     _is_loaded = False
@@ -195,7 +197,8 @@ class FormSolver(ABC):
             self.common[type(attribute)] = value
         else:
             raise UnsupportedAttribute(f"{attribute!r} cannot be set on {self.name}.")
-        self.unload()
+        if self.reloads_for_options:
+            self.unload()
 
     @final
     def another(self) -> Self:

@@ -6,7 +6,7 @@ Two things are said otherwise, and only where a first run came to no end that ca
   The rows are left out, and put to the test by the solution: if it satisfies them, it is the solution with them, and
   their duals are zero. A proof that there is no feasible point needs no such test.
 * *units*: rows, columns and objective are multiplied by powers of two (so exactly) until their largest entries are near
-  one, and so is what the bounds tell of the solution.
+  one; and then until what the bounds tell of the solution is, too.
 """
 
 from __future__ import annotations
@@ -64,15 +64,20 @@ def wordings(form: MatrixForm) -> Iterator[Wording]:
         yield Wording(near, np.ones(form.n), np.where(far, 0.0, 1.0))
         rows = FormRows(near)
         units = Units(rows)
-    size = _size_of_solution(rows, units)
-    D, E = units.column * size, units.row / size
-    unit = _objective_unit(near, D)
-    if (D != 1.0).any() or (E != 1.0).any() or unit != 1.0:
-        F, P = sp.csr_array(near.F.multiply(D)), sp.csc_array(near.P.multiply(D))
-        F, P = sp.csr_array(F.multiply(E[:, None])), sp.csc_array(P.multiply(unit * D[:, None]))
-        scaled = near.with_numbers(P, unit * D * near.q, unit * near.r, F, E * near.g)
-        scaled.parts = {kind: replace(part, sets=_in_units(part, E[part.rows])) for kind, part in near.parts.items()}
-        yield Wording(scaled, D, np.where(far, 0.0, E / unit))
+    for size in dict.fromkeys((1.0, _size_of_solution(rows, units))):
+        D, E = units.column * size, units.row / size
+        unit = _objective_unit(near, D)
+        if (D != 1.0).any() or (E != 1.0).any() or unit != 1.0:
+            yield Wording(_scaled(near, D, E, unit), D, np.where(far, 0.0, E / unit))
+
+
+def _scaled(form: MatrixForm, D: FloatArray, E: FloatArray, unit: float) -> MatrixForm:
+    """Columns times D, rows times E, the objective times unit."""
+    F, P = sp.csr_array(form.F.multiply(D)), sp.csc_array(form.P.multiply(D))
+    F, P = sp.csr_array(F.multiply(E[:, None])), sp.csc_array(P.multiply(unit * D[:, None]))
+    scaled = form.with_numbers(P, unit * D * form.q, unit * form.r, F, E * form.g)
+    scaled.parts = {kind: replace(part, sets=_in_units(part, E[part.rows])) for kind, part in form.parts.items()}
+    return scaled
 
 
 def _in_units(part: Part, scale: FloatArray) -> SetBlock:

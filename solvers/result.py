@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
@@ -37,6 +38,8 @@ class Result:
     bound, gap : of a mixed-integer solve, in the user's sense
     crossed : of a form, a slot whose lower side is above its upper one: the certificate is 1 for who owns the lower
         side, -1 for who owns the upper one, and `dual` is zero
+    basis : `BasisStatusCode` of the columns, and of the rows, of a form, from libraries with a basis
+    missing : why a field is None, in words that end a sentence
     """
 
     status: attr.TerminationStatusCode
@@ -52,6 +55,8 @@ class Result:
     bound: float | None = None
     gap: float | None = None
     crossed: int | None = None
+    basis: tuple[NDArray[Any], NDArray[Any]] | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_ray(self) -> bool:

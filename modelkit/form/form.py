@@ -193,9 +193,16 @@ class Form:
         if self._rewritten:
             self._rewrite()
         if self._A is None or self._A.shape != (self.m, self.n):
-            arrays = self._data.view, self._indices.view, self._ends.view
-            self._A = sp.csr_array(arrays, shape=(self.m, self.n))
+            ends, indices, data = self.entries
+            self._A = sp.csr_array((data, indices, ends), shape=(self.m, self.n))
         return self._A
+
+    @property
+    def entries(self) -> tuple[IntArray, IntArray, FloatArray]:
+        """Ends of rows, columns and values of A's entries, as ``A.indptr``, ``A.indices`` and ``A.data``."""
+        if self._rewritten:
+            self._rewrite()
+        return self._ends.view, self._indices.view, self._data.view
 
     @property
     def curvature(self) -> Curvature | None:
@@ -212,6 +219,13 @@ class Form:
         ends = self._ends.view
         at = slice(int(ends[row]), int(ends[row + 1]))
         return self._indices.view[at], self._data.view[at]
+
+    def rows_from(self, first: int) -> tuple[IntArray, IntArray, FloatArray]:
+        """The rows from one on: where each starts, and the end, in their columns and coefficients."""
+        if any(row >= first for row in self._rewritten):
+            self._rewrite()
+        ends = self._ends.view[first:]
+        return ends - ends[0], self._indices.view[ends[0] :], self._data.view[ends[0] :]
 
     # ------------------------------------------------------------------ growing
     def add_columns(self, count: int) -> IntArray:
@@ -236,7 +250,6 @@ class Form:
         lower, upper : (rows,), constants of the functions moved over
         """
         first = self.m
-        self._rewrite()
         self._ends.extend(A.indptr[1:].astype(np.int64) + int(self._ends.view[-1]))
         self._indices.extend(A.indices)
         self._data.extend(A.data)
@@ -316,10 +329,14 @@ class Form:
                 self._rewritten[row] = columns, values
             self.journal.note_entries(np.full(len(moved), row), columns[moved], values[moved])
         else:
-            gone = np.setdiff1d(old, columns)
             self._rewritten[row] = columns, values
-            every = np.concatenate([gone, columns])
-            new = np.concatenate([np.zeros(len(gone)), values])
+            kept = len(old)
+            if np.array_equal(columns[:kept], old):  # others came behind those that were there
+                moved = np.flatnonzero(before != values[:kept])
+                every, new = np.append(columns[moved], columns[kept:]), np.append(values[moved], values[kept:])
+            else:
+                gone = np.setdiff1d(old, columns)
+                every, new = np.append(gone, columns), np.append(np.zeros(len(gone)), values)
             self.journal.note_entries(np.full(len(every), row), every, new)
             self.journal.keeps_rows = False
         self._touched()

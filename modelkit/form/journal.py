@@ -10,6 +10,8 @@ from ..arrays import FloatArray, IntArray
 
 __all__ = ["Journal"]
 
+_NONE = np.zeros(0, np.int64)
+
 
 @final
 class Journal:
@@ -116,4 +118,4 @@ class Journal:
 def _each_once(parts: list[IntArray]) -> IntArray:
     if len(parts) == 1 and len(parts[0]) == 1:
         return parts[0]
-    return np.unique(np.concatenate([np.zeros(0, np.int64), *parts]))
+    return np.unique(np.concatenate(parts)) if parts else _NONE

@@ -10,6 +10,7 @@ the sum of sign times dual over the rows of its slot.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -78,6 +79,7 @@ class Stacked:
         self._is_one_sided = np.repeat([False, True, True, False, True, True], counts)
         self._upper, self._others = np.flatnonzero(self.sign < 0.0), np.flatnonzero(self.sign > 0.0)
         self._parts = self._made_parts(counts)
+        self._pattern: _Pattern | None = None
 
     def _made_parts(self, counts: list[int]) -> dict[Kind, Part]:
         """Kind by kind: equalities, inequalities, cones, rows with quadratic terms."""
@@ -108,12 +110,27 @@ class Stacked:
     # ------------------------------------------------------------------ numbers
     def matrices(self, form: Form) -> MatrixForm:
         """The one-sided rows of a form that `fits`, as those see them who take a `MatrixForm`."""
+        F = copy.copy(self._with_pattern(form).matrix)  # which checks nothing again
+        F.data = self.coefficients(form)
         return MatrixForm.of_arrays(
-            (form.P, form.q, form.r),
-            (rows_at(form, self.slot, self.sign), self.constants(form)),
-            self._parts,
-            self._curvature(form),
+            (form.P, form.q, form.r), (F, self.constants(form)), self._parts, self._curvature(form)
         )
+
+    def coefficients(self, form: Form) -> FloatArray:
+        """The data of F of the one-sided rows, whose entries stand in order."""
+        pattern = self._with_pattern(form)
+        data: FloatArray = np.concatenate([form.entries[2], np.ones(form.n), form.F.data])[pattern.at]
+        data *= pattern.sign
+        return data
+
+    def has_pattern(self, form: Form) -> bool:
+        """Whether a form that `fits` has the matrices' patterns of the one whose numbers were asked for last."""
+        return self._pattern is not None and self._pattern.is_of(form)
+
+    def _with_pattern(self, form: Form) -> _Pattern:
+        if self._pattern is None or not self._pattern.is_of(form):
+            self._pattern = _Pattern(form, self.slot, self.sign)
+        return self._pattern
 
     def constants(self, form: Form) -> FloatArray:
         """Constants g of the one-sided rows, (m,)."""
@@ -163,24 +180,46 @@ class Stacked:
         return signed
 
 
-def rows_at(form: Form, slot: IntArray, sign: FloatArray | None = None) -> sp.csr_array:
-    """The coefficients of slots, (len(slot), n): rows of A, unit rows of columns and rows of F, times a sign.
+def rows_at(form: Form, slot: IntArray) -> sp.csr_array:
+    """The coefficients of slots, (len(slot), n): rows of A, unit rows of columns and rows of F.
 
     Entries that are zero stay, and those of a row stand in order.
     """
-    A, F, n = form.A, form.F, form.n
-    units = np.arange(A.nnz + 1, A.nnz + n + 1)
-    starts = np.concatenate([A.indptr, units, F.indptr[1:].astype(np.int64) + (A.nnz + n)])
-    counts = np.diff(starts)[slot]
-    at = segments(starts[slot], counts)
-    data = np.concatenate([A.data, np.ones(n), F.data])[at]
-    if sign is not None:
-        data *= np.repeat(sign, counts)
-    indices = np.concatenate([A.indices, np.arange(n), F.indices])[at]
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    rows = sp.csr_array((data, indices, indptr), shape=(len(slot), n))
-    rows.sort_indices()
+    pattern = _Pattern(form, slot, np.ones(len(slot)))
+    rows = pattern.matrix
+    rows.data = np.concatenate([form.entries[2], np.ones(form.n), form.F.data])[pattern.at]
     return rows
+
+
+@final
+class _Pattern:
+    """Where the coefficients of some slots stand in those of A, units and F one after the other, and their signs."""
+
+    def __init__(self, form: Form, slot: IntArray, sign: FloatArray) -> None:
+        ends, indices, _ = form.entries
+        F, n = form.F, form.n
+        self._A, self._F = (ends.copy(), indices.copy()), (F.indptr, F.indices)
+        entries, units = len(indices), np.arange(1, n + 1)
+        starts = np.concatenate([ends, units + entries, F.indptr[1:].astype(np.int64) + (entries + n)])
+        counts = np.diff(starts)[slot]
+        at = segments(starts[slot], counts)
+        columns = np.concatenate([indices, np.arange(n), F.indices])[at]
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        matrix = sp.csr_array((np.arange(len(at), dtype=np.float64), columns, indptr), shape=(len(slot), n))
+        matrix.sort_indices()
+        order = matrix.data.astype(np.int64)
+        self.matrix, self.at, self.sign = matrix, at[order], np.repeat(sign, counts)
+
+    def is_of(self, form: Form) -> bool:
+        """Whether a form has the patterns that this was made of."""
+        ends, indices, _ = form.entries
+        F = form.F
+        return (
+            np.array_equal(ends, self._A[0])
+            and np.array_equal(indices, self._A[1])
+            and (F.indptr is self._F[0] or np.array_equal(F.indptr, self._F[0]))
+            and (F.indices is self._F[1] or np.array_equal(F.indices, self._F[1]))
+        )
 
 
 def _sides(form: Form) -> tuple[_Mask, _Mask, _Mask]:

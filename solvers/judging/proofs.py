@@ -6,8 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...modelkit.form import rows_at
+from ...modelkit.form.point_errors import PointErrors
 from ...modelkit.form.proofs import farkas_error, ray_error
-from ...modelkit.form.residuals import own_errors
 from ...modelkit.form.scales import Scales
 from ...modelkit.form.slot_rows import SlotRows
 from ..rays import improving_ray, infeasibility_ray
@@ -37,7 +37,7 @@ def is_solution(rows: SlotRows, result: Result) -> bool:
     if x is None or y is None or not (np.isfinite(x).all() and np.isfinite(y).all()):
         return False
     with np.errstate(over="ignore", invalid="ignore"):
-        return max(own_errors(rows, x, y)) <= _SOLUTION_ERROR
+        return max(PointErrors(rows, x, y).own()) <= _SOLUTION_ERROR
 
 
 def prove(rows: SlotRows, result: Result) -> bool:

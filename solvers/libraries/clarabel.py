@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
+import scipy.sparse as sp
 
 from ...modelkit import attributes as attr
-from ...modelkit.arrays import IntArray
+from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.form import Abilities, Form, Journal, Stacked
 from ...modelkit.form.slot_rows import SlotRows
-from ...modelkit.matrix_form import MatrixForm
 from ...modelkit.sets import (
     ExponentialCone,
     Nonnegatives,
@@ -128,15 +128,15 @@ class Clarabel(ArraySolver):
         self._cones = [cone for kind, part in stacked.parts.items() for cone in CONES[kind[1]](library, part.sets)]
         self._options = self._all_options(DEFAULTS)
         self._settings = self._write_options(library.DefaultSettings(), self._options)
-        self._P, self._A = upper_triangle(form.P), canonical(-stacked.F)
+        self._P, self._A, self._whole_P = upper_triangle(form.P), canonical(-stacked.F), form.P
         self._groups = group_starts(stacked)
         self._places: tuple[IntArray, IntArray] | None = None
-        self._scale_and_make(stacked)
+        self._scale_and_make(form.q, stacked.g)
 
-    def _scale_and_make(self, stacked: MatrixForm) -> None:
+    def _scale_and_make(self, q: FloatArray, g: FloatArray) -> None:
         self._scale = self._row_scale(self._A, self._groups)
         scale_rows(self._A, self._scale)
-        self._q, self._b = stacked.q.copy(), self._scale * stacked.g
+        self._q, self._b = q.copy(), self._scale * g
         self._solver = self._made(self._settings)
 
     def _made(self, settings: Any) -> Any:
@@ -166,21 +166,20 @@ class Clarabel(ArraySolver):
 
     def reload(self, form: Form) -> None:
         """The same with the library's own scaling made for the new numbers, which an update would not do."""
-        assert self._layout is not None
-        if not self._layout.fits(form):
+        layout = self._layout
+        assert layout is not None
+        if not (layout.fits(form) and layout.has_pattern(form) and _have_pattern(form.P, self._whole_P)):
             return self.load_arrays(form)
-        stacked = self._layout.matrices(form)
         if self._places is None:
-            P, F = form.P.copy(), stacked.F.copy()
+            P, F = form.P.copy(), layout.matrices(form).F
             P.data, F.data = np.arange(1.0, P.nnz + 1.0), np.arange(1.0, F.nnz + 1.0)
             P, A = upper_triangle(P), canonical(F)
             if P.nnz != self._P.nnz or A.nnz != self._A.nnz:  # a canonical form joined or dropped entries
                 return self.load_arrays(form)
             self._places = P.data.astype(np.int64) - 1, A.data.astype(np.int64) - 1
         of_P, of_A = self._places
-        self._P.data, self._A.data = form.P.data[of_P], -stacked.F.data[of_A]
-        self._scale_and_make(stacked)
-        return None
+        self._P.data, self._A.data = form.P.data[of_P], -layout.coefficients(form)[of_A]
+        return self._scale_and_make(form.q, layout.constants(form))
 
     # ------------------------------------------------------------------ run, out
     def run(self, form: Form, start: Start | None = None) -> Result:
@@ -219,6 +218,13 @@ class Clarabel(ArraySolver):
         x, y = np.array(answer.x), self._layout.up(self._scale * np.array(answer.z))
         counts = {"barrier": answer.iterations}
         return Result.of(status, raw, x, y, seconds=answer.solve_time, iterations=counts)
+
+
+def _have_pattern(one: sp.csc_array, other: sp.csc_array) -> bool:
+    """Whether entries stand at the same places."""
+    return (one.indptr is other.indptr or np.array_equal(one.indptr, other.indptr)) and (
+        one.indices is other.indices or np.array_equal(one.indices, other.indices)
+    )
 
 
 def _has_result(result: Result) -> bool:

@@ -41,7 +41,7 @@ def test_changes_are_those_of_dense_arrays(seed):
     form, dense = Form(), Dense()
     loaded = np.zeros((0, 0))  # what a reader of the journal has
     for step in range(300):
-        what = rng.integers(6) if form.m and form.n else rng.integers(2)
+        what = rng.integers(7) if form.m and form.n else rng.integers(2)
         if what == 0:
             count = int(rng.integers(1, 4))
             assert form.add_columns(count).tolist() == list(range(dense.A.shape[1], dense.A.shape[1] + count))
@@ -68,6 +68,14 @@ def test_changes_are_those_of_dense_arrays(seed):
             rows = rng.choice(form.m, 1)
             form.set_sides(rows, -1.0, step)
             dense.sides[:, rows] = [[-1.0], [step]]
+        elif what == 5:
+            row = int(rng.integers(form.m))  # others behind those that are there
+            columns, values = form.row(row)
+            new = np.setdiff1d(rng.choice(form.n, min(2, form.n), replace=False), columns)
+            columns, values = np.append(columns, new), np.append(values, rng.standard_normal(len(new)))
+            values[:1] *= 2.0
+            form.set_row(row, columns, values)
+            dense.A[row, columns] = values
         else:
             columns = rng.choice(form.n, 1)
             form.set_bounds(columns, upper=step)
@@ -75,6 +83,10 @@ def test_changes_are_those_of_dense_arrays(seed):
         if step % 7 == 0 or form.A.shape != dense.A.shape:
             loaded = read(loaded, form)
             np.testing.assert_array_equal(loaded, dense.A)
+        first = int(rng.integers(form.m + 1))
+        starts, indices, data = form.rows_from(first)
+        last = sp.csr_array((data, indices, starts), (form.m - first, form.n))
+        np.testing.assert_array_equal(last.toarray(), dense.A[first:])
         np.testing.assert_array_equal([form.row_lower, form.row_upper], dense.sides)
         np.testing.assert_array_equal([form.lower, form.upper], dense.box)
     np.testing.assert_array_equal(form.A.toarray(), dense.A)

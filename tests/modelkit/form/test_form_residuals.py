@@ -9,8 +9,9 @@ import scipy.sparse as sp
 import optangent as ot
 from optangent.modelkit.block import SetBlock
 from optangent.modelkit.form import Cones, Discreteness, Form
+from optangent.modelkit.form.point_errors import PointErrors
 from optangent.modelkit.form.proofs import farkas_error, ray_error
-from optangent.modelkit.form.residuals import checked, dual_objective, largest, own_errors, residuals, stated_errors
+from optangent.modelkit.form.residuals import checked, dual_objective, largest, residuals
 from optangent.modelkit.form.slot_rows import SlotRows
 from optangent.modelkit.sets import PositiveSemidefiniteConeTriangle, SecondOrderCone
 
@@ -80,7 +81,7 @@ def test_stated_errors_are_the_formulas(seed, curved):
     terms = np.where(np.isfinite(side), y * side, 0.0) + y * quadratic
     xPx, qx = x @ form.P @ x, form.q @ x
     gap = abs(xPx + qx - terms.sum()) / (1.0 + max(abs(xPx), abs(qx), np.abs(terms).sum()))
-    np.testing.assert_allclose(stated_errors(SlotRows(form), x, y), [primal, dual, gap], rtol=1e-12)
+    np.testing.assert_allclose(PointErrors(SlotRows(form), x, y).stated(), [primal, dual, gap], rtol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -101,9 +102,9 @@ def test_own_errors_do_not_depend_on_units(seed):
         row, unit = np.exp2(np.round(rng.uniform(-decades, decades, 6) * 3.3)), 2.0**-20
         rows = SlotRows(restated(form, column, row, unit))
         own = unit * np.concatenate([y / row, z * column])
-        assert max(own_errors(rows, x / column, own)) < 1e-12
-        assert max(own_errors(rows, x * 1.001 / column, own)) > 1e-5
-        assert max(own_errors(rows, x / column, own * 1.001)) > 1e-5
+        assert max(PointErrors(rows, x / column, own).own()) < 1e-12
+        assert max(PointErrors(rows, x * 1.001 / column, own).own()) > 1e-5
+        assert max(PointErrors(rows, x / column, own * 1.001).own()) > 1e-5
 
 
 def test_weights_count_off_diagonals_twice():
@@ -114,7 +115,7 @@ def test_weights_count_off_diagonals_twice():
     rows, x = SlotRows(form), np.ones(3)
     right, wrong = np.array([0.0, 2.0, 0.0, 1.0, -1.0, 1.0]), np.array([0.0, 1.0, 0.0, 1.0, -1.0, 1.0])
     assert largest(rows, x, right) < 1e-14
-    np.testing.assert_allclose(stated_errors(rows, x, wrong)[1], 0.5, rtol=1e-14)
+    np.testing.assert_allclose(PointErrors(rows, x, wrong).stated()[1], 0.5, rtol=1e-14)
     np.testing.assert_allclose(dual_objective(rows, x, right), 2.0, rtol=1e-14)
 
 

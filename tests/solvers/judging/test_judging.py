@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.modelkit.form import Abilities, Form
+from optangent.modelkit.form import Abilities, Form, Journal
 from optangent.modelkit.form.slot_rows import SlotRows
 from optangent.solvers.array_solver import ArraySolver
 from optangent.solvers.contract import Start
@@ -194,6 +194,51 @@ def test_far_bounds_are_left_out_and_put_to_the_test() -> None:
     result, _ = said(lambda s, f: Result(S.NUMERICAL_ERROR, "too far") if np.isfinite(f.upper[0])
                      else point(S.OPTIMAL, [2e12, 0.0], [-1.0, 0.0, 2.0])(s, f), far)  # fmt: skip
     assert result.status is not S.OPTIMAL
+
+
+def test_what_failed_is_loaded_anew() -> None:
+    """After an error on the way in or out nothing is taken for loaded that may not be."""
+    calls = list[str]()
+
+    class Fragile(Fake):
+        fails = ""
+
+        def load_arrays(self, form: Form) -> None:
+            self.happens("load")
+
+        def update_arrays(self, form: Form, journal: Journal) -> bool:
+            self.happens("update")
+            return True
+
+        def run(self, form: Form, start: Start | None = None) -> Result:
+            self.happens("run")
+            return point(S.OPTIMAL, *SOLUTION)(self, form)
+
+        def happens(self, what: str) -> None:
+            calls.append(what)
+            if self.fails == what:
+                raise RuntimeError(what)
+
+    for fails, before, after in (
+        ("load", ["load"], ["load", "run"]),
+        ("update", ["load", "run", "update"], ["load", "run"]),
+        ("run", ["load", "run"], ["run"]),
+    ):
+        calls.clear()
+        solver, form = Fragile(), plain()
+        form.take_journal()
+        if fails == "update":
+            solver.solve(form)
+            form.set_bounds(np.array([0]), 0.5)
+        solver.fails = fails
+        with pytest.raises(RuntimeError):
+            solver.solve(form, form.take_journal())
+        assert calls == before
+        solver.fails = ""
+        calls.clear()
+        form.set_bounds(np.array([0]), 0.25)
+        solver.solve(form, form.take_journal())
+        assert [call for call in calls if call != "update"] == after
 
 
 def test_limits_of_the_user_hold() -> None:

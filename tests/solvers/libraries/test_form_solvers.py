@@ -187,7 +187,7 @@ def test_sides_that_cross(solver: Any) -> None:
 # ---------------------------------------------------------------------- changes
 def changed(rng: np.random.Generator, form: Form) -> None:
     """Change something of a form at random, such that it stays solvable: its columns have bounds, its rows widen."""
-    what = rng.integers(8)
+    what = rng.integers(10)
     row, column = int(rng.integers(form.m)), int(rng.integers(form.n))
     if what == 0:
         form.set_objective(None, form.q + 0.3 * rng.standard_normal(form.n), 1.0)
@@ -210,6 +210,12 @@ def changed(rng: np.random.Generator, form: Form) -> None:
         form.set_sides(np.array([row]), -9.0, 9.0)
     elif what == 6:
         form.add_rows(sp.csr_array(0.5 * rng.standard_normal((1, form.n))), np.array([-12.0]), np.array([12.0]))
+    elif what == 7:  # deletions
+        form.set_row(row, np.zeros(0, np.int64), np.zeros(0))
+        form.set_sides(np.array([row]), -INF, INF)
+    elif what == 8:
+        form.set_bounds(np.array([column]), 0.0, 0.0)
+        form.set_objective(None, np.where(np.arange(form.n) == column, 0.0, form.q), 0.0)
     else:
         (added,) = form.add_columns(1)
         form.set_bounds(np.array([added]), -3.0, 3.0)
@@ -294,16 +300,40 @@ def test_a_later_solve_is_warm(solver: Any) -> None:
 
 @EVERY
 def test_answers_of_many_do_not_depend_on_one_another(solver: Any) -> None:
-    """Solved anew, each of many forms of equal patterns has bit for bit the answer of a fresh solver."""
+    """Solved anew, each of many forms has bit for bit the answer of a fresh solver, be patterns other ones, too."""
     rng = np.random.default_rng(3)
     first = solvable(rng, curved=True)
     kept = solver()
-    for step in range(5):
+    for step in range(7):
         form = first.with_numbers(q=first.q + 0.1 * rng.standard_normal(first.n), A=first.A.data * (1.0 + 0.01 * step))
+        if step > 3:
+            form = solvable(rng, *((6, 8), (6, 8), (5, 7))[step - 4], curved=step != 5)
         one, other = kept.solve_anew(form), solver().solve_anew(form)
         assert one.status is other.status
-        np.testing.assert_array_equal(one.x, other.x)
-        np.testing.assert_array_equal(one.dual, other.dual)
+        if one.x is not None:
+            np.testing.assert_array_equal(one.x, other.x)
+            np.testing.assert_array_equal(one.dual, other.dual)
+
+
+@pytest.mark.parametrize("solver", [s for s in SOLVERS if hasattr(s, "candidates")], ids=lambda s: s.name)
+def test_candidates_are_solutions(solver: Any) -> None:
+    """Of many small programs at once, given as stacks, with matrices of their own or shared: None or the solution."""
+    rng, (B, n, m, zeros) = np.random.default_rng(4), (5, 3, 4, 1)
+    for own in (False, True):
+        factor = rng.standard_normal((B if own else 1, n, n))
+        P, F = factor @ factor.transpose(0, 2, 1) + np.eye(n), rng.standard_normal((len(factor), m, n))
+        q, x = rng.standard_normal((B, n)), rng.standard_normal((B, n))
+        g = -np.einsum("bmn,bn->bm", np.broadcast_to(F, (B, m, n)), x)
+        g[:, zeros:] += rng.uniform(0.0, 1.0, (B, m - zeros))
+        found = solver().candidates(P, q, F, g, zeros)
+        assert len(found) == B
+        for k, (z, y) in enumerate(found):
+            Fk, Pk = F[k % len(F)], P[k % len(P)]
+            slack = Fk @ z + g[k]
+            np.testing.assert_allclose(Pk @ z + q[k], Fk.T @ y, atol=1e-7)
+            np.testing.assert_allclose(slack[:zeros], 0.0, atol=1e-8)
+            assert (slack[zeros:] >= -1e-8).all() and (y[zeros:] >= -1e-8).all()
+            np.testing.assert_allclose(slack * y, 0.0, atol=1e-7)
 
 
 # ---------------------------------------------------------------------- starts, options, units
