@@ -234,6 +234,7 @@ TWICE = pd.Series([1.0, 2.0, 3.0], index=["rome", "rome", "oslo"])
         (lambda m, v, x: m.set_upper(v, OTHER), ot.InvalidData, "set_upper: .*'paris'"),
         (lambda m, v, x: v.loc["paris"], ot.InvalidIndex, "no label 'paris'"),
         (lambda m, v, x: v.loc[["rome", "paris"]], ot.InvalidIndex, "'paris'"),
+        (lambda m, v, x: (TWICE * v.without_labels()).loc[["rome"]], ot.InvalidIndex, "twice"),
         (lambda m, v, x: x.loc["rome", "rice", "oats"], ot.InvalidIndex, "2 axes"),
         (lambda m, v, x: v.without_labels().loc["rome"], ot.InvalidIndex, "no labels"),
         (lambda m, v, x: v * pd.Series(["a", "b", "c"], index=CITIES), ot.InvalidData, "real number"),
@@ -262,7 +263,5 @@ def test_a_dual_of_a_semidefinite_matrix_with_labels() -> None:
 
 def test_pandas_is_not_imported() -> None:
     """Models without labels do without pandas."""
-    code = (
-        "import sys, optangent as ot; ot.Model().add_variables((2, 2)) * [1.0, 2.0]; sys.exit('pandas' in sys.modules)"
-    )
+    code = "import sys, optangent as ot; ot.Model().add_variables((2, 2)) * [1, 2]; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
