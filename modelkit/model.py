@@ -241,7 +241,7 @@ class Model(Layer):
         -----
         Labels go with variables through +, -, *, /, `@`, `np.dot`, `np.inner`, `np.vdot`, sums, transposes, indexing of
         single axes and ``.loc``, and come back in `value`, `dual`, `reduced_cost`, `parameter_value`. Where two axes
-        with labels meet, the second is taken in the order of the first; different labels are refused. What has no labels
+        with labels meet, the second is taken in the order of the first; different labels are refused. What has none
         goes by position.
 
         Examples
