@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from . import attributes as attr
-from .arrays import FloatArray, IntArray
+from .arrays import FloatArray, IntArray, sums
 from .block import ConstraintBlock, SetBlock
 from .bound_handles import change_side, fix, reduced_costs, unfix
 from .caching import CachingOptimizer
@@ -28,6 +28,7 @@ from .indices import ConstraintIndex, ConstraintIndices, no_index, plain
 from .labels import Labels, is_labelled, labels_of, with_labels
 from .layer import Layer
 from .locking import one_at_a_time
+from .naming import name_of_variable
 from .numeric import real_array, real_matrix, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
@@ -398,6 +399,17 @@ class Model(Layer):
         ------
         InvalidData
             If one is not fixed; nothing is changed then.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model()
+        >>> x = model.add_variable("x", lower=0.0)
+        >>> model.fix(x, 2.0)
+        >>> model.unfix(x)
+        >>> print(model)
+        feasibility 0
+          x in GreaterThan(0.0)
         """
         unfix(self.inner, self._cache, x)
 
@@ -411,6 +423,17 @@ class Model(Layer):
         ------
         NotOptimized
             If there is no dual solution: not solved, or a model with whole numbers.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> X = model.add_variables((2, 2), lower=0.0, upper=1.0)
+        >>> model.minimize((np.array([[1.0, 2.0], [3.0, -4.0]]) * X).sum())
+        >>> model.optimize()
+        >>> model.reduced_cost(X)
+        array([[ 1.,  2.],
+               [ 3., -4.]])
         """
         costs, labels = reduced_costs(self, self.store, x)
         return with_labels(costs, labels) if costs.ndim else float(costs)
@@ -543,7 +566,7 @@ class Model(Layer):
                 value = layout.rows_of(value, adjoint=isinstance(attribute, attr.ReverseConstraintDual))
             elif isinstance(value, ArrayFunction) and value.ndim == 1:
                 value = value.flat
-        super().set(attribute, plain(index), value)
+        super().set(attribute, *_each_once(attribute, plain(index), value))
 
     def delete(self, index: Any) -> None:
         """Delete a variable or constraint, a sequence of them, or an array of variables."""
@@ -857,6 +880,37 @@ def _checked_parameter(value: float) -> Parameter:
     if not np.isfinite(number):
         raise InvalidData(f"A parameter has a finite value, got {value!r}.")
     return Parameter(number)
+
+
+def _each_once(attribute: attr.Attribute, index: Any, value: Any) -> tuple[Any, Any]:
+    """Variables and their numbers, each once: entries of a symmetric matrix are one variable.
+
+    Seeds of its entries add up, as gradients do.
+
+    Raises
+    ------
+    InvalidData
+        If other numbers of one variable differ.
+    """
+    if isinstance(index, list) and len(index) > 1 and all(type(one) is VariableIndex for one in index):
+        index = VectorOfVariables(index)
+    if not isinstance(index, VectorOfVariables) or bool((np.diff(index.ids) > 0).all()):
+        return index, value
+    numbers = np.asarray(value) if isinstance(value, (np.ndarray, list, tuple, float, int)) else np.zeros(0, object)
+    once, first, at = np.unique(index.ids, return_index=True, return_inverse=True)
+    if len(once) == len(index) or numbers.dtype.kind not in "buif" or numbers.shape not in ((), index.ids.shape):
+        return index, value
+    each = np.broadcast_to(numbers, index.ids.shape).astype(np.float64)
+    if isinstance(attribute, attr.ReverseVariablePrimal):
+        return VectorOfVariables.of_ids(once), sums(at, each, len(once))
+    differs = each != each[first][at]
+    if differs.any():
+        k = int(np.argmax(differs))
+        raise InvalidData(
+            f"{attribute!r} of {name_of_variable(int(index.ids[k]))}: got {each[first][at][k]} and {each[k]} for one "
+            "variable, which stands there twice."
+        )
+    return VectorOfVariables.of_ids(once), each[first]
 
 
 def _in_place(array: ArrayFunction, values: FloatArray) -> Any:

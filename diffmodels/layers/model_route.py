@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from ...modelkit import attributes as attr
-from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.arrays import FloatArray, IntArray, sums
 from ...modelkit.errors import OptangentError
 from ...modelkit.functions import VectorOfVariables
 from ...modelkit.functions.shaped import ids_of
@@ -153,9 +153,24 @@ class ModelRoute:
         return np.stack(found)
 
     def _pulled(self, model: Any, cotangent: FloatArray) -> FloatArray:
+        """What several outputs have in common (`x` and `x[0]`), or stands twice in one, gets the sum of its seeds."""
         parts = unpack(cotangent[None], self._shapes, ())
+        ids: list[IntArray] = [np.zeros(0, np.int64)]
+        of_variables: list[FloatArray] = [np.zeros(0)]
+        others: dict[Any, Any] = {}
         for (index, *_, seed), part in zip(self._outputs, parts, strict=True):
-            model.set(seed, *index, part if index else float(part))
+            if isinstance(seed, attr.ReverseVariablePrimal):
+                ids.append(np.ravel(ids_of(*index)))
+                of_variables.append(np.ravel(part))
+            else:
+                seen = np.ravel(part) if np.ndim(part) else float(part)
+                others[seed, index] = others.get((seed, index), 0.0) + seen
+        for (seed, index), total in others.items():
+            model.set(seed, *index, total)
+        once, at = np.unique(np.concatenate(ids), return_inverse=True)
+        if len(once):
+            seeds = sums(at, np.concatenate(of_variables), len(once))
+            model.set(attr.ReverseVariablePrimal(), VectorOfVariables.of_ids(once), seeds)
         model.reverse_differentiate()
         return np.asarray(model.get(attr.ReverseParameterValue(), self._parameters))
 

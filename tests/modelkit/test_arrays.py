@@ -319,6 +319,28 @@ def test_derivatives_of_semidefinite_matrices(how: str) -> None:
     assert np.vdot(S, moved) == pytest.approx(want, rel=1e-6)
 
 
+def test_seeds_of_symmetric_matrices() -> None:
+    """Seeds of both entries of one variable add up, in arrays, vectors and lists; other numbers must agree."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    X = model.add_variables((2, 2), "X", symmetric=True)
+    C, S = model.add_parameters(np.zeros((2, 2))), np.array([[1.0, 2.0], [4.0, 8.0]])
+    model.minimize(((X - C) * (X - C)).sum())
+    model.optimize()
+    for index, seed in ((X, S), (X.ravel(), S.ravel()), (list(X.ravel()), S.ravel().tolist()), (X[::-1], S[::-1])):
+        model.empty_input_sensitivities()
+        model.set(ot.ReverseVariablePrimal(), index, seed)
+        model.reverse_differentiate()
+        np.testing.assert_allclose(model.get(ot.ReverseParameterValue(), C), [[1.0, 3.0], [3.0, 8.0]], atol=1e-9)
+    model.empty_input_sensitivities()
+    model.set(ot.ReverseVariablePrimal(), X, 1.0)
+    model.reverse_differentiate()
+    np.testing.assert_allclose(model.get(ot.ReverseParameterValue(), C), np.ones((2, 2)), atol=1e-9)
+    model.set(ot.VariablePrimalStart(), X, S + S.T)
+    assert model.get(ot.VariablePrimalStart(), X).tolist() == [[2.0, 6.0], [6.0, 16.0]]
+    with pytest.raises(ot.InvalidData, match=r"VariablePrimalStart\(\) of X\[0,1\]: got 2.0 and 4.0"):
+        model.set(ot.VariablePrimalStart(), X, S)
+
+
 def test_inner_products_of_matrices() -> None:
     """trace(C X) of a symmetric matrix counts both halves, for C symmetric or not."""
     C = RNG.standard_normal((3, 3))

@@ -10,7 +10,8 @@ import pytest
 import optangent as ot
 from optangent.modelkit.functions.printing import latex_name, to_latex, to_text
 
-X, Y = ot.VariableIndex((7 << 32) + 0), ot.VariableIndex((7 << 32) + 1)
+FAR = 1 << 30  # a serial number that no model here comes to
+X, Y = ot.VariableIndex((FAR << 32) + 0), ot.VariableIndex((FAR << 32) + 1)
 V = ot.VectorOfVariables([X, Y])
 MANY = ot.VectorOfVariables([ot.VariableIndex(k) for k in range(30)])
 

@@ -61,3 +61,41 @@ def test_jax_layer_of_arrays() -> None:
         np.testing.assert_allclose(jacobian, want, atol=1e-8)
     finally:
         jax.config.update("jax_enable_x64", before)
+
+
+class FormlessClarabel(ot.solvers.Clarabel):  # type: ignore[misc]
+    """A solver that takes no forms: its layers go by the model itself."""
+
+    form_kinds = ()
+
+
+@pytest.mark.parametrize("solver", [ot.solvers.Clarabel, FormlessClarabel])
+def test_outputs_that_share_variables(solver: Any) -> None:
+    """A symmetric matrix, a row of it and its dual, twice: gradients add up, on the compiled route and the model's."""
+    torch = pytest.importorskip("torch", reason="PyTorch is optional and not installed here")
+    model = ot.Model(ot.diff_optimizer(solver))
+    X, P = model.add_variables((2, 2), symmetric=True), model.add_parameters(np.zeros((2, 2)))
+    c = model.add_constraint(X >> 0)
+    model.minimize(((X - P) * (X - P)).sum())
+    layer = ot.layers.TorchLayer(model, [P], [X, X[0], c, c, X.T, ot.ObjectiveValue(), ot.ObjectiveValue()])
+    given = np.array([[1.0, 1.5], [0.5, -2.0]])
+    weights = [RNG.standard_normal(shape) for shape in ((2, 2), 2, 3, 3, (2, 2), (), ())]
+
+    def loss(M: np.ndarray) -> float:
+        values, V = np.linalg.eigh((M + M.T) / 2)
+        x = V * values.clip(0.0) @ V.T
+        y = 2.0 * (x - (M + M.T) / 2)[[0, 0, 1], [0, 1, 1]]
+        value = ((x - M) ** 2).sum()
+        parts = zip(weights, (x, x[0], y, y, x, value, value), strict=True)
+        return float(sum(np.vdot(w, part) for w, part in parts))
+
+    p = torch.tensor(given, requires_grad=True)
+    total = sum((torch.tensor(w) * part).sum() for w, part in zip(weights, layer(p), strict=True))
+    assert total.item() == pytest.approx(loss(given), abs=1e-6)
+    total.backward()
+    h, want = 1e-5, np.zeros((2, 2))
+    for i, j in np.ndindex(2, 2):
+        step = np.zeros((2, 2))
+        step[i, j] = h
+        want[i, j] = (loss(given + step) - loss(given - step)) / (2 * h)
+    np.testing.assert_allclose(p.grad.numpy(), want, atol=1e-6)
