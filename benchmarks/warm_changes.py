@@ -270,7 +270,7 @@ def compare(size: int, changes: int, each: int, seed: int, kinds: tuple[str, ...
     for way in ways:
         way.solve()
     changing, solving, iterations, solves = np.zeros(2), np.zeros(2), np.zeros(2, int), 0
-    worst, checked = 0.0, max(changes // each // 50, 1)
+    worst, checked = 0.0, max(changes // each * size // 15_000, 1)  # fewer models made anew where each takes long
     for step in range(0, changes, each):
         some = [plain.change(kinds[plain.rng.integers(len(kinds))]) for _ in range(each)]
         objectives = np.zeros(2)

@@ -61,7 +61,7 @@ def matched(mine: Any, theirs: Any) -> IntArray | None:
     """
     if mine is None or theirs is None or mine.equals(theirs):
         return None
-    mine_only, theirs_only = mine.difference(theirs), theirs.difference(mine)
+    mine_only, theirs_only = mine.difference(theirs, sort=False), theirs.difference(mine, sort=False)
     if len(mine_only) or len(theirs_only):
         words = " and ".join(
             f"only the {which} has {_listed(found)}"
@@ -73,7 +73,7 @@ def matched(mine: Any, theirs: Any) -> IntArray | None:
             "drop those of one (series.to_numpy())."
         )
     if not (mine.is_unique and theirs.is_unique):
-        twice = mine[mine.duplicated()].union(theirs[theirs.duplicated()])
+        twice = mine[mine.duplicated()].union(theirs[theirs.duplicated()], sort=False)
         raise InvalidData(
             f"Labels that stand there twice ({_listed(twice)}) cannot be put into another order; make them unique, or "
             "give both axes the same order."

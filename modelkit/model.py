@@ -237,6 +237,13 @@ class Model(Layer):
         UnsupportedConstraint
             If the solver does not take one of the sets; no variable is added.
 
+        Notes
+        -----
+        Labels go with variables through +, -, *, /, `@`, `np.dot`, `np.inner`, `np.vdot`, sums, transposes, indexing of
+        single axes and ``.loc``, and come back in `value`, `dual`, `reduced_cost`, `parameter_value`. Where two axes
+        with labels meet, the second is taken in the order of the first; different labels are refused. What has none
+        goes by position.
+
         Examples
         --------
         >>> import optangent as ot
@@ -484,7 +491,10 @@ class Model(Layer):
         values = np.zeros(0)
         if len(parameters):
             values = self.store.block(PARAMETERS).all_numbers[self.store.numbers(parameters), 0]
-        return float(values[0]) if isinstance(p, VariableIndex) else values.reshape(np.shape(getattr(p, "ids", p)))
+        if isinstance(p, VariableIndex):
+            return float(values[0])
+        array = values.reshape(np.shape(getattr(p, "ids", p)))
+        return with_labels(array, p.labels) if isinstance(p, ArrayFunction) and p.is_dense else array
 
     # ------------------------------------------------------------------ attributes of arrays of variables
     def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
@@ -505,7 +515,13 @@ class Model(Layer):
             layout = self._layout(index)
             if layout is not None:
                 value = layout.rows_of(value, adjoint=isinstance(attribute, attr.ReverseConstraintDual))
+            elif isinstance(value, ArrayFunction) and value.ndim == 1:
+                value = value.flat
         super().set(attribute, plain(index), value)
+
+    def delete(self, index: Any) -> None:
+        """Delete a variable or constraint, a sequence of them, or an array of variables."""
+        super().delete(plain_index(index))
 
     def _layout(self, constraint: Any) -> Layout | None:
         """How a constraint's rows stand in an array, if it came in one."""
@@ -730,7 +746,8 @@ class Model(Layer):
 
     def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Any]) -> FloatArray:
         """Derivatives of variables along many directions at once; see `DiffOptimizer.directional_derivatives`."""
-        derivatives: FloatArray = self._differentiating("directional_derivatives")(outputs, directions)
+        differentiate = self._differentiating("directional_derivatives")
+        derivatives: FloatArray = differentiate(plain_index(outputs), directions)
         return derivatives
 
     def _differentiating(self, name: str) -> Callable[..., Any]:

@@ -103,6 +103,11 @@ def planned(
     return Plan(lengths, labels, symmetric, tuple(sets))
 
 
+def _mark(label: Any) -> str:
+    """A label as it stands in a name; one of several levels without brackets."""
+    return ",".join(map(str, label)) if isinstance(label, tuple) else str(label)
+
+
 def _bound(array: FloatArray, what: str, symmetric: bool) -> FloatArray:
     """A bound for each variable."""
     if not symmetric:
@@ -144,7 +149,7 @@ def _as_index(given: Any) -> Any:
     try:
         import pandas
     except ImportError:
-        raise InvalidData("Variables with labels need pandas: pip install pandas") from None
+        raise InvalidData('Variables with labels need pandas: pip install "optangent[pandas]"') from None
     return pandas.Index(list(given))
 
 
@@ -166,7 +171,7 @@ def marks(shape: tuple[int, ...], labels: Labels, place: IntArray | None = None)
     >>> marks((2, 2), (None, None))
     ['0,0', '0,1', '1,0', '1,1']
     """
-    axes = [[str(k) for k in (range(n) if one is None else one)] for n, one in zip(shape, labels, strict=True)]
+    axes = [list(map(_mark, range(n) if one is None else one)) for n, one in zip(shape, labels, strict=True)]
     if place is None:
         found = axes[0] if axes else [""]
         for axis in axes[1:]:

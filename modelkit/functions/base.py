@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..arrays import IntArray
 from ..errors import DimensionMismatch, InvalidData
-from ..labels import is_labelled
+from ..labels import Labels, is_labelled
 from ..numeric import real_array, real_matrix
 from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, HyperRectangle, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
@@ -75,6 +75,10 @@ class ShapedLike(Symbolic):
     @abstractmethod
     def is_dense(self) -> bool:
         """Whether every entry is stored."""
+
+    @abstractmethod
+    def aligned_to(self, labels: Labels) -> Any:
+        """The same entries in the order of these labels."""
 
     @abstractmethod
     def within(self, flat: Comparison) -> Comparison:

@@ -91,6 +91,8 @@ def _place_of(key: Any, labels: Any, axis: int) -> Any:
         mask = np.asarray(key)
         if mask.dtype == bool:
             return mask
+        if not labels.is_unique:
+            raise InvalidIndex(f"Axis {axis} has some label twice; take labels one by one, or index it by numbers.")
         places = labels.get_indexer(key)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidIndex(f"Axis {axis} has no label {key!r}: {error}.") from None

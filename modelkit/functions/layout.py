@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays import FloatArray, IntArray, sums
 from ..errors import DimensionMismatch, InvalidData
-from ..labels import Labels, with_labels
+from ..labels import Labels, is_labelled, numbers_for, with_labels
 from ..rows import Rows
 from ..sets import (
     PositiveSemidefiniteConeSquare,
@@ -66,6 +66,10 @@ class Layout:
         """
         if np.shape(array) != self.shape:
             return array
+        if is_labelled(array):
+            array = numbers_for(array, self.labels, self.shape, "A value")
+        elif isinstance(array, ShapedLike):
+            array = array.aligned_to(self.labels)
         if self.places is None:
             return np.ravel(array)
         factors = np.ones(self.shape) if self.factors is None else self.factors

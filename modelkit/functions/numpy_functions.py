@@ -54,6 +54,12 @@ def numpy_function(func: _Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         raise TypeError(f"{_name(func)} cannot write functions of variables into `out`; take what it returns.")
     if "where" in kwargs and "initial" not in kwargs:
         raise TypeError(f"{_name(func)} of functions of variables takes `where` with `initial` only.")
+    labelled = [one for one in _leaves((args, kwargs)) if _has_labels(one)]
+    if labelled and func not in _BY_LABELS and (len(labelled) > 1 or any(map(is_labelled, labelled))):
+        raise TypeError(
+            f"{_name(func)} goes by position, whatever the labels; take what has labels without them, "
+            "series.to_numpy() and v.without_labels(), or use +, -, *, / and np.dot, which go by labels."
+        )
     for one in _leaves((args, kwargs)):
         if isinstance(one, np.ma.MaskedArray) and np.ma.is_masked(one):
             raise InvalidData(f"{_name(func)} was given masked entries; fill them in (array.filled(value)).")
@@ -63,13 +69,18 @@ def numpy_function(func: _Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         return found
     if func in _MOVES and _is_data_alone(func, args, kwargs):
         return _moved(func, args, kwargs)
-    if func not in _ENTRYWISE or any(sp.issparse(one) or is_labelled(one) for one in _leaves((args, kwargs))):
+    if func not in _ENTRYWISE or any(sp.issparse(one) for one in _leaves((args, kwargs))):
         raise TypeError(_refusal(func))
     if func in _STACKS and args and isinstance(args[0], (VectorFunction, ArrayFunction)):
         args = (list(args[0]), *args[1:])  # a sequence of its rows
     if func in _PLACES and not kwargs.keys() - _NUMBERS_ONLY:
         return _placed(func, args, kwargs)
     return _ours(func(*_as_objects(args), **_as_objects(kwargs)))
+
+
+def _has_labels(value: Any) -> bool:
+    """Whether it is a Series or DataFrame, or a function with labels."""
+    return is_labelled(value) or (isinstance(value, ArrayFunction) and any(one is not None for one in value.labels))
 
 
 # ---------------------------------------------------------------------- entries
@@ -243,6 +254,9 @@ def _inner(a: Any, b: Any) -> Any:
 
 
 def _vdot(a: Any, b: Any) -> Any:
+    a, b = _plain(a), _plain(b)
+    if (_has_labels(a) or _has_labels(b)) and a.shape == b.shape:
+        return np.sum(a * b)
     return _inner(np.ravel(_plain(a)), np.ravel(_plain(b)))
 
 
@@ -254,6 +268,8 @@ def _outer(a: Any, b: Any) -> Any:
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """The axes that meet brought together, and a product of matrices."""
     a, b = _plain(a), _plain(b)
+    if _has_labels(a) and _has_labels(b):
+        raise TypeError("Products along chosen axes go by position; take one of both without labels.")
     if sp.issparse(a) or sp.issparse(b):
         return NotImplemented
     if np.ndim(axes) == 0:
@@ -340,6 +356,9 @@ _DIRECT: dict[_Call, _Call] = {
     np.ones_like: _numbers_like(np.ones),
     np.full_like: _numbers_like(np.full),
 }
+
+_BY_LABELS = {np.dot, np.inner, np.vdot, np.linalg.matmul}
+"""What brings the labels of its arguments into one order."""
 
 _MOVES: dict[Any, int] = dict.fromkeys(
     (

@@ -278,6 +278,20 @@ class ArrayFunction(ShapedLike):
             other = in_order(other.without_labels() if isinstance(other, ArrayFunction) else other, orders)
         return other, labels
 
+    def aligned_to(self, labels: Labels) -> ArrayFunction:
+        """The same entries in the order of these labels.
+
+        Raises
+        ------
+        InvalidData
+            If mine are others.
+        """
+        orders = joined(labels or (None,) * self.ndim, self.shape, self._labels, self.shape)[1]
+        if all(one is None for one in orders):
+            return self
+        moved: ArrayFunction = in_order(self.without_labels(), orders)
+        return moved.with_labels(labels)
+
     def without_labels(self) -> ArrayFunction:
         """The same entries, to be taken as they stand."""
         return self.with_labels((None,) * self.ndim)

@@ -23,6 +23,7 @@ class Symbolic:
 
     __slots__ = ()
     __array_ufunc__ = None
+    __pandas_priority__ = 5000  # above that of a DataFrame: pandas leaves arithmetic and comparisons to us
     numpy: ClassVar[Callable[..., Any]]
     """What NumPy's functions do to these (`numpy_functions`, which is made of functions, sets it)."""
 
@@ -38,8 +39,15 @@ class Symbolic:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if dtype is not None and np.dtype(dtype) != object:
             raise TypeError(f"Functions of variables are no {np.dtype(dtype)}; their values are: model.value(f).")
-        if sys._getframe(1).f_globals.get("__name__", "").startswith("scipy.sparse"):
+        caller = sys._getframe(1)
+        module = caller.f_globals.get("__name__", "")
+        if module.startswith("scipy.sparse"):
             return held(self)
+        if module.startswith("pandas.") and caller.f_code.co_name == "dot":
+            raise TypeError(
+                "The @ of pandas multiplies functions of variables by position, whatever the labels. Write "
+                "np.dot(A, v), which goes by labels, or A.to_numpy() @ v."
+            )
         return self.objects()
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:

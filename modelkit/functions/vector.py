@@ -87,7 +87,7 @@ class VectorFunction(Function):
 
     def __rmatmul__(self, other: Any) -> Any:
         if has_functions(other) or is_labelled(other) or np.ndim(other) > 2:
-            return other @ ShapedLike.of(self, self.shape)
+            return ShapedLike.of(self, self.shape).__rmatmul__(other)
         array = real_matrix(other, "A matrix")
         if array.ndim not in (1, 2) or array.shape[-1] != len(self):
             raise DimensionMismatch(
@@ -281,8 +281,8 @@ def vectorize(functions: Sequence[Any]) -> VectorFunction:
         rows = Rows.stack([f.rows for f in functions])
         return VectorOfVariables.of_ids(rows.var)
     parts = [coerce(f) for f in functions]
-    for f, (_, shape, _) in zip(functions, parts, strict=True):
-        if len(shape) > 1 or isinstance(f, ShapedLike):
+    for _, shape, _ in parts:
+        if len(shape) > 1:
             raise DimensionMismatch(
                 f"vectorize stacks scalars and vectors, got an array of shape {shape}; say in which order its entries "
                 "go: X.ravel() row by row, X.T.ravel() column by column."

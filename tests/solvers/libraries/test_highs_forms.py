@@ -326,12 +326,9 @@ def test_bounds_that_cross_are_named():
     assert result.crossed is None
 
 
-@pytest.mark.parametrize("P", [None, [[2.0, 0.0], [0.0, 0.0]]])
-@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize(("P", "integer"), [(None, False), (None, True), ([[2.0, 0.0], [0.0, 0.0]], False)])
 def test_an_objective_that_falls_for_ever_leaves_a_direction(P, integer):
     """Of linear, quadratic and mixed-integer programs."""
-    if P and integer:
-        pytest.skip("HiGHS takes no quadratic objective with integers")
     form = a_form([1.0, -1.0], [1.0, -1.0], [[-INF], [1.0]], [0.0, INF], P)
     if integer:
         form.set_discreteness(np.array([1]), Discreteness.INTEGER)
@@ -548,6 +545,16 @@ def test_bad_options_are_refused():
     assert solver.options == {"presolve": False}
     assert solver.solve(diet()).status is Status.OPTIMAL
     assert solver._handle.getOptionValue("presolve")[1] == "off"
+
+
+def test_numbers_of_threads_may_differ():
+    """They are the process's: a solver with another number than the last one is run all the same."""
+    form = a_form([1.0], [2.0], [[1.0], [INF]], [0.0, 5.0])
+    form.set_discreteness(np.array([0]), Discreteness.INTEGER)
+    for threads in (1, 2, 1):
+        solver = HiGHS()
+        solver.set_option(attr.NumberOfThreads(), threads)
+        assert solver.solve(form).x.tolist() == [1.0]
 
 
 def test_an_iteration_limit_has_its_status():
