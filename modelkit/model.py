@@ -9,13 +9,13 @@ import copy
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, cast, overload
 
 import numpy as np
 import scipy.sparse as sp
 
 from . import attributes as attr
-from .arrays import FloatArray
+from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock, SetBlock
 from .bound_handles import change_side, fix, reduced_costs, unfix
 from .caching import CachingOptimizer
@@ -197,6 +197,32 @@ class Model(Layer):
             self.set(attr.VariablePrimalStart(), x, start)
         return x
 
+    @overload
+    def add_variables(
+        self,
+        shape: int,
+        name: str = "",
+        *,
+        lower: Any = None,
+        upper: Any = None,
+        integer: bool = False,
+        binary: bool = False,
+    ) -> VectorOfVariables: ...
+    @overload
+    def add_variables(
+        self,
+        shape: Any = None,
+        name: str = "",
+        *,
+        lower: Any = None,
+        upper: Any = None,
+        integer: bool = False,
+        binary: bool = False,
+        symmetric: bool = False,
+        psd: bool = False,
+        index: Any = None,
+        columns: Any = None,
+    ) -> Any: ...
     def add_variables(
         self,
         shape: Any = None,
@@ -626,6 +652,24 @@ class Model(Layer):
         self._cache.set(attr.ConstraintLayout(), index, constraint.layout)
         return index
 
+    def add_constraints(self, functions: Any, sets: Any) -> ConstraintIndices:
+        """Add many constraints of one kind at once.
+
+        Parameters
+        ----------
+        functions : sequence of functions of one type; or a vector or array of functions, whose rows are dealt out
+        sets : sequence of sets of one type, or one set for all
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model()
+        >>> X = model.add_variables((2, 2))
+        >>> len(model.add_constraints(X + X.T, ot.LessThan(1.0)))
+        4
+        """
+        return super().add_constraints(functions.flat if isinstance(functions, ArrayFunction) else functions, sets)
+
     def minimize(self, function: Any) -> None:
         """Set the objective, a scalar function or a number, to be minimized."""
         self._set_objective(attr.ObjectiveSenseCode.MIN_SENSE, function)
@@ -663,7 +707,7 @@ class Model(Layer):
             self.store.check_variables(what.rows)
             is_ray = self.get(attr.PrimalStatus()) is attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
             rows = of_ray(self.store, what.rows) if is_ray else what.rows
-            values = rows.evaluate(lambda ids: self.get(attr.VariablePrimal(), VectorOfVariables.of_ids(ids)))
+            values = rows.evaluate(self._by_identifier(attr.VariablePrimal(), len(rows.coef) + len(rows.qcoef)))
             return values if what.is_vector else float(values[0])
         if isinstance(what, ArrayFunction):
             return _in_place(what, self.value(what.entries))
@@ -675,6 +719,15 @@ class Model(Layer):
         if every and all(type(one) is VariableIndex for one in every):
             return self.value(VectorOfVariables(every))
         return np.array([self.value(one) for one in every])
+
+    def _by_identifier(self, attribute: attr.Attribute, terms: int) -> Callable[[IntArray], FloatArray]:
+        """Values of variables by identifier; where there are many terms, of all variables at once."""
+        store = self.store
+        if terms <= store.variable_count:
+            return lambda ids: np.asarray(self.get(attribute, VectorOfVariables.of_ids(ids)))
+        ids, x = store.variable_ids(), np.zeros(store.variable_count)
+        x[ids - store.base] = self.get(attribute, VectorOfVariables.of_ids(ids))
+        return lambda ids: x[ids - store.base]
 
     def _in_shape(self, constraint: Any, rows: Any) -> Any:
         """Numbers of a constraint's rows, in its shape."""
@@ -724,7 +777,8 @@ class Model(Layer):
         self._differentiating("polished")
         if isinstance(what, Function) and not isinstance(what, (VariableIndex, VectorOfVariables)):
             self.store.check_variables(what.rows)
-            values = what.rows.evaluate(lambda ids: self.get(attr.PolishedPrimal(), VectorOfVariables.of_ids(ids)))
+            rows = what.rows
+            values = rows.evaluate(self._by_identifier(attr.PolishedPrimal(), len(rows.coef) + len(rows.qcoef)))
             return values if what.is_vector else float(values[0])
         if isinstance(what, ArrayFunction):
             return _in_place(what, self.polished(what.entries))

@@ -68,6 +68,9 @@ def matmul(a: Any, b: Any) -> tuple[VectorFunction, tuple[int, ...], IntArray | 
             "together."
         ) from None
     p, stacked = right.shape[-1], math.prod(batch)
+    plain = _of_plain_matrices(a, b, left, right)
+    if plain is not None:
+        return plain, (m, p), None
     left, right = _repeated(left, batch), _repeated(right, batch)
     (lb, li, lk), (rb, rk, rj) = left.place, right.place
     one, two = pairs(lb * n + lk, rb * n + rk, stacked * n)
@@ -79,16 +82,41 @@ def matmul(a: Any, b: Any) -> tuple[VectorFunction, tuple[int, ...], IntArray | 
     return _sums(left, right, left.number[one], right.number[two], at, count), shape, stored
 
 
+def _of_plain_matrices(a: Any, b: Any, left: _Stack, right: _Stack) -> VectorFunction | None:
+    """The product of a matrix of numbers and one of functions that stores all: ``vec(A X) = (A ⊗ I) vec(X)``.
+
+    It is what `_sums` gives, in half of the time.
+    """
+    if len(left.shape) > 2 or len(right.shape) > 2 or left.was_vector or right.was_vector:
+        return None
+    if left.rows is None and not right.is_sparse:
+        matrix = sp.kron(sp.csr_array(a, dtype=np.float64), sp.eye_array(right.shape[1]), format="csr")
+        return _mapped(right, matrix)
+    if right.rows is None and not left.is_sparse:
+        matrix = sp.kron(sp.eye_array(left.shape[0]), sp.csr_array(b, dtype=np.float64).T, format="csr")
+        return _mapped(left, matrix)
+    return None
+
+
+def _mapped(stack: _Stack, matrix: Any) -> VectorFunction:
+    """A matrix of numbers times the stored functions."""
+    rows = stack.rows
+    assert rows is not None
+    if stack.degree == 0:
+        if not matrix.has_canonical_format:
+            matrix.sum_duplicates()
+        return VectorAffineFunction.of_matrix(matrix, rows.var)
+    mapped: VectorFunction = build(rows.mapped(matrix), vector=True, at_least=max(1, stack.degree))
+    return mapped
+
+
 def _sums(left: _Stack, right: _Stack, one: IntArray, two: IntArray, at: IntArray, count: int) -> Any:
     """The sums at `count` places of the products of entries, a vector function."""
     if left.rows is not None and right.rows is not None:
         return build(left.rows.take(one).times(right.rows.take(two)).moved(at, count), vector=True, at_least=2)
     numbers, used, stack, entry = (left, one, right, two) if left.rows is None else (right, two, left, one)
     assert stack.rows is not None
-    matrix = sp.csr_array(sp.coo_array((numbers.values[used], (at, entry)), shape=(count, stack.rows.m)))
-    if stack.degree == 0:
-        return VectorAffineFunction.of_matrix(matrix, stack.rows.var)
-    return build(stack.rows.mapped(matrix), vector=True, at_least=max(1, stack.degree))
+    return _mapped(stack, sp.csr_array(sp.coo_array((numbers.values[used], (at, entry)), shape=(count, stack.rows.m))))
 
 
 def _stack_of(value: Any, *, first: bool) -> _Stack:

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.form import Abilities, Form, Journal
+from ...modelkit.form.slot_rows import SlotRows
 from ..contract import FormSolver, Start
 from ..interrupts import run_noting_interrupts
+from ..judging.accuracy import distance
+from ..judging.proofs import has_proof
 from ..late_result import LateResult
 from ..options import Option, load_library
 from ..result import Result, ResultStatus, Status
@@ -37,6 +40,8 @@ __all__ = ["HiGHS"]
 
 _NODES = "mip_max_nodes"
 _CLAIMS = (Status.INFEASIBLE, Status.DUAL_INFEASIBLE, Status.INFEASIBLE_OR_UNBOUNDED)
+_SETTLED = 1e-6
+"""The worst residual of what is not looked at further, in odd units."""
 _CERTIFICATE = ResultStatus.INFEASIBILITY_CERTIFICATE
 _AT = np.array([1.0, 0.0, -1.0, 0.0, 0.0])
 """Activity by HighsBasisStatus: lower, basic, upper, zero, nonbasic."""
@@ -128,27 +133,34 @@ class HiGHS(FormSolver):
 
     # ------------------------------------------------------------------ run
     def run(self, form: Form, start: Start | None = None) -> Result:
-        """Solve what is loaded; a quadratic program to which its method finds no solution in other units, too."""
+        """Solve what is loaded; once more in other units where that came to nothing that holds in those of the form."""
         loaded, was_kept = self._present, self._kept
         result = self._run(form, start)
         self._kept = True
-        if not self._falls_short or "qp_iteration_limit" in self.options:
+        if self._is_settled(form, result) or (loaded.curved and "qp_iteration_limit" in self.options):
             return result
-        # in units for the numbers of now, or in the form's own, the method for quadratic programs may go another way
-        ways = [True] * (was_kept and loaded.is_scaled) + [False] * loaded.in_other_units
-        spent, again = result.seconds or 0.0, result
-        for may_scale in ways:
+        # in units for the numbers of now, or in the form's own, a method may go another way
+        spent, found = result.seconds or 0.0, [result]
+        for may_scale in [True] * (was_kept and loaded.is_scaled) + [False] * loaded.in_other_units:
             self._load(form, may_scale=may_scale)
             again = self._run(form, start)
             again.seconds = spent = (again.seconds or 0.0) + spent
-            if not self._falls_short:
+            if self._is_settled(form, again):
+                found = [again]
                 break
-        else:
-            if ways and result.status is Status.OPTIMAL:  # what HiGHS takes for it is nearer than what it gave up
-                self.load(form)
-                again = self._run(form, start)
+            found.append(again)
         self.unload()  # the next one is tried in the usual units first
-        return again
+        return _best(form, found)
+
+    def _is_settled(self, form: Form, result: Result) -> bool:
+        """Whether there is no reason to look further; HiGHS' own tolerances are relied on in ordinary units alone."""
+        if self._falls_short or not self._present.has_odd_units:
+            return not self._falls_short
+        if result.status in _CLAIMS:
+            return has_proof(SlotRows(form), result)
+        if result.status is Status.OPTIMAL:
+            return distance(SlotRows(form), result) <= _SETTLED
+        return result.status not in (Status.NUMERICAL_ERROR, Status.OTHER_ERROR)
 
     def _run(self, form: Form, start: Start | None) -> Result:
         loaded, handle, self._falls_short = self._present, self._handle, False
@@ -268,6 +280,15 @@ class HiGHS(FormSolver):
         if loaded.discrete:
             missing["dual"] = "a program with integer or semicontinuous variables has no duals"
         result.missing = missing
+
+
+def _best(form: Form, found: list[Result]) -> Result:
+    """Of results that are not settled, the solution that is nearest to one, or the last."""
+    points = [one for one in found if one.status is Status.OPTIMAL]
+    if len(found) == 1 or not points:
+        return found[-1]
+    rows = SlotRows(form)
+    return min(points, key=lambda one: distance(rows, one))
 
 
 def _codes(basis: Any) -> IntArray:

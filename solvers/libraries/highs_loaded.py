@@ -67,6 +67,7 @@ class Loaded:
     quick : whether a solve is over before anyone presses Ctrl-C
     column, row, unit : what HiGHS has is ``x / column``, rows times `row`, and the objective times `unit`
     is_scaled : whether columns are
+    has_odd_units : whether numbers of the form are far from one
     """
 
     def __init__(self, handle: Any, form: Form, *, may_scale: bool = True) -> None:
@@ -80,6 +81,7 @@ class Loaded:
             scales = _scales(form, curved=self.curved)
         self.is_scaled = scales is not None
         self._size = 1.0
+        self.has_odd_units = scales is not None and _are_odd(*scales[:2])
         if scales is not None:
             column, row, self._size = scales
         else:
@@ -350,8 +352,12 @@ def _scales(form: Form, *, curved: bool) -> tuple[FloatArray, FloatArray, float]
     """Scales of columns and rows of a continuous program, and the size in them; None if they are to stay."""
     column, row = equilibration(form.A, form.P if curved else None)
     size = _size(form, column, row)
-    odd = any(s.max(initial=1.0) > _ODD or s.min(initial=1.0) < 1.0 / _ODD for s in (column, row))
-    return (column * size, row / size, size) if curved or odd or size < 1.0 else None
+    keep = not (curved or size < 1.0 or _are_odd(column, row))
+    return None if keep else (column * size, row / size, size)
+
+
+def _are_odd(*scales: FloatArray) -> bool:
+    return any(s.max(initial=1.0) > _ODD or s.min(initial=1.0) < 1.0 / _ODD for s in scales)
 
 
 def _size(form: Form, column: FloatArray, row: FloatArray) -> float:

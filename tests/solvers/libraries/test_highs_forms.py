@@ -422,6 +422,20 @@ def test_small_rows_of_integer_programs_are_seen():
     assert solver.solve(form, form.take_journal()).x.tolist() == [2.0]
 
 
+def test_a_linear_program_is_tried_in_the_units_of_the_form():
+    """Columns of 2**±20 and a row with small ones alone, which scaling takes for the ordinary ones."""
+    D = np.exp2([-20.0, -20.0, 20.0, -20.0, 20.0])
+    A = np.array([[-1, 0, 0, -2, 0], [-1, -1, 0, 0, -3], [0, -2, 1, 2, 3], [0, 0, -1, 1, 3.0]])
+    sides = [[-4.0, 1.0, -4.0, -INF], [-4.0, 5.0, -3.0, -3.0]]
+    box = [np.array([-1.0, -INF, -INF, 0.0, -INF]), np.array([INF, -1.0, 2.0, 4.0, 1.0])]
+    q = np.array([3.0, 3.0, -2.0, 2.0, 2.0])
+    usual, odd = a_form(q, A, sides, box), a_form(q * D, A * D, sides, [side / D for side in box])
+    expected, result = HiGHS().solve(usual), HiGHS().solve(odd)
+    assert expected.status is result.status is Status.OPTIMAL
+    assert result.objective == pytest.approx(expected.objective, rel=1e-9)
+    assert_optimal(usual, D * result.x, result.dual / np.append(np.ones(4), D), 1e-9)
+
+
 SMALL = [1e-3, 7.2e-5, 1e-6, 1e-8]
 
 
