@@ -49,13 +49,17 @@ def crossing(rows: SlotRows) -> int | None:
 def farkas_error(rows: SlotRows, y: FloatArray) -> float:
     """How far duals (slots,) are from a proof that no point is feasible; infinity if they prove nothing.
 
-    If ``JᵀWy`` is not zero but r, the proof holds for points x with ``rᵀx < Σ Wy·side``.
+    If ``JᵀWy`` is not zero but r, the proof holds for points x with ``rᵀx < Σ Wy·side``. Bounds hide how large x may be
+    in the units of its other rows; so it is judged with and without them.
     """
     if not np.isfinite(y).all():
         return np.inf
     if not y.any():
         return np.inf if crossing(rows) is None else 0.0
-    scales = Scales(rows, alone=True)
+    return max(_farkas_error(rows, y, Scales(rows, alone=True, shared=shared)) for shared in (False, True))
+
+
+def _farkas_error(rows: SlotRows, y: FloatArray, scales: Scales) -> float:
     Wy, size = rows.weights * y, largest_size(y / scales.row)
     left = max(
         largest_size(scales.column * rows.adjoint(Wy)),

@@ -6,8 +6,8 @@ Two things are said otherwise, and only where a first run came to no end that ca
   These sides are left out, and put to the test by the solution: if it satisfies them, it is the solution with them, and
   their duals are zero. A proof that there is no feasible point needs no such test.
 * *units*: rows, columns and objective are multiplied by powers of two (so exactly) until their largest entries are near
-  one, and so is what the bounds tell of the solution: once with the bounds of columns among the rows, once without, as
-  a row with one entry fits its variable in any unit and keeps from sight that of its other rows.
+  one, and then until what the bounds tell of the solution is, too: once with the bounds of columns among the rows, once
+  without, as a row with one entry fits its variable in any unit and keeps from sight that of its other rows.
 """
 
 from __future__ import annotations
@@ -100,21 +100,21 @@ def wordings(rows: SlotRows) -> Iterator[Wording]:
         yield Wording(form, np.ones(form.n), np.ones(form.slots.size))
         rows = rows.with_form(form)
         scales = Scales(rows)
-    first, other = _in_units(rows, scales), _in_units(rows, Scales(rows, shared=True))
-    if first is not None:
-        yield first
-    if other is not None and not (first is not None and _same(first, other)):
-        yield other
+    yielded: list[Wording] = []
+    for units in (scales, Scales(rows, shared=True)):
+        for size in dict.fromkeys((1.0, _size_of_solution(rows, units))):
+            way = _in_units(form, units, size)
+            if way is not None and not any(_same(way, other) for other in yielded):
+                yielded.append(way)
+                yield way
 
 
 def _same(one: Wording, other: Wording) -> bool:
     return np.array_equal(one.column, other.column) and np.array_equal(one.slot, other.slot)
 
 
-def _in_units(rows: SlotRows, scales: Scales) -> Wording | None:
-    """The form in these units, in which its solution and objective are near one, too; None if it is in them."""
-    form = rows.form
-    size = _size_of_solution(rows, scales)
+def _in_units(form: Form, scales: Scales, size: float) -> Wording | None:
+    """The form in these units, in which its objective and a solution of this size are near one; None if it is."""
     D, E = scales.column * size, scales.row / size
     unit = _objective_unit(form, D)
     of_rows, _, of_cones = form.slots.parts(E)
