@@ -2,7 +2,8 @@
 
 Underneath are constraints of plain variables, and a side has one owner (DESIGN, section 2.1): the constraint that holds
 a side gets another number; where none does, `GreaterThan`, `LessThan` or `EqualTo` is added; where the bound is
-taken away, that constraint is deleted, or an `Interval` becomes infinite on that side. What the whole call would do is
+taken away, that constraint is deleted, or an `Interval` becomes infinite on that side. A variable in an `Interval` is
+fixed in it, both numbers equal; bounds of two owners give way to `EqualTo` meanwhile. What the whole call would do is
 checked before anything is done.
 """
 
@@ -126,9 +127,41 @@ class _Held:
                 high[mask] = numbers[:, -1]
         return low, high
 
+    def put_aside(self, owner: type[ScalarSet]) -> dict[int, tuple[ScalarSet, ...]]:
+        """The sets that `fix` put aside of variables in constraints of this type, by identifier."""
+        aside = self.store.values_of(attr.BoundsPutAside())
+        if not aside:
+            return {}
+        found = {index.value: aside.get(index) for index in self.indices(owner)}
+        return {i: sets for i, sets in found.items() if sets}
+
+    def fixed_in_intervals(self) -> Any:
+        """Which variables `fix` holds in their `Interval` (a mask)."""
+        ids = list(self.put_aside(Interval))
+        return np.isin(self.ids, ids) if ids else np.zeros(len(self.ids), bool)
+
     def name(self, mask: Any) -> str:
         """The first variable of a mask by name."""
         return self.store.name_of(int(self.ids[int(np.argmax(mask))]))
+
+    def refuse_outside(self, new: FloatArray) -> None:
+        """Refuse values outside of the bounds, of fixed variables those that were put aside."""
+        low, high = self.sides()
+        fixed = self.by(EqualTo) | self.fixed_in_intervals()
+        low[fixed], high[fixed] = -np.inf, np.inf
+        for i, sets in (self.put_aside(EqualTo) | self.put_aside(Interval)).items():
+            k = int(np.searchsorted(self.ids, i))
+            for one in sets:
+                numbers = one.row()
+                low[k] = low[k] if isinstance(one, LessThan) else numbers[0]
+                high[k] = high[k] if isinstance(one, GreaterThan) else numbers[-1]
+        outside = (new < low) | (new > high)
+        if outside.any():
+            k = int(np.argmax(outside))
+            raise InvalidData(
+                f"fix of {self.name(outside)}: {new[k]} lies outside of its bounds, {low[k]} to {high[k]}; move those "
+                "first."
+            )
 
     def refuse_others(self, doing: str) -> None:
         """Refuse variables whose bounds belong to a set of another sort."""
@@ -179,13 +212,13 @@ def change_side(model: AbstractModel, cache: Any, what: Any, value: Any, *, uppe
     new = _values(none if value is None else value, chosen, side, store)
     _refuse_wrong(held, new, side, -none)
     held.refuse_others(side)
-    fixed = held.by(EqualTo)
+    fixed, sides = held.by(EqualTo) | held.fixed_in_intervals(), held.sides()
     if fixed.any():
         raise BoundAlreadySet(
-            f"{held.name(fixed)} is fixed at {held.values(EqualTo)[0, 0]}, which is both its bounds; unfix it first, "
-            "or fix it at another value."
+            f"{held.name(fixed)} is fixed at {sides[0][int(np.argmax(fixed))]}, which is both its bounds; unfix it "
+            "first, or fix it at another value."
         )
-    other = held.sides()[0 if upper else 1]
+    other = sides[0 if upper else 1]
     crossed = new < other if upper else new > other
     if crossed.any():
         k = int(np.argmax(crossed))
@@ -228,51 +261,60 @@ def fix(model: AbstractModel, cache: Any, what: Any, value: Any) -> None:
     if bad.any():
         raise InvalidData(f"fix of {held.name(bad)} takes a finite value, got {new[int(np.argmax(bad))]}.")
     held.refuse_others("fix")
-    fixed = held.by(EqualTo)
-    low, high = held.sides()
-    outside = ~fixed & ((new < low) | (new > high))
-    if outside.any():
-        k = int(np.argmax(outside))
-        raise InvalidData(
-            f"fix of {held.name(outside)}: {new[k]} lies outside of its bounds, {low[k]} to {high[k]}; move those "
-            "first."
-        )
+    held.refuse_outside(new)
+    equal, ranged = held.by(EqualTo), held.by(Interval)
+    aside: dict[ConstraintIndex, tuple[ScalarSet, ...]] = {}
     steps: list[_Step] = []
-    aside: dict[int, list[ScalarSet]] = {int(i): [] for i in chosen.ids[~fixed]}
-    for owner in (GreaterThan, LessThan, Interval):
-        mask, numbers = held.by(owner), held.values(owner)
-        for i, row in zip(chosen.ids[mask].tolist(), numbers.tolist(), strict=True):
-            aside[i].append(owner(*row))
-        if mask.any():
-            steps.append(_deletion(model, owner, chosen.ids[mask], numbers))
-    if fixed.any():
-        steps.append(_numbers_step(model, held.indices(EqualTo), new[fixed][:, None], held.values(EqualTo)))
-    if not fixed.all():
+    if ranged.any():
+        numbers, at = held.values(Interval), np.repeat(new[ranged, None], 2, axis=1)
+        steps.append(_numbers_step(model, held.indices(Interval), at, numbers))
+        known = held.put_aside(Interval)
+        for index, row in zip(held.indices(Interval), numbers.tolist(), strict=True):
+            aside[index] = known.get(index.value, (Interval(*row),))
+    if equal.any():
+        steps.append(_numbers_step(model, held.indices(EqualTo), new[equal][:, None], held.values(EqualTo)))
+    added = ~equal & ~ranged
+    if added.any():
         cache.require(VariableIndex, EqualTo)
-        steps.append(_addition(model, EqualTo, chosen.ids[~fixed], new[~fixed][:, None]))
+        for owner in (GreaterThan, LessThan):
+            mask, numbers = held.by(owner), held.values(owner)
+            for i, row in zip(chosen.ids[mask].tolist(), numbers.tolist(), strict=True):
+                index = ConstraintIndex((VariableIndex, EqualTo), i)
+                aside[index] = (*aside.get(index, ()), owner(*row))
+            if mask.any():
+                steps.append(_deletion(model, owner, chosen.ids[mask], numbers))
+        steps.append(_addition(model, EqualTo, chosen.ids[added], new[added][:, None]))
     _do(steps)
-    kept = {ConstraintIndex((VariableIndex, EqualTo), i): tuple(sets) for i, sets in aside.items() if sets}
-    if kept:
-        cache.set(attr.BoundsPutAside(), list(kept), list(kept.values()))
+    if aside:
+        cache.set(attr.BoundsPutAside(), list(aside), list(aside.values()))
 
 
 def unfix(model: AbstractModel, cache: Any, what: Any) -> None:
     """Free fixed variables; see `Model.unfix`."""
     chosen, store = _chosen(what), cache.store
     held = _Held(store, chosen.ids)
-    fixed = held.by(EqualTo)
-    if not fixed.all():
-        raise InvalidData(f"unfix: {held.name(~fixed)} is not fixed; fix holds a variable at a value.")
-    aside = store.values_of(attr.BoundsPutAside())
+    equal, ranged = held.by(EqualTo), held.fixed_in_intervals()
+    free = ~(equal | ranged)
+    if free.any():
+        raise InvalidData(f"unfix: {held.name(free)} is not fixed; fix holds a variable at a value.")
+    steps: list[_Step] = []
+    indices = held.indices(Interval, ranged)
+    if len(indices):
+        known = held.put_aside(Interval)
+        before = np.array([known[i][0].row() for i in indices.values.tolist()])
+        steps.append(_numbers_step(model, indices, before, held.values(Interval)[ranged[held.by(Interval)]]))
+    if equal.any():
+        steps.append(_deletion(model, EqualTo, chosen.ids[equal], held.values(EqualTo)))
     back: dict[type[ScalarSet], list[tuple[int, tuple[float, ...]]]] = {}
-    for index in held.indices(EqualTo):
-        for one in aside.get(index, ()):
-            back.setdefault(type(one), []).append((index.value, one.row()))
-    steps = [_deletion(model, EqualTo, chosen.ids, held.values(EqualTo))]
+    for i, sets in held.put_aside(EqualTo).items():
+        for one in sets:
+            back.setdefault(type(one), []).append((i, one.row()))
     for owner, rows in back.items():
         ids = np.array([i for i, _ in rows], np.int64)
         steps.append(_addition(model, owner, ids, np.array([numbers for _, numbers in rows])))
     _do(steps)
+    if len(indices):
+        cache.set(attr.BoundsPutAside(), list(indices), [None] * len(indices))
 
 
 # ---------------------------------------------------------------------- reading

@@ -267,9 +267,9 @@ class Model(Layer):
         Notes
         -----
         Labels go with variables through +, -, *, /, `@`, `np.dot`, `np.inner`, `np.vdot`, sums, transposes, indexing of
-        single axes and ``.loc``, and come back in `value`, `dual`, `reduced_cost`, `parameter_value`. Where two axes
-        with labels meet, the second is taken in the order of the first; different labels are refused. What has none
-        goes by position.
+        single axes (by position) and ``.loc`` (by label), and come back in `value`, `dual`, `reduced_cost`,
+        `parameter_value`. Where two axes with labels meet, the second is taken in the order of the first; different
+        labels are refused. What has none goes by position.
 
         Examples
         --------
@@ -358,10 +358,11 @@ class Model(Layer):
         change_side(self.inner, self._cache, x, value, upper=True)
 
     def fix(self, x: Any, value: Any) -> None:
-        """Hold variables at values, in `EqualTo`, until `unfix`.
+        """Hold variables at values until `unfix`.
 
-        Bounds are put aside meanwhile: their constraints are deleted, with names, starts, tangents and seeds of theirs,
-        and `unfix` adds them again, under the same indices.
+        One in an `Interval` stays in it, both numbers the value. Others are in `EqualTo` meanwhile, and their bounds
+        are put aside: those constraints are deleted, with names, starts, tangents and seeds of theirs, and `unfix` adds
+        them again, under the same indices.
 
         Parameters
         ----------
@@ -393,7 +394,7 @@ class Model(Layer):
         fix(self.inner, self._cache, x, value)
 
     def unfix(self, x: Any) -> None:
-        """Free variables that are fixed (in `EqualTo`), and give them back the bounds that `fix` put aside.
+        """Free variables that `fix` holds, or that are in `EqualTo`; bounds that `fix` put aside come back.
 
         Raises
         ------
@@ -566,7 +567,12 @@ class Model(Layer):
                 value = layout.rows_of(value, adjoint=isinstance(attribute, attr.ReverseConstraintDual))
             elif isinstance(value, ArrayFunction) and value.ndim == 1:
                 value = value.flat
+        value = value.to_numpy() if is_labelled(value) else value
         super().set(attribute, *_each_once(attribute, plain(index), value))
+
+    def is_valid(self, index: Any) -> bool:
+        """Whether the model holds the variable or constraint, or all variables of an array."""
+        return super().is_valid(plain_index(index))
 
     def delete(self, index: Any) -> None:
         """Delete a variable or constraint, a sequence of them, or an array of variables."""
@@ -624,7 +630,7 @@ class Model(Layer):
 
         ``X >> Y`` says that the square matrix ``X - Y`` is positive semidefinite: by the upper triangle if it is
         symmetric, by all entries otherwise (`PositiveSemidefiniteConeTriangle`, `PositiveSemidefiniteConeSquare`, which
-        take a matrix of functions, too).
+        take a matrix of functions, too). A set has no labels: its numbers go by position.
 
         Examples
         --------

@@ -37,6 +37,9 @@ from .vector import VectorFunction, VectorOfVariables
 
 __all__ = ["ArrayFunction", "ids_of", "plain_index"]
 
+_MOST_SHOWN = 100
+"""Entries of an array that is printed."""
+
 
 @final
 class ArrayFunction(ShapedLike):
@@ -57,6 +60,9 @@ class ArrayFunction(ShapedLike):
     >>> import optangent as ot
     >>> model = ot.Model()
     >>> X = model.add_variables((2, 3), "X")
+    >>> print(2.0 * X[:, :2])
+    [[2 X[0,0], 2 X[0,1]],
+     [2 X[1,0], 2 X[1,1]]]
     >>> X.sum(axis=0)
     [X[0,0] + X[1,0],
      X[0,1] + X[1,1],
@@ -168,6 +174,11 @@ class ArrayFunction(ShapedLike):
     def __repr__(self) -> str:
         kind = "all entries" if self.is_dense else f"{len(self._entries)} entries"
         return f"{type(self).__name__}({' x '.join(map(str, self.shape))}, {kind})"
+
+    def __str__(self) -> str:
+        if self.size > _MOST_SHOWN:
+            return repr(self)
+        return np.array2string(self.objects(), separator=", ", formatter={"all": repr})
 
     # ------------------------------------------------------------------ shapes
     def __getitem__(self, key: Any) -> Any:

@@ -36,7 +36,17 @@ STATES: dict[str, tuple[dict[str, Any], Any, list[str]]] = {
     "to a point": ({"lower": 0.0, "upper": 2.0}, lambda m, x: m.set_lower(x, 2.0), ["Interval(2.0, 2.0)"]),
     "half an interval": ({"lower": 0.0, "upper": 2.0}, lambda m, x: m.set_upper(x, None), ["Interval(0.0, inf)"]),
     "fixed": ({}, lambda m, x: m.fix(x, 1.0), ["EqualTo(1.0)"]),
-    "fixed within": ({"lower": 0.0, "upper": 2.0}, lambda m, x: m.fix(x, 1.0), ["EqualTo(1.0)"]),
+    "fixed within": ({"lower": 0.0, "upper": 2.0}, lambda m, x: m.fix(x, 1.0), ["Interval(1.0, 1.0)"]),
+    "fixed within, twice": (
+        {"lower": 0.0, "upper": 2.0},
+        lambda m, x: (m.fix(x, 1.0), m.fix(x, 2.0), m.unfix(x), m.set_lower(x, 1.0)),
+        ["Interval(1.0, 2.0)"],
+    ),
+    "freed, moved, fixed": (
+        {"lower": 0.0, "upper": 2.0},
+        lambda m, x: (m.fix(x, 1.0), m.unfix(x), m.set_upper(x, 5.0), m.fix(x, 4.0), m.unfix(x)),
+        ["Interval(0.0, 5.0)"],
+    ),
     "fixed elsewhere": ({"at": 3.0}, lambda m, x: m.fix(x, 1.0), ["EqualTo(1.0)"]),
     "fixed twice": ({"lower": 0.0}, lambda m, x: (m.fix(x, 1.0), m.fix(x, 2.0)), ["EqualTo(2.0)"]),
     "freed": ({"lower": 0.0, "upper": 2.0}, lambda m, x: (m.fix(x, 1.0), m.unfix(x)), ["Interval(0.0, 2.0)"]),
@@ -104,6 +114,8 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         "p is in a Parameter.*set_parameter",
     ),
     "semicontinuous": (lambda m, n: m.set_upper(n["s"], 1.0), ot.BoundAlreadySet, "s is in a Semicontinuous"),
+    "fixed in its interval": (lambda m, n: m.set_upper(n["i"], 9.0), ot.BoundAlreadySet, "i is fixed at 2.0"),
+    "outside of what is put aside": (lambda m, n: m.fix(n["i"], 4.0), ot.InvalidData, "fix of i: 4.0 .* 1.0 to 3.0"),
     "outside": (lambda m, n: m.fix(n["v"], 6.0), ot.InvalidData, r"fix of v\[0\]: 6.0 .* -inf to 5.0"),
     "infinite": (lambda m, n: m.fix(n["x"], INF), ot.InvalidData, "fix of x takes a finite value, got inf"),
     "not fixed": (lambda m, n: m.unfix([n["f"], n["x"]]), ot.InvalidData, "unfix: x is not fixed"),
@@ -118,6 +130,8 @@ def test_refused_bounds_change_nothing(what: str) -> None:
     model = ot.Model(ot.solvers.HiGHS)
     named = {name: model.add_variable(name) for name in ("x", "f", "s", "gone")}
     named |= {"v": model.add_variables(2, "v"), "p": model.add_parameter(1.0, "p")}
+    named["i"] = model.add_variable("i", lower=1.0, upper=3.0)
+    model.fix(named["i"], 2.0)
     model.set_lower(named["x"], 0.0)
     model.set_upper(named["v"], 5.0)
     model.fix(named["f"], 7.0)
@@ -225,8 +239,12 @@ def test_what_is_put_aside_goes_with_copies_and_with_the_constraint() -> None:
     for twin, y in ((copy.deepcopy(model), x), (pickle.loads(pickle.dumps(model)), x), (other, there)):
         twin.unfix(y)
         assert bounds(twin) == {"x": ["Interval(0.0, 2.0)"]}
-    assert not model.is_valid(c)
-    model.delete(model.get(ot.ListOfConstraintIndices(ot.VariableIndex, ot.EqualTo))[0])
-    model.fix(x, 3.0)
+    assert model.is_valid(c) and bounds(model) == {"x": ["Interval(1.0, 1.0)"]}
+    model.delete(c)
+    y = model.add_variable("y", lower=0.0)
+    model.fix([x, y], 1.0)
+    model.delete(model.get(ot.ListOfConstraintIndices(ot.VariableIndex, ot.EqualTo))[1])
     model.unfix(x)
+    model.fix(y, -1.0)
+    model.unfix(y)
     assert bounds(model) == {}
