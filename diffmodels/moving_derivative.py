@@ -32,15 +32,21 @@ class MovingDerivative:
     ----------
     entries : which they are
     slots : of the form
+
+    Attributes
+    ----------
+    is_bilinear : whether a gradient is linear in (x, y, 1) and in (w, wy), seeds of the objective aside
     """
 
     def __init__(self, entries: Entries, slots: Slots) -> None:
         self._slices = entries.slices
         n, size = slots.columns, slots.size
         self._size = entries.slices[-1].stop
-        self._P, self._A = _Entries(*entries.P, (n, n)), _Entries(*entries.coefficients, (size, n))
+        # P is symmetric: its columns, which are stored, are its rows
+        self._P, self._A = _Entries(*entries.P[::-1], (n, n)), _Entries(*entries.coefficients, (size, n))
         self._q, self._c = _Places(entries.q, n), _Places(entries.constants, size)
         self._has_r = entries.slices[2].stop > entries.slices[2].start
+        self.is_bilinear = not len(entries.curvature[0])
         self._Q = None if not len(entries.curvature[0]) else _Squares(*entries.curvature, (size, n))
 
     def gradient(self, x: FloatArray, y: FloatArray, w: FloatArray, wy: FloatArray, seeds: FloatArray) -> FloatArray:
@@ -87,16 +93,15 @@ class _Entries:
 
     def __init__(self, row: IntArray, column: IntArray, shape: tuple[int, int]) -> None:
         self.count, self._row, self._column, self._shape = len(row), row, column, shape
-        full = len(row) == shape[0] * shape[1]
-        self._is_full = full and np.array_equal(row * shape[1] + column, np.arange(len(row)))
+        self._rows = _whole_rows(row, column, shape[1])
         place, ones = np.arange(len(row)), np.ones(len(row))
         self._to_rows = LinearMap(sp.coo_array((ones, (row, place)), shape=(shape[0], len(row))))
         self._to_columns = LinearMap(sp.coo_array((ones, (column, place)), shape=(shape[1], len(row))))
 
     def products(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """The entries of ``a bᵀ``."""
-        if self._is_full:
-            product: FloatArray = a[..., :, None] * b[..., None, :]
+        if self._rows is not None:
+            product: FloatArray = a[..., self._rows, None] * b[..., None, :]
             return product.reshape(*product.shape[:-2], self.count)
         return a.take(self._row, axis=-1) * b.take(self._column, axis=-1)
 
@@ -150,3 +155,14 @@ class _Squares:
         a, b, multiplier = x[..., self._first], x[..., self._second], y[..., self._slot]
         primal = self._to_first(moves * b * multiplier) + self._to_second(moves * a * multiplier)
         return primal, self._to_slots(moves * (a * b))
+
+
+def _whole_rows(row: IntArray, column: IntArray, width: int) -> slice | IntArray | None:
+    """The rows of a matrix that some entries are, row by row; None if they are others."""
+    if not width or len(row) % width:
+        return None
+    rows = row[::width]
+    if not (row.reshape(-1, width) == rows[:, None]).all() or not (column.reshape(-1, width) == np.arange(width)).all():
+        return None
+    first, count = int(rows.min(initial=0)), len(rows)
+    return slice(first, first + count) if np.array_equal(rows, np.arange(first, first + count)) else rows

@@ -22,7 +22,7 @@ from .parameters import PARAMETERS
 from .rows import Rows
 from .sets import GreaterThan, LessThan, Nonnegatives, Nonpositives
 
-__all__ = ["bounded", "check_right_hand_sides", "has_right_hand_sides"]
+__all__ = ["bounded", "check_right_hand_sides", "infinite_values"]
 
 _NONE: IntArray = np.zeros(0, np.int64)
 _INWARDS: dict[Any, float] = {LessThan: -1.0, Nonpositives: -1.0, GreaterThan: 1.0, Nonnegatives: 1.0}
@@ -32,12 +32,6 @@ _INWARDS: dict[Any, float] = {LessThan: -1.0, Nonpositives: -1.0, GreaterThan: 1
 def _values(store: Any) -> tuple[IntArray, FloatArray]:
     block, _ = store.block(PARAMETERS).snapshot()
     return block.rows.var, block.sets.numbers[:, 0]
-
-
-def has_right_hand_sides(store: Any, ids: IntArray) -> bool:
-    """Whether some of these parameters stand by themselves in inequalities, so that they might be infinite."""
-    kinds = [kind for kind in store.kinds() if kind[1] in _INWARDS and kind[0].degree > 0]
-    return any(np.isin(store.block(kind).snapshot()[0].rows.var, ids).any() for kind in kinds)
 
 
 def check_right_hand_sides(store: Any, ids: IntArray, values: FloatArray) -> None:
@@ -120,3 +114,38 @@ def _refuse(store: Any, where: str, ids: IntArray | NDArray[np.int64]) -> None:
             f"The parameter {store.name_of(int(ids[0]))} stands in {where}: there it has a finite value. An infinite "
             "one means no bound, of a parameter that is the right-hand side of inequalities alone (A @ x <= h)."
         )
+
+
+def infinite_values(store: Any, ids: IntArray) -> NDArray[np.bool_]:
+    """(p, 2) whether each of some parameters may be minus, and plus, infinity: a side that then has no bound."""
+    place = np.full(store.variable_count, -1)
+    place[ids - store.base] = np.arange(len(ids))
+    stands, refused = np.zeros(len(ids), bool), np.zeros((len(ids), 2), bool)
+
+    def mine(variables: IntArray) -> IntArray:
+        places: IntArray = place[np.maximum(variables - store.base, 0)]
+        return places
+
+    def refuse(variables: IntArray) -> None:
+        found = mine(variables[variables >= 0])
+        refused[found[found >= 0]] = True
+
+    blocks = [(kind, store.block(kind).snapshot()[0].rows) for kind in store.kinds() if kind != PARAMETERS]
+    if store.objective_block is not None:
+        blocks.append((None, store.objective_block.all_rows()))
+    for kind, rows in blocks:
+        inwards = 0.0 if kind is None or kind[0].degree == 0 else _INWARDS.get(kind[1], 0.0)
+        if rows.degree > 1:
+            products = replace(rows, row=_NONE, var=_NONE, coef=np.zeros(0))
+            refuse(products.terms().factors.ravel())
+        if not inwards:
+            refuse(rows.var)
+            continue
+        affine = rows.without_curvature()
+        at = mine(affine.var)
+        which = np.flatnonzero((at >= 0) & (affine.coef != 0.0))
+        rises = inwards * affine.coef[which] > 0.0
+        stands[at[at >= 0]] = True
+        refused[at[which][rises], 0] = True  # there minus infinity asks for a number beyond infinity
+        refused[at[which][~rises], 1] = True
+    return stands[:, None] & ~refused

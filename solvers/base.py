@@ -88,6 +88,22 @@ class Solver(AbstractModel):
         solver.arguments = args, kwargs
         return solver
 
+    def of_forms(self) -> Any:
+        """A solver that takes forms, of the same library and with the same options."""
+        from .libraries import form_solvers
+
+        names = [one.__name__ for one in type(self).__mro__]
+        found = [made for made in form_solvers() if made.__name__ in names]
+        if not found:
+            raise UnsupportedAttribute(f"{self.name} takes no forms, as layers need it.")
+        solver = found[0]()
+        for attribute, value in self.store.optimizer_attributes().items():
+            if solver.supports_option(attribute):
+                solver.set_option(attribute, value)
+        for name, value in self.options.items():
+            solver.set_option(attr.RawOptimizerAttribute(name), value)
+        return solver
+
     def __init__(self, **options: Any) -> None:
         self.store = Store()
         self.options: dict[str, Any] = {}

@@ -275,7 +275,7 @@ def test_worker_threads_leave_the_filters_of_warnings_alone(monkeypatch: pytest.
     before = list(warnings.filters)
     m = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
     x, p = m.add_variables(2), m.add_parameters([1.0, 2.0])
-    m.add_constraint(p[0] * x[0] * x[0] + x[1] * x[1] <= 1)  # which is not compiled
+    m.add_constraint(p[0] * x[0] * x[0] + x[1] * x[1] <= 1)  # lowered again at each item
     m.minimize(p @ x)
     given = torch.tensor([[1.0, 2.0]] * 4, dtype=torch.float64, requires_grad=True)
     (out,) = ot.layers.TorchLayer(m, [p], [x], executor="threads")(given)

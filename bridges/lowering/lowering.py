@@ -172,6 +172,23 @@ class Lowering:
             for one in ways
         )
 
+    @property
+    def reads_numbers(self) -> bool:
+        """Whether something was lowered by numbers that may move: it is lowered again when they do."""
+        return bool(self._fragile)
+
+    @property
+    def has_moving_curvature(self) -> bool:
+        """Whether quadratic terms of rows move with the parameters."""
+        return self.moving is not None and bool(len(self.moving.entries(self.form.slots).curvature[0]))
+
+    def numbers_that_move(self) -> MovingNumbers:
+        """How the numbers of the form depend on the parameters, also where none does."""
+        if self.moving is not None:
+            return self.moving
+        count = 0 if self.parameters is None else len(self.parameters.values)
+        return MovingNumbers(self.form, [], MovingTerms.none(), self._table, count, self._curved)
+
     def way(self, kind: Kind, example: Set) -> Iterator[str]:
         """How a constraint in a set gets there, a line a step."""
         return self._composite(kind, example).root.words()
@@ -594,10 +611,17 @@ class Lowering:
                 )
             return
         whole = ConstraintBlock(kind[0], block.rows, block.sets)
-        for items, lift in bridge.lifts(whole, lambda asked: self._bounds_of(store, asked)) or ():
+        asked: list[Rows] = []  # for their bounds, which may move
+
+        def bounds(functions: Rows) -> tuple[FloatArray, FloatArray]:
+            asked.append(functions)
+            return self._bounds_of(store, functions)
+
+        for items, lift in bridge.lifts(whole, bounds) or ():
             composite = compose(self.graph, kind, block.sets.set(int(items[0])), lift)
             self._add_stand_ins(block, numbers, items, rows, moving, composite)
-        self._fragile.setdefault(block.kind, set()).update(numbers.tolist())
+        if asked:
+            self._fragile.setdefault(block.kind, set()).update(numbers.tolist())
 
     def _add_stand_ins(
         self,

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, IntArray, segments
 from ...modelkit.indices import Kind
@@ -27,6 +28,7 @@ from .lowering import Lowering, is_box
 
 __all__ = [
     "Sided",
+    "dual_matrix",
     "duals_up",
     "functions_down",
     "gradients_up",
@@ -101,6 +103,24 @@ def duals_up(lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray, 
         mine, one = _own(chunk, values, _slots(lowering, chunk, items)), chunk.stand_in
         out[rows] += mine if one.is_identity else _apply(one.adjoint, mine, len(items))
     return out
+
+
+def dual_matrix(lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray) -> sp.csr_array:
+    """The same as a matrix (rows, 2 slots): of the values through lower sides and cones, then through upper sides."""
+    size, m = lowering.form.slots.size, int(dims.sum())
+    own = np.arange(m)
+    row, column, data = [own[:0]], [own[:0]], [np.zeros(0)]
+    for chunk, _, items, rows in _parts(lowering, kind, numbers, dims):
+        one, k = chunk.stand_in, np.arange(len(items))[:, None]
+        adjoint = sp.eye_array(chunk.p, format="coo") if one.is_identity else sp.coo_array(one.adjoint)
+        above, below = ((k * count + at).ravel() for count, at in zip(adjoint.shape, adjoint.coords, strict=True))
+        for side in range(2):
+            if chunk.sides & (1 << side):
+                row.append(own[rows][above])
+                column.append(_slots(lowering, chunk, items)[below] + side * size)
+                data.append(np.tile(adjoint.data, len(items)))
+    places = np.concatenate(row), np.concatenate(column)
+    return sp.csr_array(sp.coo_array((np.concatenate(data), places), shape=(m, 2 * size)))
 
 
 def gradients_up(lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray, values: Sided) -> FloatArray:

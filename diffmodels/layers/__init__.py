@@ -1,7 +1,8 @@
 """Models as layers: of PyTorch, of JAX, and as CVXPY users know them.
 
 Each layer is made from a library that is optional, when it is first asked for. Below all of them are a `Batch` of
-items and, for one item, a `Program`, which goes one of two routes: `compiled`, or through the model (`model_route`).
+items and, for one item, a `Program`, which goes by the form of the model (`form_route`), or, of small quadratic
+programs, by dense arrays (`dense`).
 """
 
 from __future__ import annotations

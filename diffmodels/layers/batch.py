@@ -22,6 +22,7 @@ from .arrays import Shape
 from .choices import checked_list, require_model, require_word
 from .executors import Shipment, Workers
 from .failures import UnsolvedItems, check_policy, outputs_of
+from .form_solvers import form_solvers
 from .program import Item, Program
 from .route import Mode
 from .variants import variant
@@ -100,8 +101,7 @@ class Batch:
         if any(solver is None for solver in others):
             raise InvalidData("retry takes solver classes or callables that make a solver, got None.")
         if isinstance(executor, str) and executor == "auto":
-            solvers = [getattr(one, "inner", one) for one in model.cache.candidates]
-            executor = "threads" if all(getattr(one, "releases_gil", True) for one in solvers) else "processes"
+            executor = "threads" if all(one.releases_gil for one in form_solvers(model)) else "processes"
         threads = None if executor is None else 1
         with model.lock:
             first = model if threads is None else variant(model, threads=threads)

@@ -1,8 +1,7 @@
 """A model with parameters as a function: from the parameters' values to outputs of the solution, item by item.
 
-Everything here is NumPy and float64; the layers of other frameworks, and batches, are built on it. Two routes lead from
-values to outputs: the compiled form (`compiled`), and the model itself where it does not compile or the solver
-takes no matrices (`model_route`).
+Everything here is NumPy and float64; the layers of other frameworks, and batches, are built on it. From values to
+outputs leads the form of the model (`form_route`), for small quadratic programs as dense arrays (`dense`).
 """
 
 from __future__ import annotations
@@ -22,12 +21,10 @@ from ...modelkit.functions import VariableIndex, VectorOfVariables
 from ...modelkit.functions.shaped import ArrayFunction, ids_of
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.parameters import Parameters
-from ...modelkit.unbounded import check_right_hand_sides, has_right_hand_sides
+from ...modelkit.unbounded import infinite_values
 from .choices import checked_list, checked_parameters, require_model
-from .compiled.compiled_route import CompiledRoute
-from .compiled.compiling import NotCompilable
-from .compiled.dense_route import DenseRoute
-from .model_route import ModelRoute
+from .dense.dense_route import DenseRoute
+from .form_route import FormRoute
 from .patterns import Pattern
 from .route import Answer, Mode, Route
 
@@ -53,6 +50,7 @@ class Program:
     patterns : of the parameters that are sparse matrices, None for the others
     parameter_size, output_size : numbers in all parameters, p, and in all outputs, o
     route : the route taken
+    general : that of items with infinite parameters
 
     Raises
     ------
@@ -70,16 +68,9 @@ class Program:
         self._ids: IntArray = np.concatenate([np.zeros(0, np.int64), *(one.ravel() for one in ids)])
         self.output_shapes = tuple(_shape_of(model, output) for output in outputs)
         self.parameter_size, self.output_size = len(self._ids), sum(map(math.prod, self.output_shapes))
-        self.route: Route
-        try:
-            general = CompiledRoute(model, self._ids, list(outputs))
-            self.route = DenseRoute(general) if DenseRoute.fits(general) else general
-        except NotCompilable as error:
-            self.route = ModelRoute(model, self._ids, outputs, self.output_shapes, str(error))
-        self._beyond: ModelRoute | None = None  # for parameters at infinity, which are no numbers of a compiled form
-        if has_right_hand_sides(model.store, self._ids):
-            taken = self.route if isinstance(self.route, ModelRoute) else None
-            self._beyond = taken or ModelRoute(model, self._ids, outputs, self.output_shapes, "a parameter is infinite")
+        self.general = FormRoute(model, self._ids, list(outputs))
+        self.route: Route = DenseRoute(self.general) if DenseRoute.fits(self.general) else self.general
+        self._may_be_infinite = infinite_values(model.store, self._ids)
 
     def solve(self, theta: FloatArray, warm: Item | None = None) -> Item:
         """The solution at one value of all parameters; safe to call from several threads.
@@ -119,18 +110,14 @@ class Program:
 
     def _answer_beyond(self, theta: FloatArray) -> Answer:
         """With infinite numbers: of right-hand sides, they mean no bound."""
-        infinite = np.isinf(theta)
-        if self._beyond is None or np.isnan(theta).any():
+        allowed = np.where(theta > 0.0, self._may_be_infinite[:, 1], self._may_be_infinite[:, 0])
+        if np.isnan(theta).any() or not allowed[np.isinf(theta)].all():
             return self._refusal(theta)
-        try:
-            check_right_hand_sides(self._beyond.store, self._ids[infinite], theta[infinite])
-        except InvalidData:
-            return self._refusal(theta)
-        return self._beyond.solve(theta, None)
+        return self.general.solve(theta, None)
 
     def route_of(self, theta: FloatArray) -> Route:
         """The route that an item took."""
-        return self.route if self._beyond is None or np.isfinite(theta).all() else self._beyond
+        return self.route if np.isfinite(theta).all() else self.general
 
     def _refusal(self, theta: FloatArray) -> Answer:
         """What says which number is not finite."""

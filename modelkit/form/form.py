@@ -106,6 +106,10 @@ class Form:
         self.g: FloatArray = np.zeros(0)
         self.cones: tuple[Cones, ...] = ()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but A, which shares its numbers with what is written into."""
+        return {**self.__dict__, "_A": None}
+
     # ------------------------------------------------------------------ sizes
     @property
     def n(self) -> int:

@@ -38,12 +38,16 @@ class PolynomialMap:
     """
 
     def __init__(self, constant: FloatArray, M: Any, factors: IntArray, count: int) -> None:
-        self._constant, self._factors = constant, factors
+        self._constant, self._factors, self._count, self._M = constant, factors, count, M
         chosen = [_chosen(column, count) for column in factors.T]
         # products of one entry need no multiplication, and are the entries themselves
         self.is_linear = len(chosen) == 1 and bool((factors >= 0).all())
         self._map = LinearMap(M @ chosen[0] if self.is_linear else M)
         self._choices = [LinearMap(one) for one in chosen]
+
+    def followed_by(self, S: Any, constant: FloatArray) -> PolynomialMap:
+        """The map ``z -> constant + S M φ(z)``: S after this one without its constant."""
+        return PolynomialMap(constant, sp.csr_array(S @ self._M), self._factors, self._count)
 
     def __call__(self, z: FloatArray) -> FloatArray:
         """The values, (..., count) to (..., m)."""

@@ -113,7 +113,7 @@ class Stacked:
         F = copy.copy(self._with_pattern(form).matrix)  # which checks nothing again
         F.data = self.coefficients(form)
         return MatrixForm.of_arrays(
-            (form.P, form.q, form.r), (F, self.constants(form)), self._parts, self._curvature(form)
+            (form.P, form.q.copy(), form.r), (F, self.constants(form)), self._parts, self._curvature(form)
         )
 
     def coefficients(self, form: Form) -> FloatArray:

@@ -142,7 +142,7 @@ def test_layers_take_the_chosen_one(diff_model: Any) -> None:
         model.add_constraint(x[0] + x[1] >= p[0])
         model.minimize(x @ x - p[1] * x[0])
         layer = LayerProgram(model, [p], [x])
-        assert chosen is None or layer.route._diff_model is chosen  # type: ignore[attr-defined]
+        assert chosen is None or layer.general._diff_model is chosen  # type: ignore[attr-defined]
         item = layer.solve(np.array([1.0, 0.3]))
         gradients.append(item.vjp(np.array([1.0, 2.0])))
     np.testing.assert_allclose(gradients[1], gradients[0], atol=1e-8)

@@ -74,7 +74,7 @@ def test_bridge_layers_keep_their_bridges() -> None:
 
 
 def test_layers_make_solvers_with_arguments() -> None:
-    """The compiled route of a layer makes further solvers as the first was made."""
+    """A layer makes further solvers as the first was made."""
     jax = pytest.importorskip("jax")
     model = ot.Model(ot.diff_optimizer(lambda: Narrow(6, rounds=77)))
     v, p = model.add_variables(2), model.add_parameters(np.zeros(2))

@@ -14,12 +14,6 @@ Parts = tuple[ot.Model, list[Any], list[Any]]
 """A model, parameters and outputs, as a layer takes them."""
 
 
-class Formless(ot.solvers.HiGHS):  # type: ignore[misc]
-    """A solver that takes no forms: its layers go by the model itself."""
-
-    form_kinds = ()
-
-
 def accurate() -> Any:
     """A solver whose noise central differences do not see."""
     return ot.solvers.Clarabel(tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)

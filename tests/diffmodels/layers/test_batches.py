@@ -12,10 +12,13 @@ import pytest
 import optangent as ot
 from optangent.diffmodels.layers.batch import Batch, Call
 from optangent.diffmodels.layers.variants import variant
-from optangent.solvers.matrix_solver import MatrixSolver
+from optangent.solvers.array_solver import ArraySolver
+from optangent.solvers.libraries.clarabel import Clarabel
+from optangent.solvers.libraries.scs import SCS
 from optangent.solvers.result import Result
 
-from .small_models import Formless, interval, price, projection, solved
+from .small_models import interval, price, projection, solved
+from .solvers_of_forms import modelled
 
 CODES = ot.TerminationStatusCode
 BAD = {17: [2.0, 3.0, 1.0], 400: [np.nan, 0.0, 1.0], 801: [-1.0, 0.0, 1.0]}  # infeasible, NaN, unbounded
@@ -149,10 +152,12 @@ def test_items_without_derivatives_are_failures() -> None:
     assert all("integer" in why for why in call.batch.reasons)
 
 
-@pytest.mark.parametrize("solver", [ot.solvers.Clarabel, Formless])
-def test_a_weakly_active_item_is_told_once(solver: Any) -> None:
-    """At a kink one warning comes for the layer, compiled or not, and the status of every item is kept."""
-    batch = Batch.of(*interval(solver))
+@pytest.mark.parametrize("chosen", [None, ot.QuadraticDiff], ids=["dense", "general"])
+def test_a_weakly_active_item_is_told_once(chosen: Any) -> None:
+    """At a kink one warning comes for the layer, by either route, and the status of every item is kept."""
+    parts = interval()
+    parts[0].set(ot.ModelConstructor(), chosen)
+    batch = Batch.of(*parts)
     call = Call(batch)
     call.solve(np.array([[1.0, 3.0], [0.0, 3.0]]))
     assert {code.name for code in batch.differentiation_status} == {"NOT_DIFFERENTIATED"}
@@ -163,22 +168,25 @@ def test_a_weakly_active_item_is_told_once(solver: Any) -> None:
 
 
 # ---------------------------------------------------------------------- other solvers
-class Lazy(MatrixSolver):
+class LazyOne(ArraySolver):
     """A solver that gives up."""
 
     name = "lazy"
-    kinds, objectives = ot.solvers.Clarabel.kinds, ot.solvers.Clarabel.objectives
+    abilities = Clarabel.abilities
 
     def option_names(self) -> list[str]:
         """None."""
         return []
 
-    def load(self, form: Any) -> None:
+    def load_arrays(self, form: Any) -> None:
         """Nothing to load."""
 
-    def run(self, form: Any) -> Result:
+    def run(self, form: Any, start: Any = None) -> Result:
         """No answer."""
         return Result(CODES.ITERATION_LIMIT, "lazy")
+
+
+Lazy = modelled(LazyOne)
 
 
 def test_retry_solves_what_the_first_solver_gives_up_on() -> None:
@@ -285,7 +293,7 @@ def test_starts_hold_no_factorization() -> None:
     assert call.items[0].factorization is not None and batch._last[0].factorization is None
 
 
-@pytest.mark.parametrize("solver", [ot.solvers.SCS, ot.solvers.Clarabel, ot.solvers.HiGHS, Formless])
+@pytest.mark.parametrize("solver", [ot.solvers.SCS, ot.solvers.Clarabel, ot.solvers.HiGHS])
 def test_warm_starts_give_the_same_solution(solver: Any) -> None:
     """A warm start changes the way to the solution, not the solution."""
     batch = Batch.of(*interval(solver), warm_start=True)
@@ -293,22 +301,31 @@ def test_warm_starts_give_the_same_solution(solver: Any) -> None:
         np.testing.assert_allclose(Call(batch).solve(np.array([[lo, 3.0]])), [[lo]], atol=1e-6)
 
 
-def test_starts_reach_the_solver() -> None:
+def test_starts_reach_the_solver(monkeypatch: pytest.MonkeyPatch) -> None:
     """A first-order method is told the previous solution of the item, with duals; without warm starts nothing."""
     model = ot.Model(ot.diff_optimizer(ot.solvers.SCS))
     x, p = model.add_variable(), model.add_parameter(1.0)
     model.add_constraint(ot.vectorize([1.0 * x, 1.0 * p, 0.0 * x]), ot.SecondOrderCone(3))
     model.minimize(1.0 * x)
-    for warm_start, expected in ((True, [1.0]), (False, None)):
+    starts: list[Any] = []
+    run = SCS.run
+
+    def noting(self: Any, form: Any, start: Any = None) -> Any:
+        starts.append(start)
+        return run(self, form, start)
+
+    monkeypatch.setattr(SCS, "run", noting)
+    for warm_start in (True, False):
+        starts.clear()
         batch = Batch.of(model, [p], [x], warm_start=warm_start)
         for size in (1.0, 1.1):
             Call(batch).solve(np.array([[size]]))
-        (solver,) = batch.program.route._local.solvers.values()
-        if expected is None:
-            assert solver.start is None
+        assert starts[0] is None
+        if not warm_start:
+            assert starts[-1] is None
         else:
-            np.testing.assert_allclose(solver.start[0], expected, atol=1e-6)
-            assert len(solver.start[1]) == 3
+            np.testing.assert_allclose(starts[-1].x, [1.0], atol=1e-6)
+            assert np.count_nonzero(starts[-1].dual) >= 2  # a dual of the cone, at its place
 
 
 def test_real_items_are_kept_without_their_systems() -> None:

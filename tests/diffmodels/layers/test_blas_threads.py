@@ -12,8 +12,8 @@ import threadpoolctl
 import optangent as ot
 from optangent.diffmodels.layers.batch import Batch, Call
 from optangent.diffmodels.layers.blas_threads import one_blas_thread, one_blas_thread_for
-from optangent.diffmodels.layers.compiled.dense_qp import DensePoints, DenseQP
-from optangent.diffmodels.layers.compiled.single_qp import SinglePoint, SingleQP
+from optangent.diffmodels.layers.dense.dense_qp import DensePoints, DenseQP
+from optangent.diffmodels.layers.dense.single_qp import SinglePoint, SingleQP
 
 
 def most() -> int:

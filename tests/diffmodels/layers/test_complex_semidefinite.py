@@ -8,31 +8,12 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers.compiled.compiled_route import CompiledRoute
-from optangent.diffmodels.layers.model_route import ModelRoute
 from optangent.diffmodels.layers.program import Program
 
 V = ot.vectorize
 
 
-class FormlessClarabel(ot.solvers.Clarabel):  # type: ignore[misc]
-    """A solver that takes no forms: its layers go by the model itself."""
-
-    form_kinds = ()
-
-
-class FormlessSCS(ot.solvers.SCS):  # type: ignore[misc]
-    """Likewise."""
-
-    form_kinds = ()
-
-
-SOLVERS = {
-    "Clarabel": (ot.solvers.Clarabel, CompiledRoute),
-    "SCS": (ot.solvers.SCS, CompiledRoute),
-    "Clarabel by the model": (FormlessClarabel, ModelRoute),
-    "SCS by the model": (FormlessSCS, ModelRoute),
-}
+SOLVERS = {"Clarabel": ot.solvers.Clarabel, "SCS": ot.solvers.SCS}
 
 
 def coordinates(n: int) -> tuple[Any, Any, np.ndarray]:
@@ -93,11 +74,9 @@ def differences(p: np.ndarray, n: int, seed: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("n", [2, 3, 4])
 @pytest.mark.parametrize("form", ["Hermitian", "embedded"])
 def test_projections(form: str, n: int, solver: str) -> None:
-    """Values to 1e-8 and gradients to 1e-7 of every item, both modes, on both routes: those of the closed form."""
-    maker, route = SOLVERS[solver]
-    model, p, x = built(maker, n, form)
+    """Values to 1e-8 and gradients to 1e-7 of every item, both modes: those of the closed form."""
+    model, p, x = built(SOLVERS[solver], n, form)
     program = Program(model, [p], [x])
-    assert isinstance(program.route, route)
     rng = np.random.default_rng([n, len(form)])
     thetas, seeds = rng.standard_normal((3, n * n)), rng.standard_normal((3, n * n))
     items = program.solve_batch(thetas)

@@ -1,4 +1,4 @@
-"""Outputs of layers are the exact solution, on both routes, whatever the solver's tolerances: against closed forms."""
+"""Outputs of layers are the exact solution, whatever the solver's tolerances: against closed forms."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers.compiled.compiled_route import CompiledRoute
-from optangent.diffmodels.layers.compiled.dense_route import DenseRoute
-from optangent.diffmodels.layers.model_route import ModelRoute
+from optangent.diffmodels.layers.dense.dense_route import DenseRoute
+from optangent.diffmodels.layers.form_route import FormRoute
 from optangent.diffmodels.layers.program import Program
 
 V = ot.vectorize
@@ -19,16 +18,9 @@ Case = tuple[ot.Model, Any, list[Any], np.ndarray, Callable[[np.ndarray], np.nda
 """A model, its parameters, outputs, values of the parameters, and the right outputs of them."""
 
 
-class FormlessClarabel(ot.solvers.Clarabel):  # type: ignore[misc]
-    """A solver that takes no forms: its layers go by the model itself."""
-
-    form_kinds = ()
-
-
 SOLVERS = {
-    "Clarabel": (lambda: ot.solvers.Clarabel(tol_gap_abs=1e-6, tol_gap_rel=1e-6, tol_feas=1e-6), CompiledRoute),
-    "SCS": (lambda: ot.solvers.SCS(eps_abs=1e-6, eps_rel=1e-6), CompiledRoute),
-    "by the model": (lambda: FormlessClarabel(tol_gap_abs=1e-6, tol_gap_rel=1e-6, tol_feas=1e-6), ModelRoute),
+    "Clarabel": lambda: ot.solvers.Clarabel(tol_gap_abs=1e-6, tol_gap_rel=1e-6, tol_feas=1e-6),
+    "SCS": lambda: ot.solvers.SCS(eps_abs=1e-6, eps_rel=1e-6),
 }
 
 
@@ -119,16 +111,15 @@ def power(solver: Any) -> Case:
 @pytest.mark.parametrize("build", [second_order, semidefinite, entropy, power])
 def test_outputs_are_exact(build: Callable[[Any], Case], solver: str) -> None:
     """Values, duals, functions and objectives to 1e-10, of solvers that are asked for 1e-6, alone and in a batch."""
-    maker, route = SOLVERS[solver]
-    model, p, outputs, p0, exact = build(maker)
+    model, p, outputs, p0, exact = build(SOLVERS[solver])
     program = Program(model, [p], outputs)
-    assert isinstance(program.route, route)
+    assert isinstance(program.route, FormRoute)
     for item in [program.solve(p0), *program.solve_batch(np.stack([p0, 1.1 * p0]))]:
         assert item.reason == ""
         np.testing.assert_allclose(item.outputs, exact(item.theta), rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize(("n", "route"), [(30, DenseRoute), (420, CompiledRoute)])
+@pytest.mark.parametrize(("n", "route"), [(30, DenseRoute), (420, FormRoute)])
 def test_quadratic_programs_of_any_size(n: int, route: type) -> None:
     """Of a solver that is asked for 1e-4 as well, small (dense) and large (sparse)."""
     model = ot.Model(ot.diff_optimizer(lambda: ot.solvers.OSQP(eps_abs=1e-4, eps_rel=1e-4)))

@@ -20,8 +20,10 @@ import optangent as ot
 from optangent.diffmodels.layers.batch import Batch, Call
 from optangent.diffmodels.layers.executors import Shipment, Workers
 from optangent.diffmodels.layers.variants import variant
+from optangent.solvers.libraries.clarabel import Clarabel
 
 from .small_models import interval, projection
+from .solvers_of_forms import modelled
 
 THETAS = np.random.default_rng(0).standard_normal((12, 19))
 SEEDS = np.random.default_rng(1).standard_normal((12, 8))
@@ -99,10 +101,10 @@ def test_own_pools_use_other_threads_and_processes() -> None:
 def test_auto_goes_by_what_the_solver_says(releases: bool) -> None:
     """Threads are the rule; a solver that keeps Python's lock gets processes."""
 
-    class Keeping(ot.solvers.Clarabel):  # type: ignore[misc]
+    class Keeping(Clarabel):  # type: ignore[misc]
         releases_gil = releases
 
-    workers = Batch.of(*interval(Keeping), executor="auto").workers
+    workers = Batch.of(*interval(modelled(Keeping)), executor="auto").workers
     assert workers is not None and workers.executor == ("threads" if releases else "processes")
 
 

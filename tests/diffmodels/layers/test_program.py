@@ -1,4 +1,4 @@
-"""Programs as functions: both routes agree, derivatives are right, batches equal single items, everything pickles."""
+"""Programs as functions: as the model itself; derivatives are right, batches equal single items, everything pickles."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.diffmodels.layers.compiled.compiled_route import CompiledRoute
-from optangent.diffmodels.layers.compiled.dense_route import DenseRoute
-from optangent.diffmodels.layers.model_route import ModelRoute
+from optangent.diffmodels.layers.dense.dense_route import DenseRoute
+from optangent.diffmodels.layers.form_route import FormRoute
 from optangent.diffmodels.layers.program import Program
 
-from .small_models import Formless
+from .by_model import ByModel
 
 Built = tuple[ot.Model, list[Any], list[Any], np.ndarray]
 
@@ -89,7 +88,7 @@ def solved(build: Callable[[], Built]) -> tuple[Program, Any, np.ndarray]:
     program = Program(model, parameters, outputs)
     item = program.solve(theta)
     assert item.status is ot.TerminationStatusCode.OPTIMAL, item.reason
-    assert isinstance(program.route, CompiledRoute | DenseRoute)
+    assert isinstance(program.route, FormRoute | DenseRoute)
     return program, item, theta
 
 
@@ -114,20 +113,19 @@ def test_adjoint_identity(build: Callable[[], Built]) -> None:
 
 
 @BUILDERS
-def test_both_routes_agree(build: Callable[[], Built]) -> None:
-    """The compiled form and the model itself give the same outputs (1e-7) and gradients (1e-8)."""
+def test_the_model_itself_agrees(build: Callable[[], Built]) -> None:
+    """The model, changed, solved and differentiated by hand, has the same outputs (1e-7) and gradients (1e-8)."""
     model, parameters, outputs, theta = build()
     plain = [output for output in outputs if not isinstance(output, tuple)]
     program = Program(model, parameters, plain)
     item = program.solve(theta)
-    route = ModelRoute(model, program._ids, plain, program.output_shapes, "")
-    status, _, found, state = route.solve(theta, None)
-    assert status is item.status
-    np.testing.assert_allclose(found, item.outputs, atol=1e-7)
+    by_hand = ByModel(model, parameters, plain, theta)
+    assert by_hand.status is item.status
+    np.testing.assert_allclose(by_hand.outputs, item.outputs, atol=1e-7)
     rng = np.random.default_rng(7)
     w, u = rng.standard_normal((2, program.output_size)), rng.standard_normal((2, len(theta)))
-    np.testing.assert_allclose(route.derivative("vjp", theta, state, w), item.vjp(w), rtol=1e-8, atol=1e-8)
-    np.testing.assert_allclose(route.derivative("jvp", theta, state, u), item.jvp(u), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(by_hand.vjp(w), item.vjp(w), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(by_hand.jvp(u), item.jvp(u), rtol=1e-8, atol=1e-8)
 
 
 @BUILDERS
@@ -184,18 +182,19 @@ def test_items_that_are_not_solved() -> None:
     assert program.solve(np.array([0.5, 1.0, 2.0])).outputs[0] == pytest.approx(0.5, abs=1e-7)
 
 
-ROUTES = pytest.mark.parametrize(("solver", "route"), [(ot.solvers.HiGHS, DenseRoute), (Formless, ModelRoute)])
+CHOSEN = pytest.mark.parametrize("chosen", [None, ot.QuadraticDiff], ids=["dense", "general"])
 
 
-@ROUTES
-def test_a_kink_is_told(solver: Any, route: type) -> None:
+@CHOSEN
+def test_a_kink_is_told(chosen: Any) -> None:
     """At x = max(p, 0) with p = 0 the status is WEAKLY_ACTIVE, and the gradient finite, alone and in a batch."""
-    model = ot.Model(ot.diff_optimizer(solver))
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    model.set(ot.ModelConstructor(), chosen)
     x, p = model.add_variable(), model.add_parameter(0.0)
     model.add_constraint(1.0 * x >= 0)
     model.minimize(x * x - 2.0 * p * x)
     program = Program(model, [p], [x])
-    assert isinstance(program.route, route)
+    assert isinstance(program.route, DenseRoute if chosen is None else FormRoute)
     codes = ot.DifferentiationStatusCode
     for differentiate in (
         lambda items: program.vjp_batch(items, np.ones((3, 1))),
@@ -209,12 +208,13 @@ def test_a_kink_is_told(solver: Any, route: type) -> None:
         assert [item.differentiation_status for item in items] == [codes.WEAKLY_ACTIVE, codes.EXACT, codes.EXACT]
 
 
-@pytest.mark.parametrize("solver", [ot.solvers.HiGHS, Formless])
-def test_dependent_rows_that_do_not_matter(solver: Any) -> None:
+@CHOSEN
+def test_dependent_rows_that_do_not_matter(chosen: Any) -> None:
     """Of x alone, moved by the objective, the derivative is exact; not of a dual, nor where a parameter moves a row."""
     codes = ot.DifferentiationStatusCode
     for in_row, with_dual in ((False, False), (True, False), (False, True)):
-        model = ot.Model(ot.diff_optimizer(solver))
+        model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        model.set(ot.ModelConstructor(), chosen)
         x, p = model.add_variables(2), model.add_parameter(1.0)
         rows = [model.add_constraint(x[0] + x[1] - (p if in_row else 1.0) == 0), model.add_constraint(2 * x.sum() == 2)]
         model.minimize((x[0] - p) * (x[0] - p) + x[1] * x[1])
@@ -228,14 +228,14 @@ def test_dependent_rows_that_do_not_matter(solver: Any) -> None:
 
 
 def test_other_solvers() -> None:
-    """All of ours go by the compiled form, one without forms by the model itself; a list of solvers falls back."""
-    for solver, route in (*((solver, DenseRoute) for solver in ot.solvers.wrappers()), (Formless, ModelRoute)):
+    """All of ours are asked, and a list of solvers falls back."""
+    for solver in ot.solvers.wrappers():
         model = ot.Model(ot.diff_optimizer(solver))
         x, p = model.add_variable(), model.add_parameter(2.0)
         model.add_constraint(p * x >= 3.0)
         model.minimize(1.0 * x)
         program = Program(model, [p], [x])
-        assert isinstance(program.route, route)
+        assert isinstance(program.route, DenseRoute)
         item = program.solve(np.array([4.0]))
         assert item.outputs[0] == pytest.approx(0.75, abs=1e-6)
         assert item.vjp(np.ones(1))[0] == pytest.approx(-3.0 / 16.0, abs=1e-8)
@@ -247,7 +247,7 @@ def test_other_solvers() -> None:
 
 
 def test_refusals() -> None:
-    """What is no parameter, no output, or named twice, is refused before anything is compiled."""
+    """What is no parameter, no output, or named twice, is refused before anything is made of it."""
     model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
     x, p = model.add_variable(), model.add_parameter(2.0)
     model.add_constraint(x - p >= 0.0)
@@ -276,7 +276,7 @@ def test_a_large_sparse_program_compiles_in_proportion() -> None:
     program = Program(model, [A], [v])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert isinstance(program.route, CompiledRoute | DenseRoute)
+    assert isinstance(program.route, FormRoute | DenseRoute)
     assert peak < 1e9
     item = program.solve(pattern.data)
     w = rng.standard_normal(n)

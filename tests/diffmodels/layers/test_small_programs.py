@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers.compiled import dense_route
-from optangent.diffmodels.layers.compiled.compiled_route import CompiledRoute
-from optangent.diffmodels.layers.compiled.dense_route import DenseRoute
+from optangent.diffmodels.layers.dense import dense_route
+from optangent.diffmodels.layers.dense.dense_route import DenseRoute
+from optangent.diffmodels.layers.form_route import FormRoute
 from optangent.diffmodels.layers.program import Program
 from optangent.modelkit.functions.shaped import ids_of
 
@@ -69,12 +70,12 @@ def linear(solver: Callable[[], Any]) -> Case:
     return model, [c, b], [x, row], np.array([[1.0, 1.0, 2.0], [1.0, 3.0, 2.0], [2.0, 3.0, 1.0], [1.0, 1.5, 3.0]])
 
 
-def outputs_at(route: CompiledRoute, theta: np.ndarray, point: Any) -> np.ndarray:
+def outputs_at(route: FormRoute, theta: np.ndarray, point: Any) -> np.ndarray:
     """The outputs at a polished solution."""
-    whole = route.chain.theta(theta)
-    form = route.form_at(route.chain.data.data(whole))
+    whole, form = route.chain.theta(theta), copy.deepcopy(route.form)
+    copy.copy(route.moving).apply(form, whole)
     value = 0.5 * point.x @ (form.P @ point.x) + form.q @ point.x + form.r
-    return route.chain.outputs(whole, point.x, point.y, value)
+    return route.chain.outputs(whole, point.x, np.concatenate(point.y_sided), value)
 
 
 CASES = pytest.mark.parametrize("case", [full, shared, without_rows, linear])
@@ -86,7 +87,7 @@ SOLVERS = pytest.mark.parametrize("solver", ot.solvers.wrappers(), ids=lambda so
 def test_all_ways_agree(case: Callable[..., Case], solver: Callable[[], Any]) -> None:
     """Outputs are exact to 1e-10 with every solver, derivatives in both modes those of the general way to 1e-8."""
     model, parameters, outputs, thetas = case(accurate)
-    general = CompiledRoute(model, np.concatenate([np.ravel(ids_of(p)) for p in parameters]), outputs)
+    general = FormRoute(model, np.concatenate([np.ravel(ids_of(p)) for p in parameters]), outputs)
     reference = [general.solve(theta, None) for theta in thetas]
     program = Program(*case(solver)[:3])
     assert isinstance(program.route, DenseRoute)

@@ -9,7 +9,7 @@ import pytest
 
 import optangent as ot
 from optangent.diffmodels.layers.batch import Batch, Call
-from optangent.diffmodels.layers.compiled.compiled_route import CompiledRoute
+from optangent.diffmodels.layers.form_route import FormRoute
 
 from .small_models import interval, projection
 
@@ -18,13 +18,13 @@ from .small_models import interval, projection
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The starts that solvers were given, one for each time that one was called."""
     found: list[Any] = []
-    run = CompiledRoute._run
+    run = FormRoute._run
 
-    def noting(self: Any, number: int, form: Any, start: Any) -> Any:
+    def noting(self: Any, desk: Any, number: int, start: Any) -> Any:
         found.append(start)
-        return run(self, number, form, start)
+        return run(self, desk, number, start)
 
-    monkeypatch.setattr(CompiledRoute, "_run", noting)
+    monkeypatch.setattr(FormRoute, "_run", noting)
     return found
 
 

@@ -13,17 +13,16 @@ others are filled up with rows in which K is the identity.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....modelkit.arrays import FloatArray, IntArray
-from ....modelkit.matrix_form import MatrixForm
-from ....modelkit.sets import Nonnegatives, Zeros
-from .data_map import DataMap
+from ....modelkit.form.stacked import Stacked
+from .dense_numbers import Programs
 
-__all__ = ["EXACT", "LARGEST_INVERSE", "MARGIN", "DensePoints", "DenseQP", "Programs"]
+__all__ = ["EXACT", "LARGEST_INVERSE", "MARGIN", "DensePoints", "DenseQP"]
 
 Mask = NDArray[np.bool_]
 
@@ -35,20 +34,6 @@ MARGIN = 1e-7
 """Relative size of the slack or multiplier of every inequality at which the solution is differentiable."""
 LARGEST_INVERSE = 1e9
 """Growth of a random right-hand side from which K is called nearly singular."""
-
-
-class Programs(NamedTuple):
-    """B programs: (B, n, n), (B, n), (B, m, n), (B, m); P and F alone for all of them if no parameter is in them."""
-
-    P: FloatArray
-    q: FloatArray
-    F: FloatArray
-    g: FloatArray
-
-    def take(self, items: Any) -> Programs:
-        """Some of them."""
-        P, F = (M if len(M) == 1 < len(self.q) else M[items] for M in (self.P, self.F))
-        return Programs(P, self.q[items], F, self.g[items])
 
 
 @final
@@ -93,50 +78,25 @@ class DenseQP:
 
     Parameters
     ----------
-    form : for which `fits` holds
-    data : map to its numbers
+    n, m : columns and one-sided rows
+    zeros : how many rows, the first, are in zero cones; the others are in nonnegative ones
     """
 
-    def __init__(self, form: MatrixForm, data: DataMap) -> None:
-        self.n, self.m = form.n, form.m
-        p = data.pattern
-        self._slices, self._constant = p.slices, (not data.moves(0), not data.moves(3))
-        self._P_shape, self._F_shape = (self.n, self.n), (self.m, self.n)
-        # P is symmetric: its columns are its rows
-        self._P_at = _places(p.P_columns, np.asarray(p.P_indices, np.int64), self._P_shape)
-        self._F_at = _places(p.F_rows, np.asarray(p.F_indices, np.int64), self._F_shape)
-        self.zeros = sum(part.rows.stop for kind, part in form.parts.items() if kind[1] is Zeros)
-        self._probe = np.random.default_rng(40).standard_normal(self.n + self.m)
+    def __init__(self, n: int, m: int, zeros: int) -> None:
+        self.n, self.m, self.zeros = n, m, zeros
+        self._probe = np.random.default_rng(40).standard_normal(n + m)
 
     @staticmethod
-    def fits(form: MatrixForm) -> bool:
-        """Whether the form has rows in zero cones, then in nonnegative ones, none else, and is small."""
-        kinds = [kind[1] for kind in form.parts]
-        plain = kinds in ([], [Zeros], [Nonnegatives], [Zeros, Nonnegatives])
-        return plain and form.n > 0 and form.n + form.m <= _LARGEST
-
-    def programs(self, data: FloatArray) -> Programs:
-        """The programs of the numbers (B, D)."""
-        P, q, _, F, g = (data[:, part] for part in self._slices)
-        return Programs(
-            _dense(P[:1] if self._constant[0] else P, self._P_at, self._P_shape),
-            q,
-            _dense(F[:1] if self._constant[1] else F, self._F_at, self._F_shape),
-            g,
-        )
-
-    def program(self, data: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """P, q, F and g of the numbers (D,)."""
-        P, q, _, F, g = self._slices
-        return (
-            _dense(data[P], self._P_at, self._P_shape),
-            data[q],
-            _dense(data[F], self._F_at, self._F_shape),
-            data[g],
-        )
+    def fits(layout: Stacked, n: int) -> bool:
+        """Whether forms of this layout and so many columns have linear rows alone, and are small."""
+        return layout.linear == layout.m and n > 0 and n + layout.m <= _LARGEST
 
     def points(self, programs: Programs, x: FloatArray, y: FloatArray) -> DensePoints:
         """The exact solutions near solvers' answers (B, n) and (B, m)."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not exact
+            return self._points(programs, x, y)
+
+    def _points(self, programs: Programs, x: FloatArray, y: FloatArray) -> DensePoints:
         P, q, F, g = programs
         B, n = q.shape
         c = np.concatenate([q, -g], axis=1)
@@ -178,9 +138,8 @@ class DenseQP:
         slack_unit, dual_unit = 1.0 + _norms(g), np.hypot(_norms(q), _norms(y))
         dual_unit = np.where(dual_unit > 0.0, dual_unit, 1.0)
         # a row is violated, and a multiplier has the wrong sign, in the row's own unit
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not exact
-            length = np.sqrt(np.einsum("bij,bij->bi", F, F))
-            row_unit, scaled = length * _norms(x)[:, None] + np.abs(g), y * length
+        length = np.sqrt(np.einsum("bij,bij->bi", F, F))
+        row_unit, scaled = length * _norms(x)[:, None] + np.abs(g), y * length
         gradient_unit = np.hypot(_norms(q), _norms(scaled))
         gradient_unit = EXACT * np.where(gradient_unit > 0.0, gradient_unit, 1.0)
         row_unit = EXACT * np.where(row_unit > 0.0, row_unit, 1.0)
@@ -196,21 +155,6 @@ class DenseQP:
 
 def _norms(rows: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows)))
-
-
-def _dense(entries: FloatArray, at: IntArray | None, shape: tuple[int, int]) -> FloatArray:
-    """Matrices of entries (..., T)."""
-    if at is None:
-        return entries.reshape(*entries.shape[:-1], *shape)
-    flat = np.zeros((*entries.shape[:-1], shape[0] * shape[1]))
-    flat[..., at] = entries
-    return flat.reshape(*entries.shape[:-1], *shape)
-
-
-def _places(row: IntArray, column: IntArray, shape: tuple[int, int]) -> IntArray | None:
-    """Of entries in a raveled matrix; None if they are all of it and in order."""
-    at = row * shape[1] + column
-    return None if np.array_equal(at, np.arange(shape[0] * shape[1])) else at
 
 
 def _times(M: FloatArray, v: FloatArray) -> FloatArray:

@@ -5,7 +5,8 @@ the form's numbers, ℓ(x, y) the derivative of the Lagrangian in these. So its 
 solution's, and a part by the map's second derivative; in reverse mode the transposes of both.
 
 Items come singly, as x (n,), or in a batch, as x (B, n). What solves their KKT systems is given as a function, so that
-this is all that the routes of the compiled form have to know about derivatives.
+this is all that the routes have to know about derivatives. Duals come in coordinates of the route's choice, (R,): by
+sides of the slots, or those of one-sided rows.
 """
 
 from __future__ import annotations
@@ -16,18 +17,15 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ....modelkit import attributes as attr
-from ....modelkit.arrays import FloatArray, IntArray
-from ....modelkit.form.linear_map import LinearMap
-from ....modelkit.form.polynomial_map import PolynomialMap
-from ....modelkit.functions.shaped import ids_of
-from ....modelkit.indices import ConstraintIndex
-from ....modelkit.parameters import PARAMETERS, Parameters
-from ....modelkit.rows import Rows
-from ...seen import Seen
-from ..route import Mode
-from .compiling import Compiled, NotCompilable
-from .form_derivative import FormDerivative
+from ...bridges.lowering.moving import MovingNumbers
+from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.form import Slots
+from ...modelkit.form.linear_map import LinearMap
+from ...modelkit.form.polynomial_map import PolynomialMap
+from ..moving_derivative import MovingDerivative
+from ..seen import Seen
+from .output_maps import OutputMaps
+from .route import Mode
 
 __all__ = ["ChainRule", "Solve"]
 
@@ -35,69 +33,56 @@ _SMALL = 40_000
 """Size of a dense matrix with which a product still costs less than the calls that it replaces."""
 _ONE = np.ones(1)
 Solve = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
-"""From right-hand sides (K, n) and (K, m) of KKT systems to their solutions, of the same shapes."""
+"""From right-hand sides (K, n) and (K, R) of KKT systems to their solutions, of the same shapes."""
 
 
 @final
 class ChainRule:
-    """The maps around the solution of a compiled form.
+    """The maps around the solution of a form.
 
     Parameters
     ----------
-    made : the compiled model
-    store : the model as written
+    moving : from all parameters to the form's numbers
+    slots : of the form
+    maps : the outputs
+    sign : -1 where the model is maximized
     present : (q,) values of all parameters of the model
     places : (p,) of the layer's parameters among them
-    outputs : see `program.Output`
+    to_sides : sparse (2 slots, R), from the route's duals to those by sides; None where they are these
 
     Attributes
     ----------
-    data : from all parameters to the form's numbers
     size : number of numbers in all outputs
     has_objective : whether the objective's value is an output
     """
 
-    def __init__(self, made: Compiled, store: Any, present: FloatArray, places: IntArray, outputs: list[Any]) -> None:
-        self.data, self._sign, n, m = made.data, made.form.sign, made.form.n, made.form.m
-        self._derivative = FormDerivative(made.data.pattern, made.data.moving)
+    def __init__(
+        self,
+        moving: MovingNumbers,
+        slots: Slots,
+        maps: OutputMaps,
+        sign: float,
+        present: FloatArray,
+        places: IntArray,
+        to_sides: Any = None,
+    ) -> None:
+        self._map, self._sign, n = moving.map, sign, slots.columns
+        self._derivative = MovingDerivative(moving.entries(slots), slots)
         self._present = present
         self._places = None if np.array_equal(places, np.arange(len(present))) else places
-        self._observed: list[tuple[slice, PolynomialMap]] = []
-        reduced: list[tuple[int, int]] = []
-        of_x, of_y, of_value = [sp.csr_array((0, n))], [sp.csr_array((0, m))], [np.zeros(0)]
-        for output in outputs:
-            start = sum(len(part) for part in of_value)
-            columns, rows, value = sp.csr_array((0, n)), sp.csr_array((0, m)), 0.0
-            if isinstance(output, attr.ObjectiveValue):
-                size, value = 1, 1.0
-            elif isinstance(output, tuple):  # (ConstraintPrimal(), constraint)
-                written = store.get(attr.ConstraintFunction(), output[1]).rows
-                size = written.m
-                self._observed.append((slice(start, start + size), _observed(written, made, n + len(present))))
-            elif isinstance(output, ConstraintIndex) and output.kind == PARAMETERS:
-                size = 1
-                reduced.append((start, int(Parameters(store).places(np.array([output.value]))[0])))
-            elif isinstance(output, ConstraintIndex):
-                rows = made.duals_of(output)
-                size = rows.shape[0]
-            else:
-                wanted = np.ravel(ids_of(output)).tolist()
-                if any(i not in made.columns for i in wanted):
-                    raise NotCompilable("A parameter is an output.")
-                at = np.array([made.columns[i] for i in wanted], np.int64)
-                size = len(at)
-                columns = sp.csr_array((np.ones(size), at, np.arange(size + 1)), shape=(size, n))
-            of_x.append(columns if columns.shape[0] else sp.csr_array((size, n)))
-            of_y.append(rows if rows.shape[0] else sp.csr_array((size, m)))
-            of_value.append(np.full(size, value))
-        X, Y = sp.vstack(of_x), sp.vstack(of_y)
+        self._observed: list[tuple[slice, PolynomialMap]] = maps.observed
+        one = sp.eye_array(slots.size, format="csr")
+        both, Y = sp.hstack([one, one], format="csr"), maps.Y
+        self._total = LinearMap(both if to_sides is None else both @ to_sides)
+        Y = Y if to_sides is None else Y @ to_sides
+        self._m = 2 * slots.size if to_sides is None else to_sides.shape[1]
         self._seen = np.zeros(n, bool)
-        self._seen[sp.coo_array(X).coords[1]] = True
-        self._X, self._Y = LinearMap(X), LinearMap(Y) if Y.nnz else None
-        self._value = np.concatenate(of_value)
-        self._costs_out, self._costs_of = np.array(reduced, np.int64).reshape(-1, 2).T  # places in outputs and in θ
-        self.size, self.has_objective, self._m = len(self._value), bool(self._value.any()), m
-        self._bilinear = self._as_bilinear(n, m, len(present))
+        self._seen[sp.coo_array(maps.X).coords[1]] = True
+        self._X, self._Y = LinearMap(maps.X), LinearMap(Y) if Y.nnz else None
+        self._value = maps.value
+        self._costs_out, self._costs_of = maps.costs_out, maps.costs_of
+        self.size, self.has_objective = maps.size, bool(maps.value.any())
+        self._bilinear = self._as_bilinear(n, self._m, len(present))
 
     def _as_bilinear(self, n: int, m: int, count: int) -> FloatArray | None:
         """What gives gradients from all products of an entry of (w, wy) and one of (x, y, 1), if it is small.
@@ -110,18 +95,29 @@ class ChainRule:
             self.has_objective
             or self._observed
             or len(self._costs_of)
-            or not self.data.is_linear
+            or not (self._map.is_linear and self._derivative.is_bilinear)
             or size * (size + 1) * count > _SMALL
         ):
             return None
         theta, none, w = np.zeros(count), np.zeros((1, 1)), np.eye(size)
 
         def gradients(z: FloatArray) -> FloatArray:
-            of_data = self._derivative.gradient(z[:n], z[n:], w[:, :n], w[:, n:], none)
-            return self.data.gradient(theta, of_data)
+            return self._map.pull(theta, self._gradient(z[:n], z[n:], w[:, :n], w[:, n:], none))
 
         constant = gradients(np.zeros(size))
         return np.stack([*(gradients(z) - constant for z in np.eye(size)), constant], axis=1).reshape(-1, count)
+
+    def _gradient(self, x: FloatArray, y: FloatArray, w: FloatArray, wy: FloatArray, seeds: FloatArray) -> FloatArray:
+        """In the moving numbers, (K, T)."""
+        return self._derivative.gradient(x, self._total(y), w, self._total(wy), seeds)
+
+    def _right_hand_sides(
+        self, theta: FloatArray, x: FloatArray, y: FloatArray, moves: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Of moves of all parameters (K, q): (K, n), (K, R), and how the objective moves by itself (K,)."""
+        numbers_move = self._map.push(theta, moves)
+        primal, rows, values = self._derivative.right_hand_sides(x, self._total(y), numbers_move)
+        return primal, self._total.transposed(rows), values
 
     # ------------------------------------------------------------------ values
     def theta(self, given: FloatArray) -> FloatArray:
@@ -133,33 +129,36 @@ class ChainRule:
         whole[..., self._places] = given
         return whole
 
-    def outputs(self, theta: FloatArray, x: FloatArray, y: FloatArray, objective: Any) -> FloatArray:
-        """(..., o) at all parameters (..., q), with the form's objective (...), or None if it is no output."""
+    def outputs(self, theta: FloatArray, x: FloatArray, y: FloatArray | None, objective: Any) -> FloatArray:
+        """(..., o) at all parameters (..., q), with the form's objective (...), or None if it is no output.
+
+        Without duals y only where none is an output.
+        """
         out = self._X(x)
         if out is x:  # which derivatives will need, whatever the user does with the outputs
             out = x.copy()
-        if self._Y is not None:
+        if self._Y is not None and y is not None:
             out += self._Y(y)
         if self.has_objective:
             out += self._sign * np.multiply.outer(objective, self._value)
         for place, observed in self._observed:
             out[..., place] = observed(np.concatenate([x, theta], axis=-1))
-        if len(self._costs_of):
-            costs = self.data.gradient(theta, self._of_lagrangian(x, y))
+        if len(self._costs_of) and y is not None:
+            costs = self._map.pull(theta, self._of_lagrangian(x, y))
             out[..., self._costs_out] = costs.reshape(theta.shape)[..., self._costs_of]
         return out
 
     def _of_lagrangian(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """Its derivative in the moving numbers, (1, T) or (K, T)."""
         none = np.zeros_like(np.atleast_2d(x)), np.zeros_like(np.atleast_2d(y))
-        return self._derivative.gradient(x, y, *none, np.ones((1, 1)))
+        return self._gradient(x, y, *none, np.ones((1, 1)))
 
     def seen(self, theta: FloatArray, x: FloatArray, y: FloatArray) -> Seen:
         """The outputs, and what parameters move: a null vector that they are not orthogonal to is seen by them."""
 
         def through(dx: FloatArray, dy: FloatArray) -> FloatArray:
             w, wy = dx.T, dy.T
-            gradient = self.data.gradient(theta, self._derivative.gradient(x, y, w, wy, np.zeros((1, 1))))
+            gradient = self._map.pull(theta, self._gradient(x, y, w, wy, np.zeros((1, 1))))
             parts = [gradient if self._places is None else gradient[:, self._places], gradient[:, self._costs_of]]
             if self._Y is not None:
                 parts.append(self._Y(wy))
@@ -196,12 +195,12 @@ class ChainRule:
         if len(self._costs_of):
             moves = np.zeros((len(cotangents), len(self._present)))
             np.add.at(moves.T, self._costs_of, cotangents[:, self._costs_out].T)
-            primal, rows, _ = self._derivative.right_hand_sides(x, y, self.data.tangent(theta, moves))
+            primal, rows, _ = self._right_hand_sides(theta, x, y, moves)
             xbar, ybar = xbar - primal, ybar - rows
-            turned = self.data.turn(theta, moves, self._of_lagrangian(x, y))
+            turned = self._map.turn(theta, moves, self._of_lagrangian(x, y))
             direct = turned if direct is None else direct + turned
         w, wy = solve(xbar, ybar)
-        gradient = self.data.gradient(theta, self._derivative.gradient(x, y, w, wy, seeds))
+        gradient = self._map.pull(theta, self._gradient(x, y, w, wy, seeds))
         if direct is not None:
             gradient = gradient + direct
         return gradient if self._places is None else gradient[:, self._places]
@@ -213,7 +212,7 @@ class ChainRule:
         if self._places is not None:
             moved = np.zeros((len(tangents), len(self._present)))
             moved[:, self._places] = tangents
-        primal, rows, values = self._derivative.right_hand_sides(x, y, self.data.tangent(theta, moved))
+        primal, rows, values = self._right_hand_sides(theta, x, y, moved)
         dx, dy = solve(primal, rows)
         out = self._X(dx)
         if self._Y is not None:
@@ -224,8 +223,8 @@ class ChainRule:
             z = np.concatenate([x, theta], axis=-1)
             out[:, place] = observed.push(z, np.concatenate([dx, moved], axis=1))
         if len(self._costs_of):
-            of_moves = self._derivative.gradient(x, y, -dx, -dy, np.zeros((1, 1)))
-            costs = self.data.gradient(theta, of_moves) + self.data.turn(theta, moved, self._of_lagrangian(x, y))
+            of_moves = self._gradient(x, y, -dx, -dy, np.zeros((1, 1)))
+            costs = self._map.pull(theta, of_moves) + self._map.turn(theta, moved, self._of_lagrangian(x, y))
             out[:, self._costs_out] = costs[:, self._costs_of]
         return out
 
@@ -233,18 +232,3 @@ class ChainRule:
 def _with_one(x: FloatArray, y: FloatArray) -> FloatArray:
     """(x, y, 1), of one solution or of many."""
     return np.concatenate([x, y, _ONE if x.ndim == 1 else np.ones((len(x), 1))], axis=-1)
-
-
-def _observed(rows: Rows, made: Compiled, size: int) -> PolynomialMap:
-    """Functions of the model as polynomials of z = (x, all parameters), of so many entries."""
-    n, p = made.form.n, len(made.parameter_ids)
-    ids = np.concatenate([np.array(list(made.columns), np.int64), made.parameter_ids])
-    places = np.concatenate([np.array(list(made.columns.values()), np.int64), n + np.arange(p)])
-    terms = rows.terms().packed()
-    order = np.argsort(ids)
-    at = order[np.searchsorted(ids[order], terms.factors).clip(max=max(len(order) - 1, 0))]
-    factors = np.where(terms.factors >= 0, places[at] if len(at) else 0, -1)
-    if not factors.shape[1]:
-        factors = np.full((len(factors), 1), -1, np.int64)
-    M = sp.coo_array((terms.coef, (terms.row, np.arange(len(factors)))), shape=(rows.m, len(factors)))
-    return PolynomialMap(rows.constant, M.tocsr(), factors, size)

@@ -1,4 +1,4 @@
-"""What is kept of an item that was solved in the compiled form."""
+"""What is kept of an item that was solved as a small dense program."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any, final
 
 from ....modelkit.arrays import FloatArray
 from ....modelkit.attributes import DifferentiationStatusCode
-from ...solution_point import SolutionPoint
+from ..state import State
 from .dense_qp import DensePoints
 from .single_qp import SinglePoint
 
-__all__ = ["State"]
+__all__ = ["DenseState"]
 
 
 @final
 @dataclass(eq=False)
-class State:
-    """The solution of an item in the compiled form, and what differentiates it; copies have the solution alone.
+class DenseState:
+    """The solution of an item, and what differentiates it; copies have the solution alone.
 
     Attributes
     ----------
-    x, y : (n,) and (m,)
+    x, y : (n,) and (m,) duals of one-sided rows
     dense : the dense system at the solution, if there is one; that of many items has this one at `place`
-    point : the solution with the system of the diff model, once it has been asked for
+    general : the same for the general way, once that has been asked for
     differentiation_status : what the derivatives are that were asked for
     """
 
@@ -31,8 +31,8 @@ class State:
     y: FloatArray
     dense: DensePoints | SinglePoint | None = field(default=None, repr=False)
     place: int = 0
-    point: SolutionPoint | None = field(default=None, repr=False)
+    general: State | None = field(default=None, repr=False)
     differentiation_status: DifferentiationStatusCode = DifferentiationStatusCode.NOT_DIFFERENTIATED
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return State, (self.x, self.y)
+        return DenseState, (self.x, self.y)

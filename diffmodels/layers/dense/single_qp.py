@@ -64,6 +64,12 @@ class SingleQP:
         self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, x: FloatArray, y: FloatArray
     ) -> SinglePoint | None:
         """The exact solution near a solver's answer, if there is one there."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not exact
+            return self._point(P, q, F, g, x, y)
+
+    def _point(
+        self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, x: FloatArray, y: FloatArray
+    ) -> SinglePoint | None:
         n, zeros = self._n, self._zeros
         is_active = y > F.dot(x) + g
         is_active[:zeros] = True
@@ -83,15 +89,14 @@ class SingleQP:
         x, held = z[:n], z[n:]
         residual = K.dot(z) - right[:, 0]
         of_gradient, of_rows = residual[:n], residual[n:]
-        slack_unit = 1.0 + math.sqrt(g.dot(g))
-        dual_unit = math.sqrt(q.dot(q) + held.dot(held)) or 1.0
         y = np.zeros(len(g))
         y[active] = held
         s = F.dot(x) + g
         # a row is violated, and a multiplier has the wrong sign, in the row's own unit
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not exact
-            length = np.sqrt(np.einsum("ij,ij->i", F, F))
-            row_unit, scaled = length * math.sqrt(x.dot(x)) + np.abs(g), y * length
+        slack_unit = 1.0 + math.sqrt(g.dot(g))
+        dual_unit = math.sqrt(q.dot(q) + held.dot(held)) or 1.0
+        length = np.sqrt(np.einsum("ij,ij->i", F, F))
+        row_unit, scaled = length * math.sqrt(x.dot(x)) + np.abs(g), y * length
         row_unit[row_unit == 0.0] = 1.0
         row_unit *= EXACT
         gradient_unit = EXACT * (math.sqrt(q.dot(q) + scaled.dot(scaled)) or 1.0)

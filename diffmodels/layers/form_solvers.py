@@ -1,0 +1,38 @@
+"""The solvers of a model, as layers ask them: for the answer to a form."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, Self
+
+from ...modelkit.form import Abilities, Form
+from ..outcome import FoundResult
+
+__all__ = ["FormSolver", "form_solvers"]
+
+
+class FormSolver(Protocol):
+    """What a layer needs of a solver (see `solvers.contract`, which diff models do not import).
+
+    One for small quadratic programs may have ``candidates(P, q, F, g, zeros)``, too.
+    """
+
+    name: str
+    abilities: Abilities
+    releases_gil: bool
+
+    def another(self) -> Self:
+        """A solver like this one, with nothing loaded."""
+
+    def solve_anew(self, form: Form, start: Any = None) -> FoundResult:
+        """The answer to one of many forms, which does not depend on those before."""
+
+    def fetch(self, result: FoundResult) -> None:
+        """Fill in what was left out of a result."""
+
+
+def form_solvers(model: Any) -> list[FormSolver]:
+    """Solvers like those of a model, in the order in which they are tried."""
+    solvers = getattr(model.cache, "solvers", None)
+    if solvers is None:  # wrappers with models of their own, behind bridges
+        solvers = [one.inner.of_forms() for one in model.cache.candidates]
+    return [solver.another() for solver in solvers]
