@@ -21,6 +21,7 @@ from ..sets import (
     ScaledPositiveSemidefiniteConeTriangle,
     Set,
 )
+from ..sets.matrix_cone import MatrixCone
 from ..sets.triangles import position, upper_triangle
 from .base import Comparison, ShapedLike
 
@@ -132,7 +133,7 @@ def laid_out(array: Any, set: Set) -> ShapedComparison:
     DimensionMismatch
         If the cone is of matrices of another side.
     InvalidData
-        If the cone is given by the triangle and the matrix is not symmetric.
+        If the cone is given by the triangle and the matrix is not symmetric, or if it takes more than the matrix.
     """
     if isinstance(set, PositiveSemidefiniteConeSquare):
         side = _side_of(array, set)
@@ -152,6 +153,11 @@ def laid_out(array: Any, set: Set) -> ShapedComparison:
         scale = np.where(upper_triangle(side) % (side + 1), np.sqrt(2.0), 1.0)
         layout = Layout(array.shape, position(side), array.labels, 1.0 / scale[position(side)])
         return ShapedComparison(scale * triangle, set, layout)
+    if isinstance(set, MatrixCone) and array.ndim > 1:
+        raise InvalidData(
+            f"{set!r} takes a vector, in the order that its documentation says, and no array of shape {array.shape}; "
+            "stack its parts with ot.vectorize (X.T.ravel() is X column by column)."
+        )
     return ShapedComparison(array.flat, set, Layout(array.shape, None, array.labels))
 
 

@@ -362,6 +362,11 @@ def test_refused_matrices() -> None:
         (lambda: R >> 0, ot.DimensionMismatch, "is square"),
         (lambda: model.add_constraint(X, ot.PositiveSemidefiniteConeTriangle(3)), ot.InvalidData, "symmetric=True"),
         (lambda: model.add_constraint(X, ot.PositiveSemidefiniteConeSquare(2)), ot.DimensionMismatch, "side 2"),
+        (
+            lambda: model.add_constraint(X, ot.HermitianPositiveSemidefiniteConeTriangle(3)),
+            ot.InvalidData,
+            "takes a vector",
+        ),
         (lambda: model.add_constraint(X, ot.Nonnegatives(8)), ot.DimensionMismatch, "8 rows, got 9"),
         (lambda: model.add_constraint(X, ot.LessThan(1.0)), ot.DimensionMismatch, "needs a scalar"),
         (lambda: model.add_constraint(X, 3), ot.InvalidData, "Expected a set"),
