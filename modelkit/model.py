@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from . import attributes as attr
-from .arrays import FloatArray, IntArray, sums
+from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock, SetBlock
 from .bound_handles import change_side, fix, reduced_costs, unfix
 from .caching import CachingOptimizer
@@ -28,13 +28,13 @@ from .indices import ConstraintIndex, ConstraintIndices, no_index, plain
 from .labels import Labels, is_labelled, labels_of, with_labels
 from .layer import Layer
 from .locking import one_at_a_time
-from .naming import name_of_variable
 from .numeric import real_array, real_matrix, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
 from .protocol import AbstractModel
 from .remaking import recipe, remade_model, snapshot
 from .sets import Integer, Interval, Parameter, PositiveSemidefiniteConeTriangle, Set, ZeroOne
+from .shaped_values import each_once, in_place
 from .store import Store
 from .variable_arrays import marks, planned
 from .variable_bounds import set_between
@@ -568,7 +568,7 @@ class Model(Layer):
             elif isinstance(value, ArrayFunction) and value.ndim == 1:
                 value = value.flat
         value = value.to_numpy() if is_labelled(value) else value
-        super().set(attribute, *_each_once(attribute, plain(index), value))
+        super().set(attribute, *each_once(attribute, plain(index), value))
 
     def is_valid(self, index: Any) -> bool:
         """Whether the model holds the variable or constraint, or all variables of an array."""
@@ -739,7 +739,7 @@ class Model(Layer):
             values = rows.evaluate(self._by_identifier(attr.VariablePrimal(), len(rows.coef) + len(rows.qcoef)))
             return values if what.is_vector else float(values[0])
         if isinstance(what, ArrayFunction):
-            return _in_place(what, self.value(what.entries))
+            return in_place(what, self.value(what.entries))
         if isinstance(what, (ConstraintIndex, ConstraintIndices)):
             return self._in_shape(what, self.get(attr.ConstraintPrimal(), what))
         if isinstance(what, (str, bytes, Mapping)) or not isinstance(what, (Iterable, np.ndarray)):
@@ -810,7 +810,7 @@ class Model(Layer):
             values = rows.evaluate(self._by_identifier(attr.PolishedPrimal(), len(rows.coef) + len(rows.qcoef)))
             return values if what.is_vector else float(values[0])
         if isinstance(what, ArrayFunction):
-            return _in_place(what, self.polished(what.entries))
+            return in_place(what, self.polished(what.entries))
         is_constraint = isinstance(what, (ConstraintIndex, ConstraintIndices))
         return self._in_shape(what, self.get(attr.PolishedDual() if is_constraint else attr.PolishedPrimal(), what))
 
@@ -886,43 +886,3 @@ def _checked_parameter(value: float) -> Parameter:
     if not np.isfinite(number):
         raise InvalidData(f"A parameter has a finite value, got {value!r}.")
     return Parameter(number)
-
-
-def _each_once(attribute: attr.Attribute, index: Any, value: Any) -> tuple[Any, Any]:
-    """Variables and their numbers, each once: entries of a symmetric matrix are one variable.
-
-    Seeds of its entries add up, as gradients do.
-
-    Raises
-    ------
-    InvalidData
-        If other numbers of one variable differ.
-    """
-    if isinstance(index, list) and len(index) > 1 and all(type(one) is VariableIndex for one in index):
-        index = VectorOfVariables(index)
-    if not isinstance(index, VectorOfVariables) or bool((np.diff(index.ids) > 0).all()):
-        return index, value
-    numbers = np.asarray(value) if isinstance(value, (np.ndarray, list, tuple, float, int)) else np.zeros(0, object)
-    once, first, at = np.unique(index.ids, return_index=True, return_inverse=True)
-    if len(once) == len(index) or numbers.dtype.kind not in "buif" or numbers.shape not in ((), index.ids.shape):
-        return index, value
-    each = np.broadcast_to(numbers, index.ids.shape).astype(np.float64)
-    if isinstance(attribute, attr.ReverseVariablePrimal):
-        return VectorOfVariables.of_ids(once), sums(at, each, len(once))
-    differs = each != each[first][at]
-    if differs.any():
-        k = int(np.argmax(differs))
-        raise InvalidData(
-            f"{attribute!r} of {name_of_variable(int(index.ids[k]))}: got {each[first][at][k]} and {each[k]} for one "
-            "variable, which stands there twice."
-        )
-    return VectorOfVariables.of_ids(once), each[first]
-
-
-def _in_place(array: ArrayFunction, values: FloatArray) -> Any:
-    """Values of an array's stored entries in its shape, with its labels."""
-    whole = values
-    if not array.is_dense:
-        whole = np.zeros(array.size)
-        whole[array.place] = values
-    return with_labels(whole.reshape(array.shape), array.labels)

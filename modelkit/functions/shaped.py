@@ -1,4 +1,7 @@
-"""Functions with several axes, or with labels: arrays of variables and parameters, and their arithmetic."""
+"""Functions with several axes, or with labels: arrays of variables and parameters, and their arithmetic.
+
+The file is long because what an array does is one class: indexing, sums, products, arithmetic and comparison.
+"""
 
 from __future__ import annotations
 
