@@ -9,6 +9,7 @@ theorem says.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -94,9 +95,6 @@ class _Entries:
     def __init__(self, row: IntArray, column: IntArray, shape: tuple[int, int]) -> None:
         self.count, self._row, self._column, self._shape = len(row), row, column, shape
         self._rows = _whole_rows(row, column, shape[1])
-        place, ones = np.arange(len(row)), np.ones(len(row))
-        self._to_rows = LinearMap(sp.coo_array((ones, (row, place)), shape=(shape[0], len(row))))
-        self._to_columns = LinearMap(sp.coo_array((ones, (column, place)), shape=(shape[1], len(row))))
 
     def products(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """The entries of ``a bᵀ``."""
@@ -104,6 +102,14 @@ class _Entries:
             product: FloatArray = a[..., self._rows, None] * b[..., None, :]
             return product.reshape(*product.shape[:-2], self.count)
         return a.take(self._row, axis=-1) * b.take(self._column, axis=-1)
+
+    @cached_property
+    def _to_rows(self) -> LinearMap:
+        return _spread(self._row, self._shape[0])
+
+    @cached_property
+    def _to_columns(self) -> LinearMap:
+        return _spread(self._column, self._shape[1])
 
     def times(self, entries: FloatArray, v: FloatArray) -> FloatArray:
         """Products of the matrices with vectors."""
@@ -137,13 +143,8 @@ class _Squares:
 
     def __init__(self, slot: IntArray, first: IntArray, second: IntArray, shape: tuple[int, int]) -> None:
         self._slot, self._first, self._second = slot, first, second
-        place, ones = np.arange(len(slot)), np.ones(len(slot))
-
-        def spread(at: IntArray, size: int) -> LinearMap:
-            return LinearMap(sp.coo_array((ones, (at, place)), shape=(size, len(place))))
-
-        self._to_slots, self._to_first = spread(slot, shape[0]), spread(first, shape[1])
-        self._to_second = spread(second, shape[1])
+        self._to_slots, self._to_first = _spread(slot, shape[0]), _spread(first, shape[1])
+        self._to_second = _spread(second, shape[1])
 
     def gradient(self, x: FloatArray, y: FloatArray, w: FloatArray, wy: FloatArray) -> FloatArray:
         """``y (w_i x_j + x_i w_j) + wy x_i x_j``, (K, terms)."""
@@ -155,6 +156,11 @@ class _Squares:
         a, b, multiplier = x[..., self._first], x[..., self._second], y[..., self._slot]
         primal = self._to_first(moves * b * multiplier) + self._to_second(moves * a * multiplier)
         return primal, self._to_slots(moves * (a * b))
+
+
+def _spread(at: IntArray, size: int) -> LinearMap:
+    """What adds numbers up at places."""
+    return LinearMap(sp.coo_array((np.ones(len(at)), (at, np.arange(len(at)))), shape=(size, len(at))))
 
 
 def _whole_rows(row: IntArray, column: IntArray, width: int) -> slice | IntArray | None:

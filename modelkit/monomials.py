@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -95,7 +96,9 @@ class Monomials:
     @property
     def degrees(self) -> IntArray:
         """The number of factors of each term."""
-        degrees: IntArray = (self.factors != _NONE).sum(axis=1)
+        degrees = np.zeros(len(self), np.int64)
+        for factor in self.factors.T:  # of which there are few: faster than sums of short rows
+            degrees += factor != _NONE
         return degrees
 
     def merged(self) -> Monomials:
@@ -118,7 +121,14 @@ class Monomials:
 
     def packed(self) -> Monomials:
         """The same with the fillers last and no more of them than needed."""
-        order = np.argsort(self.factors == _NONE, axis=1, kind="stable")
-        factors = np.take_along_axis(self.factors, order, axis=1)
-        width = int(self.degrees.max(initial=0))
+        factors, degrees = self.factors, self.degrees
+        width = int(degrees.max(initial=0))
+        columns = list(factors.T)
+        if any((left == _NONE).any() and (right[left == _NONE] != _NONE).any() for left, right in pairwise(columns)):
+            packed, at = np.full((len(factors), width), _NONE, np.int64), np.zeros(len(factors), np.int64)
+            for factor in columns:
+                there = np.flatnonzero(factor != _NONE)
+                packed[there, at[there]] = factor[there]
+                at[there] += 1
+            factors = packed
         return Monomials(self.row, factors[:, :width], self.coef)

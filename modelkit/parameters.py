@@ -100,6 +100,23 @@ class Parameters:
             f"The product of {' and '.join(named)} with the coefficient {terms.coef[at]} is too large: {numbers[at]}."
         )
 
+    def check_inserted(self, rows: Rows, error: type[Unsupported] = UnsupportedConstraint) -> None:
+        """`check_degree` of the rows after insertion, which are made only to say what is wrong with them."""
+        if rows.degree < 3:
+            return
+        if not self or rows.higher is None:
+            self.check_degree(rows, error)
+            return
+        terms = rows.higher
+        place = self.places(terms.factors)
+        others, numbers = np.zeros(len(terms), np.int64), terms.coef
+        with np.errstate(over="ignore"):
+            for factor, number in zip(terms.factors.T, place.T, strict=True):
+                others += (factor != -1) & (number < 0)
+                numbers = numbers * np.where(number >= 0, self.values[number], 1.0)
+        if others.max(initial=0) > 2 or not np.isfinite(numbers).all():
+            self.check_degree(self.insert(rows), error)
+
     def degrees(self, rows: Rows) -> IntArray:
         """The degree of each row in the variables that are not multiplied as parameters, (m,)."""
         if not self and rows.higher is None:
@@ -164,7 +181,7 @@ def kinds_inserted(store: Any) -> list[Kind]:
     kinds, objective = store.kinds(), store.objective_block
     if objective is not None and objective.function_type.degree > 2:
         parameters = Parameters(store)
-        parameters.check_degree(parameters.insert(objective.all_rows()), UnsupportedObjective)
+        parameters.check_inserted(objective.all_rows(), UnsupportedObjective)
     if all(kind[0].degree < 2 for kind in kinds):
         return list(kinds)
     parameters = Parameters(store)
@@ -175,7 +192,7 @@ def kinds_inserted(store: Any) -> list[Kind]:
             continue
         block, _ = store.block(kind).snapshot()
         if kind[0].degree > 2:
-            parameters.check_degree(parameters.insert(block.rows))
+            parameters.check_inserted(block.rows)
         for _, function_type in parameters.lowered(block):
             found[function_type, kind[1]] = None
     return list(found)

@@ -441,7 +441,7 @@ class Lowering:
         rows, moving = block.rows, MovingTerms.none()
         if rows.degree > 2:
             present = self.parameters or Parameters(store)
-            present.check_degree(present.insert(rows))
+            present.check_inserted(rows)
         if self.parameters is not None:
             rows, moving = split(rows, self.parameters, self._table)
         columns, base = self.columns.view, store.base
@@ -802,7 +802,7 @@ class Lowering:
         rows = Rows(np.zeros(1)) if block is None else block.all_rows().scaled(np.array([self.sign]))
         present = self.parameters or Parameters(store)
         if rows.degree > 2:
-            present.check_degree(present.insert(rows), UnsupportedObjective)
+            present.check_inserted(rows, UnsupportedObjective)
         rows, moving = split(rows, self.parameters, self._table)
         columns, base = self.columns.view, store.base
         rows, moving = rows.renamed(lambda ids: columns[ids - base]), moving.in_columns(columns, base)

@@ -23,6 +23,8 @@ from .terms import MovingTerms, ProductTable
 
 __all__ = ["Entries", "MovingNumbers"]
 
+_FULL = 4
+"""So many places for each entry of a matrix are few."""
 Curved = tuple[IntArray, IntArray, IntArray, FloatArray]
 
 
@@ -199,8 +201,9 @@ def _by_degree(terms: MovingTerms) -> tuple[MovingTerms, MovingTerms, MovingTerm
 def _joined(places: IntArray) -> tuple[IntArray, IntArray]:
     """Where each of some places is among the different ones, and these, in order."""
     if len(places) > 1 and not (np.diff(places) > 0).all():
-        different, at = np.unique(places, return_inverse=True)
-        return at.astype(np.int64), different
+        there = np.zeros(int(places.max()) + 1, bool)
+        there[places] = True
+        return np.cumsum(there)[places] - 1, np.flatnonzero(there)
     return np.arange(len(places)), places
 
 
@@ -210,16 +213,26 @@ def _places(matrix: sp.csr_array | sp.csc_array, line: IntArray, other: IntArray
         return np.zeros(0, np.int64)
     width = matrix.shape[1] if matrix.format == "csr" else matrix.shape[0]
     wanted = line * width + other
-    lines = np.unique(line)
+    there = np.zeros(len(matrix.indptr) - 1, bool)
+    there[line] = True
+    lines = np.flatnonzero(there)
     counts = np.diff(matrix.indptr).astype(np.int64)
     from_lines = np.repeat(lines, counts[lines])
     ends = np.cumsum(counts[lines])
     at = np.arange(int(ends[-1])) + np.repeat(matrix.indptr[lines] - (ends - counts[lines]), counts[lines])
     keys = from_lines * width + matrix.indices[at]
+    if np.array_equal(keys, wanted):
+        return np.asarray(at, np.int64)
+    if len(there) * width <= _FULL * len(keys):  # a table of all places is faster than to search
+        table = np.empty(len(there) * width, np.int64)
+        table[keys] = at
+        return np.asarray(table[wanted], np.int64)
     order = slice(None) if (np.diff(keys) > 0).all() else np.argsort(keys, kind="stable")
     return np.asarray(at[order][np.searchsorted(keys[order], wanted)], np.int64)
 
 
 def _row_of(matrix: sp.csr_array | sp.csc_array, places: IntArray) -> IntArray:
     """The lines in which entries of a compressed matrix stand."""
-    return np.searchsorted(matrix.indptr, places, side="right").astype(np.int64) - 1
+    if len(places) < len(matrix.indptr):
+        return np.searchsorted(matrix.indptr, places, side="right").astype(np.int64) - 1
+    return np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))[places]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import final
 
@@ -31,6 +32,8 @@ class ProductTable:
 
     def codes(self, places: IntArray) -> IntArray:
         """The numbers of products given as (T, K) numbers of parameters, -1 for none."""
+        if places.shape[1] > 1 and not (np.count_nonzero(places >= 0, axis=1) > 1).any():
+            return np.asarray(functools.reduce(np.maximum, places.T), np.int64)
         ordered = -np.sort(-places, axis=1)  # those that are none last
         codes = ordered[:, 0].copy()
         if places.shape[1] == 1:

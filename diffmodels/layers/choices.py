@@ -83,8 +83,8 @@ def checked_parameters(model: Any, parameters: list[Any], places: Any) -> list[I
             )
         found.append(ids)
     every = np.concatenate([np.zeros(0, np.int64), *(ids.ravel() for ids in found)])
-    once, counts = np.unique(every, return_counts=True)
-    if len(once) < len(every):
-        name = model.store.name_of(int(once[counts > 1][0]))
+    counts = np.bincount(every - model.store.base)
+    if counts.max(initial=0) > 1:
+        name = model.store.name_of(int(np.argmax(counts > 1)) + model.store.base)
         raise InvalidIndex(f"A layer takes parameters of the model, each once: {name} is named twice.")
     return found

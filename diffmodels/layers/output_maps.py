@@ -76,6 +76,7 @@ class OutputMaps:
         self.X, self.Y = sp.csr_array(sp.vstack(of_x)), sp.csr_array(sp.vstack(of_y))
         self.value: FloatArray = np.concatenate(of_value)
         self.costs_out, self.costs_of = np.array(reduced, np.int64).reshape(-1, 2).T
+        del self._columns, self._parameters  # the model, which is not to travel with the outputs
 
     @property
     def uses_duals(self) -> bool:

@@ -69,12 +69,17 @@ class _Chosen:
 
     def __init__(self, matrix: sp.csr_array, width: int) -> None:
         self._m, entry = matrix.shape[0], matrix.indptr[:-1]
-        self._parts: list[tuple[IntArray, FloatArray | None]] = []
+        self._parts: list[tuple[IntArray, FloatArray | float | None]] = []
         for k in range(width):
             there = np.diff(matrix.indptr) > k
-            place, coef = np.zeros(self._m, np.int64), np.zeros(self._m)
-            place[there], coef[there] = matrix.indices[entry[there] + k], matrix.data[entry[there] + k]
-            self._parts.append((place, None if (coef == 1.0).all() else coef))
+            if there.all():
+                at = slice(None) if width == 1 else entry + k
+                place, coef = matrix.indices[at].astype(np.int64), matrix.data[at]
+            else:
+                place, coef = np.zeros(self._m, np.int64), np.zeros(self._m)
+                place[there], coef[there] = matrix.indices[entry[there] + k], matrix.data[entry[there] + k]
+            is_one = bool((coef == coef[:1]).all())
+            self._parts.append((place, (None if coef[0] == 1.0 else float(coef[0])) if is_one else coef))
 
     def __call__(self, values: FloatArray) -> FloatArray:
         out: FloatArray | None = None

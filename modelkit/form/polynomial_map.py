@@ -39,11 +39,13 @@ class PolynomialMap:
 
     def __init__(self, constant: FloatArray, M: Any, factors: IntArray, count: int) -> None:
         self._constant, self._factors, self._count, self._M = constant, factors, count, M
-        chosen = [_chosen(column, count) for column in factors.T]
         # products of one entry need no multiplication, and are the entries themselves
-        self.is_linear = len(chosen) == 1 and bool((factors >= 0).all())
-        self._map = LinearMap(M @ chosen[0] if self.is_linear else M)
-        self._choices = [LinearMap(one) for one in chosen]
+        self.is_linear = factors.shape[1] == 1 and bool((factors >= 0).all())
+        if self.is_linear:
+            is_plain = len(factors) == count and np.array_equal(factors[:, 0], np.arange(count))
+            self._map, self._choices = LinearMap(M if is_plain else M @ _chosen(factors[:, 0], count)), []
+        else:
+            self._map, self._choices = LinearMap(M), [LinearMap(_chosen(one, count)) for one in factors.T]
 
     def followed_by(self, S: Any, constant: FloatArray) -> PolynomialMap:
         """The map ``z -> constant + S M φ(z)``: S after this one without its constant."""

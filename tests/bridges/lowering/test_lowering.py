@@ -9,6 +9,7 @@ import optangent as ot
 from optangent.bridges.lowering import Lowering
 from optangent.bridges.lowering.chunks import Place
 from optangent.bridges.lowering.travel import (
+    dual_matrix,
     duals_up,
     functions_down,
     gradients_up,
@@ -182,6 +183,10 @@ def test_up_is_the_adjoint_of_down(target):
         seeds, down = rng.standard_normal(m), (np.zeros_like(y), np.zeros_like(y))
         seeds_down(lowering, kinds, numbers, dims, seeds, down)
         np.testing.assert_allclose(seeds @ duals_up(lowering, kinds, numbers, dims, split(y)), down[0] @ y, rtol=1e-12)
+        M, sided = dual_matrix(lowering, kinds, numbers, dims), rng.standard_normal((2, form.slots.size))
+        np.testing.assert_allclose(
+            M @ sided.ravel(), duals_up(lowering, kinds, numbers, dims, tuple(sided)), rtol=1e-12, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize(

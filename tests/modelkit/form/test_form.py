@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -154,3 +157,16 @@ def test_slots_are_rows_then_bounds_then_cones():
     np.testing.assert_array_equal(slots.joined(*slots.parts(values)), values)
     assert slots.of_bounds(np.array([1])).tolist() == [3]
     assert slots.of_cones(np.array([0])).tolist() == [5]
+
+
+@pytest.mark.parametrize("move", [copy.deepcopy, lambda form: pickle.loads(pickle.dumps(form))], ids=["copy", "pickle"])
+def test_copies_are_written_into_by_themselves(move):
+    """A change of an entry reaches A of the form that it was made in, and no other, though A was read before."""
+    form = Form()
+    form.add_columns(2)
+    form.add_rows(sp.csr_array([[1.0, 2.0]]), np.zeros(1), np.ones(1))
+    assert form.A.toarray().tolist() == [[1.0, 2.0]]
+    other = move(form)
+    other.set_entries(np.array([1]), np.array([5.0]), np.array([0]))
+    form.set_entries(np.array([0]), np.array([7.0]), np.array([0]))
+    assert other.A.toarray().tolist() == [[1.0, 5.0]] and form.A.toarray().tolist() == [[7.0, 2.0]]
