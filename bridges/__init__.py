@@ -1,6 +1,6 @@
 """Affine rewritings of models, and the layer that applies them."""
 
 from .base import Bridge, Lift, Target
-from .layer import BridgeOptimizer
+from .lowering import Lowering
 
-__all__ = ["Bridge", "BridgeOptimizer", "Lift", "Target"]
+__all__ = ["Bridge", "Lift", "Lowering", "Target"]

@@ -33,7 +33,6 @@ from ..modelkit.functions import (
 from ..modelkit.indices import Kind
 from ..modelkit.rows import Rows
 from ..modelkit.sets import Set
-from .leaf import Piece
 
 __all__ = [
     "REGISTRY",
@@ -46,7 +45,6 @@ __all__ = [
     "grouped",
     "identity",
     "of_degree",
-    "retyped",
 ]
 
 Matrix: TypeAlias = Any
@@ -266,12 +264,12 @@ class Bridge(ABC):
     """An affine rewriting of constraints of some kinds. Subclasses register themselves, unless told not to.
 
     A subclass declares `reach` (types only, for the graph) and `lift` (the matrices); the few whose matrices are made
-    of more than the set write `lifts` or `stand_in` instead.
+    of more than the set write `lifts` instead.
     """
 
     cost: ClassVar[float] = 1.0
     looks_at_functions: ClassVar[bool] = False
-    """Whether the stand-ins depend on more than the set, so that a changed function needs a rebuilt model."""
+    """Whether the stand-ins depend on more than the set, so that a changed function is lowered again."""
 
     def __init_subclass__(cls, register: bool = True) -> None:
         if register and not cls.__name__.startswith("_"):
@@ -297,14 +295,6 @@ class Bridge(ABC):
         bounds : gives lower and upper bounds of affine rows, from those of the variables
         """
         return None
-
-    def stand_in(self, block: ConstraintBlock, add: Callable[[ConstraintBlock], Any]) -> Piece | None:
-        """What stands for a block, by a bridge that is not affine and knows its own maps; None by all others."""
-        return None
-
-    def group(self, chosen: Set) -> Hashable:
-        """What sets must have in common to be lifted by one `lift`; changing it needs a rebuilt model."""
-        return chosen.shape
 
     def groups(self, sets: SetBlock) -> list[IntArray]:
         """The items of a block, grouped."""
@@ -338,10 +328,3 @@ def of_degree(function_type: type[Function], degree: int) -> type[Function]:
 def affine(function_type: type[Function]) -> type[Function]:
     """The type of ``A f + c``: plain variables become affine."""
     return function_type if function_type.degree else of_degree(function_type, 1)
-
-
-def retyped(function_type: type[Function], example: Set) -> Lift:
-    """The same rows in the same set, as functions of another type."""
-    m, shapes = example.dimension, (example.shape,) if example.is_vector else None
-    kind = (function_type, type(example))
-    return Lift((Target(kind, identity(m), shapes, N=identity(m * len(example.fields))),))

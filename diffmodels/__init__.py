@@ -3,15 +3,15 @@
 from .conic import ConicDiff
 from .gradcheck import gradcheck
 from .kkt import DirectKKT, IterativeKKT
-from .optimizer import DifferentiationWarning, DiffOptimizer, diff_optimizer
+from .meta_solver import DifferentiationWarning, MetaSolver, diff_optimizer
 from .quadratic import QuadraticDiff
 
 __all__ = [
     "ConicDiff",
-    "DiffOptimizer",
     "DifferentiationWarning",
     "DirectKKT",
     "IterativeKKT",
+    "MetaSolver",
     "QuadraticDiff",
     "diff_optimizer",
     "gradcheck",

@@ -24,7 +24,6 @@ from ..modelkit.errors import DifferentiationError
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.monomials import Monomials
 from ..modelkit.naming import listed
 from ..modelkit.parameters import PARAMETERS
 from ..modelkit.rows import Rows
@@ -34,8 +33,8 @@ from .convex import ConvexDiff
 from .directions import Direction, stack_directions
 from .form_point import FormPoint, SeenBySides
 from .inputs import Inputs, Tangents, parameter_constraint
-from .moving_derivative import MovingDerivative
 from .outcome import Outcome, every, located
+from .parameter_slopes import parameter_slopes
 from .slot_tangents import SlotTangents
 from .starting import dual_of_other
 
@@ -66,6 +65,8 @@ class Derivative:
 
     Attributes
     ----------
+    lowering : see above
+    name : of the diff model
     seconds : that the last differentiation took; nan before the first
 
     Raises
@@ -77,7 +78,8 @@ class Derivative:
     def __init__(
         self, store: Store, lowering: Lowering, outcome: Outcome, diff_model: ConvexDiff, layout: Any = None
     ) -> None:
-        self._store, self._lowering, self._outcome = store, lowering, outcome
+        self._store, self.lowering, self._outcome = store, lowering, outcome
+        self.name = diff_model.name
         self._size = store.variable_count, store.constraint_count
         form = lowering.form
         x, y, activity = dual_of_other(store, outcome, lowering)
@@ -86,7 +88,7 @@ class Derivative:
         self._theta = np.zeros(0) if lowering.parameters is None else _finite(lowering.parameters.values)
         self._moving = None
         if lowering.moving is not None:
-            self._moving = MovingDerivative(lowering.moving.entries(self._slots), self._slots)
+            self._moving = lowering.moving.derivative(self._slots)
         self._values: FloatArray | None = None
         self._costs: FloatArray | None = None
         self._seen_now: SeenBySides | None = None
@@ -121,8 +123,8 @@ class Derivative:
             self._values = np.zeros(len(self._columns))
             mine = self._columns >= 0
             self._values[mine] = self.point.x[self._columns[mine]]
-            if self._lowering.parameters is not None:
-                self._values[self._lowering.parameters.ids - self._store.base] = self._theta
+            if self.lowering.parameters is not None:
+                self._values[self.lowering.parameters.ids - self._store.base] = self._theta
         return self._values
 
     @property
@@ -141,7 +143,7 @@ class Derivative:
         return self._moving.gradient(point.x, point.y, *none, np.ones((1, 1)))
 
     def _to_parameters(self, of_numbers: FloatArray) -> FloatArray:
-        moving = self._lowering.moving
+        moving = self.lowering.moving
         if moving is None:
             return np.zeros((len(of_numbers), len(self._theta)))
         return moving.map.pull(self._theta, of_numbers)
@@ -165,7 +167,7 @@ class Derivative:
 
     def _right_hand_sides(self, tangents: Tangents, directions: int) -> tuple[SlotTangents, FloatArray, FloatArray]:
         """Right-hand sides, moves of the parameters (K, p), and what adds to their duals' moves (K, p)."""
-        store, lowering, point = self._store, self._lowering, self.point
+        store, lowering, point = self._store, self.lowering, self.point
         sides = SlotTangents(self._slots, point.x, point.y, directions)
         moves, direct = np.zeros((2, directions, len(self._theta)))
         objective, functions, sets = tangents
@@ -202,41 +204,28 @@ class Derivative:
     def _in_columns(self, rows: Rows) -> Rows:
         """Rows in columns, the parameters at their values."""
         base = self._store.base
-        if self._lowering.parameters is not None:
+        if self.lowering.parameters is not None:
             terms = rows.terms()
-            rows = Rows.of_terms(rows.constant, self._lowering.parameters.filled(terms, np.ones(len(terms), bool)))
+            rows = Rows.of_terms(rows.constant, self.lowering.parameters.filled(terms, np.ones(len(terms), bool)))
         columns = self._columns
         return rows.renamed(lambda ids: columns[ids - base])
 
     def _slopes(self, rows: Rows, weights: FloatArray, directions: int) -> FloatArray:
         """``Σ weights · d row / d parameter`` at the solution, (K, p), of rows one direction below the other."""
-        parameters, base = self._lowering.parameters, self._store.base
-        out = np.zeros((directions, len(self._theta)))
+        parameters = self.lowering.parameters
         if parameters is None:
-            return out
-        terms = rows.terms()
-        place = parameters.places(terms.factors)
-        mine = np.flatnonzero((place >= 0).any(axis=1))
-        if not len(mine):
-            return out
-        terms, place = terms.take(mine), place[mine]
-        m, values = len(weights), self.values
-        for column in range(place.shape[1]):
-            which = np.flatnonzero(place[:, column] >= 0)
-            others = terms.factors[which].copy()
-            others[:, column] = _NONE
-            part = Monomials(terms.row[which], others, terms.coef[which])
-            slopes = part.values(lambda ids: values[ids - base])
-            direction, local = np.divmod(part.row, m)
-            np.add.at(out, (direction, place[which, column]), weights[local] * slopes)
-        return out
+            return np.zeros((directions, 0))
+        return parameter_slopes(rows, weights, parameters, self._value_of, directions)
+
+    def _value_of(self, ids: IntArray) -> FloatArray:
+        return self.values[ids - self._store.base]
 
     def _displace(
         self, indices: ConstraintIndices, rows: Rows, sides: SlotTangents, moves: FloatArray, direct: FloatArray
     ) -> None:
         """Tangents t of functions of parameters' constraints, ``p + t(x) = θ``: p moves by -t, its dual pulls at t."""
-        assert self._lowering.parameters is not None
-        place, values, base = self._lowering.parameters.places(indices.values), self.values, self._store.base
+        assert self.lowering.parameters is not None
+        place, values, base = self.lowering.parameters.places(indices.values), self.values, self._store.base
         k, costs = len(place), self.costs
         moved = rows.evaluate(lambda ids: values[ids - base]).reshape(-1, k)
         np.add.at(moves, (np.arange(len(moved))[:, None], place[None]), -moved)
@@ -250,7 +239,7 @@ class Derivative:
 
     def _dual_tangents(self, dx: FloatArray, dy: FloatArray, moves: FloatArray, direct: FloatArray) -> FloatArray:
         """How the duals of the parameters move, (p,)."""
-        lowering, point = self._lowering, self.point
+        lowering, point = self.lowering, self.point
         if self._moving is None or lowering.moving is None:
             unmoved: FloatArray = direct[0]
             return unmoved
@@ -281,9 +270,9 @@ class Derivative:
             w, (low, high) = self.point.pull(seeds, (nothing, nothing))
             lower, upper = sides.sides()
             found[:, mine] = sides.primal().T @ w + sides.rows().T @ (low + high) - lower.T @ low - upper.T @ high
-        if self._lowering.parameters is not None and len(mine) < len(at):
+        if self.lowering.parameters is not None and len(mine) < len(at):
             data = np.flatnonzero(at < 0)
-            found[:, data] = moves[:, self._lowering.parameters.places(outputs.ids[data])]
+            found[:, data] = moves[:, self.lowering.parameters.places(outputs.ids[data])]
         self.seconds = time.perf_counter() - start
         return found
 
@@ -291,15 +280,15 @@ class Derivative:
     def reverse(self, inputs: Inputs) -> None:
         """Pull the seeds back to the data, in one solve."""
         start = time.perf_counter()
-        store, lowering, point = self._store, self._lowering, self.point
+        store, lowering, point = self._store, self.lowering, self.point
         size = self._slots.size
         primal, duals = np.zeros(len(point.x)), (np.zeros(size), np.zeros(size))
         seeds, theta = np.zeros(len(self._theta)), np.zeros(len(self._theta))  # of duals of parameters, of parameters
-        variables, values = inputs.primal_seeds()
-        at = self._columns[variables.ids - store.base]
+        ids, values = inputs.primal_seeds()
+        at = self._columns[ids - store.base]
         np.add.at(primal, at[at >= 0], values[at >= 0])
         if lowering.parameters is not None:
-            np.add.at(theta, lowering.parameters.places(variables.ids[at < 0]), values[at < 0])
+            np.add.at(theta, lowering.parameters.places(ids[at < 0]), values[at < 0])
         for indices, mine in inputs.dual_seeds():
             if indices.kind == PARAMETERS:
                 assert lowering.parameters is not None
@@ -334,7 +323,7 @@ class Derivative:
         kind = type(attribute)
         if kind is attr.ForwardObjectiveValue:
             assert self._pushed is not None
-            return self._lowering.sign * self._pushed[2]
+            return self.lowering.sign * self._pushed[2]
         if kind is attr.ForwardVariablePrimal:
             return self._moved(index)
         if kind is attr.ForwardConstraintDual:
@@ -351,26 +340,26 @@ class Derivative:
         ids = np.array([index.value]) if one else index.ids
         at = self._columns[ids - self._store.base]
         found = self._pushed[0][at] if len(self._pushed[0]) else np.zeros(len(at))
-        if self._lowering.parameters is not None:
+        if self.lowering.parameters is not None:
             data = at < 0
-            found[data] = self._moves[self._lowering.parameters.places(ids[data])]
+            found[data] = self._moves[self.lowering.parameters.places(ids[data])]
         return float(found[0]) if one else found
 
     def _moved_duals(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         assert self._pushed is not None
         if index.kind == PARAMETERS:
-            assert self._lowering.parameters is not None
+            assert self.lowering.parameters is not None
             ids = np.array([index.value]) if isinstance(index, ConstraintIndex) else index.values
-            moved: FloatArray = self._pushed[3][self._lowering.parameters.places(ids)]
+            moved: FloatArray = self._pushed[3][self.lowering.parameters.places(ids)]
             return moved
-        return duals_up(self._lowering, index.kind, *located(self._store, index), self._pushed[1])
+        return duals_up(self.lowering, index.kind, *located(self._store, index), self._pushed[1])
 
     def _gradient(self, attribute: attr.Attribute, index: Any) -> Any:
         assert self._pulled is not None
         store, kind = self._store, type(attribute)
         ids = store.variable_ids()
         if kind is attr.ReverseObjectiveFunction:
-            return GradientOfObjective(self._right_factor(), ids, self._pulled[2], self._lowering.sign)
+            return GradientOfObjective(self._right_factor(), ids, self._pulled[2], self.lowering.sign)
         if kind is attr.ReverseConstraintFunction:
             left = self._rows_of(kind, index)
             if index.kind[1].is_vector:
@@ -400,17 +389,17 @@ class Derivative:
         if kind == PARAMETERS:
             return np.stack([self.costs, -theta], axis=1)
         lower, upper = (np.stack([y, w], axis=1) for y, w in zip(self.point.y_sided, wy, strict=True))
-        return gradients_up(self._lowering, kind, numbers, dims, (lower, upper))
+        return gradients_up(self.lowering, kind, numbers, dims, (lower, upper))
 
     def _set_gradients(self, kind: Kind, numbers: IntArray, dims: IntArray) -> FloatArray:
         assert self._pulled is not None
         if kind == PARAMETERS:
             return self._pulled[3][:, None]
-        return set_gradients_up(self._lowering, kind, numbers, dims, self._pulled[1])
+        return set_gradients_up(self.lowering, kind, numbers, dims, self._pulled[1])
 
     def _parameter_gradient(self, ids: IntArray) -> FloatArray:
         assert self._pulled is not None
-        parameters = self._lowering.parameters
+        parameters = self.lowering.parameters
         places = np.full(len(ids), _NONE) if parameters is None else parameters.places(ids)
         if (places < 0).any():  # raises
             parameter_constraint(self._store, VariableIndex(int(ids[places < 0][0])))
@@ -425,8 +414,8 @@ class Derivative:
             mine = self._columns >= 0
             self._right[mine, 0] = self._pulled[0][self._columns[mine]]
             self._right[:, 1] = self.values
-            if self._lowering.parameters is not None:
-                self._right[self._lowering.parameters.ids - self._store.base, 0] = -self._pulled[4]
+            if self.lowering.parameters is not None:
+                self._right[self.lowering.parameters.ids - self._store.base, 0] = -self._pulled[4]
         table, base = self._right, self._store.base
         return lambda ids: table[ids - base]
 
@@ -438,17 +427,17 @@ class Derivative:
         if isinstance(index, VectorOfVariables):
             return self.values[index.ids - self._store.base]
         if index.kind == PARAMETERS:
-            assert self._lowering.parameters is not None
+            assert self.lowering.parameters is not None
             ids = np.array([index.value]) if isinstance(index, ConstraintIndex) else index.values
-            return _one_or_many(self.costs[self._lowering.parameters.places(ids)], index)
+            return _one_or_many(self.costs[self.lowering.parameters.places(ids)], index)
         numbers, dims = located(self._store, index)
-        return _one_or_many(duals_up(self._lowering, index.kind, numbers, dims, self.point.y_sided), index)
+        return _one_or_many(duals_up(self.lowering, index.kind, numbers, dims, self.point.y_sided), index)
 
     # ------------------------------------------------------------------ what it is worth
     def _seen(self) -> SeenBySides:
         """The user's variables, and the user's duals: not those of parameters, which move with the others."""
         if self._seen_now is None:
-            lowering, store = self._lowering, self._store
+            lowering, store = self.lowering, self._store
             kinds = [(kind, *every(store, kind)) for kind in store.kinds() if kind != PARAMETERS]
 
             def through(_: FloatArray, dy: Sided) -> FloatArray:
@@ -472,8 +461,8 @@ class Derivative:
         weights = 1.0 + np.modf(_GOLDEN * np.arange(len(fault)))[0]
         numbers, dims = located(self._store, index)
         none = np.zeros_like(fault)
-        found = gradients_up(self._lowering, index.kind, numbers, dims, (fault * weights, none))
-        found += gradients_up(self._lowering, index.kind, numbers, dims, (none, fault * weights))
+        found = gradients_up(self.lowering, index.kind, numbers, dims, (fault * weights, none))
+        found += gradients_up(self.lowering, index.kind, numbers, dims, (none, fault * weights))
         at_fault: FloatArray = (found != 0.0).astype(np.float64)
         return at_fault
 

@@ -54,6 +54,7 @@ class FormPoint:
     x, y : the exact solution, (n,) and (slots,)
     y_sided : y by sides
     layout : where the one-sided rows stand
+    rows : these rows; solution : what the diff model made of them
 
     Raises
     ------
@@ -72,22 +73,22 @@ class FormPoint:
     ) -> None:
         order = [kind[1] for kind in diff_model.kinds]
         self.layout = layout if layout is not None and layout.fits(form) else Stacked(form, order)
-        self._rows: MatrixForm = self.layout.matrices(form)
+        self.rows: MatrixForm = self.layout.matrices(form)
         hints = None if activity is None else self.layout.down(activity)
-        self._point: SolutionPoint = diff_model.exact(self._rows, x, self.layout.down(y), hints)
-        self.x, self.y_sided = self._point.x, self._sided(self._point.y)
+        self.solution: SolutionPoint = diff_model.exact(self.rows, x, self.layout.down(y), hints)
+        self.x, self.y_sided = self.solution.x, self._sided(self.solution.y)
         self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
         self._verdict: tuple[attr.DifferentiationStatusCode, Mask] | None = None
 
     @property
     def refinement(self) -> attr.Refinement:
         """Largest relative violation of the optimality conditions, of the given point and of this one."""
-        return self._point.refinement
+        return self.solution.refinement
 
     @property
     def mismatch(self) -> float:
         """Relative difference of forward and reverse mode at random right-hand sides."""
-        return self._point.mismatch
+        return self.solution.mismatch
 
     # ------------------------------------------------------------------ solving
     def push(
@@ -96,7 +97,7 @@ class FormPoint:
         """Dx (n, K), and dy (slots, K) by sides, for right-hand sides (n, K), (slots, K) and moves of sides."""
         layout = self.layout
         sides = np.where((layout.sign > 0.0)[:, None], lower[layout.slot], -upper[layout.slot])
-        dx, dy = self._point.solve(primal, layout.signed(rows) - sides)
+        dx, dy = self.solution.solve(primal, layout.signed(rows) - sides)
         return dx, self._sided(dy)
 
     def pull(self, primal: FloatArray, duals: Sided) -> tuple[FloatArray, Sided]:
@@ -106,7 +107,7 @@ class FormPoint:
         """
         layout = self.layout
         seeds = np.where((layout.sign > 0.0)[:, None], duals[0][layout.slot], -duals[1][layout.slot])
-        w, wy = self._point.solve(primal, seeds)
+        w, wy = self.solution.solve(primal, seeds)
         return w, self._sided(wy)
 
     def _sided(self, rows: FloatArray) -> Sided:
@@ -125,7 +126,7 @@ class FormPoint:
         """
         if self._verdict is None:
             through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self._sided(dy)))
-            self._verdict = verdict_seen(self._point, self._rows, through)
+            self._verdict = verdict_seen(self.solution, self.rows, through)
         status, fault = self._verdict
         at = np.zeros(len(self.y))
         at[self.layout.slot[fault]] = 1.0

@@ -8,17 +8,18 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from ..modelkit import attributes as attr
-from ..modelkit.arrays import FloatArray
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.checks import check_rows
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, plain
 from ..modelkit.naming import described, with_article
-from ..modelkit.parameters import Parameters
+from ..modelkit.parameters import PARAMETERS, Parameters
 from ..modelkit.rows import Rows
 from ..modelkit.sets import Parameter
 from ..modelkit.settings import check_target
 from ..modelkit.store import Store
+from .seeds import RowNumbers, VariableNumbers
 
 __all__ = ["Inputs", "Tangents", "parameter_constraint"]
 
@@ -36,6 +37,14 @@ def parameter_constraint(store: Store, p: Any) -> ConstraintIndex:
     return index
 
 
+_OF_VARIABLES: tuple[type[attr.Attribute], ...] = (attr.ReverseVariablePrimal, attr.ForwardParameterValue)
+_OF_ROWS: tuple[type[attr.Attribute], ...] = (attr.ReverseConstraintDual,)
+
+
+def _kind(index: Any) -> Kind | None:
+    return getattr(index, "kind", None)
+
+
 @final
 class Inputs:
     """The inputs of differentiation by attribute and index.
@@ -46,7 +55,8 @@ class Inputs:
 
     Attributes
     ----------
-    values : what was set, by attribute and index
+    values : tangents of functions and sets, and the seed of the objective, by attribute and index
+    of_variables, of_rows : numbers of variables, and of rows of constraints, by attribute
     """
 
     TYPES = (
@@ -61,13 +71,43 @@ class Inputs:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
         self.values: dict[attr.Attribute, dict[Any, Any]] = {}
+        base = self._store.base
+        self.of_variables = {kind: VariableNumbers(base) for kind in _OF_VARIABLES}
+        self.of_rows = {kind: RowNumbers() for kind in _OF_ROWS}
+
+    def kept(self) -> Any:
+        """Everything, for an equal model."""
+        return self.values, self.of_variables, self.of_rows
+
+    def keep(self, kept: Any) -> None:
+        """Have what another one `kept`, which is of an equal model."""
+        self.values, self.of_variables, self.of_rows = kept
+
+    def attributes_set(self, on: attr.On, kind: Kind | None) -> list[attr.Attribute]:
+        """The attributes that were set on the model, on variables, or on constraints (of a kind)."""
+        found = [a for a, v in self.values.items() if a.on is on and any(kind in (None, _kind(i)) for i in v)]
+        found += [a() for a, numbers in self.of_variables.items() if a.on is on and numbers]
+        if on is attr.On.CONSTRAINT:
+            for a, rows in self.of_rows.items():
+                kinds = rows.kinds()
+                found += [a()] if kinds and kind in (None, *kinds) else []
+        return found
 
     def get(self, attribute: attr.Attribute, index: Any) -> Any:
         """What was set, in the form in which it travels, or None."""
         if index is not None and not isinstance(index, (VariableIndex, ConstraintIndex)):
             return [self.get(attribute, one) for one in plain(index)]
         check_target(attribute, index)
+        kind = type(attribute)
+        if isinstance(index, VariableIndex) and kind in self.of_variables:
+            return self.of_variables[kind].get(index.value)
+        if isinstance(index, ConstraintIndex) and kind in self.of_rows:
+            return self.of_rows[kind].get(self._store, index) if self._store.is_valid(index) else None
         return self.values.get(attribute, {}).get(index)
 
     # ------------------------------------------------------------------ in bulk, as they travel
@@ -84,21 +124,23 @@ class Inputs:
         for indices, values in self._by_kind(self.values.get(attr.ForwardConstraintSet(), {})):
             numbers = np.concatenate([value.numbers for value in values])
             yield indices, np.concatenate([np.zeros((len(numbers), 1)), numbers], axis=1)
-        moves = self.values.get(attr.ForwardParameterValue(), {})
-        found = {parameter_constraint(self._store, p): value for p, value in moves.items()}
-        for indices, values in self._by_kind(found):
-            shift = np.array(values, np.float64)
+        ids, shift = self.of_variables[attr.ForwardParameterValue].items()
+        if len(ids):
+            indices = ConstraintIndices(PARAMETERS, ids)
+            try:
+                self._store.numbers(indices)
+            except InvalidIndex:  # one has become a variable since
+                for one in ids.tolist():
+                    parameter_constraint(self._store, VariableIndex(one))
             yield indices, np.stack([np.zeros_like(shift), shift], axis=1)
 
-    def primal_seeds(self) -> tuple[VectorOfVariables, FloatArray]:
-        """Variables and their seeds."""
-        seeds = self.values.get(attr.ReverseVariablePrimal(), {})
-        return VectorOfVariables(list(seeds)), np.array(list(seeds.values()), np.float64)
+    def primal_seeds(self) -> tuple[IntArray, FloatArray]:
+        """Identifiers of variables and their seeds."""
+        return self.of_variables[attr.ReverseVariablePrimal].items()
 
     def dual_seeds(self) -> Iterator[tuple[ConstraintIndices, FloatArray]]:
         """Seeds of duals, all of a kind at once."""
-        for indices, values in self._by_kind(self.values.get(attr.ReverseConstraintDual(), {})):
-            yield indices, np.concatenate([np.atleast_1d(value) for value in values])
+        return self.of_rows[attr.ReverseConstraintDual].items(self._store)
 
     @staticmethod
     def _by_kind(values: dict[ConstraintIndex, Any]) -> Iterator[tuple[ConstraintIndices, list[Any]]]:
@@ -108,15 +150,14 @@ class Inputs:
         for kind, found in kinds.items():
             yield ConstraintIndices(kind, np.array(list(found), np.int64)), list(found.values())
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self.values.clear()
-
     def forget_deleted(self) -> None:
         """Forget what was set on indices that are gone."""
         for values in self.values.values():
             for one in [i for i in values if i is not None and not self._store.is_valid(i)]:
                 del values[one]
+        dead = np.array(sorted(self._store.dead_variables), np.int64)
+        for numbers in self.of_variables.values():
+            numbers.forget(dead)
 
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
         """Check a tangent or seed and keep it, under the user's index."""
@@ -131,6 +172,12 @@ class Inputs:
             raise InvalidIndex(f"{attribute!r} is set on a {attribute.on.value}: set(attribute, index, value).")
         (at,) = index
         at = plain(at)
+        if type(attribute) in _OF_VARIABLES:
+            self._set_of_variables(attribute, at, value)
+            return
+        if type(attribute) in _OF_ROWS:
+            self._set_of_rows(attribute, at, value)
+            return
         if isinstance(at, (VariableIndex, ConstraintIndex)):
             values[at] = self._checked(attribute, at, value)
             return
@@ -139,6 +186,63 @@ class Inputs:
             raise DimensionMismatch(f"{len(at)} indices need as many values of {attribute!r}, got {len(each)}.")
         checked = [self._checked(attribute, one, v) for one, v in zip(at, each, strict=True)]
         values.update(zip(at, checked, strict=True))
+
+    def _set_of_variables(self, attribute: attr.Attribute, at: Any, value: Any) -> None:
+        store, one = self._store, isinstance(at, VariableIndex)
+        if isinstance(at, VectorOfVariables):
+            ids = at.ids
+        else:
+            each = [at] if isinstance(at, (VariableIndex, ConstraintIndex)) else at
+            for index in each:
+                if not isinstance(index, VariableIndex):
+                    store.check_index(index)
+                    raise InvalidIndex(f"{attribute!r} belongs to a variable, got {described(store, index)}.")
+            ids = np.array([index.value for index in each], np.int64)
+        store.check_ids(ids)
+        numbers = np.asarray(value, np.float64)
+        if one and numbers.shape != ():
+            raise DimensionMismatch(f"{attribute!r} of {described(store, at)} has shape (), got {numbers.shape}.")
+        if numbers.ndim and numbers.shape != (len(ids),):
+            raise DimensionMismatch(
+                f"{len(ids)} indices need as many values of {attribute!r}, got an array of shape {numbers.shape}."
+            )
+        numbers = np.broadcast_to(numbers, (len(ids),))
+        bad = ~np.isfinite(numbers)
+        if bad.any():
+            first = VariableIndex(int(ids[np.argmax(bad)]))
+            raise InvalidData(
+                f"{attribute!r} of {described(store, first)} must be finite, got {float(numbers[np.argmax(bad)])!r}."
+            )
+        if isinstance(attribute, attr.ForwardParameterValue):
+            try:
+                store.numbers(ConstraintIndices(PARAMETERS, ids))
+            except InvalidIndex:
+                for identifier in ids.tolist():
+                    parameter_constraint(store, VariableIndex(identifier))
+        self.of_variables[type(attribute)].set(ids, numbers)
+
+    def _set_of_rows(self, attribute: attr.Attribute, at: Any, value: Any) -> None:
+        store = self._store
+        if isinstance(at, ConstraintIndices) and not at.kind[1].is_vector:
+            numbers = np.asarray(value, np.float64)
+            if numbers.shape in ((), (len(at),)):
+                store.numbers(at)  # raises
+                numbers = np.broadcast_to(numbers, (len(at),))
+                if not np.isfinite(numbers).all():
+                    self._checked(attribute, at[int(np.argmin(np.isfinite(numbers)))], np.nan)  # raises
+                self.of_rows[type(attribute)].set(store, at, numbers)
+                return
+        if isinstance(at, (VariableIndex, ConstraintIndex)):
+            pairs: list[tuple[Any, Any]] = [(at, value)]
+        else:
+            each = [value] * len(at) if np.ndim(value) == 0 else list(value)
+            if len(each) != len(at):
+                raise DimensionMismatch(f"{len(at)} indices need as many values of {attribute!r}, got {len(each)}.")
+            pairs = list(zip(at, each, strict=True))
+        checked = [(one, self._checked(attribute, one, v)) for one, v in pairs]
+        for one, numbers in checked:
+            alone = ConstraintIndices(one.kind, np.array([one.value]))
+            self.of_rows[type(attribute)].set(store, alone, np.atleast_1d(numbers))
 
     def _checked(self, attribute: attr.Attribute, index: Any, value: Any) -> Any:
         """The tangent or seed in the form in which it travels; raises where it makes no sense."""
@@ -159,8 +263,6 @@ class Inputs:
             if not np.isfinite(value.numbers).all():
                 raise InvalidData(f"The direction {value!r} must be finite.")
             return value
-        if isinstance(attribute, attr.ForwardParameterValue):
-            parameter_constraint(self._store, index)
         number = np.asarray(value, np.float64)
         shape = (
             (store.get(attr.ConstraintSet(), index).dimension,)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, final
 
 from ..bridges.lowering import Lowering
+from ..bridges.lowering.shown import LoweredConstraint, lowered
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.block import ConstraintBlock
@@ -40,31 +41,34 @@ from ..modelkit.errors import (
     UnsupportedConstraint,
     UnsupportedObjective,
 )
-from ..modelkit.form import Abilities, Journal
-from ..modelkit.form.residuals import Residuals
-from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
+from ..modelkit.form import Abilities, Form, Journal
+from ..modelkit.form.residuals import OPTIMAL_RESIDUAL, Residuals, checked
+from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
+from ..modelkit.meta_solver import AbstractMetaSolver
 from ..modelkit.modifications import Modification
 from ..modelkit.parameters import Parameters, kinds_inserted
 from ..modelkit.protocol import AbstractModel
-from ..modelkit.residuals import checked_result, checked_status, dual_objective, kkt_residuals
+from ..modelkit.remaking import recipe, remade
 from ..modelkit.rows import Rows
 from ..modelkit.sets import Nonnegatives, ScalarSet, Set, VectorSet, Zeros
 from ..modelkit.settings import check_target
 from ..modelkit.store import Store
+from ..modelkit.unbounded import bounded
 from ..modelkit.warning import warn_user
-from .base import DiffModel
 from .conic import ConicDiff
 from .convex import ConvexDiff
 from .derivative import Derivative, require_solution
 from .directions import Direction
+from .form_point import FormPoint
 from .inputs import Inputs
 from .outcome import Outcome
 from .quadratic import QuadraticDiff
 from .settings import DEFAULTS, check_setting
 from .starting import start_of
+from .written import Written
 
-__all__ = ["MetaSolver", "abilities_of"]
+__all__ = ["DifferentiationWarning", "MetaSolver", "abilities_of", "diff_optimizer"]
 
 _MANUAL = CachingOptimizerMode.MANUAL
 _MODES: dict[type[attr.Attribute], str] = {
@@ -110,7 +114,7 @@ class _Loaded:
 
 
 @final
-class MetaSolver(AbstractModel):
+class MetaSolver(AbstractMetaSolver):
     """A model as written, with solvers and a derivative.
 
     In automatic mode forms are made and solvers loaded when they are needed. In manual mode `attach_optimizer` is the
@@ -118,7 +122,7 @@ class MetaSolver(AbstractModel):
 
     Parameters
     ----------
-    *solvers : FormSolver
+    *solvers : Solver
         None, one, or several to be tried in this order, each where those before it failed.
     differentiates : whether there are derivatives
     mode : CachingOptimizerMode
@@ -148,6 +152,7 @@ class MetaSolver(AbstractModel):
         self._lowerings: dict[Abilities, Lowering] = {}
         self._taken: set[Kind] = set()
         self._layout: Any = None
+        self._written = Written()
         self._forget()
         if solvers:
             self.reset_optimizer(*solvers)
@@ -188,6 +193,9 @@ class MetaSolver(AbstractModel):
 
         What was set of common optimizer attributes goes to the new ones.
         """
+        for solver in solvers:
+            if not (hasattr(solver, "abilities") and callable(getattr(solver, "solve", None))):
+                raise InvalidData(f"A model takes callables that make a solver of ot.solvers; one made {solver!r}.")
         self._detach()
         if not solvers:
             return
@@ -213,6 +221,8 @@ class MetaSolver(AbstractModel):
         lacking = [kind for kind in kinds_inserted(self.store) if not self._takes(self._present, kind)]
         if lacking:
             raise self._refusal(lacking[0], self._present)
+        if not self._lowering(self._present.solver.abilities).takes_objective(self._objective_type()):
+            raise self._refused_objective(self._objective_type(), self._present)
         self._lowering(self._present.solver.abilities).sync(self.store)
         self._attached = True
 
@@ -227,6 +237,11 @@ class MetaSolver(AbstractModel):
         if found is None:
             found = self._lowerings[abilities] = Lowering(abilities)
         return found
+
+    @property
+    def point(self) -> FormPoint | None:
+        """The exact solution that derivatives are of, once one was asked for."""
+        return None if self._derivative is None else self._derivative.point
 
     # ------------------------------------------------------------------ what is taken
     def _takes(self, one: _Loaded, kind: Kind) -> bool:
@@ -270,10 +285,21 @@ class MetaSolver(AbstractModel):
         parameters.check_degree(parameters.insert(function.rows), UnsupportedObjective)
         function_type = parameters.type_of(type(function), function.rows)
         if not self.supports_objective(function_type):
-            raise UnsupportedObjective(
-                f"{self._solvers[0].solver.name} takes no {function_type.__name__} as objective, "
-                "nor through bridges; choose a solver that does."
-            )
+            raise self._refused_objective(function_type, self._solvers[0])
+
+    @staticmethod
+    def _refused_objective(function_type: type[Function], one: _Loaded) -> UnsupportedObjective:
+        return UnsupportedObjective(
+            f"{one.solver.name} takes no {function_type.__name__} as objective, nor through bridges; choose a solver "
+            "that does."
+        )
+
+    def _objective_type(self) -> type[Function]:
+        """Of the objective with the parameters inserted."""
+        block = self.store.objective_block
+        if block is None or block.function_type.degree < 2:
+            return ScalarAffineFunction
+        return Parameters(self.store).type_of(block.function_type, block.all_rows())
 
     def supports_constraint(self, function_type: type[Function], set_type: type[Set]) -> bool:
         """Whether a solver takes the kind (anything without one)."""
@@ -292,6 +318,26 @@ class MetaSolver(AbstractModel):
         if attribute.on == attr.On.OPTIMIZER and self._present is not None:
             return bool(self._present.solver.supports_option(attribute))
         return self.store.supports(attribute)
+
+    @property
+    def lowerings(self) -> list[tuple[str, Lowering]]:
+        """Name of each solver, and of the diff model once there is one, with what brings models to it."""
+        found = [(str(one.solver.name), self._lowering(one.solver.abilities)) for one in self._solvers]
+        if self._derivative is not None:
+            found.append((self._derivative.name, self._derivative.lowering))
+        return found
+
+    def lowered(self, index: ConstraintIndex, *, differentiated: bool = False) -> LoweredConstraint:
+        """What stands for a constraint in the form of the solver in use, or of the diff model."""
+        self.store.check_index(index)
+        if differentiated:
+            current = self._at_solution()
+            return lowered(self.store, current.lowering, index, current.name)
+        if self._present is None:
+            raise NotOptimized("There is no optimizer, and no form of the model; give a solver to the model.")
+        lowering = self._lowering(self._present.solver.abilities)
+        self._in_step(lowering)
+        return lowered(self.store, lowering, index, str(self._present.solver.name))
 
     # ------------------------------------------------------------------ building
     def add_variable(self) -> VariableIndex:
@@ -477,7 +523,8 @@ class MetaSolver(AbstractModel):
             return solver.name
         if isinstance(attribute, attr.SolverVersion):
             return solver.version()
-        return solver.common.get(type(attribute))
+        silent = True if isinstance(attribute, attr.Silent) else None  # all are until told otherwise
+        return solver.common.get(type(attribute), silent)
 
     def _listed(self, attribute: attr.Attribute) -> list[attr.Attribute]:
         on, kind = _LISTS[type(attribute)], getattr(attribute, "kind", None)
@@ -491,8 +538,7 @@ class MetaSolver(AbstractModel):
                 found += [one() for one, value in self.settings.items() if value is not DEFAULTS[one]]
             return found
         found = list(self.store.get(attribute))
-        of = {a: [i for i in v if kind is None or i.kind == kind] for a, v in self._inputs.values.items() if a.on is on}
-        return found + [one for one, indices in of.items() if indices]
+        return found + self._inputs.attributes_set(on, kind)
 
     @property
     def _has_results(self) -> bool:
@@ -512,15 +558,29 @@ class MetaSolver(AbstractModel):
         if not self._has_results:
             return self._without_result(attribute)
         if isinstance(attribute, attr.TerminationStatus):
-            return checked_status(self, self.raw(attribute))
+            return self._checked_status(self.raw(attribute))
         if isinstance(attribute, (attr.PrimalStatus, attr.DualStatus)):
-            return checked_result(self, self.raw(attribute))
+            return self._checked_result(self.raw(attribute))
         if isinstance(attribute, attr.DualObjectiveValue):
-            return dual_objective(self)
+            assert self._outcome is not None
+            return self._written.dual_objective(self._outcome)
         if isinstance(attribute, attr.ConstraintPrimal):
             constants = self.get(attr.PrimalStatus()) != attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
             return self.store.evaluate(index, self.values, constants)
         return self.raw(attribute, index)
+
+    def _checked_status(self, status: attr.TerminationStatusCode) -> attr.TerminationStatusCode:
+        """What the solver's status is worth."""
+        codes, proof = attr.TerminationStatusCode, attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
+        of = {codes.INFEASIBLE: attr.DualStatus(), codes.DUAL_INFEASIBLE: attr.PrimalStatus()}.get(status)
+        is_looked_at = status is codes.OPTIMAL or (of is not None and self.raw(of) is proof)
+        return checked(status, self.residuals()) if is_looked_at else status
+
+    def _checked_result(self, status: attr.ResultStatusCode) -> attr.ResultStatusCode:
+        """What a result is; a certificate that proves nothing is nothing known."""
+        codes = attr.ResultStatusCode
+        proved = status is not codes.INFEASIBILITY_CERTIFICATE or self.residuals().worst <= OPTIMAL_RESIDUAL
+        return status if proved else codes.UNKNOWN_RESULT_STATUS
 
     def _without_result(self, attribute: attr.Attribute) -> Any:
         plain = WITHOUT_RESULT.get(type(attribute))
@@ -544,7 +604,8 @@ class MetaSolver(AbstractModel):
     def residuals(self) -> Residuals:
         """Primal and dual residuals and gap of the result, recomputed from the model as written."""
         if self._residuals is None:
-            self._residuals = kkt_residuals(self)
+            assert self._outcome is not None
+            self._residuals = self._written.residuals(self._outcome)
         return self._residuals
 
     # ------------------------------------------------------------------ solving
@@ -570,9 +631,14 @@ class MetaSolver(AbstractModel):
 
     def _optimize(self) -> None:
         """Try one solver after the other."""
-        self._forget()
         wanted = kinds_inserted(self.store)
-        able = [one for one in self._solvers if all(self._takes(one, kind) for kind in wanted)] or self._solvers[:1]
+        objective = self._objective_type()
+        able = [
+            one
+            for one in self._solvers
+            if all(self._takes(one, kind) for kind in wanted)
+            and self._lowering(one.solver.abilities).takes_objective(objective)
+        ] or self._solvers[:1]
         for one, following in zip(able, [*able[1:], None], strict=True):
             if one is not self._present:
                 self._present, self._attached = one, False
@@ -586,6 +652,7 @@ class MetaSolver(AbstractModel):
 
     def _try(self, one: _Loaded, *, last: bool) -> str | None:
         """Solve with one solver; why it failed, or None. The last one's word stands in any case."""
+        self._forget()  # also what was found of the one before
         try:
             if not self._attached:
                 if self.mode is _MANUAL:
@@ -603,19 +670,25 @@ class MetaSolver(AbstractModel):
         return None if status in CONCLUSIVE else status.name
 
     def _run(self, one: _Loaded) -> Outcome:
+        bounded(self.store)  # refuses infinite parameters where they are no bounds
         lowering = self._lowering(one.solver.abilities)
-        form = lowering.sync(self.store)
-        changed = form.take_journal()
-        for other in self._solvers:
-            if other.lowering is lowering and other.pending is not None:
-                other.pending.add(changed)
-        if changed.has_curvature or one.lowering is not lowering or one.generation != lowering.generation:
-            require_convex(form.P, lowering.sign, one.solver.name)
+        form = self._in_step(lowering)
         pending = one.pending if one.lowering is lowering and one.generation == lowering.generation else None
+        if pending is None or pending.has_curvature:
+            require_convex(form.P, lowering.sign, one.solver.name)
         one.pending = None  # until all has gone well
         result = one.solver.solve(form, pending, self._start(lowering))
         one.lowering, one.generation, one.pending = lowering, lowering.generation, Journal()
         return Outcome(self.store, lowering, result, one.solver.name, one.solver.fetch)
+
+    def _in_step(self, lowering: Lowering) -> Form:
+        """The form of the present model; what changed of it is noted for the solvers that have it loaded."""
+        form = lowering.sync(self.store)
+        changed = form.take_journal()
+        for one in self._solvers:
+            if one.lowering is lowering and one.pending is not None:
+                one.pending.add(changed)
+        return form
 
     def _start(self, lowering: Lowering) -> Any:
         """Where the user wants the solve to start: x and duals, NaN where nothing is said; None without any."""
@@ -694,17 +767,17 @@ class MetaSolver(AbstractModel):
             if self._outcome.lowering.serves(abilities, lowering):
                 return self._outcome.lowering, model
             try:
-                lowering.sync(self.store)
+                self._in_step(lowering)
             except Unsupported as error:
                 reasons.append(str(error))
                 continue
-            lowering.form.take_journal()
             return lowering, model
         raise DifferentiationError("No diff model takes this model: " + "; ".join(reasons) + ".")
 
     def _output(self, attribute: attr.Attribute, index: Any) -> Any:
-        if index is not None:
-            for one in index if isinstance(index, (list, tuple)) else [index]:
+        for one in index if isinstance(index, (list, tuple)) else [index]:
+            check_target(attribute, one)
+            if one is not None:
                 self.store.check_index(one)
         mode = _MODES[type(attribute)]
         if self._derivative is None or not self._derivative.has(mode):
@@ -753,6 +826,29 @@ class MetaSolver(AbstractModel):
             for text in current.caveats(self.get(attr.TerminationStatus())):
                 warn_user(f"{text} This warning comes once for each solution.", DifferentiationWarning)
 
+    # ------------------------------------------------------------------ copies
+    def recipe(self) -> Any:
+        """What `made_by` makes an equal one of, with the result."""
+        outcome = self._outcome if self._has_results else None
+        made = [recipe(solver) for solver in self.solvers]
+        rest = self.differentiates, self.mode, self.settings, self._inputs.kept()
+        return type(self), (made, rest, self.store, outcome, self._solved)
+
+    @classmethod
+    def made_by(cls, recipe: Any) -> MetaSolver:
+        """One with the model, options, inputs and result of another; of its recipe alone, which becomes its own."""
+        made, (differentiates, mode, settings, inputs), store, outcome, solved = recipe
+        new = cls(*map(remade, made), differentiates=differentiates, mode=mode)
+        new.store.__setstate__(store.__dict__)
+        new.settings = settings
+        new._inputs.keep(inputs)
+        if outcome is not None:
+            outcome.store = new.store
+            new._outcome, new._solved = outcome, solved
+            new._lowerings[outcome.lowering.abilities] = outcome.lowering
+            new._attached = True
+        return new
+
     # ------------------------------------------------------------------ the whole
     def is_valid(self, index: VariableIndex | ConstraintIndex) -> bool:
         """Whether the model holds the variable or constraint."""
@@ -767,5 +863,37 @@ class MetaSolver(AbstractModel):
         return self.store.copy_to(destination)
 
 
-DIFF_MODELS: list[Callable[[], DiffModel]] = [QuadraticDiff, ConicDiff]
+DIFF_MODELS: list[Callable[[], ConvexDiff]] = [QuadraticDiff, ConicDiff]
 """Diff models to choose from, the first that takes the model's constraints."""
+
+
+def diff_optimizer(solver: Any) -> Callable[[], MetaSolver]:
+    """A maker of meta-solvers that differentiate, for `Model`.
+
+    Parameters
+    ----------
+    solver : class or callable without arguments, or an ordered list of them
+        Of a list, each solver is tried where those before it failed, with a warning that names both.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    >>> x = model.add_variable(name="x")
+    >>> c = model.add_constraint(x >= 3)
+    >>> model.minimize(2 * x)
+    >>> model.optimize()
+    >>> model.set(ot.ReverseVariablePrimal(), x, 1.0)
+    >>> model.reverse_differentiate()
+    >>> gradient = model.get(ot.ReverseConstraintFunction(), c)
+    >>> gradient.coefficient(x), gradient.constant
+    (-3.0, -1.0)
+    """
+    makers = list(solver) if isinstance(solver, (list, tuple)) else [solver]
+    for maker in makers:
+        if not callable(maker):
+            raise InvalidData(
+                f"diff_optimizer takes a solver class or a callable that makes a solver, got {maker!r}. "
+                "Options go into a lambda: diff_optimizer(lambda: ot.solvers.HiGHS(...))."
+            )
+    return lambda: MetaSolver(*[maker() for maker in makers])

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, final
 
 import numpy as np
 
 from ..bridges.lowering import Lowering
 from ..bridges.lowering.chunks import Place
-from ..bridges.lowering.travel import duals_up, split
+from ..bridges.lowering.lowering import is_box
+from ..bridges.lowering.travel import Sided, duals_up, gradients_up, split
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import InvalidIndex, NotOptimized, UnsupportedAttribute
 from ..modelkit.functions import VariableIndex, VectorOfVariables
+from ..modelkit.gaps import WITH_GAPS
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.parameters import PARAMETERS
-from ..modelkit.residuals import WITH_GAPS
+from ..modelkit.parameters import PARAMETERS, Parameters
 from ..modelkit.store import Store
-from .moving_derivative import MovingDerivative
+from .parameter_slopes import parameter_slopes
 
 __all__ = ["FoundResult", "Outcome"]
 
@@ -26,6 +28,7 @@ FoundResult = Any
 _FAILED = tuple(
     attr.TerminationStatusCode[name] for name in ("OTHER_ERROR", "NUMERICAL_ERROR", "SLOW_PROGRESS", "ITERATION_LIMIT")
 )
+_DUAL = attr.ConstraintDual()
 _ADVICE = " Another solver may manage: Model and diff_optimizer take a list, tried in order, e.g. [first, second]."
 _STATUSES: dict[type[attr.Attribute], str] = {
     attr.TerminationStatus: "status",
@@ -66,6 +69,14 @@ class Outcome:
             self._fetch(self.result)
         return {**self.__dict__, "_fetch": None}
 
+    def frozen_copy(self) -> Outcome:
+        """The same by itself, whatever becomes of the solver and of the form; its store is to be set."""
+        twin = copy.copy(self)
+        twin.__dict__.update(self.__getstate__())
+        twin.result, twin.lowering = copy.copy(self.result), copy.deepcopy(self.lowering)
+        twin.form = twin.lowering.form
+        return twin
+
     def fits(self, store: Store) -> bool:
         """Whether nothing was added to the model since."""
         return self.size == (store.variable_count, store.constraint_count)
@@ -84,7 +95,8 @@ class Outcome:
         if kind is attr.VariablePrimal:
             return self._primal(attribute, index)
         if kind is attr.ConstraintDual:
-            return self._of_constraint(index, self._duals(index, self._need("dual", attribute)))
+            self._need("dual", attribute)
+            return self._of_constraint(index, self._duals(index))
         if kind is attr.ConstraintActivity and self._has("activity"):
             return self._of_constraint(index, self._activity(index))
         if kind in (attr.VariableBasisStatus, attr.ConstraintBasisStatus):
@@ -95,6 +107,10 @@ class Outcome:
         """X (n,), duals and, where there is a basis, activity (slots,)."""
         x, dual = self._need("x", attr.VariablePrimal()), self._need("dual", attr.ConstraintDual())
         return x, dual, self.result.activity if self._has("activity") else None
+
+    def point(self) -> tuple[FloatArray | None, FloatArray | None]:
+        """X (n,) and duals (slots,) as far as there are any, be they rays."""
+        return self.result.x if self._has("x") else None, self.result.dual if self._has("dual") else None
 
     def _has(self, name: str) -> bool:
         if getattr(self.result, name) is None and self._fetch is not None:
@@ -131,8 +147,13 @@ class Outcome:
         }
         found = plain.get(type(attribute))
         if found is None:
-            raise UnsupportedAttribute(f"{self.solver_name} gives no {attribute!r} for this solve ({result.raw}).")
+            raise self._not_given("activity" if isinstance(attribute, attr.ConstraintActivity) else "", attribute)
         return found
+
+    def _not_given(self, name: str, attribute: attr.Attribute) -> UnsupportedAttribute:
+        why = self.result.missing.get(name)
+        words = f": {why}." if why else f" for this solve ({self.result.raw})."
+        return UnsupportedAttribute(f"{self.solver_name} gives no {attribute!r}{words}")
 
     # ------------------------------------------------------------------ values
     @property
@@ -167,31 +188,78 @@ class Outcome:
         return sign * float(value)
 
     # ------------------------------------------------------------------ duals
-    def _duals(self, index: ConstraintIndex | ConstraintIndices, over_slots: FloatArray) -> FloatArray:
-        numbers, dims = located(self.store, index)
+    def require_dual(self, attribute: attr.Attribute) -> None:
+        """Raise `NotOptimized` unless there are duals."""
+        self._need("dual", attribute)
+
+    def duals_of(self, kind: Kind, numbers: IntArray, dims: IntArray) -> FloatArray:
+        """The duals of some constraints of a kind that makes no parameters, (rows,)."""
+        return duals_up(self.lowering, kind, numbers, dims, self._sided())
+
+    def _sided(self) -> Sided:
+        sided = split(self._need("dual", _DUAL))
+        if self.result.crossed is not None and self.is_farkas:  # its two owners' duals cancel in the sum
+            sided[0][self.result.crossed] += 1.0
+            sided[1][self.result.crossed] -= 1.0
+        return sided
+
+    def _duals(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         if index.kind == PARAMETERS:
             parameters = self.lowering.parameters
             assert parameters is not None
             ids = np.array([index.value]) if isinstance(index, ConstraintIndex) else index.values
             return self.reduced_costs()[parameters.places(ids)]
-        return duals_up(self.lowering, index.kind, numbers, dims, split(over_slots))
+        return self.duals_of(index.kind, *located(self.store, index))
 
     def reduced_costs(self) -> FloatArray:
         """The duals of the parameters: the derivative of the Lagrangian in each, (p,)."""
         if self._costs is None:
             moving, parameters = self.lowering.moving, self.lowering.parameters
             assert parameters is not None
+            if self.is_farkas:
+                self._costs = self._costs_of_proof()
+                return self._costs
             if moving is None:
                 self._costs = np.zeros(len(parameters.ids))
             else:
                 y, x = self._need("dual", attr.ConstraintDual()), self.result.x
                 x = np.zeros(self.form.n) if x is None else x
                 slots, none = self.form.slots, np.zeros((1, self.form.n))
-                # a certificate knows no objective
-                seed, wy = (np.zeros((1, 1)), -y[None]) if self.is_farkas else (np.ones((1, 1)), np.zeros((1, len(y))))
-                of_lagrangian = MovingDerivative(moving.entries(slots), slots).gradient(x, y, none, wy, seed)
+                nothing, one = np.zeros((1, len(y))), np.ones((1, 1))
+                of_lagrangian = moving.derivative(slots).gradient(x, y, none, nothing, one)
                 self._costs = moving.map.pull(_finite(parameters.values), of_lagrangian)[0]
+            self._costs = self._costs + self._costs_of_curved_rows(parameters)
         return self._costs
+
+    def _costs_of_proof(self) -> FloatArray:
+        """Of a certificate of the rows at the parameters' values, (p,): what stands alone in them, no products."""
+        store, parameters = self.store, self.lowering.parameters
+        assert parameters is not None
+        found = np.zeros(len(parameters.ids))
+        sided = self._sided()
+        for kind in store.kinds():
+            if kind == PARAMETERS:
+                continue
+            numbers, dims = every(store, kind)
+            block, up = store.block(kind), duals_up if is_box(kind[1]) else gradients_up
+            rows = block.all_rows().take(block.rows_of(numbers))
+            place = parameters.places(rows.var)
+            mine = np.flatnonzero(place >= 0)
+            if len(mine):
+                y = up(self.lowering, kind, numbers, dims, sided)
+                np.add.at(found, place[mine], -y[rows.row[mine]] * rows.coef[mine])
+        return found
+
+    def _costs_of_curved_rows(self, parameters: Parameters) -> FloatArray:
+        """What comes through rows that were lowered with the parameters' values in them, (p,)."""
+        total = np.zeros(len(parameters.ids))
+        for kind, numbers in self.lowering.at_present_values():
+            block = self.store.block(kind)
+            which = numbers[~block.missing(numbers)]
+            y = duals_up(self.lowering, kind, which, block.dims()[which], split(self._need("dual", _DUAL)))
+            rows = block.all_rows().take(block.rows_of(which))
+            total += parameter_slopes(rows, -y, parameters, self.value_of)[0]
+        return total
 
     @property
     def is_farkas(self) -> bool:
@@ -214,9 +282,8 @@ class Outcome:
     # ------------------------------------------------------------------ basis
     def _basis(self, attribute: attr.Attribute, index: Any) -> Any:
         if not self._has("basis"):
-            raise UnsupportedAttribute(f"{self.solver_name} gives no {attribute!r} for this solve ({self.result.raw}).")
-        columns, rows = self.result.basis
-        lowering, store = self.lowering, self.store
+            raise self._not_given("basis", attribute)
+        lowering, store, (columns, rows) = self.lowering, self.store, self.result.basis
         if isinstance(attribute, attr.VariableBasisStatus):
             one = isinstance(index, VariableIndex)
             ids = np.array([index.value]) if one else index.ids

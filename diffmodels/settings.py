@@ -9,7 +9,7 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.errors import InvalidData
-from .base import DiffModel
+from .convex import ConvexDiff
 
 __all__ = ["DEFAULTS", "check_setting"]
 
@@ -23,8 +23,8 @@ DEFAULTS: dict[type[attr.Attribute], Any] = {
 
 def _makes_a_diff_model(value: Any) -> bool:
     if isinstance(value, type):
-        return issubclass(value, DiffModel)
-    return value is None or (callable(value) and isinstance(value(), DiffModel))
+        return issubclass(value, ConvexDiff)
+    return value is None or (callable(value) and isinstance(value(), ConvexDiff))
 
 
 def _is_flag(value: Any) -> bool:

@@ -18,7 +18,6 @@ from . import attributes as attr
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock, SetBlock
 from .bound_handles import change_side, fix, reduced_costs, unfix
-from .caching import CachingOptimizer
 from .checks import check_name
 from .errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
 from .functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
@@ -28,11 +27,11 @@ from .indices import ConstraintIndex, ConstraintIndices, no_index, plain
 from .labels import Labels, is_labelled, labels_of, with_labels
 from .layer import Layer
 from .locking import one_at_a_time
+from .meta_solver import AbstractMetaSolver, remade_model
 from .numeric import real_array, real_matrix, real_number, real_vector
 from .parameters import PARAMETERS, of_ray
 from .printing import counts, model_latex, model_text
-from .protocol import AbstractModel
-from .remaking import recipe, remade_model, snapshot
+from .remaking import snapshot
 from .sets import Integer, Interval, Parameter, PositiveSemidefiniteConeTriangle, Set, ZeroOne
 from .shaped_values import each_once, in_place
 from .store import Store
@@ -51,8 +50,7 @@ class Model(Layer):
 
     Threads may share a model: each operation waits until the one before has ended. To do several as one, hold `lock`.
     Copies (`copy.deepcopy`) and pickles keep the model, its options, indices, tangents and seeds, and the result; what
-    the solver's handle holds beside that (a basis, a warm start) and derivatives are made anew when they are needed:
-    a copy with cones or quadratic rows is solved again before it is differentiated.
+    the solver's handle holds beside that (a basis, a warm start) and derivatives are made anew when they are needed.
 
     Parameters
     ----------
@@ -79,8 +77,8 @@ class Model(Layer):
         between ``optimize()`` and ``value(x)``.
     """
 
-    front: ClassVar[Callable[[AbstractModel], AbstractModel]]
-    """What is put in front of a bare solver (a bridge layer); the package's face sets it."""
+    backend: ClassVar[type[AbstractMetaSolver]]
+    """What keeps the model and asks solvers and diff models; the package's face sets it."""
 
     def __init__(self, optimizer: Any = None) -> None:
         makers = optimizer if isinstance(optimizer, (list, tuple)) else [] if optimizer is None else [optimizer]
@@ -91,19 +89,18 @@ class Model(Layer):
                     "write ot.Model(lambda: ot.solvers.HiGHS(...)) to give options."
                 )
         made = [maker() for maker in makers]
-        if len(made) == 1 and isinstance(made[0], Layer):
+        if len(made) == 1 and isinstance(made[0], AbstractMetaSolver):
             self.stand_before(made[0])
-        elif any(isinstance(one, Layer) for one in made):
+        elif any(isinstance(one, AbstractMetaSolver) for one in made):
             raise InvalidData("Give the list to diff_optimizer: ot.Model(ot.diff_optimizer([solver, ...])).")
         else:
-            self.stand_before(CachingOptimizer(*(type(self).front(solver) for solver in made)))
+            self.stand_before(type(self).backend(*made, differentiates=False))
 
-    def stand_before(self, inner: Any) -> None:
-        """Take a cache, or a layer that has one, as the model behind."""
+    def stand_before(self, inner: AbstractMetaSolver) -> None:
+        """Take a meta-solver, which keeps the model."""
         self.lock = threading.RLock()
         super().__init__(inner)
-        # additions go to the cache at once: a layer between notices them when it is asked something
-        self._cache: CachingOptimizer = inner if isinstance(inner, CachingOptimizer) else inner.cache
+        self._cache = inner
 
     def __reduce__(self) -> Any:
         """Pickle and deepcopy keep the model, its options, indices, tangents and seeds, and the result.
@@ -120,10 +117,7 @@ class Model(Layer):
 
     def _parts(self) -> tuple[Any, ...]:
         """What `remade_model` makes a copy of."""
-        cache, inner = self.cache, self.inner
-        layer = None if inner is cache else (type(inner), inner.kept())  # type: ignore[attr-defined]
-        made = [recipe(one) for one in cache.candidates]
-        return type(self), layer, made, cache.mode, self.store, cache.answer()
+        return type(self), self._cache.recipe()
 
     def __copy__(self) -> Model:
         return copy.deepcopy(self)
@@ -134,8 +128,8 @@ class Model(Layer):
         return self.cache.store
 
     @property
-    def cache(self) -> CachingOptimizer:
-        """The cache that keeps the model and holds the solver."""
+    def cache(self) -> AbstractMetaSolver:
+        """The meta-solver that keeps the model and holds the solver."""
         return self._cache
 
     # ------------------------------------------------------------------ variables
@@ -815,6 +809,37 @@ class Model(Layer):
         return self._in_shape(what, self.get(attr.PolishedDual() if is_constraint else attr.PolishedPrimal(), what))
 
     # ------------------------------------------------------------------ differentiation
+    def lowering(self, constraint: ConstraintIndex, *, differentiated: bool = False) -> Any:
+        """What bridges make of a constraint for the solver: ``A f + B u + c`` in sets that it takes, as data.
+
+        Parameters
+        ----------
+        constraint : ConstraintIndex
+        differentiated : whether to show what the diff model takes instead, at the solution
+
+        Returns
+        -------
+        LoweredConstraint
+            It prints what it holds: the bridges (``way``) and the ``parts`` that stand for the constraint, with
+            matrices ``A``, ``A_transposed``, ``B``, ``C``, ``N`` and constants ``c``; all parts together have them too.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> v = model.add_variables(2, "v")
+        >>> c = model.add_constraint(2.0 * v, ot.NormInfinityCone(2), name="norm")
+        >>> model.lowering(c)
+        'norm' for HiGHS:
+          VectorAffineFunction-in-NormInfinityCone  by NormInfinityToLinear
+              VectorAffineFunction-in-Nonnegatives  (native)
+        A f in Nonnegatives(2)
+        A = [[ 1. -1.]
+             [ 1.  1.]]
+        """
+        with self.lock:
+            return self._cache.lowered(constraint, differentiated=differentiated)
+
     def forward_differentiate(self) -> None:
         """Push the tangents that were set to the solution; see `ForwardVariablePrimal`."""
         self._differentiating("forward_differentiate")()
@@ -828,17 +853,17 @@ class Model(Layer):
         self._differentiating("empty_input_sensitivities")()
 
     def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Any]) -> FloatArray:
-        """Derivatives of variables along many directions at once; see `DiffOptimizer.directional_derivatives`."""
+        """Derivatives of variables along many directions at once; see `MetaSolver.directional_derivatives`."""
         differentiate = self._differentiating("directional_derivatives")
         derivatives: FloatArray = differentiate(plain_index(outputs), directions)
         return derivatives
 
     def _differentiating(self, name: str) -> Callable[..., Any]:
-        method: Callable[..., Any] | None = getattr(self.inner, name, None)
-        if method is None:
+        if not self._cache.differentiates:
             raise DifferentiationError(
                 "This model only solves. To differentiate, make it with ot.Model(ot.diff_optimizer(solver))."
             )
+        method: Callable[..., Any] = getattr(self._cache, name)
         return method
 
     # ------------------------------------------------------------------ names, in words

@@ -1,43 +1,55 @@
-"""Models through pickle and deepcopy: the model travels, native handles do not.
+"""Models through pickle and deepcopy: the model travels with its result, native handles do not.
 
-A solver's handle cannot be copied. What can is its class and its options; so a copy holds the same model, in
-front of a new solver of the same make, with the result by itself (`Answer`). Its indices are those of the original.
+A solver's handle cannot be copied. What can is its class and its options; so a copy holds the same model, in front of a
+new solver of the same make. Its indices are those of the original.
 """
 
 from __future__ import annotations
 
 import copy
 from array import array
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from .answer import Answer
 from .arrays import Growable
-from .attributes import RawOptimizerAttribute
-from .caching import CachingOptimizer, CachingOptimizerMode
+from .attributes import Attribute, RawOptimizerAttribute
+from .change_log import ChangeLog
 from .plain_constraints import PlainConstraints
-from .protocol import AbstractModel
 from .storage import Block
 from .store import Store
 
-__all__ = ["recipe", "remade", "remade_model", "snapshot"]
+__all__ = ["Recipe", "recipe", "remade", "snapshot"]
 
-Recipe = tuple[type[AbstractModel], Any, dict[Any, Any], tuple[tuple[Any, ...], dict[str, Any]]]
-"""Class, recipe of what is behind it (a layer) or None (a solver), its options, and its (further) arguments."""
+Recipe = tuple[type[Any], dict[Attribute, Any], tuple[tuple[Any, ...], dict[str, Any]]]
+"""Class, options, and arguments of a solver."""
 
 
-def recipe(optimizer: Any) -> Recipe:
-    """How to make another optimizer like this one."""
-    inner = getattr(optimizer, "inner", None)
-    arguments: tuple[tuple[Any, ...], dict[str, Any]] = getattr(optimizer, "arguments", ((), {}))
-    if inner is not None:
-        return type(optimizer), recipe(inner), {}, arguments
-    store: Store | None = getattr(optimizer, "store", None)
-    common = dict(store.optimizer_attributes()) if store is not None else {}
-    own = {RawOptimizerAttribute(name): value for name, value in getattr(optimizer, "options", {}).items()}
-    return type(optimizer), None, common | own, arguments
+class _Solver(Protocol):
+    """What is asked of a solver that is made again."""
+
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    options: dict[str, Any]
+    common: dict[type[Attribute], Any]
+
+    def set_option(self, attribute: Attribute, value: Any) -> None:
+        """Set an option."""
+
+
+def recipe(solver: _Solver) -> Recipe:
+    """How to make another solver like this one."""
+    own: dict[Attribute, Any] = {kind(): value for kind, value in solver.common.items() if value is not None}
+    own |= {RawOptimizerAttribute(name): value for name, value in solver.options.items()}
+    return type(solver), own, solver.arguments
+
+
+def remade(made: Recipe) -> Any:
+    """The solver of a recipe, with nothing loaded."""
+    make, options, (args, kwargs) = made
+    solver: _Solver = make(*args, **kwargs)
+    for attribute, value in options.items():
+        solver.set_option(attribute, value)
+    return solver
 
 
 def snapshot(value: Any) -> Any:
@@ -55,53 +67,10 @@ def snapshot(value: Any) -> Any:
         twin: Any = copy.copy(value)
         twin.replace(value.view.copy())
         return twin
-    if isinstance(value, (Store, Block, PlainConstraints)):
+    if isinstance(value, (Store, Block, PlainConstraints, ChangeLog)):
         twin = object.__new__(type(value))
         vars(twin).update(snapshot(vars(value)))
         return twin
+    if hasattr(value, "frozen_copy"):
+        return value.frozen_copy()
     return value
-
-
-def remade(made: Recipe) -> Any:
-    """The optimizer of a recipe, empty."""
-    make, behind, options, (args, kwargs) = made
-    kind: Callable[..., Any] = make
-    if behind is not None:
-        return kind(remade(behind), *args, **kwargs)
-    optimizer = kind(*args, **kwargs)
-    for attribute, value in options.items():
-        optimizer.set(attribute, value)
-    return optimizer
-
-
-def remade_model(
-    model_type: Any,
-    layer: tuple[Callable[..., Any], Any] | None,
-    made: list[Recipe],
-    mode: CachingOptimizerMode,
-    store: Store,
-    answer: Answer | None,
-) -> Any:
-    """A `Model` that holds what `store` holds, in front of new optimizers; see `Model.__reduce__`.
-
-    Parameters
-    ----------
-    layer : of a layer between model and cache, its class and what it says in `kept`
-    answer : the result, if there is one
-    """
-    model = model_type.__new__(model_type)
-    fresh = [remade(one) for one in made]
-    if layer is None:
-        inner: Any = CachingOptimizer(*fresh, mode=mode)
-        cache = inner
-    else:
-        make, kept = layer
-        inner = make([one.inner for one in fresh])  # a layer makes its own bridges
-        inner.keep(kept)
-        cache = inner.cache
-        cache.mode = mode
-    model.stand_before(inner)
-    cache.store.__setstate__(store.__dict__)
-    if answer is not None:
-        cache.take_over(answer)
-    return model

@@ -22,7 +22,7 @@ from .parameters import PARAMETERS
 from .rows import Rows
 from .sets import GreaterThan, LessThan, Nonnegatives, Nonpositives
 
-__all__ = ["bounded", "check_right_hand_sides", "infinite_values"]
+__all__ = ["bounded", "check_infinite_parameters", "check_right_hand_sides", "infinite_values"]
 
 _NONE: IntArray = np.zeros(0, np.int64)
 _INWARDS: dict[Any, float] = {LessThan: -1.0, Nonpositives: -1.0, GreaterThan: 1.0, Nonnegatives: 1.0}
@@ -40,6 +40,14 @@ def check_right_hand_sides(store: Any, ids: IntArray, values: FloatArray) -> Non
     rows = [store.block(kind).snapshot()[0].rows for kind in store.kinds() if kind != PARAMETERS]
     sides = np.concatenate([_found(part, ids) for part in rows]) if rows else _NONE
     _refuse(store, "no inequality", np.setdiff1d(ids, sides))
+
+
+def check_infinite_parameters(store: Any) -> None:
+    """Raise `InvalidData` unless each infinite parameter stands, if anywhere, where it means that there is no bound."""
+    if store.unbounded and PARAMETERS in store.kinds():
+        ids, values = _values(store)
+        infinite = np.isinf(values)
+        _check(store, ids[infinite], values[infinite])
 
 
 def _check(store: Any, ids: IntArray, values: FloatArray) -> None:

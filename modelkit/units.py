@@ -14,42 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import FloatArray
-from .form_rows import FormRows
 
-__all__ = ["FARTHEST", "Lines", "Units", "equilibrated", "equilibration", "power_of_two", "size_of_solution"]
+__all__ = ["FARTHEST", "Lines", "equilibrated", "equilibration", "power_of_two", "size_of_solution"]
 
 _SWEEPS = 3
 FARTHEST = 1e20
 """Ratio of the scales of two columns beyond which the smallest entries are noise, and tell no unit."""
-
-
-@final
-class Units:
-    """Scales of the columns and rows of a form, powers of two.
-
-    Parameters
-    ----------
-    rows : FormRows
-    alone : whether the objective has no part in them
-    shared : whether rows with one entry have none in those of columns, as they fit a variable in any unit; where that
-        makes scales of more than 1e20 to one they have
-
-    Attributes
-    ----------
-    column : (n,) D; those of variables in no row and no square are 1, and so is their median
-    row : (m,) E, the same for all rows of a cone, that of the largest of them; 1 for rows without entries
-    """
-
-    def __init__(self, rows: FormRows, *, alone: bool = False, shared: bool = False) -> None:
-        P = None if alone else rows.form.P
-        column, row = equilibration(rows.form.F, P, shared=shared)
-        if shared and column.max(initial=1.0) > FARTHEST * column.min(initial=1.0):
-            column, row = equilibration(rows.form.F, P)
-        for _, at in rows.cones:
-            in_cone = np.where(rows.filled[at], row[at], np.inf).min(axis=1, keepdims=True, initial=np.inf)
-            row[at] = np.where(np.isfinite(in_cone), in_cone, 1.0)
-        self.column: FloatArray = column
-        self.row: FloatArray = row
 
 
 def equilibration(F: Any, P: Any = None, *, shared: bool = False) -> tuple[FloatArray, FloatArray]:

@@ -10,18 +10,36 @@ from importlib import metadata
 from inspect import isabstract
 from typing import Any
 
-from .base import Solver
-from .clarabel import Clarabel
-from .daqp import DAQP
-from .highs import HiGHS
-from .matrix_solver import MatrixSolver
+from ..modelkit.form import Abilities, Form, Journal
+from .array_solver import ArraySolver
+from .contract import Solver, Start
+from .libraries.clarabel import Clarabel
+from .libraries.daqp import DAQP
+from .libraries.highs import HiGHS
+from .libraries.osqp import OSQP
+from .libraries.piqp import PIQP
+from .libraries.scs import SCS
 from .options import Option
-from .osqp import OSQP
-from .piqp import PIQP
-from .result import Result
-from .scs import SCS
+from .result import Result, Status
 
-__all__ = ["DAQP", "OSQP", "PIQP", "SCS", "Clarabel", "HiGHS", "MatrixSolver", "Option", "Result", "Solver", "wrappers"]
+__all__ = [
+    "DAQP",
+    "OSQP",
+    "PIQP",
+    "SCS",
+    "Abilities",
+    "ArraySolver",
+    "Clarabel",
+    "Form",
+    "HiGHS",
+    "Journal",
+    "Option",
+    "Result",
+    "Solver",
+    "Start",
+    "Status",
+    "wrappers",
+]
 
 GROUP = "optangent.solvers"
 

@@ -14,7 +14,7 @@ from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import InvalidData
 from ..modelkit.form import Form, Journal
 from ..modelkit.form.slot_rows import SlotRows
-from .contract import FormSolver, Start
+from .contract import Solver, Start
 from .judging.accuracy import judged
 from .judging.reconsidering import CLAIMS, DOUBTFUL, is_settled, reconsidered
 from .judging.wordings import Oddness
@@ -29,7 +29,7 @@ REFUSALS = (TypeError, ValueError, KeyError, OverflowError, ImportError)
 """What libraries raise for an option that they do not take."""
 
 
-class ArraySolver(FormSolver):
+class ArraySolver(Solver):
     """A wrapper whose claims that there is no solution leave with a proof or not at all.
 
     A solver for small quadratic programs may have a method ``candidates(P, q, F, g, zeros)``, for layers. It takes many

@@ -16,13 +16,13 @@ from typing import Any, ClassVar, Self, final
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
-from ..modelkit.errors import UnsupportedAttribute
-from ..modelkit.form import Abilities, Form, Journal
+from ..modelkit.errors import UnsupportedAttribute, UnsupportedConstraint, UnsupportedObjective
+from ..modelkit.form import Abilities, Discreteness, Form, Journal
 from .judging.without_library import answer_without_library
 from .options import Option, check_common, version_of
 from .result import Result, Status
 
-__all__ = ["FormSolver", "Start"]
+__all__ = ["Solver", "Start"]
 
 
 @final
@@ -40,7 +40,7 @@ class Start:
     dual: FloatArray | None = None
 
 
-class FormSolver(ABC):
+class Solver(ABC):
     """A solver library behind forms.
 
     Class attributes (to be declared by a wrapper)
@@ -130,7 +130,13 @@ class FormSolver(ABC):
         form : of which it takes all kinds (`abilities`), convex (`require_convex`): libraries often do not notice
         journal : what changed of the form since this solver solved it last; None to load it anew
         start : where to start
+
+        Raises
+        ------
+        UnsupportedConstraint, UnsupportedObjective
+            If the form holds what the solver does not declare.
         """
+        self._require(form)
         answer = answer_without_library(form)
         if answer is not None:
             self.unload()
@@ -151,6 +157,7 @@ class FormSolver(ABC):
 
         An optimum is passed on without a second look: whoever has many forms checks answers anyway.
         """
+        self._require(form)
         answer = answer_without_library(form)
         if answer is not None:
             return answer
@@ -162,6 +169,22 @@ class FormSolver(ABC):
         self._is_loaded = True
         result = self.run(form, start)
         return result if result.status is Status.OPTIMAL else self.reconsidered(form, result)
+
+    def _require(self, form: Form) -> None:
+        """Raise unless the solver takes all kinds of what is in a form."""
+        abilities, kinds = self.abilities, form.discreteness
+        lacking = sorted({cones.type.__name__ for cones in form.cones if cones.type not in abilities.cones})
+        if not abilities.whole and (kinds == Discreteness.INTEGER).any():
+            lacking.append("integer columns")
+        if not abilities.semi and (kinds >= Discreteness.SEMICONTINUOUS).any():
+            lacking.append("semicontinuous columns")
+        if not abilities.quadratic_rows and form.has_curved_rows:
+            lacking.append("quadratic rows")
+        advice = "use it through a model, ot.Model(solver), for its bridges, or choose another one."
+        if lacking:
+            raise UnsupportedConstraint(f"{self.name} by itself takes no {', no '.join(lacking)}: {advice}")
+        if not abilities.quadratic_objective and form.P.data.any():
+            raise UnsupportedObjective(f"{self.name} takes no quadratic objective: choose another solver.")
 
     _is_loaded = False
 

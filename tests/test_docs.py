@@ -26,10 +26,12 @@ def test_the_page_of_sets_and_solvers_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_files_of_a_page_exist(page: Path) -> None:
-    """Code in pages is for the shell, but for the README's (test_readme.py runs it); targets and files are there."""
+    """Code in pages is for the shell, but for what test_readme.py and test_contributing.py run; files are there."""
     text = page.read_text(encoding="utf-8")
     languages = set(re.findall(r"^```(\S+)", text, re.MULTILINE))
-    assert languages <= ({"python", "py"} if page == ROOT / "README.md" else {"sh"})
+    assert languages <= (
+        {"python", "py"} if page.name in ("README.md", "CONTRIBUTING.md") and page.parent == ROOT else {"sh"}
+    )
     assert ">>>" not in text
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"(?:^ {4}|`)make ([a-z]+)\b", text, re.MULTILINE)) <= targets

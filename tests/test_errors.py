@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import optangent as ot
 from optangent.modelkit import errors
-from optangent.modelkit.layer import Layer
 
 from .known_model import FOREIGN, FOREIGN_ROW, OTHER, Model
 
@@ -32,22 +32,21 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _not_allowed() -> None:
-    cache = ot.CachingOptimizer(ot.solvers.HiGHS(), mode=ot.CachingOptimizerMode.MANUAL)
+    cache = ot.MetaSolver(ot.solvers.HiGHS(), mode=ot.CachingOptimizerMode.MANUAL)
     x = cache.add_variable()
     cache.add_constraint(x, ot.GreaterThan(0.0))
     cache.add_constraint(x, ot.GreaterThan(1.0))
 
 
 def _unsupported_objective() -> None:
-    class OnlyAffine(Layer):
-        """A store behind which no quadratic objective is taken."""
+    class OnlyAffine(ot.solvers.Clarabel):  # type: ignore[misc]
+        """A solver that takes no quadratic objective."""
 
-        def supports_objective(self, function_type: type[ot.Function]) -> bool:
-            return function_type is not ot.ScalarQuadraticFunction
+        abilities = replace(ot.solvers.Clarabel.abilities, quadratic_objective=False)
 
-    cache = ot.CachingOptimizer(OnlyAffine(ot.Store()))
-    x = cache.add_variable()
-    cache.set(ot.ObjectiveFunction(), x * x)
+    model = ot.Model(OnlyAffine)
+    x = model.add_variable()
+    model.minimize(x * x)
 
 
 TRIGGERS: dict[type[Exception], Callable[[], Any]] = {

@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.modelkit.copying import Mirror
 
+from .fake_solver import Fake
 from .known_model import EACH_SOLVER, Model
 
 Codes = ot.TerminationStatusCode
@@ -44,21 +43,18 @@ def test_nonconvex_objectives_are_refused(solver: str, case: str) -> None:
     assert model.answer() == pytest.approx(before, rel=1e-5, abs=1e-6)
 
 
-def test_a_nonconvex_objective_is_refused_by_the_diff_model() -> None:
-    """The diff model does not trust a solver that let a nonconvex objective pass."""
-    store = ot.Store()
-    x = store.add_variable()
-    store.add_constraint(1.0 * x, ot.GreaterThan(0.0))
-    store.set(ot.ObjectiveFunction(), -1.0 * x * x)
-    stack = ot.BridgeOptimizer(ot.QuadraticDiff())
-    mirror = Mirror(store, stack)
-    v = ot.VectorOfVariables([x])
-    stack.set(ot.VariablePrimalStart(), mirror.index_map(v), np.zeros(1))
-    for kind in store.kinds():
-        indices = store.get(ot.ListOfConstraintIndices(*kind))
-        stack.set(ot.ConstraintDualStart(), mirror.index_map(indices), np.zeros(len(indices)))
-    with pytest.raises((ot.NonconvexObjective, ot.DifferentiationError), match=r"[Cc]onvex"):
-        stack.inner.forward()  # type: ignore[attr-defined]
+def test_a_solver_that_takes_anything_is_not_asked() -> None:
+    """The model does not trust a solver that would let a nonconvex objective pass, however often it is asked."""
+    solver = Fake()
+    model = ot.Model(ot.diff_optimizer(lambda: solver))
+    x = model.add_variable(lower=0.0)
+    model.minimize(-1.0 * x * x)
+    for _ in range(2):
+        with pytest.raises(ot.NonconvexObjective, match="convex to be minimized"):
+            model.optimize()
+        with pytest.raises(ot.DifferentiationError, match="optimize"):
+            model.forward_differentiate()
+    assert solver.calls == []
 
 
 # ---------------------------------------------------------------------- too early, too late

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.solvers.base import Solver
+
+from .fake_solver import Fake
 
 EVERY = pytest.mark.parametrize("solver", ot.solvers.wrappers(), ids=lambda s: s.name)
 SECONDS = 60.0
@@ -197,31 +198,11 @@ def test_serial_numbers_of_stores_are_given_once() -> None:
 
 
 # ---------------------------------------------------------------------- within the thread that has the lock
-class Failing(Solver):
+class Failing(Fake):
     """A solver that always fails."""
 
-    name = "Failing"
-    kinds = ot.solvers.HiGHS.kinds
-    objectives = ot.solvers.HiGHS.objectives
-
-    def option_names(self) -> list[str]:
-        """None."""
-        return []
-
-    def _solve(self) -> Any:
-        raise ot.NotOptimized("it always fails")
-
-    def _restructured(self) -> None:
-        pass
-
-    def _columns(self, ids: Any) -> Any:
-        raise NotImplementedError
-
-    def _constraint_dual(self, dual: Any, index: Any) -> Any:
-        raise NotImplementedError
-
-    def _objective_at(self, x: Any, *, ray: bool) -> float:
-        raise NotImplementedError
+    def __init__(self) -> None:
+        super().__init__(name="Failing", error=ot.NotOptimized("it always fails"))
 
 
 def test_a_hook_of_warnings_may_use_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,11 +230,11 @@ def test_an_exception_gives_the_lock_back(monkeypatch: pytest.MonkeyPatch) -> No
     model, *_ = projection(ot.solvers.HiGHS)
     for error in (KeyboardInterrupt, ot.NotOptimized("no")):
 
-        def stop(self: Any, error: Any = error) -> Any:
+        def stop(*arguments: Any, error: Any = error) -> Any:
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(ot.solvers.HiGHS, "_solve", stop)
+            patch.setattr(ot.solvers.HiGHS, "run", stop)
             raised = together(model.optimize)
         assert len(raised) == 1 and isinstance(raised[0], (KeyboardInterrupt, ot.NotOptimized))
         assert together(model.optimize) == []

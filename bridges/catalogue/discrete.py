@@ -6,7 +6,7 @@ H. P. Williams, *Model Building in Mathematical Programming* (2013), chapter 9.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -61,10 +61,6 @@ class _ToBinary(Bridge):
         if set_type not in self.sources or function_type.degree >= 2:
             return None
         return [*((affine(function_type), s) for s in self.into), (VariableIndex, ZeroOne)]
-
-    def group(self, chosen: Set) -> Hashable:
-        """The set, as its numbers stand in the matrices."""
-        return chosen
 
     def lifts(
         self, block: ConstraintBlock, bounds: Callable[[Rows], tuple[FloatArray, FloatArray]]

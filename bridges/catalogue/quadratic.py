@@ -9,9 +9,7 @@ solution the cone's multiplier is a multiple of (b - g - aᵀx, 1, -Ux), so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, final
+from typing import Any, NoReturn
 
 import numpy as np
 import qdldl
@@ -19,20 +17,13 @@ import scipy.linalg.lapack
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from ...modelkit import attributes as attr
-from ...modelkit.arrays import FloatArray, IntArray
-from ...modelkit.block import ConstraintBlock, SetBlock
+from ...modelkit.arrays import FloatArray
 from ...modelkit.convexity import is_positive_semidefinite
-from ...modelkit.errors import UnsupportedAttribute, UnsupportedConstraint, UnsupportedModification
-from ...modelkit.functions import Function, ScalarQuadraticFunction, VectorAffineFunction
-from ...modelkit.indices import Kind
+from ...modelkit.errors import UnsupportedConstraint
 from ...modelkit.rows import Rows
-from ...modelkit.sets import GreaterThan, LessThan, RotatedSecondOrderCone, Set
-from ..base import Bridge, Matrix
-from ..bundle import Bundle
-from ..leaf import Leaf
+from ..base import Matrix
 
-__all__ = ["QuadraticPiece", "QuadraticToCone", "cone_of_row", "square_root"]
+__all__ = ["cone_of_row", "square_root"]
 
 _LARGE = 500
 """Connected parts of a matrix with more rows are first tried by a sparse factorization."""
@@ -122,28 +113,6 @@ def _refuse(Q: Any) -> NoReturn:
     )
 
 
-class QuadraticToCone(Bridge):
-    """``½ xᵀQx + aᵀx + g <= b  <=>  (1, b - g - aᵀx, Ux) in RotatedSecondOrderCone``, Q = UᵀU; likewise ``>=``."""
-
-    looks_at_functions = True
-
-    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
-        """A rotated second-order cone."""
-        if function_type is not ScalarQuadraticFunction or set_type not in (LessThan, GreaterThan):
-            return None
-        return [(VectorAffineFunction, RotatedSecondOrderCone)]
-
-    def stand_in(self, block: ConstraintBlock, add: Callable[[ConstraintBlock], Any]) -> QuadraticPiece:
-        """The cones of a block."""
-        sign = 1.0 if block.sets.type is LessThan else -1.0
-        numbers = block.sets.numbers[:, 0]
-        cones = [cone_of_row(block.rows.take(np.array([i])), sign, float(b)) for i, b in enumerate(numbers)]
-        dims = np.array([rows.m for rows in cones])
-        sets = SetBlock(RotatedSecondOrderCone, dims, np.zeros((int(dims.sum()), 0)), tuple((int(d),) for d in dims))
-        child: Bundle = add(ConstraintBlock(VectorAffineFunction, Rows.stack(cones), sets))
-        return QuadraticPiece(sign, child)
-
-
 def cone_of_row(row: Rows, sign: float, bound: float) -> Rows:
     """The rows (1, b - g - aᵀx, Ux)."""
     ids = np.unique(np.concatenate([row.qvar1, row.qvar2]))
@@ -159,85 +128,4 @@ def cone_of_row(row: Rows, sign: float, bound: float) -> Rows:
         np.concatenate([np.ones(len(row.var), np.int64), 2 + U.row.astype(np.int64)]),
         np.concatenate([row.var, ids[U.col]]),
         np.concatenate([-sign * row.coef, U.data]),
-    )
-
-
-@final
-@dataclass(eq=False)
-class QuadraticPiece:
-    """k quadratic rows behind as many cones: solved and warm started, not differentiated.
-
-    Parameters
-    ----------
-    sign : 1 of ``<=``, -1 of ``>=``
-    child : the cones
-    """
-
-    sign: float
-    child: Bundle
-    has_extra: ClassVar[bool] = False
-
-    @property
-    def dims(self) -> IntArray:
-        """One row each."""
-        return np.ones(len(self.child.dims), np.int64)
-
-    def _second_rows(self, items: IntArray) -> tuple[IntArray, int]:
-        """Where the second rows of some cones are, one cone below the other, and the number of all rows."""
-        dims = self.child.dims[items]
-        return np.cumsum(dims) - dims + 1, int(dims.sum())
-
-    def pull(self, attribute: attr.Attribute, items: IntArray) -> FloatArray | None:
-        """The dual -y_1, or y_1 of ``>=``."""
-        if not isinstance(attribute, attr.ConstraintDual):
-            _refuse_derivatives(attribute)
-        values = self.child.pull(attribute, items)
-        return None if values is None else -self.sign * values[self._second_rows(items)[0]]
-
-    def push(self, attribute: attr.Attribute, items: IntArray, payload: Any) -> None:
-        """A dual start, as (0, -y, 0)."""
-        if not isinstance(attribute, attr.ConstraintDualStart):
-            _refuse_derivatives(attribute)
-        at, total = self._second_rows(items)
-        start = np.zeros(total)
-        start[at] = -self.sign * payload
-        self.child.push(attribute, items, start)
-
-    def clear(self, attribute: attr.Attribute, items: IntArray) -> None:
-        """Take back what was set."""
-        self.child.clear(attribute, items)
-
-    def start_extra(self, items: IntArray, values: FloatArray) -> None:
-        """There are none."""
-
-    def change_numbers(self, items: IntArray, constants: FloatArray, numbers: FloatArray) -> None:
-        """Other bounds or constants."""
-        for item, bound in zip(items, self.sign * (numbers - constants), strict=True):
-            below = np.zeros(int(self.child.dims[item]))
-            below[:2] = 1.0, bound
-            self.child.change_numbers(np.array([item]), below, np.zeros(0))
-
-    def change_function(self, items: IntArray, rows: Rows) -> None:
-        """Needs another factorization."""
-        raise UnsupportedModification(
-            "A quadratic function behind a second-order cone changes only with a rebuilt model."
-        )
-
-    def change_column(self, item: int, variable: Any, rows: IntArray, column: FloatArray) -> None:
-        """Needs a rebuilt model."""
-        self.change_function(np.array([item]), Rows(column))
-
-    def leaves(self, items: IntArray) -> Iterator[tuple[Leaf, IntArray]]:
-        """The native constraints that stand for some constraints."""
-        yield from self.child.leaves(items)
-
-    def delete(self, items: IntArray) -> None:
-        """Delete the cones."""
-        self.child.delete(items)
-
-
-def _refuse_derivatives(attribute: attr.Attribute) -> NoReturn:
-    raise UnsupportedAttribute(
-        f"{attribute!r} does not travel through the factorization of a quadratic constraint; the diff models take "
-        "quadratic constraints as they are."
     )

@@ -3,52 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray
-from ...modelkit.functions import Function, VariableIndex, VectorOfVariables
+from ...modelkit.functions import Function, VariableIndex
 from ...modelkit.indices import Kind
-from ...modelkit.sets import EqualTo, Set, Zeros
+from ...modelkit.sets import EqualTo, Set
 from ..base import Bridge, Lift, Target, identity
 
-__all__ = ["ScalarSlack", "VectorSlack"]
+__all__ = ["ScalarSlack"]
 
 
-class _Slack(Bridge):
-    cost = 3.0
-    plain: ClassVar[type[Function]]
-    equality: ClassVar[type[Set]]
-
-    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
-        """Equalities, and the set on plain variables."""
-        if function_type is self.plain or set_type is self.equality or set_type.is_vector != self.equality.is_vector:
-            return None
-        return [(function_type, self.equality), (self.plain, set_type)]
-
-    def lift(self, function_type: type[Function], example: Set) -> Lift:
-        """A = I, B = -I, and A = 0, B = I."""
-        m, q = example.dimension, len(example.fields)
-        equal = Target((function_type, self.equality), identity(m), B=identity(m, -1.0))
-        shapes = (example.shape,) if example.is_vector else None
-        nothing, kind = sp.csr_array((m, m)), (self.plain, type(example))
-        return Lift((equal, Target(kind, nothing, shapes, B=identity(m), N=identity(m * q))))
-
-    def extra_start(self, example: Set, values: FloatArray) -> FloatArray:
-        """The function itself."""
-        return values
-
-
-class ScalarSlack(_Slack):
+class ScalarSlack(Bridge):
     """``f in S  <=>  f - u == 0, u in S``, for models that take S on plain variables only."""
 
-    plain = VariableIndex
-    equality = EqualTo
+    cost = 3.0
 
+    def reach(self, function_type: type[Function], set_type: type[Set]) -> Sequence[Kind] | None:
+        """An equality, and the set on a plain variable."""
+        if function_type is VariableIndex or set_type is EqualTo or set_type.is_vector:
+            return None
+        return [(function_type, EqualTo), (VariableIndex, set_type)]
 
-class VectorSlack(_Slack):
-    """``F in S  <=>  F - u == 0, u in S``, for models that take S on plain variables only."""
+    def lift(self, function_type: type[Function], example: Set) -> Lift:
+        """A = 1, B = -1, and A = 0, B = 1."""
+        numbers = len(example.fields)
+        equal = Target((function_type, EqualTo), identity(1), B=identity(1, -1.0))
+        nothing = sp.csr_array((1, 1))
+        return Lift((equal, Target((VariableIndex, type(example)), nothing, B=identity(1), N=identity(numbers))))
 
-    plain = VectorOfVariables
-    equality = Zeros
+    def extra_start(self, example: Set, values: FloatArray) -> FloatArray | None:
+        """The function itself."""
+        return values

@@ -27,6 +27,11 @@ class Place(Enum):
     CONES = auto()
     KINDS = auto()
 
+    @property
+    def has_slots(self) -> bool:
+        """Whether there are duals."""
+        return self is not Place.KINDS
+
 
 @final
 @dataclass(slots=True, eq=False)

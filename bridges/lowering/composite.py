@@ -146,7 +146,8 @@ class Step:
                 rows = _rows_of(target, where)
                 mine = (rows[:, None] * width + np.arange(width)).ravel()
                 size = len(rows) // max(len(where), 1)
-                below = step.extra_start(f[:, rows].reshape(-1, size), theta[:, mine].reshape(-1, size * width))
+                every = k * len(where)
+                below = step.extra_start(f[:, rows].reshape(every, size), theta[:, mine].reshape(every, size * width))
                 parts.append(below.reshape(k, -1))
         return np.concatenate(parts, axis=1)
 

@@ -6,7 +6,7 @@ parameters become in `terms`, how results, tangents and gradients travel in `tra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import final
 
@@ -18,17 +18,19 @@ from ...modelkit.attributes import ObjectiveSenseCode
 from ...modelkit.block import ConstraintBlock
 from ...modelkit.change_log import Change
 from ...modelkit.checks import UPPER_OR_LOWER
-from ...modelkit.errors import UnsupportedConstraint, UnsupportedObjective
+from ...modelkit.errors import InvalidData, NotAllowed, Unsupported, UnsupportedConstraint, UnsupportedObjective
 from ...modelkit.form import Abilities, Cones, Discreteness, Form
 from ...modelkit.functions import (
     Function,
     ScalarAffineFunction,
     VariableIndex,
     VectorAffineFunction,
+    VectorOfVariables,
 )
 from ...modelkit.indices import Kind, describe_kind
 from ...modelkit.matrix_form import objective_matrices
 from ...modelkit.monomials import Monomials
+from ...modelkit.naming import described
 from ...modelkit.parameters import PARAMETERS, Parameters
 from ...modelkit.rows import Rows
 from ...modelkit.sets import (
@@ -36,6 +38,7 @@ from ...modelkit.sets import (
     SOS2,
     Indicator,
     Integer,
+    Parameter,
     RotatedSecondOrderCone,
     Semicontinuous,
     Semiinteger,
@@ -44,8 +47,9 @@ from ...modelkit.sets import (
 )
 from ...modelkit.storage import Block
 from ...modelkit.store import Store
+from ...modelkit.unbounded import check_infinite_parameters
 from .. import catalogue  # noqa: F401  its import registers the bridges
-from ..base import REGISTRY, Bridge, grouped
+from ..base import REGISTRY, SCALARS, VECTORS, Bridge, grouped
 from ..catalogue.quadratic import cone_of_row
 from ..graph import BridgeGraph
 from .chunks import Chunk, ConeNumbers, Place
@@ -64,7 +68,11 @@ _DISCRETE: dict[type[Set], Discreteness] = {
 }
 _CONE_OF_ROW: Kind = (VectorAffineFunction, RotatedSecondOrderCone)
 _MADE_OF_BOUNDS = (SOS1, SOS2, Indicator, Semicontinuous, Semiinteger)
+_WRITTEN = (*SCALARS, *VECTORS)
+"""Types of functions that forms know, once the parameters are inserted; derivatives are functions to be read."""
 _MOST_COMPOSITES = 1000
+_MOST_FREE = 1000
+"""Rows and columns of what is gone that are kept, and at most half as many as there are, before all is read anew."""
 _NOTHING = np.zeros(0, np.int64)
 
 
@@ -89,6 +97,7 @@ class Lowering:
     ----------
     abilities : what the form may contain
     bridges : those to choose from, all by default
+    leaves_out : of which kinds constraints stay out of the form, none by default
 
     Attributes
     ----------
@@ -98,8 +107,14 @@ class Lowering:
     parameters : those of the model, None without any
     """
 
-    def __init__(self, abilities: Abilities, bridges: Sequence[Bridge] | None = None) -> None:
+    def __init__(
+        self,
+        abilities: Abilities,
+        bridges: Sequence[Bridge] | None = None,
+        leaves_out: Callable[[Kind], bool] | None = None,
+    ) -> None:
         self.abilities = abilities
+        self._leaves_out = leaves_out
         self.graph = BridgeGraph(self._takes, REGISTRY if bridges is None else bridges)
         self.generation = 0
         self._composites: dict[tuple[Kind, tuple[float, ...]], Composite] = {}
@@ -116,6 +131,7 @@ class Lowering:
         self._seen: dict[Kind, int] = {}
         self._read: dict[Kind, int] = {}  # positions in logs
         self._dead = 0
+        self._free = 0  # rows and columns of what is gone
         self._objective: tuple[Block | None, int, object] = (None, -1, None)
         self._objective_columns = -1
         self._objective_moving = MovingTerms.none()
@@ -132,6 +148,8 @@ class Lowering:
     # ------------------------------------------------------------------ what is taken
     def _takes(self, kind: Kind) -> bool:
         function_type, set_type = kind
+        if function_type not in _WRITTEN:
+            return False
         if is_box(set_type):
             return function_type.degree < 2 or (function_type.degree == 2 and self.abilities.quadratic_rows)
         if set_type in (Integer, ZeroOne):
@@ -142,8 +160,14 @@ class Lowering:
 
     def takes(self, kind: Kind) -> bool:
         """Whether constraints of a kind reach the target, by themselves or by bridges."""
+        if kind[0].is_vector is not kind[1].is_vector or (kind[1] is Parameter and kind[0] is not VariableIndex):
+            return False  # there are none
+        if kind[0] not in _WRITTEN:
+            return False
         if is_box(kind[1]) and kind[0].degree == 2 and not self.abilities.quadratic_rows:
             return not self.graph.is_lacking(_CONE_OF_ROW)
+        if kind[0].degree > 1 and not is_box(kind[1]):
+            return False
         return not self.graph.is_lacking(reachable_kind(kind))
 
     def takes_objective(self, function_type: type[Function]) -> bool:
@@ -158,6 +182,24 @@ class Lowering:
             kind = _CONE_OF_ROW
         return self.graph.missing(reachable_kind(kind), name)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every constraint stands in the form as it was written."""
+        return not self._fragile and all(
+            chunk.composite.root.bridge is None and not chunk.sign
+            for chunks in self.chunks.values()
+            for chunk in chunks
+        )
+
+    def path(self, kind: Kind) -> list[str]:
+        """How constraints of a kind get there, a line a step."""
+        name = describe_kind(kind)
+        if is_box(kind[1]) and kind[0].degree == 2 and not self.abilities.quadratic_rows:
+            below = self.graph.path(_CONE_OF_ROW, "    ")
+            return [f"{name}  by factors of its curvature, where it has one", *below]
+        first, *below = self.graph.path(reachable_kind(kind))
+        return [name + first[len(describe_kind(reachable_kind(kind))) :], *below]
+
     def serves(self, abilities: Abilities, other: Lowering) -> bool:
         """Whether this form is the one that another lowering, to a target of these abilities, would make."""
         if other is self:
@@ -166,11 +208,20 @@ class Lowering:
             return False
         if not {cones.type for cones in self.form.cones} <= abilities.cones or self._fragile:
             return False
-        ways = {id(c.composite): c.composite for chunks in self.chunks.values() for c in chunks}.values()
+        every = [chunk for chunks in self.chunks.values() for chunk in chunks]
+        if any(chunk.sign for chunk in every):  # derivatives do not travel through factors of the curvature
+            return False
+        ways = {id(c.composite): c.composite for c in every}.values()
         return all(
             one.root.bridge is None or list(one.root.words()) == list(other.way(one.root.kind, one.root.example))
             for one in ways
         )
+
+    def at_present_values(self) -> Iterator[tuple[Kind, IntArray]]:
+        """Numbers of quadratic rows that are in the form as the parameters' values have them, kind by kind."""
+        for kind, numbers in self._fragile.items():
+            if is_box(kind[1]) and numbers:
+                yield kind, np.array(sorted(numbers), np.int64)
 
     @property
     def reads_numbers(self) -> bool:
@@ -202,6 +253,7 @@ class Lowering:
         Unsupported, NotAllowed, InvalidData
             If something in the store does not reach the target; the next call reads everything anew.
         """
+        check_infinite_parameters(store)
         try:
             self._sync(store)
         except BaseException:
@@ -210,11 +262,13 @@ class Lowering:
         return self.form
 
     def _sync(self, store: Store) -> None:
-        if not self._is_continued(store):
+        if not self._is_continued(store) or self._free > max(_MOST_FREE, (self.form.m + self.form.n) // 2):
             self.reset()
         self._sync_parameters(store)
         self._sync_variables(store)
         kinds = sorted(store.all_kinds(), key=_turn)
+        if self._leaves_out is not None:
+            kinds = [kind for kind in kinds if not self._leaves_out(kind)]
         for kind in kinds:
             if kind != PARAMETERS:
                 self._sync_changes(store, kind)
@@ -283,6 +337,7 @@ class Lowering:
         dead = store.dead_variables
         if len(dead) == self._dead:
             return
+        self._free += len(dead) - self._dead
         self._dead = len(dead)
         at = self.columns.view[np.array(sorted(dead), np.int64)]
         at = at[at >= 0]
@@ -340,6 +395,11 @@ class Lowering:
 
     def _remove(self, kind: Kind, numbers: IntArray) -> None:
         """What stands for some constraints goes."""
+        fragile = self._fragile.get(kind)
+        if fragile:
+            fragile.difference_update(numbers.tolist())
+            if not fragile:
+                del self._fragile[kind]
         for chunk, items in self._located(kind, numbers):
             chunk.alive[items] = False
             at = chunk.positions[chunk.rows_of(items)]
@@ -347,20 +407,27 @@ class Lowering:
                 self._hold_still()
             if chunk.place is Place.ROWS:
                 self.form.set_sides(at, -np.inf, np.inf)
+                self._free += len(at)
             elif chunk.place is Place.BOUNDS:
                 low, high = -np.inf if chunk.sides & 1 else None, np.inf if chunk.sides & 2 else None
                 self.form.set_bounds(at, low, high, split=True)
             elif chunk.place is Place.KINDS:
                 self._set_kinds(at)
+                if chunk.stand_in.kind[1] in (Semicontinuous, Semiinteger):  # the box was its own
+                    self.form.set_bounds(at, -np.inf, np.inf)
             else:
                 self._cones_are_due = True
             if chunk.extra.size:
                 self.form.set_bounds(chunk.extra[items].ravel(), 0.0, 0.0)
+                self._free += chunk.extra[items].size
 
     def _change_numbers(self, store: Store, kind: Kind, numbers: IntArray) -> None:
         """Constants of functions and numbers of sets are others."""
         block = store.block(kind)
         again: list[IntArray] = []
+        if is_box(kind[1]) and self._fragile.get(kind):
+            at_present = np.isin(numbers, sorted(self._fragile[kind]))
+            again, numbers = [numbers[at_present]], numbers[~at_present]
         for chunk, items in self._located(kind, numbers):
             if chunk.composite.root.bridge is not None and chunk.composite.root.bridge.looks_at_functions:
                 again.append(chunk.numbers[items])
@@ -372,25 +439,39 @@ class Lowering:
                 g, theta = self._values(block, chunk, items)
                 assert chunk.cone is not None
                 self._hold_still()
-                chunk.cone.constant[chunk.rows_of(items)] = constants_of(chunk.stand_in, g, theta).ravel()
-                self._cones_are_due = True
+                rows, constants = chunk.rows_of(items), constants_of(chunk.stand_in, g, theta).ravel()
+                chunk.cone.constant[rows] = constants
+                if not self._cones_are_due:  # else they are put in their places later
+                    self.form.set_cone_constants(chunk.start + rows, constants)
         if again:
             self._lower_again(store, kind, np.unique(np.concatenate(again)))
 
     def _change_functions(self, store: Store, kind: Kind, numbers: IntArray) -> None:
         """Functions are others."""
-        if kind[0].degree < 2 and is_box(kind[1]) and self.parameters is None:
-            block, form = store.block(kind), self.form
+        again: list[IntArray] = []
+        if kind[0].degree < 2 and is_box(kind[1]):
+            block = store.block(kind)
             for chunk, items in self._located(kind, numbers):
                 rows = block.all_rows().take(block.rows_of(chunk.numbers[items])).canonical()
-                at, columns = chunk.positions[chunk.rows_of(items)], self.column_of(rows.var, store.base)
-                ends = np.searchsorted(rows.row, np.arange(len(at) + 1))
-                for k, row in enumerate(at.tolist()):
-                    mine = slice(ends[k], ends[k + 1])
-                    form.set_row(row, columns[mine], rows.coef[mine])
+                columns = self.column_of(rows.var, store.base)
+                if (columns < 0).any() or np.isin(chunk.moving.row, chunk.rows_of(items)).any():
+                    again.append(chunk.numbers[items])  # terms with parameters come, go or move
+                    continue
+                self._change_rows(chunk.positions[chunk.rows_of(items)], rows, columns)
                 self._set_sides(chunk, items, self._values(block, chunk, items))
-            return
-        self._lower_again(store, kind, numbers)
+        else:
+            again.append(numbers)
+        if again:
+            self._lower_again(store, kind, np.unique(np.concatenate(again)))
+
+    def _change_rows(self, at: IntArray, rows: Rows, columns: IntArray) -> None:
+        """Other functions for rows of the form, without parameters."""
+        form, ends = self.form, np.searchsorted(rows.row, np.arange(len(at) + 1))
+        each = [(row, slice(ends[k], ends[k + 1])) for k, row in enumerate(at.tolist())]
+        if self.moving is not None and not all(np.array_equal(form.row(row)[0], columns[own]) for row, own in each):
+            self._hold_still()  # entries stand elsewhere then
+        for row, own in each:
+            form.set_row(row, columns[own], rows.coef[own])
 
     def _lower_again(self, store: Store, kind: Kind, numbers: IntArray) -> None:
         self._remove(kind, numbers)
@@ -433,9 +514,31 @@ class Lowering:
         self._lower(store, kind, numbers[np.searchsorted(numbers, first) :])
 
     def _lower(self, store: Store, kind: Kind, numbers: IntArray) -> None:
-        """Make what stands for some constraints of a kind."""
+        """Make what stands for some constraints of a kind; which of them is refused, the error says."""
         if not len(numbers):
             return
+        try:
+            self._make(store, kind, numbers)
+        except (Unsupported, NotAllowed, InvalidData) as error:
+            error.args = (
+                f"{described(store, store.indices(kind, numbers)[self._refused(store, kind, numbers)])}: {error}",
+            )
+            raise
+
+    def _refused(self, store: Store, kind: Kind, numbers: IntArray) -> int:
+        """The first of some constraints that is refused, by halves; the form is made anew afterwards."""
+        first, last = 0, len(numbers)
+        while last - first > 1:
+            middle = (first + last) // 2
+            try:
+                self._make(store, kind, numbers[first:middle])
+            except (Unsupported, NotAllowed, InvalidData):
+                last = middle
+            else:
+                first = middle
+        return first
+
+    def _make(self, store: Store, kind: Kind, numbers: IntArray) -> None:
         whole, alive = store.block(kind).snapshot(int(numbers[0]))
         block = whole if len(alive) == len(numbers) else whole.take(np.searchsorted(alive, numbers))
         rows, moving = block.rows, MovingTerms.none()
@@ -484,11 +587,19 @@ class Lowering:
             if len(others):
                 self._add_rows(block, numbers, others, rows, moving)
             return
-        curved = np.zeros(block.count, bool)
+        curved, flat = np.zeros((2, block.count), bool)
         if not self.abilities.quadratic_rows and (len(rows.qrow) or (moving.second >= 0).any()):
             constraint = np.repeat(np.arange(block.count), block.sets.dims)
-            curved[constraint[self._inserted(rows, moving).canonical().qrow]] = True
-        for items in by_dimension(np.flatnonzero(~curved), block.sets.dims):
+            now = self._inserted(rows, moving).canonical()
+            curved[constraint[now.qrow]] = True
+            flat[constraint[moving.row[moving.second >= 0]]] = True
+            flat &= ~curved  # at the present values alone
+            held = ConstraintBlock(kind[0], block.rows.with_constants(now.constant), block.sets)
+            for items in by_dimension(np.flatnonzero(flat), block.sets.dims):
+                self._add_rows(held, numbers, items, now, MovingTerms.none())
+            if flat.any():
+                self._fragile.setdefault(kind, set()).update(numbers[flat].tolist())
+        for items in by_dimension(np.flatnonzero(~(curved | flat)), block.sets.dims):
             self._add_rows(block, numbers, items, rows, moving)
         for item in np.flatnonzero(curved).tolist():
             self._add_curved(block, numbers, item, rows, moving)
@@ -568,7 +679,7 @@ class Lowering:
         for row in range(now.m):
             one = now.take(np.array([row]))
             for bound, sign in ((upper[row], 1.0), (lower[row], -1.0)):
-                if np.isfinite(bound):
+                if np.isfinite(bound) and sign * (bound - one.constant[0]) < np.inf:  # a parameter may be infinite
                     self._add_cone_of_row(block.kind, numbers[alone], row, one, sign, float(bound), now.m)
 
     def _add_cone_of_row(
@@ -706,7 +817,7 @@ class Lowering:
             rows = Rows.of_terms(rows.constant, parameters.filled(rows.terms(), everything))
         rows = rows.canonical()
         columns, form = self.column_of(rows.var, store.base), self.form
-        low, high = form.lower[columns].copy(), form.upper[columns].copy()
+        low, high = (side[columns] for side in self._bounds_of_columns())
         binary, semi = form.binary[columns], form.discreteness[columns] >= Discreteness.SEMICONTINUOUS
         low = np.where(semi, np.minimum(low, 0.0), np.where(binary, np.maximum(low, 0.0), low))
         high = np.where(semi, np.maximum(high, 0.0), np.where(binary, np.minimum(high, 1.0), high))
@@ -714,6 +825,22 @@ class Lowering:
         lower, upper = rows.constant.copy(), rows.constant.copy()
         np.add.at(lower, rows.row, np.minimum(*ends))
         np.add.at(upper, rows.row, np.maximum(*ends))
+        return lower, upper
+
+    def _bounds_of_columns(self) -> tuple[FloatArray, FloatArray]:
+        """Those that are bounds, and rows of plain variables."""
+        form = self.form
+        lower, upper = form.lower.copy(), form.upper.copy()
+        for kind, chunks in self.chunks.items():
+            if kind[0] is not VectorOfVariables or not is_box(kind[1]):
+                continue
+            for chunk in chunks:
+                at = chunk.positions[chunk.rows_of(np.flatnonzero(chunk.alive))]
+                ends = form.A.indptr
+                at = at[ends[at + 1] - ends[at] == 1]  # a parameter among them is no entry
+                columns = form.A.indices[ends[at]]
+                np.maximum.at(lower, columns, form.row_lower[at])
+                np.minimum.at(upper, columns, form.row_upper[at])
         return lower, upper
 
     def _sync_relied(self, store: Store) -> None:
@@ -733,7 +860,8 @@ class Lowering:
         form, mine = self.form, self.is_user.view
         values = b"" if self.parameters is None else self.parameters.values.tobytes()
         kinds = form.binary[mine].tobytes() + form.discreteness[mine].tobytes()
-        return form.lower[mine].tobytes(), form.upper[mine].tobytes(), kinds, values
+        lower, upper = self._bounds_of_columns()
+        return lower[mine].tobytes(), upper[mine].tobytes(), kinds, values
 
     # ------------------------------------------------------------------ cones
     def _new_cone(

@@ -8,7 +8,6 @@ bound) make rows free and enter no arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
 
@@ -19,32 +18,14 @@ from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.form import Form, Slots
 from ...modelkit.form.polynomial_map import PolynomialMap
 from .chunks import Chunk, Place
+from .moving_derivative import Entries, MovingDerivative
 from .terms import MovingTerms, ProductTable
 
-__all__ = ["Entries", "MovingNumbers"]
+__all__ = ["MovingNumbers"]
 
 _FULL = 4
 """So many places for each entry of a matrix are few."""
 Curved = tuple[IntArray, IntArray, IntArray, FloatArray]
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Entries:
-    """Which numbers of a form move, in this order: P, q, r, coefficients, constants, curvature.
-
-    Attributes
-    ----------
-    slices : of these six
-    P, q : (i, j) and j; coefficients : (slot, column); constants : slots; curvature : (slot, first, second)
-    """
-
-    slices: tuple[slice, ...]
-    P: tuple[IntArray, IntArray]
-    q: IntArray
-    coefficients: tuple[IntArray, IntArray]
-    constants: IntArray
-    curvature: tuple[IntArray, IntArray, IntArray]
 
 
 @final
@@ -113,6 +94,7 @@ class MovingNumbers:
         self._now: FloatArray = self.base.copy()
         self._infinite = np.zeros(len(self._c), bool)
         self._entries: tuple[Slots, Entries] | None = None
+        self._derivative: tuple[Slots, MovingDerivative] | None = None
 
     @property
     def size(self) -> int:
@@ -132,6 +114,12 @@ class MovingNumbers:
             found = Entries(merged, self._P, self._q, coefficients, constants, self._Q)
             self._entries = slots, found
         return self._entries[1]
+
+    def derivative(self, slots: Slots) -> MovingDerivative:
+        """Between moves of these numbers and right-hand sides of the KKT system, made once."""
+        if self._derivative is None or self._derivative[0] != slots:
+            self._derivative = slots, MovingDerivative(self.entries(slots), slots)
+        return self._derivative[1]
 
     # ------------------------------------------------------------------ the numbers
     def apply(self, form: Form, theta: FloatArray) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.attributes import DifferentiationStatusCode, TerminationStatusCode
 from ...modelkit.errors import InvalidData, OptangentError
-from ..optimizer import DifferentiationWarning
+from ..meta_solver import DifferentiationWarning
 from .arrays import Shape
 from .choices import checked_list, require_model, require_word
 from .executors import Shipment, Workers

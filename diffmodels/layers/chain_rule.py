@@ -22,7 +22,6 @@ from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.form import Slots
 from ...modelkit.form.linear_map import LinearMap
 from ...modelkit.form.polynomial_map import PolynomialMap
-from ..moving_derivative import MovingDerivative
 from ..seen import Seen
 from .output_maps import OutputMaps
 from .route import Mode
@@ -67,7 +66,7 @@ class ChainRule:
         to_sides: Any = None,
     ) -> None:
         self._map, self._sign, n = moving.map, sign, slots.columns
-        self._derivative = MovingDerivative(moving.entries(slots), slots)
+        self._derivative = moving.derivative(slots)
         self._present = present
         self._places = None if np.array_equal(places, np.arange(len(present))) else places
         self._observed: list[tuple[slice, PolynomialMap]] = maps.observed

@@ -21,7 +21,7 @@ from ...modelkit.parameters import PARAMETERS, Parameters
 from ...modelkit.store import Store
 from ..outcome import FoundResult, Outcome
 from ..starting import UserStart, dual_of_other
-from .form_solvers import FormSolver
+from .form_solvers import Solver
 
 __all__ = ["Desk", "OwnForms", "SharedForm"]
 
@@ -50,7 +50,7 @@ class SharedForm:
     is_judged : whether a solution is judged by its form here
     """
 
-    def __init__(self, form: Form, moving: MovingNumbers, solvers: Sequence[FormSolver], *, is_judged: bool) -> None:
+    def __init__(self, form: Form, moving: MovingNumbers, solvers: Sequence[Solver], *, is_judged: bool) -> None:
         self._form, self._moving, self._is_judged = copy.deepcopy(form), copy.copy(moving), is_judged
         self._solvers = [solver.another() for solver in solvers]
 
@@ -78,7 +78,7 @@ class OwnForms:
     is_judged : whether a solution is judged by its form here; it has no duals then
     """
 
-    def __init__(self, store: Store, abilities: Abilities, solvers: Sequence[FormSolver], *, is_judged: bool) -> None:
+    def __init__(self, store: Store, abilities: Abilities, solvers: Sequence[Solver], *, is_judged: bool) -> None:
         self._store, self._is_judged = copy.deepcopy(store), is_judged
         self._lowering = Lowering(abilities)
         self._solvers = [(solver.another(), Lowering(solver.abilities)) for solver in solvers]

@@ -7,10 +7,10 @@ from typing import Any, Protocol, Self
 from ...modelkit.form import Abilities, Form
 from ..outcome import FoundResult
 
-__all__ = ["FormSolver", "form_solvers"]
+__all__ = ["Solver", "form_solvers"]
 
 
-class FormSolver(Protocol):
+class Solver(Protocol):
     """What a layer needs of a solver (see `solvers.contract`, which diff models do not import).
 
     One for small quadratic programs may have ``candidates(P, q, F, g, zeros)``, too.
@@ -30,9 +30,6 @@ class FormSolver(Protocol):
         """Fill in what was left out of a result."""
 
 
-def form_solvers(model: Any) -> list[FormSolver]:
+def form_solvers(model: Any) -> list[Solver]:
     """Solvers like those of a model, in the order in which they are tried."""
-    solvers = getattr(model.cache, "solvers", None)
-    if solvers is None:  # wrappers with models of their own, behind bridges
-        solvers = [one.inner.of_forms() for one in model.cache.candidates]
-    return [solver.another() for solver in solvers]
+    return [solver.another() for solver in model.cache.solvers]

@@ -14,7 +14,7 @@ from ...modelkit.parameters import kinds_inserted
 from ...modelkit.store import Store
 from ..convex import ConvexDiff
 from ..meta_solver import DIFF_MODELS, abilities_of
-from .form_solvers import FormSolver
+from .form_solvers import Solver
 
 __all__ = ["Lowered", "lowered"]
 
@@ -38,7 +38,7 @@ class Lowered:
     is_shared: bool
 
 
-def lowered(store: Store, solvers: Sequence[FormSolver], chosen: Any) -> Lowered:
+def lowered(store: Store, solvers: Sequence[Solver], chosen: Any) -> Lowered:
     """Choose.
 
     Parameters

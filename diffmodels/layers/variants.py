@@ -7,7 +7,6 @@ from typing import Any
 
 from ...modelkit import attributes as attr
 from ...modelkit.errors import InvalidData
-from ...modelkit.protocol import AbstractModel
 
 __all__ = ["variant"]
 
@@ -43,11 +42,11 @@ def variant(model: Any, solver: Any = None, threads: int | None = None) -> Any:
             "Options go into a lambda: retry=[lambda: ot.solvers.SCS(...)]."
         )
     made = None if solver is None else solver()
-    if made is not None and not isinstance(made, AbstractModel):
+    if made is not None and not (hasattr(made, "abilities") and callable(getattr(made, "solve", None))):
         raise InvalidData(f"retry takes solver classes or callables that make a solver; {solver!r} made {made!r}.")
     other = copy.deepcopy(model)
     if made is not None:
-        other.cache.reset_optimizer(type(model).front(made))
+        other.cache.reset_optimizer(made)
     if threads is not None and other.supports(attr.NumberOfThreads()) and other.get(attr.NumberOfThreads()) is None:
         other.set(attr.NumberOfThreads(), threads)
     return other

@@ -107,7 +107,7 @@ class Form:
         self.cones: tuple[Cones, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but A, which shares its numbers with what is written into."""
+        """Without the matrix that is a view of the arrays: a copy has to make its own."""
         return {**self.__dict__, "_A": None}
 
     # ------------------------------------------------------------------ sizes
@@ -215,6 +215,11 @@ class Form:
             return None
         row, first, second, coef = (np.concatenate(arrays) for arrays in zip(*self._curved, strict=True))
         return Curvature((self.m, self.n), row, first, second, coef)
+
+    @property
+    def has_curved_rows(self) -> bool:
+        """Whether rows have quadratic terms that are not zero."""
+        return any(bool(coef.any()) for *_, coef in self._curved)
 
     def row(self, row: int) -> tuple[IntArray, FloatArray]:
         """Columns and coefficients of one row."""
@@ -353,6 +358,12 @@ class Form:
         if g is not None:
             self.g[:] = g
             self.journal.cone_constants = True
+        self._touched()
+
+    def set_cone_constants(self, rows: IntArray, values: FloatArray) -> None:
+        """Give some rows of cones other constants."""
+        self.g[rows] = values
+        self.journal.cone_constants = True
         self._touched()
 
     def with_numbers(

@@ -10,8 +10,8 @@ from ...modelkit.form.point_errors import PointErrors
 from ...modelkit.form.proofs import farkas_error, ray_error
 from ...modelkit.form.scales import Scales
 from ...modelkit.form.slot_rows import SlotRows
-from ..rays import improving_ray, infeasibility_ray
 from ..result import Result, ResultStatus, Status
+from .rays import improving_ray, infeasibility_ray
 
 __all__ = ["has_proof", "is_solution", "prove"]
 

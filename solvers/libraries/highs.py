@@ -15,7 +15,7 @@ from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.form import Abilities, Form, Journal
 from ...modelkit.form.slot_rows import SlotRows
-from ..contract import FormSolver, Start
+from ..contract import Solver, Start
 from ..interrupts import run_noting_interrupts
 from ..judging.accuracy import distance
 from ..judging.proofs import has_proof
@@ -49,7 +49,7 @@ _BASIC = 1
 
 
 @final
-class HiGHS(FormSolver):
+class HiGHS(Solver):
     """min ½ xᵀPx + qᵀx + r  s.t.  l <= Ax <= u,  lb <= x <= ub,  some x whole, or zero or between their bounds.
 
     HiGHS' row duals y and reduced costs z = Px + q − Aᵀy have the signs of forms as they are. Its rows and columns are

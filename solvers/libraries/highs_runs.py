@@ -9,8 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray
+from ..judging.rays import infeasibility_ray
 from ..options import load_library
-from ..rays import infeasibility_ray
 
 __all__ = ["FAR", "farkas_dual", "improving_ray", "stop_when"]
 

@@ -11,24 +11,19 @@
 """
 
 from . import bridges, diffmodels, modelkit, solvers
-from .bridges import BridgeOptimizer
 from .bridges.explain import print_bridges
 from .diffmodels import *  # noqa: F403
 from .diffmodels import layers
 from .diffmodels.layers.cvxpy_problems.cvxpy_model import DEFAULT_SOLVERS as _DEFAULT_SOLVERS
 from .diffmodels.layers.cvxpy_problems.cvxpy_model import CvxpyModel, from_cvxpy
+from .diffmodels.meta_solver import MetaSolver
 from .modelkit import attributes as _attributes
 from .modelkit import errors as _errors
 from .modelkit import functions as _functions
 from .modelkit import modifications as _modifications
 from .modelkit import sets as _sets
 from .modelkit.attributes import *  # noqa: F403
-from .modelkit.caching import (
-    CachingOptimizer,
-    CachingOptimizerMode,
-    CachingOptimizerState,
-    SolverFallbackWarning,
-)
+from .modelkit.caching_states import CachingOptimizerMode, CachingOptimizerState, SolverFallbackWarning
 from .modelkit.errors import *  # noqa: F403
 from .modelkit.form.residuals import Residuals
 from .modelkit.functions import *  # noqa: F403
@@ -37,15 +32,14 @@ from .modelkit.model import Model
 from .modelkit.modifications import *  # noqa: F403
 from .modelkit.sets import *  # noqa: F403
 from .modelkit.store import Store
+from .solvers import testing
 
-Model.front = BridgeOptimizer
+Model.backend = MetaSolver
 _DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "BridgeOptimizer",
-    "CachingOptimizer",
     "CachingOptimizerMode",
     "CachingOptimizerState",
     "ConstraintIndex",
@@ -63,6 +57,7 @@ __all__ = [
     "modelkit",
     "print_bridges",
     "solvers",
+    "testing",
     *_attributes.__all__,
     *diffmodels.__all__,
     *_errors.__all__,

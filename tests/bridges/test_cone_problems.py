@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.bridges import BridgeOptimizer
 from optangent.bridges.base import REGISTRY
 
 from .subjects import DISCRETE, SETS, is_box
-from .test_cones import VAF, Without, weights
+from .test_cones import VAF, behind, weights
 
 MIN, MAX = ot.ObjectiveSenseCode.MIN_SENSE, ot.ObjectiveSenseCode.MAX_SENSE
 SOLVERS = {"Clarabel": ot.solvers.Clarabel, "SCS": ot.solvers.SCS}
@@ -81,20 +80,15 @@ def routes(problem: Problem) -> list[Any]:
     kind = (VAF, type(problem.chosen))
     found = []
     for name, solver in SOLVERS.items():
-        if solver().supports_constraint(*kind):
+        if kind[1] in solver.abilities.cones:
             found.append(pytest.param(problem, name, None, id=f"{problem}-{name}"))
         for bridge in REGISTRY:
             reached = bridge.reach(*kind)
             if reached is None or kind[1] in dict(reached).values():
                 continue
-            if BridgeOptimizer(Without(solver(), kind[1]), others_than(bridge, kind)).supports_constraint(*kind):
+            if behind(solver, bridge, kind[1]) is not None:
                 found.append(pytest.param(problem, name, bridge, id=f"{problem}-{bridge!r}-{name}"))
     return found
-
-
-def others_than(bridge: Any, kind: Any) -> list[Any]:
-    """The bridge, and all that do not start at the kind."""
-    return [bridge, *(b for b in REGISTRY if b.reach(*kind) is None)]
 
 
 ROUTES = [route for problem in PROBLEMS for route in routes(problem)]
@@ -110,21 +104,16 @@ def test_every_cone_has_a_problem_and_a_route() -> None:
 @pytest.mark.parametrize(("problem", "solver", "bridge"), ROUTES)
 def test_known_optimum(problem: Problem, solver: str, bridge: Any) -> None:
     """Optimum, feasibility, dual feasibility, complementarity, stationarity: sense * 1 == W y in the open place."""
-    kind = (VAF, type(problem.chosen))
-    if bridge is None:
-        layer = BridgeOptimizer(SOLVERS[solver]())
-    else:
-        layer = BridgeOptimizer(Without(SOLVERS[solver](), kind[1]), others_than(bridge, kind))
-    x = layer.add_variable()
+    model = ot.Model(SOLVERS[solver]) if bridge is None else behind(SOLVERS[solver], bridge, type(problem.chosen))
+    assert model is not None
+    x = model.add_variable()
     at = int(np.flatnonzero(np.isnan(problem.point))[0])
     point = np.nan_to_num(problem.point)
     function = ot.vectorize([1.0 * x if i == at else 0.0 * x + float(p) for i, p in enumerate(point)])
-    c = layer.add_constraint(function, problem.chosen)
-    layer.set(ot.ObjectiveSense(), problem.sense)
-    layer.set(ot.ObjectiveFunction(), 1.0 * x)
-    layer.set(ot.Silent(), True)
-    layer.optimize()
-    value, y = layer.get(ot.VariablePrimal(), x), layer.get(ot.ConstraintDual(), c)
+    c = model.add_constraint(function, problem.chosen)
+    (model.minimize if problem.sense is MIN else model.maximize)(1.0 * x)
+    model.optimize()
+    value, y = model.value(x), model.dual(c)
     assert value == pytest.approx(problem.optimum, abs=5e-6)
     W = weights(problem.chosen)
     point[at] = value

@@ -8,18 +8,21 @@ to the square root of a solver's gap only; but where a line leaves the set is fo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.bridges import BridgeOptimizer
 from optangent.bridges.base import REGISTRY, Bridge
+from optangent.bridges.lowering import Lowering
+from optangent.bridges.lowering.travel import duals_up, gradients_up
 from optangent.modelkit.arrays import FloatArray
+from optangent.modelkit.form import Abilities
 from optangent.modelkit.sets import Set
 
-from .mocks import Recorder
+from ..fake_solver import Fake
 from .subjects import DISCRETE, EXAMPLES, SUBJECTS, Subject, is_box
 
 VAF = ot.VectorAffineFunction
@@ -49,38 +52,32 @@ def weights(chosen: Set) -> FloatArray:
     return np.ones(chosen.dimension) if chosen.weights is None else chosen.weights
 
 
-def nearest(chosen: Any, point: FloatArray, layer: BridgeOptimizer) -> tuple[FloatArray, FloatArray]:
+def nearest(chosen: Any, point: FloatArray, model: ot.Model) -> tuple[FloatArray, FloatArray]:
     """The nearest point of a set in the inner product of the set, and the multiplier."""
-    v = layer.add_variables(chosen.dimension)
-    c = layer.add_constraint(1.0 * v, chosen)
+    v = model.add_variables(chosen.dimension)
+    c = model.add_constraint(1.0 * v, chosen)
     W = weights(chosen)
-    layer.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MIN_SENSE)
-    layer.set(
-        ot.ObjectiveFunction(),
-        sum(float(w) * (x - float(p)) * (x - float(p)) for w, x, p in zip(W, v, point, strict=True)),
-    )
-    solve(layer)
-    return layer.get(ot.VariablePrimal(), v), layer.get(ot.ConstraintDual(), c)
+    model.minimize(sum(float(w) * (x - float(p)) * (x - float(p)) for w, x, p in zip(W, v, point, strict=True)))
+    solve(model)
+    return model.value(v), model.dual(c)
 
 
-def solve(layer: BridgeOptimizer) -> None:
+def solve(model: ot.Model) -> None:
     """Solve, to the end or almost."""
-    layer.set(ot.Silent(), True)
-    layer.optimize()
-    assert layer.get(ot.TerminationStatus()) in (
+    model.optimize()
+    assert model.termination_status() in (
         ot.TerminationStatusCode.OPTIMAL,
         ot.TerminationStatusCode.ALMOST_OPTIMAL,
     )
 
 
-def exit_of(chosen: Any, start: FloatArray, direction: FloatArray, layer: BridgeOptimizer) -> float:
+def exit_of(chosen: Any, start: FloatArray, direction: FloatArray, model: ot.Model) -> float:
     """The largest s with ``start + s direction`` in the set, by a solver."""
-    s = layer.add_variable()
-    layer.add_constraint(VAF(direction[:, None], ot.VectorOfVariables([s]), start), chosen)
-    layer.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MAX_SENSE)
-    layer.set(ot.ObjectiveFunction(), 1.0 * s)
-    solve(layer)
-    return float(layer.get(ot.VariablePrimal(), s))
+    s = model.add_variable()
+    model.add_constraint(VAF(direction[:, None], ot.VectorOfVariables([s]), start), chosen)
+    model.maximize(1.0 * s)
+    solve(model)
+    return float(model.value(s))
 
 
 def true_exit(chosen: Any, start: FloatArray, direction: FloatArray) -> float:
@@ -133,29 +130,27 @@ def test_members_through_each_bridge(subject: Subject) -> None:
             assert found == pytest.approx(true_exit(chosen, inside, direction), abs=SHARP), chosen
 
 
-def through(bridge: Bridge, kind: type[Set]) -> BridgeOptimizer:
+def through(bridge: Bridge, kind: type[Set]) -> ot.Model:
     """A model that takes constraints of the kind by this bridge alone, to the first solver that it reaches."""
-    others = [b for b in REGISTRY if b.reach(VAF, kind) is None]
     for solver in (ot.solvers.Clarabel, ot.solvers.SCS):
-        layer = BridgeOptimizer(Without(solver(), kind), [bridge, *others])
-        if layer.supports_constraint(VAF, kind):
-            return layer
+        model = behind(solver, bridge, kind)
+        if model is not None:
+            return model
     raise AssertionError(f"{bridge!r} leads to no solver")
 
 
-class Without:
-    """A solver that takes all but one type of set."""
+def behind(solver: Any, bridge: Bridge, kind: type[Set]) -> ot.Model | None:
+    """The model before a solver that lacks the cone itself; None where the bridge does not lead there."""
 
-    def __init__(self, solver: Any, lacking: type[Set]) -> None:
-        self._solver = solver
-        self._lacking = lacking
+    class Lacking(solver):  # type: ignore[misc]
+        abilities = replace(solver.abilities, cones=solver.abilities.cones - {kind})
 
-    def supports_constraint(self, function_type: Any, set_type: Any) -> bool:
-        """All others."""
-        return set_type is not self._lacking and bool(self._solver.supports_constraint(function_type, set_type))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._solver, name)
+    lowering = Lowering(Lacking.abilities, [bridge, *(b for b in REGISTRY if b.reach(VAF, kind) is None)])
+    if not lowering.takes((VAF, kind)):
+        return None
+    model = ot.Model(Lacking)
+    model.cache._lowerings[Lacking.abilities] = lowering
+    return model
 
 
 # ---------------------------------------------------------------------- inner products
@@ -203,61 +198,59 @@ def test_the_adjoint_of_scaling_is_its_inverse() -> None:
 
 
 # ---------------------------------------------------------------------- squares
-def square_layer() -> tuple[Recorder, BridgeOptimizer, Any]:
-    """A recorder of triangles, its bridges, and variables."""
-    below = Recorder([(VAF, ot.PositiveSemidefiniteConeTriangle), (VAF, ot.Zeros)])
-    layer = BridgeOptimizer(below)
-    return below, layer, layer.add_variables(4)
+TRIANGLES = Abilities(cones=frozenset({ot.PositiveSemidefiniteConeTriangle}))
 
 
-def zeros_of(below: Recorder) -> list[int]:
-    """The dimensions of all symmetry rows."""
-    kind = (VAF, ot.Zeros)
-    return [below.get(ot.ConstraintSet(), i).dimension for i in below.get(ot.ListOfConstraintIndices(*kind))]
+def zeros_of(model: ot.Model) -> list[int]:
+    """The dimensions of all symmetry rows that stand for constraints."""
+    lowering = Lowering(TRIANGLES)
+    lowering.sync(model.store)
+    return [
+        chunk.p
+        for chunks in lowering.chunks.values()
+        for chunk in chunks
+        for _ in range(chunk.count)
+        if chunk.stand_in.kind[1] is ot.Zeros
+    ]
 
 
 def test_only_entries_that_differ_get_a_symmetry_row() -> None:
     """The same function, however it is written, gets none; a block is parted by the patterns."""
-    below, layer, v = square_layer()
-    x, y, z, w = v
+    model = ot.Model()
+    x, y, z, w = model.add_variables(4)
     same = ot.vectorize([1.0 * x, y + 2.0 * z + 1.0, 2.0 * z + 1.0 + 0.0 * w + y, 1.0 * w])
     other = ot.vectorize([1.0 * x, 1.0 * y, 1.0 * y + 1.0, 1.0 * w])
-    layer.add_constraint(same, ot.PositiveSemidefiniteConeSquare(2))
-    assert zeros_of(below) == []
-    indices = layer.add_constraints([other, same, other], [ot.PositiveSemidefiniteConeSquare(2)] * 3)
-    assert zeros_of(below) == [1, 1]
+    model.add_constraint(same, ot.PositiveSemidefiniteConeSquare(2))
+    assert zeros_of(model) == []
+    indices = model.add_constraints([other, same, other], [ot.PositiveSemidefiniteConeSquare(2)] * 3)
+    assert zeros_of(model) == [1, 1]
     three = ot.vectorize([1.0 * x, 1.0 * y, 1.0 * z, 1.0 * y, 1.0 * x, 1.0 * w, 1.0 * w, 1.0 * w, 1.0 * x])
-    layer.add_constraint(three, ot.PositiveSemidefiniteConeSquare(3))
-    assert zeros_of(below) == [1, 1, 1]  # of the entries (1, 3), z and w
-    layer.delete(indices)
-    assert zeros_of(below) == [1]
+    model.add_constraint(three, ot.PositiveSemidefiniteConeSquare(3))
+    assert zeros_of(model) == [1, 1, 1]  # of the entries (1, 3), z and w
+    model.delete(indices)
+    assert zeros_of(model) == [1]
 
 
 def test_the_same_function_shares_dual_and_gradient() -> None:
     """Both entries get the dual of the triangle's entry, and half of the gradient of its row."""
-    below, layer, (x, y, z, _) = square_layer()
-    c = layer.add_constraint(ot.vectorize([1.0 * x, 1.0 * y, 1.0 * y, 1.0 * z]), ot.PositiveSemidefiniteConeSquare(2))
-    inner = below.get(ot.ListOfConstraintIndices(VAF, ot.PositiveSemidefiniteConeTriangle))
-    a, b, d = below.get(ot.ConstraintDual(), inner)
-    np.testing.assert_allclose(layer.get(ot.ConstraintDual(), c), [a, b, b, d])
-    G = below.get(ot.ReverseConstraintFunction(), inner)
-    up = layer.get(ot.ReverseConstraintFunction(), layer.get(ot.ListOfConstraintIndices(*c.kind)))
-    np.testing.assert_allclose(up, [G[0], G[1] / 2, G[1] / 2, G[2]])
-    layer.set(ot.ConstraintDualStart(), c, np.array([1.0, 2.0, 4.0, 5.0]))
-    ((_, start),) = below.rows_pushed(ot.ConstraintDualStart())
-    np.testing.assert_array_equal(start, [1.0, 3.0, 5.0])
+    model = ot.Model()
+    x, y, z, _ = model.add_variables(4)
+    c = model.add_constraint(ot.vectorize([1.0 * x, 1.0 * y, 1.0 * y, 1.0 * z]), ot.PositiveSemidefiniteConeSquare(2))
+    lowering = Lowering(TRIANGLES)
+    form = lowering.sync(model.store)
+    (chunk,) = lowering.chunks[c.kind]
+    number, dims, values = np.array([0]), np.array([4]), np.zeros(form.slots.size)
+    values[chunk.slots(form.slots)] = [1.0, 3.0, 5.0]
+    np.testing.assert_allclose(duals_up(lowering, c.kind, number, dims, (values, 0.0 * values)), [1.0, 3.0, 3.0, 5.0])
+    up = gradients_up(lowering, c.kind, number, dims, (values, 0.0 * values))
+    np.testing.assert_allclose(up, [1.0, 1.5, 1.5, 5.0])
+    start = chunk.composite.root.dual_start(np.array([[1.0, 2.0, 4.0, 5.0]]))
+    np.testing.assert_array_equal(start[0], [[1.0, 3.0, 5.0]])
 
 
-def test_a_change_that_could_part_two_entries_needs_a_rebuilt_model() -> None:
-    """Refused by the layer, done by a model behind a cache."""
-    _, layer, (x, y, z, _) = square_layer()
-    c = layer.add_constraint(ot.vectorize([1.0 * x, 1.0 * y, 1.0 * y, 1.0 * z]), ot.PositiveSemidefiniteConeSquare(2))
-    with pytest.raises(ot.UnsupportedModification, match="anew"):
-        layer.modify(c, ot.VectorConstantChange([0.0, 1.0, 0.0, 0.0]))
-    with pytest.raises(ot.UnsupportedModification, match="anew"):
-        layer.modify(c, ot.MultirowChange(y, [(1, 2.0)]))
+def test_a_change_that_parts_two_entries_is_lowered_again() -> None:
+    """Symmetry rows come and go with coefficients and constants, solve after solve."""
     model = ot.Model(ot.solvers.Clarabel)
-    model.set(ot.Silent(), True)
     t, s = model.add_variables(2)
     c = model.add_constraint(ot.vectorize([1.0 * t, 1.0 * s, 1.0 * s, 1.0 * t]), ot.PositiveSemidefiniteConeSquare(2))
     model.add_constraint(s >= 1)
@@ -268,6 +261,11 @@ def test_a_change_that_could_part_two_entries_needs_a_rebuilt_model() -> None:
     model.modify(c, ot.VectorConstantChange([0.0, 3.0, 0.0, 0.0]))  # s + 3 == 2 s
     model.optimize()
     assert model.value(t) == pytest.approx(6.0, abs=1e-6)
+    model.modify(c, ot.MultirowChange(s, [(2, 1.0)]))
+    model.modify(c, ot.VectorConstantChange([0.0, 0.0, 0.0, 0.0]))
+    model.optimize()
+    assert model.value(t) == pytest.approx(1.0, abs=1e-6)
+    assert zeros_of(model) == []
 
 
 # ---------------------------------------------------------------------- extra variables
@@ -298,29 +296,33 @@ def test_extra_variables_of_members(subject: Subject) -> None:
 def interior(chosen: Any) -> FloatArray:
     """A point well inside the cone, by the sum of some nearest points."""
     rng = np.random.default_rng(4)
-    layers = [BridgeOptimizer(ot.solvers.Clarabel()) for _ in range(6)]
-    points = [nearest(chosen, 3.0 * rng.standard_normal(chosen.dimension), layer)[0] for layer in layers]
+    models = [ot.Model(ot.solvers.Clarabel) for _ in range(6)]
+    points = [nearest(chosen, 3.0 * rng.standard_normal(chosen.dimension), model)[0] for model in models]
     return np.asarray(sum(points))
 
 
 def test_a_start_of_all_variables_starts_the_extra_ones() -> None:
-    """Through nested bridges, down to the inner model; a start of some leaves them alone."""
-    below = Recorder([(VAF, s) for s in (ot.Nonnegatives, ot.ExponentialCone, ot.PositiveSemidefiniteConeTriangle)])
-    layer = BridgeOptimizer(below)
-    v = layer.add_variables(5)
-    layer.add_constraint(2.0 * v[:3], ot.NormOneCone(3))
-    layer.add_constraint(1.0 * v, ot.LogDetConeTriangle(2))
-    layer.add_constraint(-1.0 * v[2:], ot.NormOneCone(3))
-    layer.set(ot.VariablePrimalStart(), v[:2], np.ones(2))
-    assert len(below.pushed.pop(ot.VariablePrimalStart())) == 1
-    layer.set(ot.VariablePrimalStart(), v, np.array([1.0, 2.0, 4.0, 2.0, 5.0]))
-    (_, first), *others = below.pushed[ot.VariablePrimalStart()]
-    np.testing.assert_array_equal(first, [1.0, 2.0, 4.0, 2.0, 5.0])
+    """Through nested bridges, down to the solver; a start of some leaves them alone."""
+    cones = frozenset({ot.ExponentialCone, ot.PositiveSemidefiniteConeTriangle})
+    solver = Fake(abilities=Abilities(cones=cones))
+    model = ot.Model(lambda: solver)
+    v = model.add_variables(5)
+    model.add_constraint(2.0 * v[:3], ot.NormOneCone(3))
+    model.add_constraint(1.0 * v, ot.LogDetConeTriangle(2))
+    model.add_constraint(-1.0 * v[2:], ot.NormOneCone(3))
+    model.set(ot.VariablePrimalStart(), v[:2], np.ones(2))
+    model.optimize()
+    assert solver.start is not None and np.flatnonzero(np.isfinite(solver.start.x)).tolist() == [0, 1]
+    model.set(ot.VariablePrimalStart(), v, np.array([1.0, 2.0, 4.0, 2.0, 5.0]))
+    model.add_variables(0)
+    model.cache.solve_again()
     D = np.array([[2.0, 0.0], [1.0, 2.0]]) * [2.0, 2.0]  # X = [4 2; 2 5] = L Lᵀ
-    found = {len(ids): value for ids, value in others}
-    assert sorted(len(ids) for ids, _ in others) in ([2, 2, 5], [4, 5])
-    np.testing.assert_allclose(
-        found[5], [D[0, 0], D[1, 0], D[1, 1], *2.0 * np.log(np.array([4.0, 4.0]) / 2.0)], rtol=1e-9
-    )
-    norms = np.concatenate([value for ids, value in others if len(ids) != 5])
-    np.testing.assert_array_equal(norms, [4.0, 8.0, 2.0, 5.0])
+    norms = [4.0, 8.0, 2.0, 5.0]
+    logs = [D[0, 0], D[1, 0], D[1, 1], *2.0 * np.log(np.array([4.0, 4.0]) / 2.0)]
+    x = solver.start.x
+    np.testing.assert_array_equal(x[:5], [1.0, 2.0, 4.0, 2.0, 5.0])
+    lowering = model.cache.lowerings[0][1]
+    for chunks in lowering.chunks.values():
+        extra = x[chunks[0].extra]
+        wanted = [logs] if chunks[0].kind[1] is ot.LogDetConeTriangle else [norms[:2], norms[2:]]
+        np.testing.assert_allclose(extra, wanted, rtol=1e-9)

@@ -6,10 +6,10 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.bridges import BridgeOptimizer
 from optangent.bridges.base import REGISTRY, Bridge, Lift
 from optangent.bridges.graph import BridgeGraph
 from optangent.modelkit.functions import Function
@@ -116,27 +116,29 @@ def test_missing_names_the_shortest_path() -> None:
 
 def refusal(solver: Any, function: Any, chosen: Any) -> str:
     """The message of a constraint that does not get there."""
-    layer = BridgeOptimizer(solver())
-    x = layer.add_variable()
+    model = ot.Model(solver)
+    x = model.add_variable()
     with pytest.raises(ot.UnsupportedConstraint) as caught:
-        layer.add_constraint(function(x), chosen)
+        model.add_constraint(function(x), chosen)
+    assert model.get(ot.ListOfConstraintTypesPresent()) == []
     return str(caught.value)
 
 
 def test_refusals_in_words() -> None:
     """What stands against a constraint is said in one sentence, naming the solver."""
+    advice = "Rewrite the constraint, or choose a solver that takes it."
     assert refusal(ot.solvers.OSQP, lambda x: x, ot.ZeroOne()) == (
-        "VariableIndex-in-ZeroOne cannot be brought to OSQP: "
-        "no bridge rewrites ZeroOne on a plain variable, and OSQP does not take it."
+        "VariableIndex-in-ZeroOne is not supported by OSQP, nor through bridges: "
+        f"no bridge rewrites ZeroOne on a plain variable, and OSQP does not take it. {advice}"
     )
     assert refusal(ot.solvers.OSQP, lambda x: 2.0 * x, ot.Integer()) == (
-        "ScalarAffineFunction-in-Integer cannot be brought to OSQP: "
-        "ScalarSlack would need Integer on a plain variable, no bridge rewrites it, and OSQP does not take it."
+        "ScalarAffineFunction-in-Integer is not supported by OSQP, nor through bridges: ScalarSlack would need Integer "
+        f"on a plain variable, no bridge rewrites it, and OSQP does not take it. {advice}"
     )
     quadratic = refusal(ot.solvers.HiGHS, lambda x: x * x, ot.LessThan(1.0))
-    assert quadratic.startswith("ScalarQuadraticFunction-in-LessThan cannot be brought to HiGHS: its bridges lead only")
-    assert "a quadratic function" in quadratic and "affine functions" in quadratic and "HiGHS takes none" in quadratic
-    assert len(quadratic) < 400
+    assert quadratic.startswith("ScalarQuadraticFunction-in-LessThan is not supported by HiGHS, nor through bridges: ")
+    assert "affine functions" in quadratic and "SecondOrderCone" in quadratic and "HiGHS takes none" in quadratic
+    assert len(quadratic) < 500
 
 
 def test_a_lazy_gradient_is_refused_in_words() -> None:
@@ -153,28 +155,107 @@ def test_a_lazy_gradient_is_refused_in_words() -> None:
         model.add_constraint(lazy, ot.Nonnegatives(2))
 
 
+def printed(model: ot.Model) -> str:
+    """What `print_bridges` says."""
+    out = io.StringIO()
+    ot.print_bridges(model, out)
+    return out.getvalue()
+
+
 def test_print_bridges_of_solver_and_diff_model() -> None:
-    """Both stacks are printed once there is a diff model; without an optimizer it says so."""
+    """Both are printed once there is a diff model; without an optimizer it says so; parameters are numbers."""
     model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
-    v = model.add_variables(2)
-    model.add_constraint(v[0] + v[1] >= 1)
+    v, p = model.add_variables(2), model.add_parameter(4.0)
+    model.add_constraint(p * v[0] + v[1] >= 1)
     model.add_constraint(v[0], ot.Interval(0.0, 2.0))
+    model.add_constraint(v, ot.RotatedSecondOrderCone(2))
+    model.add_constraint(v[0] * v[0] + v[1] <= 9)
     model.minimize(v[0] * v[0] + v[1] * v[1])
-    before = io.StringIO()
-    ot.print_bridges(model, before)
-    assert before.getvalue().startswith("Clarabel:\n  ScalarAffineFunction-in-GreaterThan  by Vectorize")
-    assert "QuadraticDiff" not in before.getvalue()
+    before = printed(model)
+    ways = [
+        "  VariableIndex-in-Interval  (native)",
+        "  VectorOfVariables-in-RotatedSecondOrderCone  by RotatedToSecondOrder, cost 1",
+        "      VectorAffineFunction-in-SecondOrderCone  (native)",
+    ]
+    cone = [
+        "  ScalarQuadraticFunction-in-LessThan  by factors of its curvature, where it has one",
+        "      VectorAffineFunction-in-RotatedSecondOrderCone  by RotatedToSecondOrder, cost 1",
+        "          VectorAffineFunction-in-SecondOrderCone  (native)",
+    ]
+    lines = before.splitlines()
+    assert lines[0] == "Clarabel:" and "  ScalarAffineFunction-in-GreaterThan  (native)" in lines
+    assert set(ways) | set(cone) <= set(lines) and "Parameter" not in before and "Diff" not in before
     model.optimize()
     model.set(ot.ForwardObjectiveFunction(), v[0])
     model.forward_differentiate()
-    after = io.StringIO()
-    ot.print_bridges(model, after)
-    assert after.getvalue().startswith(before.getvalue())
-    assert after.getvalue().count("QuadraticDiff:\n") == 1
-    assert "    VectorOfVariables-in-HyperRectangle  by " in after.getvalue()
-    none = io.StringIO()
-    ot.print_bridges(ot.Model(), none)
-    assert none.getvalue() == "There is no bridge layer in this model: it has no optimizer.\n"
+    after = printed(model)
+    assert after.startswith(before) and after.count("ConicDiff:\n") == 1
+    rest = after[len(before) :].splitlines()
+    assert set(ways) <= set(rest) and "  ScalarQuadraticFunction-in-LessThan  (native)" in rest
+    assert printed(ot.Model()) == "There is nothing to bridge to in this model: it has no optimizer.\n"
+
+
+def test_print_bridges_of_several_solvers() -> None:
+    """Each is told apart, with what it does not take."""
+    model = ot.Model([ot.solvers.HiGHS, ot.solvers.SCS])
+    model.add_constraint(model.add_variables(3), ot.SecondOrderCone(3))
+    assert printed(model).splitlines() == [
+        "HiGHS:",
+        "  VectorOfVariables-in-SecondOrderCone  (unreachable)",
+        "SCS:",
+        "  VectorOfVariables-in-SecondOrderCone  (native)",
+    ]
+
+
+# ---------------------------------------------------------------------- what stands for one constraint
+def test_the_lowering_of_a_constraint_is_shown() -> None:
+    """Matrices, constants and words, such that ``A f + B u + c`` is what the solver gets."""
+    model = ot.Model(ot.solvers.HiGHS)
+    v = model.add_variables(3, lower=-1.0, upper=2.0)
+    norm = model.add_constraint(2.0 * v + 1.0, ot.NormOneCone(3), name="norm")
+    shown = model.lowering(norm)
+    assert (shown.name, shown.target, shown.extra) == ("'norm'", "HiGHS", 2)
+    (part,) = shown.parts
+    assert part.sets == (ot.Nonnegatives(5),) and not shown.c.any()
+    form, x = model.cache.lowerings[0][1].form, np.arange(5.0)
+    f = 2.0 * x[:3] + 1.0
+    below = form.A.toarray() @ x - form.row_lower
+    np.testing.assert_allclose(shown.A @ f + shown.B @ x[3:] + shown.c, below)
+    np.testing.assert_array_equal(shown.A_transposed.toarray(), shown.A.toarray().T)
+    assert "A f + B u in Nonnegatives(5)" in repr(shown) and "by NormOneToLinear" in repr(shown)
+    gap = model.add_constraint(v[0] + v[1], ot.Semicontinuous(1.5, 3.0))
+    parts = model.lowering(gap).parts
+    assert [type(part.sets[0]) for part in parts] == [ot.ZeroOne, ot.GreaterThan, ot.LessThan]
+    np.testing.assert_array_equal(model.lowering(gap).B.toarray(), [[1.0], [-1.5], [-3.0]])
+    bound = model.get(ot.ListOfConstraintIndices(ot.VariableIndex, ot.Interval))[0]
+    assert model.lowering(bound).way == ("VariableIndex-in-Interval  (native)",)
+    assert model.lowering(bound).N.toarray().tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    nothing = model.add_constraint(v[:1], ot.SOS1([1.0]))
+    assert model.lowering(nothing).parts == () and repr(model.lowering(nothing)).endswith("it asks for nothing")
+    model.minimize(v.sum())
+    model.optimize()
+    assert model.value(v[0]) >= -1.0
+
+
+def test_the_lowering_of_the_diff_model_and_of_curvature() -> None:
+    """A quadratic row is a cone for the solver, and itself for the diff model; wrong indices are refused."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    v = model.add_variables(2)
+    disc = model.add_constraint(v @ v <= 4, name="disc")
+    model.minimize(v.sum())
+    solver = model.lowering(disc)
+    assert solver.parts[0].sets == (ot.SecondOrderCone(4),) and "½ |Ux|²" in repr(solver)
+    with pytest.raises(ot.DifferentiationError):
+        model.lowering(disc, differentiated=True)
+    model.optimize()
+    shown = model.lowering(disc, differentiated=True)
+    assert (shown.target, shown.way) == ("ConicDiff", ("ScalarQuadraticFunction-in-LessThan  (native)",))
+    other = ot.Model()
+    foreign = other.add_constraint(other.add_variable() + 0.0 <= 1)
+    with pytest.raises(ot.InvalidIndex):
+        model.lowering(foreign)
+    with pytest.raises(ot.NotOptimized, match="no optimizer"):
+        other.lowering(foreign)
 
 
 def test_registry_is_whole() -> None:

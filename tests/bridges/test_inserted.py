@@ -20,8 +20,6 @@ SOLVERS: dict[str, Any] = {
 }
 TAKES_CONES = ("SCS", "Clarabel")
 PAIRS = [(s, name) for s in SOLVERS for name, case in CASES.items() if s in TAKES_CONES or not case.curved]
-REBUILT = ("quadratic row", "equalities with zeros before squares")
-"""Cases that a change of the parameters makes anew, as their bridge factorizes what changes, or chooses rows by it."""
 
 
 def assert_same(built: Built, fresh: Built, tolerance: float = 2e-6) -> None:
@@ -46,13 +44,13 @@ def from_scratch(case: Case, solver: Any, sense: str, theta: Any) -> Built:
 @pytest.mark.parametrize("sense", ["min", "max"])
 @pytest.mark.parametrize(("solver", "name"), PAIRS)
 def test_values_follow_the_parameters(solver: str, name: str, sense: str) -> None:
-    """After each of several moves, of one or all, the solution is that of a model with numbers, made anew or not."""
+    """After each move, of one or all, the solution is that of a model with numbers; no form is made anew."""
     case, make, rng = CASES[name], SOLVERS[solver], np.random.default_rng(5)
     built = case.build(make, sense)
     model, theta = built.model, np.array(case.theta)
     model.optimize()
     assert_same(built, from_scratch(case, make, sense, theta))
-    held = model.cache.index_map
+    generation = model.cache.lowerings[0][1].generation
     for turn in range(3):
         moved = theta * (1.0 + 0.1 * rng.uniform(-1.0, 1.0, len(theta)))
         if turn == 1:
@@ -64,8 +62,7 @@ def test_values_follow_the_parameters(solver: str, name: str, sense: str) -> Non
             model.set_parameter_value(built.p, theta)
         model.optimize()
         assert_same(built, from_scratch(case, make, sense, theta))
-        assert (model.cache.index_map is held) != (name in REBUILT)
-        held = model.cache.index_map
+        assert model.cache.lowerings[0][1].generation == generation
 
 
 def test_a_basis_survives_moves_of_the_parameters() -> None:
@@ -180,82 +177,31 @@ def test_rays_move_along_the_rows_as_they_are(solver: str) -> None:
     assert model.objective_value() < 0.0 and model.cache.residuals().primal <= 1e-6
 
 
-def test_rays_of_objectives_that_stand_as_rows() -> None:
-    """Where a row stands for the objective, a ray's objective still has its products."""
-    model = ot.Model(LinearObjectives)
-    v, p = model.add_variables(2), model.add_parameter(2.0)
-    model.add_constraint(p * v[0] >= v[1])
-    model.minimize(v[1] * v[1] - p * v[0])
-    model.optimize()
-    d = model.value(v)
-    assert model.termination_status() is STATUS.DUAL_INFEASIBLE and d[0] > 0.0
-    assert model.objective_value() / d[0] == pytest.approx(-2.0, abs=1e-6)
-
-
-class LinearObjectives(ot.solvers.Clarabel):  # type: ignore[misc]
-    """A solver of conic programs with linear objectives."""
-
-    objectives = (ot.ScalarAffineFunction,)
-
-
-# ---------------------------------------------------------------------- the layer by itself
-def layer() -> tuple[Any, Any, Any, Any]:
-    """A bridge layer with x p in a row and in the objective, and y in neither."""
-    model = ot.BridgeOptimizer(ot.solvers.Clarabel())
-    x, y, p = model.add_variables(3)
-    model.add_constraint(p, ot.Parameter(2.0))
-    model.add_constraint(p * x - 1.0, ot.GreaterThan(3.0))
-    model.set(ot.ObjectiveFunction(), x * x + p * x + y * y)
-    model.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MIN_SENSE)
-    return model, x, y, p
-
-
-def test_the_layer_solves_and_moves_by_itself() -> None:
-    """Values, duals and functions of a bare layer follow the parameters."""
-    model, x, _, p = layer()
-    for value in (2.0, 4.0, 0.5):
-        model.set(ot.ConstraintSet(), reduced_cost(p), ot.Parameter(value))
+def test_what_is_a_parameter_changes_in_both_modes() -> None:
+    """Variables become parameters and variables again, between solves, where products make it matter or not."""
+    for mode in ot.CachingOptimizerMode:
+        model = ot.Model(lambda mode=mode: ot.MetaSolver(ot.solvers.Clarabel(), differentiates=False, mode=mode))
+        x, y, p = model.add_variables(3)
+        model.add_constraint(p, ot.Parameter(2.0))
+        model.add_constraint(p * x - 1.0, ot.GreaterThan(3.0))
+        model.minimize(x * x + p * x + y * y)
+        model.cache.attach_optimizer()
+        for value in (2.0, 4.0, 0.5):
+            model.set(ot.ConstraintSet(), reduced_cost(p), ot.Parameter(value))
+            model.optimize()
+            expected = 4.0 / value  # df/dp = x - y x with y = (2 x + p) / p
+            assert model.value(x) == pytest.approx(expected, abs=1e-6)
+            slope = expected - (2.0 * expected + value) / value * expected
+            assert model.dual(reduced_cost(p)) == pytest.approx(slope, abs=1e-4)
+        held = model.add_constraint(y, ot.Parameter(3.0))  # it multiplies itself
         model.optimize()
-        expected = 4.0 / value  # df/dp = x - y x with y = (2 x + p) / p
-        assert model.get(ot.VariablePrimal(), x) == pytest.approx(expected, abs=1e-6)
-        slope = expected - (2.0 * expected + value) / value * expected
-        assert model.get(ot.ConstraintDual(), reduced_cost(p)) == pytest.approx(slope, abs=1e-4)
-
-
-def test_the_layer_refuses_what_would_change_the_kind_of_products() -> None:
-    """A factor becomes a parameter or a variable only as the model is built anew; others do at once."""
-    model, x, y, p = layer()
-    with pytest.raises(ot.UnsupportedModification, match="built anew"):
-        model.add_constraint(x, ot.Parameter(1.0))
-    with pytest.raises(ot.UnsupportedModification, match="built anew"):
-        model.add_constraint(y, ot.Parameter(1.0))  # it multiplies itself
-    with pytest.raises(ot.UnsupportedModification, match="built anew"):
+        assert model.objective_value() == pytest.approx(64.0 + 4.0 + 9.0, abs=1e-5)
+        model.delete(held)
+        model.optimize()
+        assert model.objective_value() == pytest.approx(64.0 + 4.0, abs=1e-5)
         model.delete(reduced_cost(p))
-    model.optimize()
-    assert model.get(ot.VariablePrimal(), x) == pytest.approx(2.0, abs=1e-6)
-    z = model.add_variables(1)[0]
-    c = model.add_constraint(z, ot.Parameter(3.0))
-    model.delete(c)
-    model.set(ot.ObjectiveFunction(), x * x + z * z + z * x)  # z is a variable again, to the layer too
-    model.optimize()
-    assert model.get(ot.VariablePrimal(), z) == pytest.approx(-1.0, abs=1e-6)
-
-
-def test_a_manual_cache_refuses_what_the_layer_refuses() -> None:
-    """In manual mode the refusal reaches the user, and the model is as before."""
-    cache = ot.CachingOptimizer(ot.BridgeOptimizer(ot.solvers.Clarabel()), mode=ot.CachingOptimizerMode.MANUAL)
-    x, p = cache.add_variables(2)
-    cache.add_constraint(p, ot.Parameter(2.0))
-    cache.add_constraint(p * x, ot.GreaterThan(3.0))
-    cache.set(ot.ObjectiveFunction(), x * x)
-    cache.attach_optimizer()
-    with pytest.raises(ot.UnsupportedModification, match="built anew"):
-        cache.add_constraint(x, ot.Parameter(1.0))
-    with pytest.raises(ot.UnsupportedModification, match="built anew"):
-        cache.delete(reduced_cost(p))
-    cache.set(ot.ConstraintSet(), reduced_cost(p), ot.Parameter(6.0))
-    cache.optimize()
-    assert cache.get(ot.VariablePrimal(), x) == pytest.approx(0.5, abs=1e-6)
+        with pytest.raises(ot.UnsupportedConstraint):  # a product of two variables, which no cone says
+            model.optimize()
 
 
 def test_new_parameters_do_not_make_a_solved_model_anew() -> None:
@@ -265,22 +211,15 @@ def test_new_parameters_do_not_make_a_solved_model_anew() -> None:
     model.add_constraint(p * x >= 4.0)
     model.minimize(p * x)
     model.optimize()
-    held = model.cache.index_map
+    lowering = model.cache.lowerings[0][1]
+    generation = lowering.generation
     q = model.add_parameter(3.0)
     model.add_constraint(p * q * x >= 30.0)
     model.set_parameter_value(p, 2.5)
     model.optimize()
-    assert model.cache.index_map is held
+    assert lowering.generation == generation
     assert model.value(x) == pytest.approx(4.0, abs=1e-9)
     assert model.objective_value() == pytest.approx(10.0, abs=1e-9)
-
-
-def test_a_solver_without_bridges_is_given_products_as_they_are() -> None:
-    """Without a bridge layer nothing is inserted: a solver of linear programs says what it lacks."""
-    cache = ot.CachingOptimizer(ot.solvers.HiGHS())
-    x, p = cache.add_variables(2)
-    with pytest.raises(ot.UnsupportedConstraint):
-        cache.add_constraint(p * x, ot.GreaterThan(1.0))
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -327,12 +266,7 @@ def test_mixed_integer_models_take_products() -> None:
 
 
 # ---------------------------------------------------------------------- many functions at once
-MODELS: dict[str, Any] = {
-    "store": ot.Store,
-    "cache": ot.CachingOptimizer,
-    "solver": ot.solvers.HiGHS,
-    "layer": lambda: ot.BridgeOptimizer(ot.solvers.Clarabel()),
-}
+MODELS: dict[str, Any] = {"store": ot.Store, "model": lambda: ot.MetaSolver(ot.solvers.Clarabel())}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -358,33 +292,14 @@ def test_functions_of_many_constraints_are_set_at_once(name: str) -> None:
 
 def test_functions_set_at_once_reach_a_solver_that_has_them() -> None:
     """HiGHS gets new and vanishing coefficients and constants of rows that it has loaded, and of later ones."""
-    solver = ot.solvers.HiGHS()
-    v = solver.add_variables(3)
-    c = [solver.add_constraint(1.0 * v[k], ot.GreaterThan(1.0)) for k in range(3)]
-    solver.set(ot.ObjectiveFunction(), v.sum())
-    solver.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MIN_SENSE)
-    solver.optimize()
-    late = solver.add_constraint(1.0 * v[0] + v[1], ot.GreaterThan(0.0))
+    model = ot.MetaSolver(ot.solvers.HiGHS())
+    v = model.add_variables(3)
+    c = [model.add_constraint(1.0 * v[k], ot.GreaterThan(1.0)) for k in range(3)]
+    model.set(ot.ObjectiveFunction(), v.sum())
+    model.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MIN_SENSE)
+    model.optimize()
+    late = model.add_constraint(1.0 * v[0] + v[1], ot.GreaterThan(0.0))
     indices = ot.ConstraintIndices(c[0].kind, np.array([c[0].value, c[1].value, late.value]))
-    solver.set_functions(indices, ot.vectorize([2.0 * v[0] - v[1], v[1] - 3.0, v[0] - 0.5 * v[2] - 2.0]).rows)
-    solver.optimize()
-    np.testing.assert_allclose(solver.get(ot.VariablePrimal(), v), [2.5, 4.0, 1.0], atol=1e-9)
-
-
-def test_a_move_that_was_refused_is_not_forgotten() -> None:
-    """In manual mode a change that bridges cannot make is refused at every solve until all is filled anew."""
-    cache = ot.CachingOptimizer(ot.BridgeOptimizer(ot.solvers.Clarabel()), mode=ot.CachingOptimizerMode.MANUAL)
-    x, p = cache.add_variables(2)
-    cache.add_constraint(p, ot.Parameter(1.0))
-    cache.add_constraint(p * x * x, ot.LessThan(4.0))
-    cache.set(ot.ObjectiveFunction(), 1.0 * x)
-    cache.attach_optimizer()
-    cache.optimize()
-    assert cache.get(ot.VariablePrimal(), x) == pytest.approx(-2.0, abs=1e-6)
-    cache.set(ot.ConstraintSet(), reduced_cost(p), ot.Parameter(4.0))
-    for _ in range(2):
-        with pytest.raises(ot.UnsupportedModification, match="rebuilt model"):
-            cache.optimize()
-    cache.attach_optimizer()
-    cache.optimize()
-    assert cache.get(ot.VariablePrimal(), x) == pytest.approx(-1.0, abs=1e-6)
+    model.set_functions(indices, ot.vectorize([2.0 * v[0] - v[1], v[1] - 3.0, v[0] - 0.5 * v[2] - 2.0]).rows)
+    model.optimize()
+    np.testing.assert_allclose(model.get(ot.VariablePrimal(), v), [2.5, 4.0, 1.0], atol=1e-9)

@@ -8,6 +8,7 @@ found by asking for every set of at most two kinds. Known optima through single 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from typing import Any
@@ -16,6 +17,9 @@ import numpy as np
 import pytest
 
 import optangent as ot
+from optangent.bridges.lowering import Lowering
+from optangent.diffmodels.meta_solver import abilities_of
+from optangent.modelkit.form import Abilities
 
 from .accurate import polished, solved
 from .moves import along, pairing
@@ -33,20 +37,18 @@ DISTANCE = {"SCS": 1e-6, "Clarabel": 2e-5}
 stops, leaves x off by its square root, over that of half the least curvature (a quarter)."""
 
 
-class Only:
+def narrowed(abilities: Abilities, cones: tuple[type[ot.Set], ...]) -> Abilities:
+    """Without the curved cones but those of a route."""
+    return replace(abilities, cones=frozenset(c for c in abilities.cones if c in cones or c not in CURVED))
+
+
+def only(maker: Any, cones: tuple[type[ot.Set], ...]) -> Any:
     """A solver that takes no curved cones but those of a route."""
 
-    def __init__(self, solver: Any, cones: tuple[type[ot.Set], ...]) -> None:
-        self._solver = solver
-        self._cones = cones
+    class Narrow(maker):  # type: ignore[misc]
+        abilities = narrowed(maker.abilities, cones)
 
-    def supports_constraint(self, function_type: Any, set_type: Any) -> bool:
-        """The route, and all that is not curved."""
-        taken = set_type in self._cones or set_type not in CURVED
-        return taken and bool(self._solver.supports_constraint(function_type, set_type))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._solver, name)
+    return Narrow()
 
 
 def conic_diff(cones: tuple[type[ot.Set], ...]) -> Any:
@@ -64,10 +66,12 @@ def routes(cone: Any, maker: Any) -> dict[Route, tuple[type[ot.Set], ...]]:
     found: dict[Route, tuple[type[ot.Set], ...]] = {}
     for size in range(3):
         for taken in combinations(CURVED, size):
-            layer = ot.BridgeOptimizer(Only(maker(), taken))
-            if layer.supports_constraint(VAF, type(cone)):
-                layer.add_constraint(1.0 * layer.add_variables(cone.dimension), cone)
-                present = {kind[1] for kind in layer.inner.get(ot.ListOfConstraintTypesPresent())}
+            whole = abilities_of(maker) if issubclass(maker, ot.ConicDiff) else maker.abilities
+            lowering = Lowering(narrowed(whole, taken))
+            if lowering.takes((VAF, type(cone))):
+                model = ot.Model()
+                model.add_constraint(1.0 * model.add_variables(cone.dimension), cone)
+                present = {cones.type for cones in lowering.sync(model.store).cones}
                 found.setdefault(frozenset(present & set(CURVED)), taken)
     return found
 
@@ -107,7 +111,7 @@ def test_solutions_of_every_route(maker: Any, cone: Any) -> None:
     """The optimum is that of the pair to 1e-8, x and y are near the pair; Newton's method takes them there to 1e-9."""
     for number, (route, taken) in enumerate(routes(cone, maker).items()):
         p = subject(cone).program(2, ("min", "max")[number % 2], count=1)
-        model, v, indices = solved(p, lambda taken=taken: Only(maker(), taken))
+        model, v, indices = solved(p, lambda taken=taken: only(maker, taken))
         assert model.get(ot.TerminationStatus()) is ot.TerminationStatusCode.OPTIMAL, route
         optimum = 0.5 * p.x @ p.P @ p.x + p.q @ p.x + p.r
         assert model.objective_value() == pytest.approx(optimum, rel=1e-8, abs=1e-8), route

@@ -11,7 +11,7 @@ import pytest
 import optangent as ot
 from optangent.diffmodels.checking.slopes import Slopes
 from optangent.diffmodels.checking.verdicts import Verdict
-from optangent.diffmodels.convex import ConvexDiff
+from optangent.diffmodels.form_point import FormPoint
 
 from ..parametric import CASES, reduced_cost
 
@@ -123,7 +123,7 @@ def test_settings_travel_to_the_copy() -> None:
     class Refusing(ot.QuadraticDiff):  # type: ignore[misc]
         """One that says that it was asked."""
 
-        def forward(self) -> None:
+        def polish(self, *arguments: Any) -> Any:
             raise ot.DifferentiationError("asked")
 
     k.model.set(ot.ModelConstructor(), Refusing)
@@ -135,14 +135,13 @@ def test_settings_travel_to_the_copy() -> None:
 @pytest.fixture
 def wrong_forward(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forward mode that says 1% too much of what moves through the first row's coefficients."""
-    right = ConvexDiff.forward
+    right = FormPoint.push
 
-    def forward(self: Any) -> None:
-        right(self)
-        dx, dy, values = self._forward
-        self._forward = dx * (1.01 if self.function_tangents else 1.0), dy, values
+    def push(self: Any, primal: Any, rows: Any, lower: Any, upper: Any) -> Any:
+        dx, dy = right(self, primal, rows, lower, upper)
+        return dx * (1.01 if rows.any() else 1.0), dy
 
-    monkeypatch.setattr(ConvexDiff, "forward", forward)
+    monkeypatch.setattr(FormPoint, "push", push)
     return iter(())
 
 
@@ -164,14 +163,13 @@ def test_a_wrong_derivative_is_caught_and_named(capsys: pytest.CaptureFixture[st
 
 def test_modes_that_disagree_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong reverse mode does not hide behind a right forward mode."""
-    right = ConvexDiff.reverse
+    right = FormPoint.pull
 
-    def reverse(self: Any) -> None:
-        right(self)
-        w, wy, seed = self._reverse
-        self._reverse = w, 1.001 * wy, seed
+    def pull(self: Any, primal: Any, duals: Any) -> Any:
+        w, (lower, upper) = right(self, primal, duals)
+        return w, (1.001 * lower, 1.001 * upper)
 
-    monkeypatch.setattr(ConvexDiff, "reverse", reverse)
+    monkeypatch.setattr(FormPoint, "pull", pull)
     k = Kit()
     result = ot.gradcheck(k.model, [k.demand, k.price], k.x, show=0)
     assert {one.output for one in result.wrong} == {"all, in reverse mode"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -123,7 +124,8 @@ def test_arithmetic_with_all_that_has_a_shape() -> None:
     plain = [(n, n) for n in (a, b, 2.0, np.float64(3.0), a.tolist(), b[None, :], a[:, :1])]
     for one, first in pairs:
         for two, second in [*pairs, *plain]:
-            for operation in (lambda f, g: f + g, lambda f, g: f - g, lambda f, g: f * g, lambda f, g: g - f):
+            operations: list[Callable[..., Any]] = [operator.add, operator.sub, operator.mul, lambda f, g: g - f]
+            for operation in operations:
                 try:
                     want = operation(np.asarray(first), np.asarray(second))
                 except ValueError:
@@ -213,10 +215,11 @@ def test_comparisons_of_every_kind() -> None:
     np.testing.assert_allclose(model.value(x), [[1.0, 5.0], [3.0, 4.0]])
     np.testing.assert_allclose(model.dual(c), [[-1.0, 0.0], [-1.0, -1.0]])
     assert model.value(e).tolist() == [[0.0, 0.0], [0.0, 0.0]] and model.dual(d).shape == (2, 2)
-    for make, error, words in (
+    refused: list[tuple[Callable[[], Any], Any, str]] = [
         (lambda: x >= np.full((2, 2), np.inf), ot.InvalidData, "beyond infinity"),
         (lambda: x >= np.zeros(3), ot.DimensionMismatch, "do not go together"),
-    ):
+    ]
+    for make, error, words in refused:
         with pytest.raises(error, match=words):
             make()
 
@@ -257,6 +260,7 @@ def nearest(C: np.ndarray, make: Callable[[ot.Model, Any], Any], matrix: dict[st
     return model.value(X), None if c is None else model.dual(c)
 
 
+ROOT = np.array([[2.0, 0.3, 0.1], [0.0, 1.5, -0.2], [0.4, 0.0, 1.0]])
 MATRICES: dict[str, tuple[Callable[[ot.Model, Any], Any], dict[str, Any]]] = {
     "psd": (lambda m, X: None, {"psd": True}),
     "symmetric >>": (lambda m, X: m.add_constraint(X >> 0), {"symmetric": True}),
@@ -273,7 +277,6 @@ MATRICES: dict[str, tuple[Callable[[ot.Model, Any], Any], dict[str, Any]]] = {
     "square": (lambda m, X: m.add_constraint(X, ot.PositiveSemidefiniteConeSquare(3)), {}),
     "square >>": (lambda m, X: m.add_constraint(X >> 0), {}),
 }
-ROOT = np.array([[2.0, 0.3, 0.1], [0.0, 1.5, -0.2], [0.4, 0.0, 1.0]])
 
 
 @pytest.mark.parametrize("how", MATRICES)

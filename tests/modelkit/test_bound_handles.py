@@ -128,7 +128,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
 def test_refused_bounds_change_nothing(what: str) -> None:
     """The error names the variable and what to do, and all bounds are as before."""
     model = ot.Model(ot.solvers.HiGHS)
-    named = {name: model.add_variable(name) for name in ("x", "f", "s", "gone")}
+    named: dict[str, Any] = {name: model.add_variable(name) for name in ("x", "f", "s", "gone")}
     named |= {"v": model.add_variables(2, "v"), "p": model.add_parameter(1.0, "p")}
     named["i"] = model.add_variable("i", lower=1.0, upper=3.0)
     model.fix(named["i"], 2.0)
@@ -142,27 +142,6 @@ def test_refused_bounds_change_nothing(what: str) -> None:
     with pytest.raises(error, match=words):
         make(model, named)
     assert str(model) == before
-
-
-class Stubborn(ot.solvers.HiGHS):
-    """It takes no upper bounds."""
-
-    def supports_constraint(self, function_type: Any, set_type: Any) -> bool:
-        """All but upper bounds, of variables or rows."""
-        return set_type is ot.GreaterThan and function_type is ot.VariableIndex
-
-
-def test_a_kind_that_no_solver_takes_is_refused_before_anything_changes() -> None:
-    """Of an array of which some bounds change and some are new, none changes where the solver takes no new ones."""
-    cache = ot.CachingOptimizer(Stubborn())
-    model = ot.Model()
-    model.stand_before(cache)
-    v = model.add_variables(2, lower=0.0)
-    with pytest.raises(ot.UnsupportedConstraint):
-        model.set_upper(v, 1.0)
-    with pytest.raises(ot.UnsupportedConstraint):
-        model.fix(v, 1.0)
-    assert str(model) == "feasibility 0\n  x[0] in GreaterThan(0.0)\n  x[1] in GreaterThan(0.0)"
 
 
 # ---------------------------------------------------------------------- solutions

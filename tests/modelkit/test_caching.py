@@ -1,14 +1,17 @@
-"""The cache: three states, two modes, refusals, several optimizers, and results that are never stale."""
+"""The meta-solver as a cache: three states, two modes, refusals, changes told, and results that are never stale."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import optangent as ot
+
+from ..fake_solver import EVERYTHING, PLAIN
 
 State, Mode = ot.CachingOptimizerState, ot.CachingOptimizerMode
 Codes = ot.TerminationStatusCode
@@ -19,7 +22,7 @@ class Built:
     """A cache with a small model whose solution is x = 0, in front of fakes."""
 
     def __init__(self, *optimizers: Any, mode: Mode = Mode.AUTOMATIC) -> None:
-        self.cache = ot.CachingOptimizer(*optimizers, mode=mode)
+        self.cache = ot.MetaSolver(*optimizers, mode=mode)
         self.v = self.cache.add_variables(3)
         self.low = self.cache.add_constraint(self.v[0], ot.GreaterThan(-1.0))
         self.row = self.cache.add_constraint(2.0 * self.v[0] + self.v[1], ot.LessThan(5.0))
@@ -54,12 +57,43 @@ CHANGES: dict[str, Callable[[Built], Any]] = {
     "set set": lambda m: m.cache.set(ot.ConstraintSet(), m.row, ot.LessThan(6.0)),
     "set bound": lambda m: m.cache.set(ot.ConstraintSet(), m.low, ot.GreaterThan(-2.0)),
     "set many": lambda m: m.cache.set(ot.ConstraintSet(), [m.row], [ot.LessThan(6.0)]),
-    "set parameter": lambda m: m.cache.set(ot.ConstraintSet(), m.parameter, ot.Parameter(0.0)),
+    "set parameter": lambda m: m.cache.set(ot.ConstraintSet(), m.parameter, ot.Parameter(0.5)),
     "set objective": lambda m: m.cache.set(ot.ObjectiveFunction(), 0.0 * m.v[1]),
     "set sense": lambda m: m.cache.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MAX_SENSE),
     "set option": lambda m: m.cache.set(ot.TimeLimitSec(), 5.0),
 }
 """One change of each kind that keeps x = 0 optimal."""
+
+
+def assert_in_step(cache: Any, optimizer: Any) -> None:
+    """What the solver was told, change by change, is what a form made from scratch says of the model."""
+    fresh = ot.MetaSolver(type(optimizer)(duals=None), differentiates=False)
+    cache.copy_to(fresh)
+    fresh.optimize()
+    assert numbers(cache) == numbers(fresh)
+    assert_same_model(cache.store, fresh.store)
+
+
+def numbers(cache: Any) -> Any:
+    """What its solver was told, without the columns and rows of what was deleted."""
+    image, gone = cache.optimizer.image, ~cache.lowerings[0][1].is_user.view
+    assert not image.lower[gone].any() and not image.upper[gone].any()
+    free = np.isneginf(image.row_lower) & np.isposinf(image.row_upper)
+    terms = sorted(
+        (tuple(row[~gone].tolist()), low, high)
+        for row, low, high in zip(image.A[~free], image.row_lower[~free], image.row_upper[~free], strict=True)
+    )
+    curved = sorted(term[3] for term in image.curved if not free[int(term[0])])
+    bounds = np.array([image.lower, image.upper, image.kinds, image.q])[:, ~gone].tolist()
+    return (
+        terms,
+        curved,
+        bounds,
+        image.P[~gone][:, ~gone].tolist(),
+        image.r,
+        image.F[:, ~gone].tolist(),
+        image.g.tolist(),
+    )
 
 
 def assert_same_model(a: ot.Store, b: ot.Store) -> None:
@@ -98,20 +132,24 @@ def test_states(fake: Any) -> None:
     for call in (cache.optimize, cache.attach_optimizer, lambda: cache.get(ot.ObjectiveValue())):
         with pytest.raises(ot.NotOptimized, match="no optimizer"):
             call()
-    with pytest.raises(ot.NotOptimized, match="attached"):
-        cache.index_map  # noqa: B018
     optimizer = fake()
     cache.reset_optimizer(optimizer)
-    assert cache.state is State.EMPTY_OPTIMIZER and optimizer.is_empty()
+    assert cache.state is State.EMPTY_OPTIMIZER and cache.optimizer is optimizer and not optimizer.calls
     cache.attach_optimizer()
-    assert cache.state is State.ATTACHED_OPTIMIZER
-    assert_same_model(cache.store, optimizer.store)
+    assert cache.state is State.ATTACHED_OPTIMIZER and m.status() is Codes.OPTIMIZE_NOT_CALLED
     cache.reset_optimizer()
-    assert cache.state is State.EMPTY_OPTIMIZER and optimizer.is_empty()
+    assert cache.state is State.EMPTY_OPTIMIZER
     cache.optimize()
     assert cache.state is State.ATTACHED_OPTIMIZER and m.status() is Codes.OPTIMAL
+    assert_in_step(cache, optimizer)
+    cache.reset_optimizer()
+    assert cache.state is State.EMPTY_OPTIMIZER and m.status() is Codes.OPTIMIZE_NOT_CALLED
+    cache.optimize()
+    assert optimizer.calls == ["load", "run", "load", "run"]  # what was loaded is not trusted once it was unloaded
     cache.empty()
-    assert cache.state is State.EMPTY_OPTIMIZER and optimizer.is_empty() and cache.is_empty()
+    assert cache.state is State.EMPTY_OPTIMIZER and cache.is_empty() and m.status() is Codes.OPTIMIZE_NOT_CALLED
+    with pytest.raises(ot.InvalidIndex):
+        cache.get(ot.VariablePrimal(), m.v[0])
     cache.drop_optimizer()
     assert cache.state is State.NO_OPTIMIZER
 
@@ -119,8 +157,9 @@ def test_states(fake: Any) -> None:
 def test_a_failed_attachment_leaves_the_cache_usable(fake: Any) -> None:
     """An optimizer that lacks a kind is not attached; another one can take its place."""
     m = Built()
-    m.cache.reset_optimizer(fake(kinds=(LESS,), name="Poor"))
-    with pytest.raises(ot.UnsupportedConstraint, match=r"not supported by Poor\. Rewrite"):
+    m.cache.add_constraint(m.v[:2], ot.SecondOrderCone(2))
+    m.cache.reset_optimizer(fake(abilities=PLAIN, name="Poor"))
+    with pytest.raises(ot.UnsupportedConstraint, match=r"not supported by Poor, nor through bridges: .* Rewrite"):
         m.cache.attach_optimizer()
     assert m.cache.state is State.EMPTY_OPTIMIZER
     with pytest.raises(ot.UnsupportedConstraint):
@@ -145,96 +184,129 @@ def test_a_result_is_never_stale(fake: Any, change: str) -> None:
     assert m.status() is Codes.OPTIMAL and m.cache.get(ot.VariablePrimal(), m.v[0]) == 0.0
 
 
-REFUSALS = (
-    "modify",
-    "delete",
-    "add_block",
-    "add_variables",
-    ot.ConstraintFunction,
-    ot.ConstraintSet,
-    ot.ObjectiveFunction,
-    ot.ObjectiveSense,
-)
-
-
 @pytest.mark.parametrize("refuse", [False, True], ids=["accepted", "refused"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_changes_reach_the_optimizer_or_cost_a_fresh_copy(fake: Any, change: str, refuse: bool) -> None:
-    """In automatic mode the optimizer ends with the same model, whether it takes the change or not."""
-    optimizer = fake()
+def test_changes_reach_the_solver_or_cost_a_fresh_load(fake: Any, change: str, refuse: bool) -> None:
+    """The solver ends with the same numbers, whether it takes the journal or not; the form is not made anew."""
+    optimizer = fake(refuses=refuse)
     m = Built(optimizer)
     m.cache.optimize()
     optimizer.calls.clear()
-    optimizer.refuses = REFUSALS if refuse else ()
+    generation = m.cache.lowerings[0][1].generation
     CHANGES[change](m)
-    pending = change.startswith("add") or change == "set option"
-    assert (m.cache.state is State.ATTACHED_OPTIMIZER) == (pending or not refuse)
-    if not refuse:
+    assert optimizer.calls == [] and m.cache.state is State.ATTACHED_OPTIMIZER
+    m.cache.optimize()
+    told = [] if change == "set option" else ["update"]
+    assert optimizer.calls == [*told, *(["load"] if refuse else [])[: len(told)], "run"]
+    assert m.cache.lowerings[0][1].generation == generation
+    assert_in_step(m.cache, optimizer)
+
+
+@pytest.mark.parametrize("first", CHANGES)
+def test_changes_one_after_the_other(fake: Any, first: str) -> None:
+    """All further changes, with a solve after each or after all, tell what a form made from scratch says."""
+    for solving in (True, False):
+        optimizer = fake()
+        m = Built(optimizer)
         m.cache.optimize()
-        assert "empty" not in optimizer.calls
-    optimizer.refuses = ()
-    m.cache.optimize()
-    assert_same_model(m.cache.store, optimizer.store)
-
-
-@pytest.mark.parametrize("change", ["add variable", "add constraint", "add constraints"])
-def test_additions_that_are_refused_in_bulk(fake: Any, change: str) -> None:
-    """Additions wait for optimize; where the optimizer refuses them then, it is filled anew."""
-    optimizer = fake()
-    m = Built(optimizer)
-    m.cache.optimize()
-    CHANGES[change](m)
-    optimizer.calls.clear()
-    refused = iter([True])
-    original = optimizer._called
-
-    def once(what: Any) -> None:
-        original(what)
-        if what in ("add_block", "add_variables") and next(refused, False):
-            raise ot.UnsupportedModification("not now")
-
-    optimizer._called = once
-    m.cache.optimize()
-    assert optimizer.calls.count("empty") == 1 and m.status() is Codes.OPTIMAL
-    assert_same_model(m.cache.store, optimizer.store)
+        CHANGES[first](m)
+        for name, change in CHANGES.items():
+            if name == first:
+                continue
+            try:
+                change(m)
+            except (ot.InvalidIndex, ot.NotAllowed):
+                continue  # of what an earlier change deleted
+            if solving:
+                m.cache.optimize()
+        m.cache.optimize()
+        assert_in_step(m.cache, optimizer)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_manual_mode_raises_and_changes_nothing(fake: Any, change: str) -> None:
-    """In manual mode a refusal is raised, and the cache still holds what the optimizer holds."""
+def test_manual_mode(fake: Any, change: str) -> None:
+    """The user attaches the solver; then changes reach it as in automatic mode."""
     optimizer = fake()
     m = Built(optimizer, mode=Mode.MANUAL)
     with pytest.raises(ot.NotOptimized, match="attach_optimizer"):
         m.cache.optimize()
     m.cache.attach_optimizer()
     m.cache.optimize()
-    before = describe(m.cache.store)
-    optimizer.refuses = (*REFUSALS, ot.TimeLimitSec)
-    with pytest.raises(ot.UnsupportedModification):
-        CHANGES[change](m)
-    assert describe(m.cache.store) == before and m.cache.state is State.ATTACHED_OPTIMIZER
-    optimizer.refuses = ()
     CHANGES[change](m)
+    assert m.status() is Codes.OPTIMIZE_NOT_CALLED and m.cache.state is State.ATTACHED_OPTIMIZER
     m.cache.optimize()
     assert m.status() is Codes.OPTIMAL
-    assert_same_model(m.cache.store, optimizer.store)
+    assert_in_step(m.cache, optimizer)
 
 
-def test_an_unexpected_error_leaves_no_half_copy(fake: Any) -> None:
-    """An optimizer that breaks during a change is filled anew before it is used again."""
+REFUSED: dict[str, Callable[[Built], Any]] = {
+    "a row that is not convex": lambda m: m.cache.add_constraint(-1.0 * m.v[0] * m.v[0], ot.LessThan(1.0)),
+    "rows that are not": lambda m: m.cache.add_constraints([m.v[0] * m.v[1]] * 2, ot.LessThan(1.0)),
+    "a gap without bounds": lambda m: m.cache.add_constraint(m.v[:2], ot.SOS1([1.0, 2.0])),
+}
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals_in_both_modes(fake: Any, mode: Any, name: str) -> None:
+    """In manual mode it is refused when it is added and not kept; else when the model is solved."""
+    some = replace(EVERYTHING, cones=frozenset({ot.SecondOrderCone}), quadratic_rows=False)
+    optimizer = fake(abilities=some)
+    m = Built(optimizer, mode=mode)
+    m.cache.attach_optimizer()
+    m.cache.optimize()
+    before = describe(m.cache.store)
+    if mode is Mode.MANUAL:
+        with pytest.raises((ot.UnsupportedConstraint, ot.NotAllowed)):
+            REFUSED[name](m)
+    else:
+        bad = REFUSED[name](m)
+        for _ in range(2):
+            with pytest.raises((ot.UnsupportedConstraint, ot.NotAllowed)):
+                m.cache.optimize()
+        assert m.status() is Codes.OPTIMIZE_NOT_CALLED
+        m.cache.delete(bad)
+    assert describe(m.cache.store) == before and m.cache.state is State.ATTACHED_OPTIMIZER
+    m.cache.optimize()
+    assert m.status() is Codes.OPTIMAL
+
+
+def test_an_unexpected_error_leaves_nothing_half_told(fake: Any) -> None:
+    """A solver that breaks while it is told of a change, or runs, is told everything at the next solve."""
+    for broken in ("load", "update", "run"):
+        optimizer = fake(refuses=broken == "load")
+        m = Built(optimizer)
+        m.cache.optimize()
+        x = m.cache.add_variable()
+        m.cache.add_constraint(1.0 * x, ot.LessThan(1.0))
+        original = getattr(optimizer, broken)
+        setattr(optimizer, broken, lambda *arguments: 1 / 0)
+        for _ in range(1 if broken == "update" else 2):
+            with pytest.raises(ZeroDivisionError):
+                m.cache.optimize()
+        assert m.status() is Codes.OPTIMIZE_NOT_CALLED
+        setattr(optimizer, broken, original)
+        optimizer.calls.clear()
+        m.cache.optimize()
+        assert optimizer.calls == ["load", "run"]
+        assert_in_step(m.cache, optimizer)
+
+
+def test_a_curvature_of_the_wrong_sign_is_refused_each_time(fake: Any) -> None:
+    """However often it is solved; and the form that it is in serves once it is convex again."""
     optimizer = fake()
     m = Built(optimizer)
     m.cache.optimize()
-    x = m.cache.add_variable()
-    optimizer.refuses = ()
-    original, optimizer.add_block = optimizer.add_block, lambda block: 1 / 0
-    m.cache.add_constraint(1.0 * x, ot.LessThan(1.0))
-    with pytest.raises(ZeroDivisionError):
-        m.cache.optimize()
-    assert m.cache.state is State.EMPTY_OPTIMIZER and m.status() is Codes.OPTIMIZE_NOT_CALLED
-    optimizer.add_block = original
+    optimizer.calls.clear()
+    m.cache.set(ot.ObjectiveFunction(), -1.0 * m.v[0] * m.v[0])
+    for _ in range(3):
+        with pytest.raises(ot.NonconvexObjective):
+            m.cache.optimize()
+    assert optimizer.calls == []
+    m.cache.set(ot.ObjectiveFunction(), 1.0 * m.v[0] * m.v[0])
     m.cache.optimize()
-    assert_same_model(m.cache.store, optimizer.store)
+    assert optimizer.calls == ["update", "run"]
+    assert_in_step(m.cache, optimizer)
 
 
 def test_what_the_store_refuses_does_not_touch_the_optimizer(fake: Any) -> None:
@@ -265,7 +337,7 @@ def test_what_the_store_refuses_does_not_touch_the_optimizer(fake: Any) -> None:
 
 # ---------------------------------------------------------------------- what does not cost a result
 def test_an_unchanged_model_is_not_solved_again(fake: Any) -> None:
-    """Neither asking twice, nor names and starts, nor an addition taken back, make a second solve."""
+    """Neither asking twice, nor names and starts make a second solve; a start is passed on at the next one."""
     optimizer = fake()
     m = Built(optimizer)
     m.cache.optimize()
@@ -273,8 +345,11 @@ def test_an_unchanged_model_is_not_solved_again(fake: Any) -> None:
     m.cache.set(ot.VariableName(), m.v[0], "x")
     m.cache.set(ot.VariablePrimalStart(), m.v, m.cache.get(ot.VariablePrimal(), m.v))
     m.cache.optimize()
-    assert "optimize" not in optimizer.calls and m.status() is Codes.OPTIMAL
-    assert optimizer.store.get(ot.VariablePrimalStart(), m.cache.index_map(m.v[1])) == 0.0
+    c = m.cache.add_constraint(1.0 * m.v[0], ot.LessThan(3.0))
+    assert optimizer.calls == [] and m.status() is Codes.OPTIMIZE_NOT_CALLED
+    m.cache.delete(c)
+    m.cache.optimize()
+    assert optimizer.calls[-1] == "run" and optimizer.start.x.tolist() == [0.0, 0.0]
 
 
 def test_an_inconclusive_answer_is_asked_again(fake: Any) -> None:
@@ -283,11 +358,11 @@ def test_an_inconclusive_answer_is_asked_again(fake: Any) -> None:
     m = Built(optimizer)
     m.cache.optimize()
     m.cache.optimize()
-    assert optimizer.calls.count("optimize") == 2 and m.status() is Codes.TIME_LIMIT and not m.cache.is_solved
+    assert optimizer.calls.count("run") == 2 and m.status() is Codes.TIME_LIMIT and not m.cache.is_solved
 
 
 def test_additions_travel_in_bulk(fake: Any) -> None:
-    """A thousand rows added one by one reach the optimizer in one call."""
+    """A thousand rows added one by one reach the solver in one journal."""
     optimizer = fake()
     m = Built(optimizer)
     m.cache.optimize()
@@ -295,7 +370,8 @@ def test_additions_travel_in_bulk(fake: Any) -> None:
     for _ in range(1000):
         m.cache.add_constraint(1.0 * m.v[0], ot.LessThan(1.0))
     m.cache.optimize()
-    assert optimizer.calls == ["add_block", "optimize"]
+    assert optimizer.calls == ["update", "run"]
+    assert_in_step(m.cache, optimizer)
 
 
 # ---------------------------------------------------------------------- results

@@ -39,7 +39,7 @@ def test_a_copy_has_the_result(solver: Any, way: Any) -> None:
     model, v, p, row, block = program(solver)
     twin = way(model)
     twin.optimize()  # a solution of the unchanged model is kept
-    assert twin.cache.optimizer.inner.store.variable_count == 0  # the copy's solver has seen nothing
+    assert not twin.cache.optimizer._is_loaded  # the copy's solver has seen nothing
     assert twin.termination_status() is Codes.OPTIMAL
     for attribute in (ot.PrimalStatus(), ot.DualStatus(), ot.RawStatusString(), ot.ResultCount(), ot.SolveTimeSec()):
         assert twin.get(attribute) == model.get(attribute)
@@ -122,8 +122,27 @@ def test_certificates_and_their_absence_travel_too(way: Any) -> None:
     assert twin.value(x) == 2.0 and twin.get(ot.ObjectiveBound()) == 2.0 and twin.get(ot.RelativeGap()) == 0.0
     with pytest.raises(ot.NotOptimized, match="integer"):
         twin.dual(c)
-    with pytest.raises(ot.NotOptimized, match="copy"):
-        twin.get(ot.VariableBasisStatus(), x)
+    for one in (whole, twin):
+        with pytest.raises(ot.UnsupportedAttribute, match="VariableBasisStatus"):
+            one.get(ot.VariableBasisStatus(), x)
+
+
+@WAY
+@pytest.mark.parametrize("asked", [False, True], ids=["unasked", "asked"])
+def test_a_basis_travels_too(way: Any, asked: bool) -> None:
+    """What a solver leaves out of its answer until somebody asks is in the copy, whether somebody had asked or not."""
+    model = ot.Model(ot.solvers.HiGHS)
+    v = model.add_variables(2, lower=0.0)
+    c = model.add_constraint(v[0] + 2.0 * v[1] >= 3)
+    model.minimize(v[0] + v[1])
+    model.optimize()
+    if asked:
+        model.get(ot.ConstraintBasisStatus(), c)
+    twin = way(model)
+    model.delete(c)
+    assert twin.get(ot.ConstraintBasisStatus(), c) is ot.BasisStatusCode.NONBASIC_AT_LOWER
+    codes = [twin.get(ot.VariableBasisStatus(), x) for x in v]
+    assert codes == [ot.BasisStatusCode.NONBASIC_AT_LOWER, ot.BasisStatusCode.BASIC]
 
 
 def test_a_copy_of_a_copy_and_a_second_pickle() -> None:

@@ -403,7 +403,7 @@ def test_functions_sets_and_indices_pickle() -> None:
 def test_refused_variables_in_a_set_leave_none(manual: bool) -> None:
     """A set that the solver does not take, or no set of vectors, adds no variables."""
     mode = ot.CachingOptimizerMode.MANUAL if manual else ot.CachingOptimizerMode.AUTOMATIC
-    cache = ot.CachingOptimizer(ot.BridgeOptimizer(ot.solvers.HiGHS()), mode=mode)
+    cache = ot.MetaSolver(ot.solvers.HiGHS(), mode=mode)
     x = cache.add_variable()
     cache.set(ot.ObjectiveFunction(), x * x)
     cache.attach_optimizer()

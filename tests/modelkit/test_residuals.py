@@ -17,6 +17,7 @@ def solved(optimizer: Any, build: Any) -> ot.Model:
     model = ot.Model()
     model.cache.reset_optimizer(optimizer)
     build(model)
+    optimizer.model = model
     model.optimize()
     return model
 
@@ -87,7 +88,7 @@ def test_vector_sets_with_gaps_are_checked(fake: Any, chosen: Any, good: list[fl
     """Several constraints of a kind, of which the last one is violated or not."""
     for x, status in ((good, Codes.OPTIMAL), (bad, Codes.ALMOST_OPTIMAL)):
         model = ot.Model()
-        v = model.add_variables(4)
+        v = model.add_variables(4, lower=-9.0, upper=9.0)
         model.add_constraint(v[:2], chosen)
         model.add_constraint(v[2:], chosen)
         model.cache.reset_optimizer(fake(x=[*good, *x], duals=None))
@@ -98,7 +99,7 @@ def test_vector_sets_with_gaps_are_checked(fake: Any, chosen: Any, good: list[fl
 def test_quadratic_rows_are_checked(fake: Any) -> None:
     """Feasibility of a quadratic row is part of the check."""
     for value, status in ((2.0, Codes.OPTIMAL), (2.1, Codes.ALMOST_OPTIMAL)):
-        cache = ot.CachingOptimizer(fake(x=[value], duals=None))
+        cache = ot.MetaSolver(fake(x=[value], duals=None))
         x = cache.add_variable()
         cache.add_constraint(x * x, ot.LessThan(4.0))
         cache.optimize()
@@ -122,7 +123,7 @@ def test_honest_solvers_pass(solver: str, sense: str) -> None:
 
 def test_dual_objective_of_an_inexact_point(fake: Any) -> None:
     """A linear variable's value does not enter, only its dual; where there is curvature the Lagrangian is evaluated."""
-    cache = ot.CachingOptimizer(fake(x=[2.1, 50.0], duals=3.0))
+    cache = ot.MetaSolver(fake(x=[2.1, 50.0], duals=3.0))
     x, z = cache.add_variable(), cache.add_variable()
     cache.add_constraint(1.0 * x, ot.GreaterThan(2.0))
     cache.add_constraint(1.0 * z + 1.0, ot.GreaterThan(2.0))

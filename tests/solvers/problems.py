@@ -89,7 +89,7 @@ class Problem:
 
     def solved(self, solver: Any) -> tuple[Any, Any, list[Any]]:
         """Build behind bridges and solve: the model, its variables and its constraints."""
-        model = ot.BridgeOptimizer(solver())
+        model = ot.MetaSolver(solver(), differentiates=False)
         v, indices = self.build(model)
         model.optimize()
         return model, v, indices

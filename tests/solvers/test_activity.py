@@ -13,7 +13,7 @@ import optangent as ot
 def degenerate(seed: int, **options: Any) -> tuple[Any, Any, list[Any]]:
     """A vertex of six variables through which up to eighteen rows and bounds pass, most of them redundant."""
     rng = np.random.default_rng(seed)
-    model = ot.solvers.HiGHS(**options)
+    model = ot.MetaSolver(ot.solvers.HiGHS(**options), differentiates=False)
     v = model.add_variables(6)
     x = rng.integers(0, 3, 6).astype(float)
     A = rng.integers(-2, 3, (10, 6)).astype(float)
@@ -53,7 +53,7 @@ def test_as_many_active_as_columns(seed: int, method: str) -> None:
 
 def test_layout_is_that_of_the_dual() -> None:
     """In bulk an array, of one constraint a number; two bounds of one variable are told apart."""
-    model = ot.solvers.HiGHS()
+    model = ot.MetaSolver(ot.solvers.HiGHS(), differentiates=False)
     v = model.add_variables(2)
     low = model.add_constraints(v, [ot.GreaterThan(0.0)] * 2)
     high = model.add_constraints(v, [ot.LessThan(0.0), ot.LessThan(3.0)])
@@ -95,7 +95,7 @@ def test_refused_without_a_basis(spoil: Any) -> None:
 @pytest.mark.parametrize("name", ["OSQP", "SCS", "Clarabel"])
 def test_other_solvers_have_none(name: str) -> None:
     """Methods without a basis refuse it too."""
-    model = ot.BridgeOptimizer(getattr(ot.solvers, name)())
+    model = ot.MetaSolver(getattr(ot.solvers, name)(), differentiates=False)
     x = model.add_variable()
     c = model.add_constraint(x, ot.GreaterThan(1.0))
     model.set(ot.ObjectiveFunction(), x * x)

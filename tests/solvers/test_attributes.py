@@ -55,10 +55,11 @@ def test_version(solver: Any) -> None:
 def test_a_solver_without_a_library_has_no_version() -> None:
     """Where a wrapper names no distribution, or one that is not there, that is said."""
     for library in ("", "no-such-distribution"):
-        kind = type("Bare", (ot.solvers.Clarabel.__mro__[1],), {"name": "Bare", "library": library, "kinds": ()})
+        declared = {"name": "Bare", "library": library, "abilities": ot.solvers.Clarabel.abilities}
+        kind = type("Bare", (ot.solvers.Solver,), declared)
         kind.__abstractmethods__ = frozenset()
         with pytest.raises(ot.UnsupportedAttribute, match="Bare"):
-            kind().get(ot.SolverVersion())
+            ot.Model(kind).get(ot.SolverVersion())
 
 
 @pytest.mark.parametrize("option", TAKEN, ids=lambda a: a.__name__)
@@ -66,7 +67,7 @@ def test_a_solver_without_a_library_has_no_version() -> None:
 def test_options_reach_the_library(solver: Any, option: Any) -> None:
     """An option is the library's of the recorded name, can be taken back, and is refused in words elsewhere."""
     model, x = linear(solver)
-    inner = model.cache.optimizer.inner
+    inner = model.cache.optimizer
     default = inner.effective_options().get(TAKEN[option].get(solver.name))
     if solver.name not in TAKEN[option]:
         assert not model.supports(option())

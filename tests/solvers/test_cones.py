@@ -28,7 +28,7 @@ CERTIFICATE = ot.ResultStatusCode.INFEASIBILITY_CERTIFICATE
 
 def skip_unless_taken(solver: Any, types: set[type[VectorSet]]) -> None:
     """Skip what the solver, even through bridges, does not declare; the record must know of it."""
-    model = ot.BridgeOptimizer(solver())
+    model = ot.MetaSolver(solver(), differentiates=False)
     missing = {t.__name__ for t in types if not model.supports_constraint(ot.VectorAffineFunction, t)}
     assert missing <= EXPECTED_SKIPS.get(solver.name, SMOOTH)
     if missing:
@@ -38,7 +38,7 @@ def skip_unless_taken(solver: Any, types: set[type[VectorSet]]) -> None:
 @EVERY
 def test_native_cones(solver: Any) -> None:
     """The record of the cones that each solver lacks is what its wrapper declares."""
-    native = {kind[1].__name__ for kind in solver.kinds if kind[0] is ot.VectorAffineFunction}
+    native = {kind.__name__ for kind in solver.abilities.cones}
     assert {name for name in SMOOTH if name not in native} == EXPECTED_SKIPS.get(solver.name, SMOOTH)
 
 
@@ -155,7 +155,7 @@ def test_recorded_order_of_triangles(solver: Any) -> None:
     upper = [(i, j) for j in range(4) for i in range(j + 1)]
     for M in (root @ root.T, -root @ root.T):
         given = np.array([M[i, j] * (1.0 if i == j else SQRT2) for i, j in upper])
-        model = solver()
+        model = ot.MetaSolver(solver(), differentiates=False)
         v = model.add_variables(10)
         c = model.add_constraint(1.0 * v, ot.ScaledPositiveSemidefiniteConeTriangle(4))
         model.set(ot.ObjectiveFunction(), 0.5 * (v @ v) - given @ v)

@@ -20,7 +20,7 @@ CERTIFICATE = ot.ResultStatusCode.INFEASIBILITY_CERTIFICATE
 
 def lacks(solver: Any, case: Case) -> set[str]:
     """What the case needs and the solver, through bridges, does not declare."""
-    model = ot.BridgeOptimizer(solver())
+    model = ot.MetaSolver(solver(), differentiates=False)
     declared = set()
     if model.supports_constraint(VariableIndex, ot.Integer):
         declared.add("integer")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.solvers.rays import improving_ray, infeasibility_ray
+from optangent.solvers.judging.rays import improving_ray, infeasibility_ray
 
 S = ot.TerminationStatusCode
 INF = np.inf

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.modelkit.matrix_form import MatrixForm
+from optangent.bridges.lowering import Lowering
+from optangent.solvers.contract import Start
 
 from .problems import SOLVERS
 
@@ -89,15 +90,10 @@ def test_a_start_saves_iterations(solver: Any) -> None:
         model.add_constraint(values, ot.Nonnegatives(12))
     model.minimize(x @ x)
     one = solver(eps_abs=1e-9, eps_rel=1e-9)
-    form = MatrixForm(model.store, solver.kinds)
-    one.load(form)
-    cold = one.run(form)
-    one.start = cold.x, cold.dual
-    one.reload(form)
-    warm = one.run(form)
-    one.start = None
-    one.reload(form)
-    again = one.run(form)
+    form = Lowering(solver.abilities).sync(model.cache.store)
+    cold = one.solve_anew(form)
+    warm = one.solve_anew(form, Start(cold.x, cold.dual))
+    again = one.solve_anew(form)
     counts = [sum(result.iterations.values()) for result in (cold, warm, again)]
     assert counts[1] < 0.5 * counts[0] and counts[2] == counts[0]
     np.testing.assert_array_equal(again.x, cold.x)

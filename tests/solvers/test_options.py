@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import optangent as ot
-from optangent.modelkit.functions import VariableIndex
+from optangent.modelkit.block import SetBlock
+from optangent.modelkit.form import Cones, Discreteness, Form
 
 from .problems import EVERY, ITERATIONS
 
@@ -33,7 +35,7 @@ def random_lp(solver: Any, rows: int = 60, columns: int = 80, integer: bool = Fa
     """A packing problem behind bridges; hard when integer."""
     rng = np.random.default_rng(3)
     A = rng.uniform(0, 1, (rows, columns))
-    model = ot.BridgeOptimizer(solver)
+    model = ot.MetaSolver(solver, differentiates=False)
     v = model.add_variables(columns)
     model.add_constraints(v, [ot.Interval(0, 1)] * columns)
     if integer:
@@ -50,7 +52,7 @@ def test_unknown_option_suggests_a_known_one(solver: Any) -> None:
     wrong, right = MISSPELT[solver.name]
     with pytest.raises(ot.UnsupportedAttribute, match=f"Did you mean .*'{right}'"):
         solver(**{wrong: 1.0})
-    model = solver()
+    model = ot.MetaSolver(solver(), differentiates=False)
     with pytest.raises(ot.UnsupportedAttribute, match=right):
         model.set(ot.RawOptimizerAttribute(wrong), 1.0)
     assert not model.supports(ot.RawOptimizerAttribute(wrong))
@@ -104,7 +106,7 @@ def test_silent_by_default(solver: Any, capfd: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize("value", [-1.0, "long", float("nan")])
 def test_senseless_common_options(solver: Any, value: Any) -> None:
     """A time limit that is no number of seconds is refused in words, whichever the solver."""
-    model = solver()
+    model = ot.MetaSolver(solver(), differentiates=False)
     with pytest.raises(ot.InvalidData, match="number of seconds"):
         model.set(ot.TimeLimitSec(), value)
     assert model.get(ot.TimeLimitSec()) is None
@@ -206,7 +208,8 @@ def test_starts(solver: Any) -> None:
 
     def build() -> tuple[Any, Any, Any]:
         rng = np.random.default_rng(5)
-        model = solver(polishing=False) if solver is ot.solvers.OSQP else solver()
+        one = solver(polishing=False) if solver is ot.solvers.OSQP else solver()
+        model = ot.MetaSolver(one, differentiates=False)
         v = model.add_variables(20)
         A = rng.normal(size=(12, 20))
         if solver is ot.solvers.OSQP:
@@ -229,7 +232,7 @@ def test_starts(solver: Any) -> None:
 def test_highs_basis_statuses() -> None:
     """The basis tells where variables, bounds and rows stand; without crossover there is none, in words."""
     code = ot.BasisStatusCode
-    model = ot.solvers.HiGHS()
+    model = ot.MetaSolver(ot.solvers.HiGHS(), differentiates=False)
     v = model.add_variables(2)
     b = model.add_constraint(v[0], ot.GreaterThan(0.0))
     model.add_constraint(v[1], ot.GreaterThan(0.0))
@@ -255,7 +258,7 @@ def test_highs_basis_statuses() -> None:
 
 def test_highs_refuses_what_it_cannot_do() -> None:
     """Mixed-integer quadratic programs and wide semicontinuous variables are refused in a sentence."""
-    model = ot.solvers.HiGHS()
+    model = ot.MetaSolver(ot.solvers.HiGHS(), differentiates=False)
     v = model.add_variables(2)
     integer = model.add_constraint(v[0], ot.Integer())
     model.set(ot.ObjectiveFunction(), v @ v - 3.0 * v[0])
@@ -285,7 +288,7 @@ def test_missing_library(solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         return original(name, package)
 
     monkeypatch.setattr(importlib, "import_module", without)
-    model = solver()
+    model = ot.MetaSolver(solver(), differentiates=False)
     model.add_variable()
     with pytest.raises(ot.MissingDependency, match=f"pip install {library}"):
         model.optimize()
@@ -306,14 +309,27 @@ def test_third_party_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @EVERY
 def test_kinds_not_taken(solver: Any) -> None:
-    """A wrapper by itself refuses what it does not declare, names the kind, and stays usable."""
-    model = solver()
-    v = model.add_variables(1)
-    with pytest.raises(ot.UnsupportedConstraint, match="use it through"):
-        model.add_constraint(v, ot.Nonpositives(1))
-    with pytest.raises(ot.UnsupportedObjective, match="VariableIndex"):
-        model.set(ot.ObjectiveFunction(), v[0])
-    assert not model.supports_constraint(VariableIndex, ot.Parameter)
-    model.set(ot.ObjectiveFunction(), v[0] * v[0])
+    """A solver refuses what it does not declare, names the kind, and stays usable, before a model and by itself."""
+    lacks = (ot.Integer(), "Integer", "integer columns") if solver is not ot.solvers.HiGHS else (None, "Cone", "Cone")
+    chosen, word, of_form = lacks
+    model = ot.MetaSolver(solver(), differentiates=False)
+    v = model.add_variables(2)
+    kind = (v, ot.SecondOrderCone(2)) if chosen is None else (v[0], chosen)
+    with pytest.raises(ot.UnsupportedConstraint, match=f"{word}.*{solver.name}"):
+        model.add_constraint(*kind)
+    assert not model.supports_constraint(ot.VectorOfVariables, ot.Parameter)
+    model.set(ot.ObjectiveFunction(), v[0] * v[0] + v[1] * v[1])
     model.optimize()
     assert model.get(ot.ObjectiveValue()) == pytest.approx(0.0, abs=1e-9)
+    form = Form()
+    form.add_columns(2)
+    form.set_objective(sp.csc_array(np.eye(2)), np.zeros(2), 0.0)
+    one = solver()
+    assert one.solve(form).status is ot.TerminationStatusCode.OPTIMAL
+    if chosen is None:
+        form.set_cones(sp.csr_array(np.eye(2)), np.zeros(2), [Cones(SetBlock.of([ot.SecondOrderCone(2)]), slice(0, 2))])
+    else:
+        form.set_discreteness(np.array([0]), Discreteness.INTEGER)
+    for solve in (one.solve, lambda form: one.solve(form, form.take_journal()), one.solve_anew):
+        with pytest.raises(ot.UnsupportedConstraint, match=f"{solver.name} by itself takes no .*{of_form}"):
+            solve(form)

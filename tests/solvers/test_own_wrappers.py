@@ -10,32 +10,61 @@ import numpy as np
 import pytest
 
 import optangent as ot
+from optangent.modelkit.form import Abilities, Form, Journal
 from optangent.modelkit.remaking import recipe, remade
-from optangent.solvers.matrix_solver import MatrixSolver
-from optangent.solvers.osqp import OSQP
+from optangent.solvers.contract import Start
 
 
-class Base(MatrixSolver):
+class Base(ot.solvers.Solver):
     """A base of wrappers, which declares nothing yet."""
 
 
-class Narrow(ot.solvers.Clarabel):  # type: ignore[misc]
-    """A solver that is told by arguments what to do, one by place and one by name."""
+class Narrow(ot.solvers.Solver):
+    """A wrapper around another solver, told by arguments what to do, one by place and one by name."""
+
+    name = "Narrow"
+    abilities = Abilities(cones=frozenset({ot.SecondOrderCone}))
 
     def __init__(self, digits: int, *, rounds: int, **options: Any) -> None:
         super().__init__(max_iter=rounds, **options)
         self.digits = digits
 
+    def option_names(self) -> Any:
+        """Those of the solver within."""
+        return ot.solvers.Clarabel().option_names()
 
-def test_a_base_of_wrappers_declares_no_kinds() -> None:
-    """`form_kinds` are the kinds where a class declares those, and else what it inherits."""
-    assert Base.form_kinds == MatrixSolver.form_kinds == ()
-    assert Narrow.form_kinds == ot.solvers.Clarabel.form_kinds
+    def load(self, form: Form) -> None:
+        """Make and load the solver within."""
+        self.within = ot.solvers.Clarabel(**self.effective_options())
+        self.within.load(form)
 
-    class Faster(OSQP):  # type: ignore[misc]
-        """Another OSQP."""
+    def update(self, form: Form, journal: Journal) -> bool:
+        """Change what it has loaded."""
+        return self.within.update(form, journal)
 
-    assert Faster.form_kinds == OSQP.form_kinds != OSQP.kinds
+    def run(self, form: Form, start: Start | None = None) -> ot.solvers.Result:
+        """Have it run."""
+        return self.within.run(form, start)
+
+
+def test_a_wrapper_of_ones_own_solves() -> None:
+    """What a wrapper declares is what models before it take, by bridges too, and a change reaches it."""
+    model = ot.Model(lambda: Narrow(6, rounds=77))
+    assert model.get(ot.SolverName()) == "Narrow"
+    x = model.add_variables(2)
+    assert model.supports_constraint(ot.VectorAffineFunction, ot.RotatedSecondOrderCone)
+    with pytest.raises(ot.UnsupportedConstraint, match=r"ExponentialCone.*Narrow"):
+        model.add_constraint(ot.vectorize([x[0], 1.0 + 0.0 * x[0], x[1]]), ot.ExponentialCone())
+    c = model.add_constraint(ot.vectorize([2.0 + 0.0 * x[0], 1.0 * x[0], 1.0 * x[1]]), ot.SecondOrderCone(3))
+    model.minimize(3.0 * x[0] + 4.0 * x[1])
+    model.optimize()
+    np.testing.assert_allclose(model.value(x), [-1.2, -1.6], atol=1e-6)
+    np.testing.assert_allclose(model.dual(c), [5.0, 3.0, 4.0], atol=1e-6)
+    model.modify(c, ot.VectorConstantChange(np.array([1.0, 0.0, 0.0])))
+    model.optimize()
+    np.testing.assert_allclose(model.value(x), [-0.6, -0.8], atol=1e-6)
+    with pytest.raises(ot.UnsupportedAttribute, match="Narrow"):
+        model.set(ot.TimeLimitSec(), 3.0)
 
 
 def test_a_wrapper_without_declarations_is_refused_in_words() -> None:
@@ -46,7 +75,7 @@ def test_a_wrapper_without_declarations_is_refused_in_words() -> None:
 
         load = run = option_names = lambda self, *args: None  # type: ignore[assignment]
 
-    with pytest.raises(TypeError, match="Empty is a solver without name and kinds: declare them"):
+    with pytest.raises(TypeError, match="Empty is a solver without name and abilities: declare them"):
         Empty()
 
 
@@ -60,17 +89,17 @@ def test_models_on_solvers_with_arguments_are_copied(move: Any) -> None:
     again = move(model)
     again.optimize()
     assert again.value(x) == pytest.approx(1.0, abs=1e-6)
-    solver = next(iter(again.cache.candidates)).inner
+    solver = again.cache.optimizer
     assert type(solver) is Narrow and solver.digits == 6 and solver.options["max_iter"] == 88
 
 
-def test_bridge_layers_keep_their_bridges() -> None:
-    """A layer that was given some bridges only is made again with those."""
-    layer = ot.BridgeOptimizer(Narrow(3, rounds=9), bridges=[])
-    again = remade(recipe(layer))
-    assert again.inner.digits == 3 and again.inner.options["max_iter"] == 9
-    assert not again.supports_constraint(ot.VariableIndex, ot.GreaterThan)
-    assert remade(recipe(ot.BridgeOptimizer(Narrow(3, rounds=9)))).supports_constraint(ot.VariableIndex, ot.GreaterThan)
+def test_solvers_with_arguments_are_made_again() -> None:
+    """By their recipe, and by themselves: with the arguments, and with what was set since."""
+    one = Narrow(3, rounds=9)
+    one.set_option(ot.RawOptimizerAttribute("tol_feas"), 1e-6)
+    for again in (remade(recipe(one)), one.another()):
+        assert type(again) is Narrow and again.digits == 3
+        assert again.effective_options() == {"max_iter": 9, "tol_feas": 1e-6}
 
 
 def test_layers_make_solvers_with_arguments() -> None:

@@ -20,8 +20,8 @@ def unsure(solver: Any, status: STATUS, error: float) -> Any:
     fake: Any = solver()
     usual = fake.run
 
-    def run(form: Any) -> Result:
-        found = usual(form)
+    def run(form: Any, start: Any = None) -> Result:
+        found = usual(form, start)
         return Result.of(status, "stopped short", found.x + error, found.dual, seconds=0.0)
 
     fake.run = run

@@ -24,6 +24,15 @@ def parameter_in_nothing(model: Any, small: float) -> Point:
     return {y: 1.0, p: small}
 
 
+def fixed_in_nothing(model: Any, small: float) -> Point:
+    """A fixed variable beside a program that does not use it."""
+    y, p = model.add_variable(), model.add_variable()
+    model.add_constraint(p, ot.EqualTo(small))
+    model.add_constraint(y >= 0.5)
+    model.minimize(y * y - 2.0 * y)
+    return {y: 1.0, p: small}
+
+
 def parameter_in_a_row(model: Any, small: float) -> Point:
     """A right-hand side, in a curvature that is zero along the bound."""
     x, p = model.add_variable(), model.add_parameter(small)
@@ -48,7 +57,7 @@ def budget(model: Any, small: float) -> Point:
     return {v[0]: 0.0, v[1]: 0.0, v[2]: small}
 
 
-PROGRAMS = (parameter_in_nothing, parameter_in_a_row, number_in_a_row, budget)
+PROGRAMS = (parameter_in_nothing, fixed_in_nothing, parameter_in_a_row, number_in_a_row, budget)
 
 
 @pytest.mark.parametrize("small", SMALL)
@@ -82,12 +91,12 @@ def test_options_of_the_user_are_not_tried_otherwise() -> None:
     """Who sets an option of the further tries gets that alone, and after a further try the options are the user's."""
     kept = ot.solvers.HiGHS(user_bound_scale=0, qp_regularization_value=0.0)
     model = ot.Model(lambda: kept)
-    parameter_in_nothing(model, 7.2e-5)
+    fixed_in_nothing(model, 7.2e-5)
     model.optimize()
     assert model.termination_status() is STATUS.OTHER_ERROR
     usual = ot.solvers.HiGHS(qp_iteration_limit=50)
     model = ot.Model(lambda: usual)
-    parameter_in_nothing(model, 7.2e-5)
+    fixed_in_nothing(model, 7.2e-5)
     model.optimize()
     assert model.termination_status() is STATUS.OPTIMAL
     names = ("qp_iteration_limit", "user_bound_scale", "user_objective_scale", "qp_regularization_value")

@@ -37,7 +37,7 @@ from ....modelkit.sets import (
     Zeros,
 )
 from ....modelkit.sets.triangles import position
-from ...optimizer import diff_optimizer
+from ...meta_solver import diff_optimizer
 from .cone_program import ConeProgram, Table
 from .cvxpy_arrays import Dual, Leaf
 

@@ -26,7 +26,7 @@ from ....modelkit.sets import (
     VectorSet,
     Zeros,
 )
-from ...optimizer import diff_optimizer
+from ...meta_solver import diff_optimizer
 from ..batch import Batch, Call
 from .cone_program import ConeProgram, Table
 from .cvxpy_layer import arguments_key, set_arguments

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ SETS = {
 SETS["curved rows"] = SETS["cones"]
 
 
-def function_of(rng, variables, rows, parameters=()):
+def function_of(rng: Any, variables: Any, rows: Any, parameters: Any = ()) -> Any:
     """A random vector of affine functions, some terms of which have parameters."""
     found = []
     for _ in range(rows):
@@ -61,7 +63,7 @@ def function_of(rng, variables, rows, parameters=()):
     return ot.vectorize(found)
 
 
-def described(lowering, model):
+def described(lowering: Any, model: Any) -> Any:
     """What the form says, by the user's constraints and variables: the numbers that stand for each constraint."""
     store, form = model.store, lowering.form
     A, F, mine = form.A.toarray(), form.F.toarray(), lowering.is_user.view
@@ -93,7 +95,7 @@ def described(lowering, model):
     return said
 
 
-def assert_same(one, other):
+def assert_same(one: Any, other: Any) -> None:
     """Both descriptions say the same."""
     assert one.keys() == other.keys()
     for key, value in one.items():
@@ -109,13 +111,15 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize("target", list(TARGETS))
 @pytest.mark.parametrize("seed", range(3))
-def test_a_lowering_in_step_is_a_fresh_one(target, seed):
+def test_a_lowering_in_step_is_a_fresh_one(target: Any, seed: Any) -> None:
     """After each of many random changes of a model its form says what a form made from scratch says."""
     rng = np.random.default_rng(seed)
     model = ot.Model()
     x = list(model.add_variables(4))
     parameters = list(model.add_parameters(rng.standard_normal(2))) if seed else []
-    lowering, constraints, bounds = Lowering(TARGETS[target]), [], []
+    lowering = Lowering(TARGETS[target])
+    constraints: list[Any] = []
+    bounds: list[Any] = []
     for step in range(60):
         what = rng.integers(10)
         if what == 0:
@@ -157,7 +161,7 @@ def test_a_lowering_in_step_is_a_fresh_one(target, seed):
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
-def test_up_is_the_adjoint_of_down(target):
+def test_up_is_the_adjoint_of_down(target: Any) -> None:
     """<A f, y> = <f, Aᵀ y>, and duals come up by what seeds go down by, for every set that the target reaches."""
     rng = np.random.default_rng(5)
     for chosen in SETS[target]:
@@ -195,7 +199,7 @@ def test_up_is_the_adjoint_of_down(target):
     ids=lambda one: type(one).__name__,
 )
 @pytest.mark.parametrize("plain", [True, False])
-def test_numbers_of_sets_travel(chosen, plain):
+def test_numbers_of_sets_travel(chosen: Any, plain: Any) -> None:
     """Moves of a box's numbers reach the sides, and gradients of the sides come back to the numbers."""
     model = ot.Model()
     x = model.add_variable()
@@ -219,7 +223,7 @@ def test_numbers_of_sets_travel(chosen, plain):
     np.testing.assert_allclose(up.ravel() @ moves.ravel(), -(2.0 * low + 3.0 * high)[0, 0])
 
 
-def test_parameters_are_no_columns_and_may_be_infinite():
+def test_parameters_are_no_columns_and_may_be_infinite() -> None:
     """A parameter is a number of the form; a right-hand side at infinity is a free row, and comes back."""
     model = ot.Model()
     v, h = model.add_variables(2), model.add_parameters([1.0, 2.0])
@@ -237,7 +241,7 @@ def test_parameters_are_no_columns_and_may_be_infinite():
     assert PARAMETERS not in lowering.chunks
 
 
-def test_changes_of_numbers_keep_the_pattern():
+def test_changes_of_numbers_keep_the_pattern() -> None:
     """A new bound, right-hand side, coefficient or parameter is told in the journal, and nothing else is."""
     model = ot.Model()
     x, y = model.add_variable(lower=0.0), model.add_variable()
@@ -260,7 +264,7 @@ def test_changes_of_numbers_keep_the_pattern():
     np.testing.assert_array_equal(form.A.toarray(), [[3.0, 1.0]])
 
 
-def test_big_numbers_follow_the_bounds_that_they_were_made_of():
+def test_big_numbers_follow_the_bounds_that_they_were_made_of() -> None:
     """A special ordered set is lowered again where the bounds of its variables move."""
     model = ot.Model()
     v = model.add_variables(2, lower=0.0, upper=1.0)

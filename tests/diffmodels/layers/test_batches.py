@@ -18,7 +18,6 @@ from optangent.solvers.libraries.scs import SCS
 from optangent.solvers.result import Result
 
 from .small_models import interval, price, projection, solved
-from .solvers_of_forms import modelled
 
 CODES = ot.TerminationStatusCode
 BAD = {17: [2.0, 3.0, 1.0], 400: [np.nan, 0.0, 1.0], 801: [-1.0, 0.0, 1.0]}  # infeasible, NaN, unbounded
@@ -186,7 +185,7 @@ class LazyOne(ArraySolver):
         return Result(CODES.ITERATION_LIMIT, "lazy")
 
 
-Lazy = modelled(LazyOne)
+Lazy = LazyOne
 
 
 def test_retry_solves_what_the_first_solver_gives_up_on() -> None:

@@ -15,7 +15,6 @@ from optangent.solvers.libraries.clarabel import Clarabel
 from optangent.solvers.result import Result, Status
 
 from .. import oracle
-from .solvers_of_forms import modelled
 
 CONES = [ot.Nonnegatives(4), ot.SecondOrderCone(4), ot.ExponentialCone(), ot.ScaledPositiveSemidefiniteConeTriangle(3)]
 
@@ -71,7 +70,7 @@ def projection(*solvers: Any) -> tuple[ot.Model, Any, Any]:
 def test_a_false_claim_is_not_the_last_word(by: str) -> None:
     """The next solver of the list, or of `retry`, is asked, and its solution is the answer."""
     torch = pytest.importorskip("torch")
-    model, x, p = projection(modelled(Liar), *([ot.solvers.Clarabel] if by == "list" else []))
+    model, x, p = projection(Liar, *([ot.solvers.Clarabel] if by == "list" else []))
     layer = ot.layers.TorchLayer(model, [p], [x], retry=[ot.solvers.Clarabel] if by == "retry" else None)
     (out,) = layer(torch.tensor([2.0, 4.0], dtype=torch.float64))
     np.testing.assert_allclose(out, [0.0, 2.0], atol=1e-6)
@@ -81,7 +80,7 @@ def test_a_false_claim_is_not_the_last_word(by: str) -> None:
 def test_a_claim_without_proof_is_said_to_be_one() -> None:
     """With no other solver the item fails, with neither INFEASIBLE nor DUAL_INFEASIBLE as its status."""
     torch = pytest.importorskip("torch")
-    model, x, p = projection(modelled(Liar))
+    model, x, p = projection(Liar)
     with pytest.raises(ot.layers.UnsolvedItems, match="no certificate") as caught:
         ot.layers.TorchLayer(model, [p], [x])(torch.tensor([2.0, 4.0], dtype=torch.float64))
     assert caught.value.statuses == [ot.TerminationStatusCode.NUMERICAL_ERROR]
@@ -92,7 +91,7 @@ def test_a_claim_without_proof_is_said_to_be_one() -> None:
 def test_what_is_called_optimal_is_so_whoever_says_it(cone: Any, solver: Any) -> None:
     """From points that are no solutions a layer refines to the solution or asks the next solver of the list."""
     p = oracle.conic_program(cone, 3, "min")
-    for solvers in ([modelled(solver)], [modelled(solver), ot.solvers.Clarabel]):
+    for solvers in ([solver], [solver, ot.solvers.Clarabel]):
         model = ot.Model(ot.diff_optimizer(solvers))
         v, q = model.add_variables(len(p.q)), model.add_parameters(p.q)
         for c in p.rows:

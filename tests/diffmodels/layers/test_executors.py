@@ -23,7 +23,6 @@ from optangent.diffmodels.layers.variants import variant
 from optangent.solvers.libraries.clarabel import Clarabel
 
 from .small_models import interval, projection
-from .solvers_of_forms import modelled
 
 THETAS = np.random.default_rng(0).standard_normal((12, 19))
 SEEDS = np.random.default_rng(1).standard_normal((12, 8))
@@ -104,7 +103,7 @@ def test_auto_goes_by_what_the_solver_says(releases: bool) -> None:
     class Keeping(Clarabel):  # type: ignore[misc]
         releases_gil = releases
 
-    workers = Batch.of(*interval(modelled(Keeping)), executor="auto").workers
+    workers = Batch.of(*interval(Keeping), executor="auto").workers
     assert workers is not None and workers.executor == ("threads" if releases else "processes")
 
 

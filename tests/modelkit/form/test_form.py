@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,30 +16,30 @@ from optangent.modelkit.form import Discreteness, Form, Slots
 class Dense:
     """The same model in dense arrays."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.A = np.zeros((0, 0))
         self.box = np.zeros((2, 0))
         self.sides = np.zeros((2, 0))
 
-    def columns(self, count):
+    def columns(self, count: Any) -> None:
         """Append columns."""
         self.A = np.hstack([self.A, np.zeros((len(self.A), count))])
         self.box = np.hstack([self.box, np.tile([[-np.inf], [np.inf]], count)])
 
-    def rows(self, A, sides):
+    def rows(self, A: Any, sides: Any) -> None:
         """Append rows."""
         self.A = np.vstack([self.A, A])
         self.sides = np.hstack([self.sides, sides])
 
 
-def some_rows(rng, count, n):
+def some_rows(rng: Any, count: Any, n: Any) -> Any:
     """Sparse rows and their dense twin."""
     dense = rng.standard_normal((count, n)) * (rng.random((count, n)) < 0.5)
     return sp.csr_array(dense), dense
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_changes_are_those_of_dense_arrays(seed):
+def test_changes_are_those_of_dense_arrays(seed: Any) -> None:
     """After each of many random changes the arrays are those of a dense model changed alike."""
     rng = np.random.default_rng(seed)
     form, dense = Form(), Dense()
@@ -95,7 +96,7 @@ def test_changes_are_those_of_dense_arrays(seed):
     np.testing.assert_array_equal(form.A.toarray(), dense.A)
 
 
-def read(loaded, form):
+def read(loaded: Any, form: Any) -> Any:
     """Bring what a reader has up to date by the journal alone: appended rows, then changed entries."""
     journal = form.take_journal()
     now = np.zeros((form.m, form.n))
@@ -108,7 +109,7 @@ def read(loaded, form):
     return now
 
 
-def test_an_unchanged_form_has_an_empty_journal():
+def test_an_unchanged_form_has_an_empty_journal() -> None:
     """A journal is true exactly if something changed since it was taken."""
     form = Form()
     assert not form.journal
@@ -122,7 +123,7 @@ def test_an_unchanged_form_has_an_empty_journal():
     assert form.is_discrete
 
 
-def test_journals_are_gathered():
+def test_journals_are_gathered() -> None:
     """A later journal added to an earlier one tells all that changed."""
     form = Form()
     form.add_columns(2)
@@ -137,7 +138,7 @@ def test_journals_are_gathered():
     assert not first.keeps_curvature
 
 
-def test_curvature_with_the_same_pattern_keeps_it():
+def test_curvature_with_the_same_pattern_keeps_it() -> None:
     """New numbers in the pattern of P are told apart from a new pattern."""
     form = Form()
     form.add_columns(2)
@@ -149,7 +150,7 @@ def test_curvature_with_the_same_pattern_keeps_it():
     assert journal.keeps_curvature
 
 
-def test_slots_are_rows_then_bounds_then_cones():
+def test_slots_are_rows_then_bounds_then_cones() -> None:
     """Parts of an array over all slots come back as they went in."""
     slots = Slots(2, 3, 4)
     values = np.arange(9.0)
@@ -160,7 +161,7 @@ def test_slots_are_rows_then_bounds_then_cones():
 
 
 @pytest.mark.parametrize("move", [copy.deepcopy, lambda form: pickle.loads(pickle.dumps(form))], ids=["copy", "pickle"])
-def test_copies_are_written_into_by_themselves(move):
+def test_copies_are_written_into_by_themselves(move: Any) -> None:
     """A change of an entry reaches A of the form that it was made in, and no other, though A was read before."""
     form = Form()
     form.add_columns(2)

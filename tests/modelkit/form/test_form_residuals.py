@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -25,7 +27,7 @@ POINT, PROOF, NONE = (
 S = ot.TerminationStatusCode
 
 
-def form_of(A, row_lower, row_upper, lower, upper, q, P=None):
+def form_of(A: Any, row_lower: Any, row_upper: Any, lower: Any, upper: Any, q: Any, P: Any = None) -> Any:
     """A form of dense arrays."""
     form = Form()
     form.add_columns(len(q))
@@ -35,7 +37,7 @@ def form_of(A, row_lower, row_upper, lower, upper, q, P=None):
     return form
 
 
-def restated(form, column, row, unit):
+def restated(form: Any, column: Any, row: Any, unit: Any) -> Any:
     """The same without cones, in other units: columns, rows and the objective times powers of two."""
     A = form.A.toarray() * column * row[:, None]
     P = unit * form.P.toarray() * column * column[:, None]
@@ -45,7 +47,7 @@ def restated(form, column, row, unit):
 
 @pytest.mark.parametrize("curved", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_stated_errors_are_the_formulas(seed, curved):
+def test_stated_errors_are_the_formulas(seed: Any, curved: Any) -> None:
     """At a random point: distances, stationarity and gap written out with dense matrices."""
     form, rng = some_form(seed, curved=curved), np.random.default_rng(seed)
     x, y = rng.standard_normal(N), rng.standard_normal(form.slots.size)
@@ -85,7 +87,7 @@ def test_stated_errors_are_the_formulas(seed, curved):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_own_errors_do_not_depend_on_units(seed):
+def test_own_errors_do_not_depend_on_units(seed: Any) -> None:
     """They see an error of a thousandth in all units alike, within a few powers of two."""
     rng = np.random.default_rng(seed)
     A, x = rng.standard_normal((6, 4)), rng.standard_normal(4)
@@ -107,7 +109,7 @@ def test_own_errors_do_not_depend_on_units(seed):
         assert max(PointErrors(rows, x / column, own * 1.001).own()) > 1e-5
 
 
-def test_weights_count_off_diagonals_twice():
+def test_weights_count_off_diagonals_twice() -> None:
     """Minimize a + c over [[a, b], [b, c]] with b = 1: the dual [1, -1, 1] of the triangle takes 2 of the bound."""
     form = form_of(np.zeros((0, 3)), [], [], [-np.inf, 1.0, -np.inf], [np.inf, 1.0, np.inf], [1.0, 0.0, 1.0])
     cones = [Cones(SetBlock.of([PositiveSemidefiniteConeTriangle(2)]), slice(0, 3))]
@@ -119,7 +121,7 @@ def test_weights_count_off_diagonals_twice():
     np.testing.assert_allclose(dual_objective(rows, x, right), 2.0, rtol=1e-14)
 
 
-def test_free_rows_and_fixed_columns_hold_of_themselves():
+def test_free_rows_and_fixed_columns_hold_of_themselves() -> None:
     """A deleted row, free with entries out of scale, and a column fixed at zero change no residual."""
     form = form_of([[1.0, 1.0], [1e9, 0.0]], [2.0, -np.inf], [np.inf, np.inf], [0.0, 0.0], [np.inf, 0.0], [1.0, 5.0])
     rows = SlotRows(form)
@@ -127,7 +129,7 @@ def test_free_rows_and_fixed_columns_hold_of_themselves():
     assert largest(rows, np.array([2.0, 0.0]), np.array([1.0, 1e-3, 0.0, 4.0])) > 1e-4
 
 
-def test_columns_with_gaps():
+def test_columns_with_gaps() -> None:
     """Whole numbers, binaries and semicontinuous columns: the distance from the values that they may have."""
     kinds = [Discreteness.INTEGER, Discreteness.INTEGER, Discreteness.SEMICONTINUOUS, Discreteness.SEMIINTEGER]
     form = form_of(np.zeros((0, 4)), [], [], [-9.0, -9.0, 2.0, 2.0], [9.0, 9.0, 3.0, 4.0], np.ones(4))
@@ -144,7 +146,7 @@ def test_columns_with_gaps():
 
 
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
-def test_proofs_of_infeasibility(size):
+def test_proofs_of_infeasibility(size: Any) -> None:
     """A sum of at least 3 of columns of at most 1, between ranges: the true proof passes, others do not."""
     form = form_of([[1.0, 1.0]], [3.0], [9.0], [-5.0, -5.0], [1.0, 1.0], [0.0, 0.0])
     rows, y = SlotRows(form), size * np.array([1.0, -1.0, -1.0])
@@ -156,7 +158,7 @@ def test_proofs_of_infeasibility(size):
     assert dual_objective(rows, None, y) == pytest.approx(size, rel=1e-14)
 
 
-def test_proofs_in_cones():
+def test_proofs_in_cones() -> None:
     """The cone holds (t, t + 1) for no t."""
     form = form_of(np.zeros((0, 1)), [], [], [-np.inf], [np.inf], [0.0])
     cones = [Cones(SetBlock.of([SecondOrderCone(2)]), slice(0, 2))]
@@ -166,7 +168,7 @@ def test_proofs_in_cones():
 
 
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
-def test_improving_rays(size):
+def test_improving_rays(size: Any) -> None:
     """Along the ray the objective falls, and no side, range or square is in its way."""
     P = np.diag([0.0, 0.0, 1.0])
     form = form_of([[1.0, -1.0, 0.0]], [-1.0], [2.0], [0.0, -np.inf, -1.0], [np.inf] * 3, [-1.0, 0.0, 0.0], P)
@@ -177,7 +179,7 @@ def test_improving_rays(size):
         assert checked(S.DUAL_INFEASIBLE, found) is S.OTHER_ERROR, wrong
 
 
-def test_numbers_that_are_none():
+def test_numbers_that_are_none() -> None:
     """A point with NaN has no residuals; one that overflows has an infinite one."""
     form = some_form(0)
     rows, y = SlotRows(form), np.zeros(form.slots.size)

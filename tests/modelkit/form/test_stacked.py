@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from optangent.modelkit.block import SetBlock
 from optangent.modelkit.form import Cones, Form, Stacked
-from optangent.modelkit.form_rows import FormRows
 from optangent.modelkit.functions import VectorAffineFunction, VectorQuadraticFunction
 from optangent.modelkit.sets import ExponentialCone, Nonnegatives, SecondOrderCone, Zeros
 
 N, M = 5, 9
 
 
-def sides(rng, count):
+def sides(rng: Any, count: Any) -> Any:
     """Lower and upper sides: none, one, both, equal."""
     lower, upper = np.sort(rng.standard_normal((2, count)), axis=0)
     kind = rng.integers(5, size=count)
@@ -25,7 +26,7 @@ def sides(rng, count):
     return lower, upper
 
 
-def some_form(seed, *, curved=False):
+def some_form(seed: Any, *, curved: Any = False) -> Any:
     """A form with every kind of side and two types of cones, unsorted rows among them."""
     rng = np.random.default_rng(seed)
     form = Form()
@@ -48,7 +49,7 @@ def some_form(seed, *, curved=False):
     return form
 
 
-def written_out(form, curved):
+def written_out(form: Any, curved: Any) -> Any:
     """(slot, sign, coefficients, constant) of the one-sided rows, one after the other."""
     A = np.vstack([form.A.toarray(), np.eye(form.n)])
     lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
@@ -65,7 +66,7 @@ def written_out(form, curved):
 
 @pytest.mark.parametrize("curved", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_rows_are_those_written_out(seed, curved):
+def test_rows_are_those_written_out(seed: Any, curved: Any) -> None:
     """Slots, signs, coefficients and constants are those of the definition, also of other numbers."""
     form = some_form(seed, curved=curved)
     layout = Stacked(form, (SecondOrderCone, ExponentialCone))
@@ -86,7 +87,7 @@ def test_rows_are_those_written_out(seed, curved):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_curved_rows_have_their_values(seed):
+def test_curved_rows_have_their_values(seed: Any) -> None:
     """At a random point the one-sided rows have the values of the form's, less the side."""
     form = some_form(seed, curved=True)
     stacked = Stacked(form).matrices(form)
@@ -97,7 +98,7 @@ def test_curved_rows_have_their_values(seed):
 
 
 @pytest.mark.parametrize("shape", [(), (3,)])
-def test_duals_up_and_down(shape):
+def test_duals_up_and_down(shape: Any) -> None:
     """Duals that are no sums come back, `signed` is the adjoint of `up`, and stationarity means the same."""
     form = some_form(1)
     layout = Stacked(form)
@@ -116,10 +117,10 @@ def test_duals_up_and_down(shape):
     assert (down[layout.zeros : layout.linear] >= 0.0).all()
 
 
-def test_other_signature_does_not_fit():
+def test_other_signature_does_not_fit() -> Any:
     """Another finite side, an equality, a column, another cone: each is another layout."""
 
-    def changed(change):
+    def changed(change: Any) -> Any:
         form = some_form(0)
         layout = Stacked(form)
         assert layout.fits(form)
@@ -138,7 +139,7 @@ def test_other_signature_does_not_fit():
     assert not changed(lambda form: form.set_row_curvature([(np.array([0]), *[np.array([1])] * 2, np.ones(1))]))
 
 
-def test_empty():
+def test_empty() -> None:
     """A form without rows and columns has no one-sided rows; one without bounds none for its columns."""
     form = Form()
     stacked = Stacked(form).matrices(form)
@@ -146,4 +147,4 @@ def test_empty():
     form.add_columns(3)
     stacked = Stacked(form).matrices(form)
     assert (stacked.n, stacked.F.shape) == (3, (0, 3))
-    assert FormRows(stacked).lower.shape == (0,)
+    assert stacked.bounds()[0].shape == (0,)

@@ -1,5 +1,9 @@
 """A form given to highspy by hand, and what optimality means, both from the arrays alone."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import highspy
 import numpy as np
 import scipy.sparse as sp
@@ -14,7 +18,7 @@ TYPES = {
 }
 
 
-def solved(form):
+def solved(form: Any) -> Any:
     """A fresh handle with the form in it, run; rows that are free and columns fixed at zero are left out."""
     kept = np.flatnonzero((form.lower != 0.0) | (form.upper != 0.0))
     rows = np.flatnonzero(np.isfinite(form.row_lower) | np.isfinite(form.row_upper))
@@ -42,7 +46,7 @@ def solved(form):
     return handle
 
 
-def assert_optimal(form, x, dual, tolerance):
+def assert_optimal(form: Any, x: Any, dual: Any, tolerance: Any) -> None:
     """Feasibility, stationarity, signs of duals and complementarity."""
     y, z = dual[: form.m], dual[form.m :]
     f = form.A @ x
@@ -55,7 +59,7 @@ def assert_optimal(form, x, dual, tolerance):
     assert np.all((np.abs(duals) <= tolerance) | (away <= tolerance))
 
 
-def assert_is_contradiction(form, result):
+def assert_is_contradiction(form: Any, result: Any) -> None:
     """Farkas: a combination of sides that no point satisfies."""
     dual = np.where(np.abs(result.dual) > 1e-9, result.dual, 0.0)
     y, z = dual[: form.m], dual[form.m :]
@@ -65,7 +69,7 @@ def assert_is_contradiction(form, result):
     assert (dual[used] * np.where(dual > 0.0, lower, upper)[used]).sum() > 1e-6
 
 
-def assert_is_improving(form, d):
+def assert_is_improving(form: Any, d: Any) -> None:
     """A direction that no side stops and no curvature bends, along which the objective falls."""
     for moved, lower, upper in ((form.A @ d, form.row_lower, form.row_upper), (d, form.lower, form.upper)):
         assert np.all((moved >= -1e-9) | ~np.isfinite(lower))

@@ -6,6 +6,7 @@ import copy
 import pickle
 import signal
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ INF = np.inf
 BASIC, LOWER = attr.BasisStatusCode.BASIC, attr.BasisStatusCode.NONBASIC_AT_LOWER
 
 
-def a_form(q, A, sides, box, P=None):
+def a_form(q: Any, A: Any, sides: Any, box: Any, P: Any = None) -> Any:
     """A form from dense arrays."""
     form, n = Form(), len(q)
     form.add_columns(n)
@@ -40,7 +41,7 @@ def a_form(q, A, sides, box, P=None):
 class Changing:
     """A form that changes at random, always with zero feasible and every column between finite bounds."""
 
-    def __init__(self, seed, kind):
+    def __init__(self, seed: Any, kind: Any) -> None:
         self.rng, self.kind = np.random.default_rng(seed), kind
         self.form = Form()
         self.root = np.zeros((0, 0))
@@ -50,13 +51,13 @@ class Changing:
             self.add_rows()
         self.costs()
 
-    def sides(self, count):
+    def sides(self, count: Any) -> Any:
         """Ranges, single sides and equations through zero."""
         low, high = -self.rng.uniform(0.0, 2.0, count), self.rng.uniform(0.0, 2.0, count)
         which = self.rng.integers(4, size=count)
         return np.where(which == 0, -INF, low * (which != 3)), np.where(which == 1, INF, high * (which != 3))
 
-    def add_columns(self):
+    def add_columns(self) -> None:
         """One or two, within bounds."""
         added = self.form.add_columns(int(self.rng.integers(1, 3)))
         self.form.set_bounds(added, -self.rng.uniform(0.0, 1.0, len(added)), self.rng.uniform(0.5, 2.0, len(added)))
@@ -67,13 +68,13 @@ class Changing:
         self.root = grown
         self.costs()
 
-    def add_rows(self):
+    def add_rows(self) -> None:
         """One or two sparse ones."""
         count, n = int(self.rng.integers(1, 3)), self.form.n
         A = self.rng.standard_normal((count, n)) * (self.rng.random((count, n)) < 0.5)
         self.form.add_rows(sp.csr_array(A), *self.sides(count))
 
-    def costs(self):
+    def costs(self) -> None:
         """Other costs, and another curvature of a quadratic one."""
         P = None
         if self.kind == "qp" and self.rng.random() < 0.7:
@@ -84,40 +85,40 @@ class Changing:
         q = np.where((self.form.lower == 0.0) & (self.form.upper == 0.0), 0.0, self.rng.standard_normal(self.form.n))
         self.form.set_objective(P, q, float(self.rng.standard_normal()))
 
-    def one_cost(self):
+    def one_cost(self) -> None:
         """Of one column."""
         q = self.form.q.copy()
         q[self.rng.integers(len(q))] = self.rng.standard_normal()
         self.form.set_objective(None, q, self.form.r)
 
-    def delete_row(self):
+    def delete_row(self) -> None:
         """A free row."""
         self.form.set_sides(self.rng.integers(self.form.m, size=1), -INF, INF)
 
-    def delete_column(self):
+    def delete_column(self) -> None:
         """A column fixed at zero, without cost."""
         j = self.rng.integers(self.form.n, size=1)
         self.form.set_discreteness(j, Discreteness.CONTINUOUS)
         self.form.set_bounds(j, 0.0, 0.0)
 
-    def change_sides(self):
+    def change_sides(self) -> None:
         """Of some rows."""
         rows = self.rng.choice(self.form.m, min(3, self.form.m), replace=False)
         self.form.set_sides(rows, *self.sides(len(rows)))
 
-    def change_bounds(self):
+    def change_bounds(self) -> None:
         """Of some columns."""
         columns = self.rng.choice(self.form.n, 2, replace=False)
         self.form.set_bounds(columns, -self.rng.uniform(0.0, 1.0, 2))
         self.form.set_bounds(columns[:1], upper=self.rng.uniform(0.5, 2.0))
 
-    def change_row(self):
+    def change_row(self) -> None:
         """Another function with other columns."""
         row, n = int(self.rng.integers(self.form.m)), self.form.n
         columns = np.sort(self.rng.choice(n, int(self.rng.integers(n)), replace=False))
         self.form.set_row(row, columns, self.rng.standard_normal(len(columns)))
 
-    def change_coefficients(self):
+    def change_coefficients(self) -> None:
         """Of entries that are there, some to zero."""
         A = self.form.A
         if A.nnz:
@@ -125,7 +126,7 @@ class Changing:
             values = self.rng.standard_normal(len(at)) * self.rng.integers(2, size=len(at))
             self.form.set_entries(at, values, np.searchsorted(A.indptr, at, "right") - 1)
 
-    def kinds(self):
+    def kinds(self) -> None:
         """What values a column takes."""
         if self.kind == "mip":
             j, kind = self.rng.integers(self.form.n, size=1), Discreteness(int(self.rng.integers(4)))
@@ -136,7 +137,7 @@ class Changing:
             binary = kind == Discreteness.INTEGER and bool(self.rng.integers(2))
             self.form.set_discreteness(j, kind, binary=binary)
 
-    def change(self):
+    def change(self) -> None:
         """One of all, at random."""
         changes = (
             *(self.add_columns, self.add_rows, self.costs, self.one_cost, self.delete_row, self.delete_column),
@@ -145,7 +146,7 @@ class Changing:
         changes[self.rng.integers(len(changes))]()
 
 
-def semi_bounds_hold(form):
+def semi_bounds_hold(form: Any) -> Any:
     """Whether lower bounds of semicontinuous columns are not negative."""
     semi = form.discreteness >= Discreteness.SEMICONTINUOUS
     return bool((form.lower[semi] >= 0.0).all())
@@ -153,7 +154,7 @@ def semi_bounds_hold(form):
 
 @pytest.mark.parametrize("kind", ["lp", "qp", "mip"])
 @pytest.mark.parametrize("seed", range(6))
-def test_changes_are_those_of_a_model_made_anew(seed, kind):
+def test_changes_are_those_of_a_model_made_anew(seed: Any, kind: Any) -> None:
     """After every few of many random changes the answer is that of highspy by hand, and of a wrapper loaded anew."""
     changing, solver = Changing(seed, kind), HiGHS()
     form = changing.form
@@ -190,13 +191,14 @@ def test_changes_are_those_of_a_model_made_anew(seed, kind):
             np.testing.assert_allclose(at[active], side[active], atol=1e-9)
             equal = (lower == upper) & active
             assert np.all(result.activity[equal] == 1.0)
+            assert result.basis is not None
             columns, rows = result.basis
             basic = np.append(rows, columns) == BASIC
             assert np.all(result.activity[basic] == 0.0)
             assert np.count_nonzero(basic) == form.m
 
 
-def diet(count=200, seed=0):
+def diet(count: Any = 200, seed: Any = 0) -> Any:
     """A linear program that takes many iterations."""
     rng = np.random.default_rng(seed)
     A = sp.random_array((count, count), density=8 / count, format="csr", rng=rng)
@@ -209,22 +211,22 @@ def diet(count=200, seed=0):
     return form
 
 
-def changed_side(form):
+def changed_side(form: Any) -> None:
     """A little more is asked for."""
     form.set_sides(np.array([3]), form.row_lower[3] * 1.01, INF)
 
 
-def changed_coefficient(form):
+def changed_coefficient(form: Any) -> None:
     """A coefficient is a little larger."""
     form.set_entries(np.array([5]), form.A.data[[5]] * 1.01, np.array([np.searchsorted(form.A.indptr, 5, "right") - 1]))
 
 
-def another_row(form):
+def another_row(form: Any) -> None:
     """A row that the solution almost satisfies."""
     form.add_rows(sp.csr_array(np.ones((1, form.n))), np.array([-1.0]), np.array([INF]))
 
 
-def another_column(form):
+def another_column(form: Any) -> None:
     """A column with an entry in one row."""
     added = form.add_columns(1)
     form.set_bounds(added, 0.0)
@@ -233,12 +235,12 @@ def another_column(form):
     form.set_row(2, np.append(columns, added), np.append(values, 0.1))
 
 
-def deleted_row(form):
+def deleted_row(form: Any) -> None:
     """A row that binds no more."""
     form.set_sides(np.array([7]), -INF, INF)
 
 
-def all_coefficients(form):
+def all_coefficients(form: Any) -> None:
     """Every coefficient moves a little, so that the matrix is passed on as a whole."""
     A = form.A
     rows = np.repeat(np.arange(form.m), np.diff(A.indptr))
@@ -249,7 +251,7 @@ def all_coefficients(form):
     "change", [changed_side, changed_coefficient, another_row, another_column, deleted_row, all_coefficients]
 )
 @pytest.mark.parametrize("unit", [1.0, 2.0**-30])
-def test_a_changed_program_is_solved_from_the_basis(change, unit):
+def test_a_changed_program_is_solved_from_the_basis(change: Any, unit: Any) -> None:
     """A small change asks for few simplex iterations, also in units in which the program is scaled."""
     form, solver = diet(), HiGHS()
     form.set_entries(np.arange(form.A.nnz), form.A.data * unit, np.repeat(np.arange(form.m), np.diff(form.A.indptr)))
@@ -264,7 +266,7 @@ def test_a_changed_program_is_solved_from_the_basis(change, unit):
     assert first.iterations["simplex"] + fresh.iterations["simplex"] >= 100
 
 
-def test_an_unchanged_form_takes_no_iterations():
+def test_an_unchanged_form_takes_no_iterations() -> None:
     """An empty journal leaves everything as it is."""
     form, solver = diet(), HiGHS()
     first = solver.solve(form)
@@ -278,7 +280,7 @@ def test_an_unchanged_form_takes_no_iterations():
     ("q", "dual"),
     [([1.0, 3.0], [1.0, 0.0, 2.0]), ([-1.0, -3.0], [-3.0, 2.0, 0.0]), ([-1.0, 3.0], [0.0, -1.0, 3.0])],
 )
-def test_duals_have_the_signs_of_sides(q, dual):
+def test_duals_have_the_signs_of_sides(q: Any, dual: Any) -> None:
     """Positive at the lower side of a range or of bounds, negative at the upper."""
     form = a_form(q, [1.0, 1.0], [[2.0], [4.0]], [np.zeros(2), np.array([3.0, INF])])
     result = HiGHS().solve(form)
@@ -286,7 +288,7 @@ def test_duals_have_the_signs_of_sides(q, dual):
     np.testing.assert_array_equal(np.sign(result.dual), result.activity * (np.array(dual) != 0.0))
 
 
-def test_a_column_fixed_by_its_bounds_has_a_reduced_cost_of_either_sign():
+def test_a_column_fixed_by_its_bounds_has_a_reduced_cost_of_either_sign() -> None:
     """The one of l = u is free, and its activity is one."""
     for cost in (2.0, -2.0):
         result = HiGHS().solve(a_form([cost], np.zeros((0, 1)), np.zeros((2, 0)), [1.0, 1.0]))
@@ -296,7 +298,7 @@ def test_a_column_fixed_by_its_bounds_has_a_reduced_cost_of_either_sign():
 
 # ---------------------------------------------------------------------- no solution
 @pytest.mark.parametrize("unit", [1.0, 1e-6, 1e6])
-def test_rows_that_contradict_each_other_leave_a_certificate(unit):
+def test_rows_that_contradict_each_other_leave_a_certificate(unit: Any) -> None:
     """Rows and bounds, a range among them, in odd units, with presolve and without."""
     for options in ({}, {"presolve": "off"}, {"solver": "ipm"}):
         form = a_form([1.0, 1.0], np.array([[1.0, 1.0], [1.0, -1.0]]), [[3.0, -1.0], [INF, 1.0]], [0.0, 1.0])
@@ -310,7 +312,7 @@ def test_rows_that_contradict_each_other_leave_a_certificate(unit):
         assert_is_contradiction(form, result)
 
 
-def test_bounds_that_cross_are_named():
+def test_bounds_that_cross_are_named() -> None:
     """Their certificate has both signs at one slot, and so is none of `dual`; the bounds may come apart again."""
     form = a_form([1.0, 1.0], [1.0, 1.0], [[1.0], [INF]], [0.0, 2.0])
     solver = HiGHS()
@@ -327,7 +329,7 @@ def test_bounds_that_cross_are_named():
 
 
 @pytest.mark.parametrize(("P", "integer"), [(None, False), (None, True), ([[2.0, 0.0], [0.0, 0.0]], False)])
-def test_an_objective_that_falls_for_ever_leaves_a_direction(P, integer):
+def test_an_objective_that_falls_for_ever_leaves_a_direction(P: Any, integer: Any) -> None:
     """Of linear, quadratic and mixed-integer programs."""
     form = a_form([1.0, -1.0], [1.0, -1.0], [[-INF], [1.0]], [0.0, INF], P)
     if integer:
@@ -339,7 +341,7 @@ def test_an_objective_that_falls_for_ever_leaves_a_direction(P, integer):
     assert result.objective is None
 
 
-def test_branch_and_bound_leaves_no_certificate_of_infeasibility():
+def test_branch_and_bound_leaves_no_certificate_of_infeasibility() -> None:
     """Where the relaxation has a point."""
     form = a_form([1.0], [2.0], [[1.0], [1.0]], [0.0, 1.0])
     form.set_discreteness(np.array([0]), Discreteness.INTEGER)
@@ -349,7 +351,7 @@ def test_branch_and_bound_leaves_no_certificate_of_infeasibility():
     assert "which leaves no certificate" in result.raw
 
 
-def test_a_form_without_columns_is_judged_by_its_rows():
+def test_a_form_without_columns_is_judged_by_its_rows() -> None:
     """Rows are constants, zero: feasible or their own certificate; columns may come later."""
     form, solver = Form(), HiGHS()
     form.set_objective(None, np.zeros(0), 4.0)
@@ -370,7 +372,7 @@ def test_a_form_without_columns_is_judged_by_its_rows():
 # ---------------------------------------------------------------------- units
 @pytest.mark.parametrize("curved", [False, True])
 @pytest.mark.parametrize("power", [-30, -14, 14, 30])
-def test_units_of_columns_rows_and_objective_change_nothing(power, curved):
+def test_units_of_columns_rows_and_objective_change_nothing(power: Any, curved: Any) -> None:
     """A program in odd units has the solution and duals of the same one in ordinary units, also after changes."""
     rng = np.random.default_rng(power + 50)
     n, m = 6, 5
@@ -398,7 +400,7 @@ def test_units_of_columns_rows_and_objective_change_nothing(power, curved):
         odd.set_row(k, np.arange(n), 2.0 * A[k] * D * E[k])
 
 
-def test_a_program_that_becomes_quadratic_or_small_is_put_into_other_units():
+def test_a_program_that_becomes_quadratic_or_small_is_put_into_other_units() -> None:
     """The minimum of (x - p)² is at p; from a linear program, and as p and the bound become tiny."""
     form, solver = a_form([1.0], np.zeros((0, 1)), np.zeros((2, 0)), [-1.0, 1.0]), HiGHS()
     assert solver.solve(form).x.tolist() == [-1.0]
@@ -411,7 +413,7 @@ def test_a_program_that_becomes_quadratic_or_small_is_put_into_other_units():
     assert solver.solve(form, form.take_journal()).x.tolist() == [0.0]
 
 
-def test_small_rows_of_integer_programs_are_seen():
+def test_small_rows_of_integer_programs_are_seen() -> None:
     """A row of 1e-9 holds, when it is loaded and when it comes later."""
     form, solver = a_form([-1.0], [1e-9], [[-INF], [2.5e-9]], [0.0, 10.0]), HiGHS()
     form.set_discreteness(np.array([0]), Discreteness.INTEGER)
@@ -422,7 +424,7 @@ def test_small_rows_of_integer_programs_are_seen():
     assert solver.solve(form, form.take_journal()).x.tolist() == [2.0]
 
 
-def test_a_linear_program_is_tried_in_the_units_of_the_form():
+def test_a_linear_program_is_tried_in_the_units_of_the_form() -> None:
     """Columns of 2**±20 and a row with small ones alone, which scaling takes for the ordinary ones."""
     D = np.exp2([-20.0, -20.0, 20.0, -20.0, 20.0])
     A = np.array([[-1, 0, 0, -2, 0], [-1, -1, 0, 0, -3], [0, -2, 1, 2, 3], [0, 0, -1, 1, 3.0]])
@@ -448,7 +450,9 @@ SMALL = [1e-3, 7.2e-5, 1e-6, 1e-8]
         ([0.0, -1.0], [2.0, 0.0], [1.0, 1.0], [0.0, 0.0], [0.0, 1.0]),
     ],
 )
-def test_quadratic_programs_with_small_numbers_are_solved(small, costs, squares, row, lowest, point):
+def test_quadratic_programs_with_small_numbers_are_solved(
+    small: Any, costs: Any, squares: Any, row: Any, lowest: Any, point: Any
+) -> None:
     """A side of a row that the library's method takes for zero where it starts is held."""
     form = a_form(costs, row, [[small], [small]], [np.array(lowest), np.full(2, INF)], np.diag(squares))
     result = HiGHS().solve(form)
@@ -458,7 +462,7 @@ def test_quadratic_programs_with_small_numbers_are_solved(small, costs, squares,
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_quadratic_program_is_tried_in_the_units_of_the_form(seed):
+def test_a_quadratic_program_is_tried_in_the_units_of_the_form(seed: Any) -> None:
     """Rows and columns of 1e6, where the method gives up in others, and the next run starts in others again."""
     rng, n, k = np.random.default_rng(seed), 5, 4
     M, F, a = (rng.standard_normal(shape) for shape in ((n, n), (k, n), n))
@@ -480,7 +484,7 @@ def test_a_quadratic_program_is_tried_in_the_units_of_the_form(seed):
 
 
 # ---------------------------------------------------------------------- refusals
-def test_numbers_beyond_the_limits_are_refused_and_leave_a_usable_solver():
+def test_numbers_beyond_the_limits_are_refused_and_leave_a_usable_solver() -> None:
     """By `InvalidData`, when loaded and when changed."""
     form, solver = a_form([1.0], [1.0], [[1.0], [INF]], [0.0, 10.0]), HiGHS()
     assert solver.solve(form).objective == 1.0
@@ -499,7 +503,7 @@ def test_numbers_beyond_the_limits_are_refused_and_leave_a_usable_solver():
 
 @pytest.mark.parametrize("box", [(-1.0, 1.0), (0.0, 1e6)])
 @pytest.mark.parametrize("kind", [Discreteness.SEMICONTINUOUS, Discreteness.SEMIINTEGER])
-def test_bounds_of_semicontinuous_columns_are_limited(kind, box):
+def test_bounds_of_semicontinuous_columns_are_limited(kind: Any, box: Any) -> None:
     """The message has the limit and the bounds given, wherever they come from."""
     form, solver = a_form([1.0], [1.0], [[1.0], [INF]], [2.0, 3.0]), HiGHS()
     form.set_discreteness(np.array([0]), kind)
@@ -515,7 +519,7 @@ def test_bounds_of_semicontinuous_columns_are_limited(kind, box):
     assert solver.solve(form, form.take_journal()).objective == 0.0
 
 
-def test_curvature_with_integers_is_refused_until_one_of_them_goes():
+def test_curvature_with_integers_is_refused_until_one_of_them_goes() -> None:
     """A quadratic objective whose numbers are zero is none."""
     form, solver = a_form([-3.0], np.zeros((0, 1)), np.zeros((2, 0)), [0.0, 5.0], [[2.0]]), HiGHS()
     assert solver.solve(form).x == pytest.approx(1.5)
@@ -532,7 +536,7 @@ def test_curvature_with_integers_is_refused_until_one_of_them_goes():
 
 
 # ---------------------------------------------------------------------- options and limits
-def test_options_are_changed_while_the_form_stays_loaded():
+def test_options_are_changed_while_the_form_stays_loaded() -> None:
     """A changed option keeps the basis, and None brings back the library's default."""
     form, solver = diet(), HiGHS(solver="simplex")
     solver.solve(form)
@@ -546,7 +550,7 @@ def test_options_are_changed_while_the_form_stays_loaded():
     assert solver._handle.getOptionValue("time_limit")[1] == INF
 
 
-def test_bad_options_are_refused():
+def test_bad_options_are_refused() -> None:
     """Unknown names, values of the wrong type, values that the library does not take; the old ones stay."""
     with pytest.raises(UnsupportedAttribute, match="time_limit"):
         HiGHS(time_limt=1.0)
@@ -561,7 +565,7 @@ def test_bad_options_are_refused():
     assert solver._handle.getOptionValue("presolve")[1] == "off"
 
 
-def test_numbers_of_threads_may_differ():
+def test_numbers_of_threads_may_differ() -> None:
     """They are the process's: a solver with another number than the last one is run all the same."""
     form = a_form([1.0], [2.0], [[1.0], [INF]], [0.0, 5.0])
     form.set_discreteness(np.array([0]), Discreteness.INTEGER)
@@ -571,7 +575,7 @@ def test_numbers_of_threads_may_differ():
         assert solver.solve(form).x.tolist() == [1.0]
 
 
-def test_an_iteration_limit_has_its_status():
+def test_an_iteration_limit_has_its_status() -> None:
     """And leaves what it found."""
     solver = HiGHS(simplex_iteration_limit=3, presolve="off", solver="simplex")
     result = solver.solve(diet())
@@ -581,7 +585,7 @@ def test_an_iteration_limit_has_its_status():
     assert "this solve ended with kIterationLimit" in result.missing["activity"]
 
 
-def test_a_limit_of_nodes_has_its_status_and_a_gap():
+def test_a_limit_of_nodes_has_its_status_and_a_gap() -> None:
     """Bound and gap of what was found so far, and a start is used."""
     rng = np.random.default_rng(1)
     n, m = 40, 30
@@ -600,7 +604,7 @@ def test_a_limit_of_nodes_has_its_status_and_a_gap():
     assert result.iterations["nodes"] <= 1
 
 
-def test_interior_point_without_crossover_has_no_basis():
+def test_interior_point_without_crossover_has_no_basis() -> None:
     """The reason is there."""
     result = HiGHS(solver="ipm", run_crossover="off").solve(diet())
     assert result.status is Status.OPTIMAL
@@ -609,7 +613,7 @@ def test_interior_point_without_crossover_has_no_basis():
     assert result.iterations["barrier"] > 0
 
 
-def test_quadratic_programs_that_cycle_end():
+def test_quadratic_programs_that_cycle_end() -> None:
     """The method's iterations are limited, unless the user has said when."""
     form = a_form([-1.0, -1.0], [1.0, 1.0], [[-INF], [1.0]], [0.0, 1.0], np.eye(2))
     solver = HiGHS()
@@ -621,7 +625,7 @@ def test_quadratic_programs_that_cycle_end():
 
 
 # ---------------------------------------------------------------------- results
-def test_results_stay_what_they_were():
+def test_results_stay_what_they_were() -> None:
     """An answer that is looked at after the next solve, copied or pickled is that of its own solve."""
     form, solver = a_form([1.0, 2.0], [1.0, 1.0], [[2.0], [INF]], [0.0, 5.0]), HiGHS()
     first = solver.solve(form)
@@ -638,7 +642,7 @@ def test_results_stay_what_they_were():
         _ = first.rays
 
 
-def test_ctrl_c_stops_a_long_solve_and_leaves_a_usable_solver():
+def test_ctrl_c_stops_a_long_solve_and_leaves_a_usable_solver() -> None:
     """`KeyboardInterrupt` is raised soon, and the next solve starts afresh."""
     rng = np.random.default_rng(0)
     n, m = 300, 250

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..modelkit.arrays import FloatArray
+from ...modelkit.arrays import FloatArray
 
 __all__ = ["improving_ray", "infeasibility_ray"]
 

@@ -9,18 +9,37 @@ theorem says.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..bridges.lowering.moving import Entries
-from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.form import Slots
-from ..modelkit.form.linear_map import LinearMap
+from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.form import Slots
+from ...modelkit.form.linear_map import LinearMap
 
-__all__ = ["MovingDerivative"]
+__all__ = ["Entries", "MovingDerivative"]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """Which numbers of a form move, in this order: P, q, r, coefficients, constants, curvature.
+
+    Attributes
+    ----------
+    slices : of these six
+    P, q : (i, j) and j; coefficients : (slot, column); constants : slots; curvature : (slot, first, second)
+    """
+
+    slices: tuple[slice, ...]
+    P: tuple[IntArray, IntArray]
+    q: IntArray
+    coefficients: tuple[IntArray, IntArray]
+    constants: IntArray
+    curvature: tuple[IntArray, IntArray, IntArray]
 
 
 @final
