@@ -37,13 +37,12 @@ import optangent as ot
 
 
 def load_solver(model: ot.Model, rows: int) -> None:
-    """Hand the model over to HiGHS, without solving."""
-    model.cache.attach_optimizer()
-    solver: Any = model.cache.optimizer
-    while hasattr(solver, "inner"):
-        solver = solver.inner
-    solver._load()  # what optimize() does before it runs
-    assert solver._handle.getNumRow() == rows
+    """Hand the model over to HiGHS, without solving: what `optimize` does before it runs."""
+    inner: Any = model.cache
+    inner.attach_optimizer()
+    ((_, lowering),) = inner.lowerings
+    assert lowering.form.m == rows
+    inner.optimizer.load(lowering.form)
 
 
 # ---------------------------------------------------------------------- one row at a time

@@ -23,7 +23,6 @@ import numpy as np
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.bridges import BridgeOptimizer
 from optangent.modelkit import attributes as attr
 from optangent.modelkit.sets import VectorSet
 
@@ -76,7 +75,7 @@ def build(model: Any, problem: dict[str, Any]) -> tuple[Any, list[tuple[Any, Any
 def solve(solver: Any, problem: dict[str, Any]) -> tuple[str, float, float, tuple[float, float]]:
     """Return status, objective, seconds of everything, and our own (primal, dual) residuals."""
     start = time.perf_counter()
-    model = BridgeOptimizer(solver())
+    model = ot.Model(solver)
     try:
         x, blocks = build(model, problem)
     except ot.UnsupportedConstraint:

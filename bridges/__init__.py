@@ -1,4 +1,4 @@
-"""Affine rewritings of models, and the layer that applies them."""
+"""Affine rewritings of constraints, and the lowering that composes them from a store to a form."""
 
 from .base import Bridge, Lift, Target
 from .lowering import Lowering

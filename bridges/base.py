@@ -4,7 +4,7 @@ A bridge replaces ``f in S`` by constraints ``A f + B u + c in S2`` with extra f
 of the set (bounds, right-hand sides; row-major, one row of numbers a row of f) enter linearly: ``c = C θ + c0``
 and the target's own numbers ``θ2 = N θ + n0``. These matrices are a `Target`; a `Lift` is the targets together,
 for one constraint. A block of k constraints of one shape is ``kron(I_k, ·)`` of it. How everything travels
-(DESIGN, section 3) follows from the matrices and is written once, in `nodes`.
+(docs/design.md, section 3) follows from the matrices and is written once, in `lowering.travel`.
 """
 
 from __future__ import annotations

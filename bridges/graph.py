@@ -1,6 +1,6 @@
 """Which bridge for which constraint: shortest paths in the graph of kinds.
 
-The cost of a kind is 0 where the inner model takes it, else that of a bridge plus the costs of all kinds the
+The cost of a kind is 0 where the target takes it, else that of a bridge plus the costs of all kinds the
 bridge leads to. Kinds are explored from the one asked for; the least costs are the fixed point that
 Bellman-Ford sweeps reach.
 """
@@ -43,7 +43,7 @@ class BridgeGraph:
 
     Parameters
     ----------
-    native : tells whether the inner model takes a kind
+    native : tells whether the target takes a kind
     bridges : those to choose from; of equal costs the earlier one wins
     """
 
@@ -55,18 +55,18 @@ class BridgeGraph:
         self._edges: dict[Kind, list[tuple[Bridge, tuple[Kind, ...]]]] = {}
 
     def cost(self, kind: Kind) -> float:
-        """Least cost of a kind; infinite if no path reaches the inner model."""
+        """Least cost of a kind; infinite if no path reaches the target."""
         if kind not in self._cost:
             self._explore(kind)
         return self._cost[kind]
 
     def bridge(self, kind: Kind) -> Bridge | None:
-        """The first bridge on the cheapest path; None where the inner model takes the kind, or nothing does."""
+        """The first bridge on the cheapest path; None where the target takes the kind, or nothing does."""
         self.cost(kind)
         return self._choice.get(kind)
 
     def is_native(self, kind: Kind) -> bool:
-        """Whether the inner model takes the kind itself."""
+        """Whether the target takes the kind itself."""
         self.cost(kind)
         return kind not in self._edges
 
@@ -116,7 +116,7 @@ class BridgeGraph:
         Parameters
         ----------
         kind : (function type, set type)
-        name : of the inner model
+        name : of the target
         """
         if not self.is_lacking(kind):
             return f"{describe_kind(kind)} can be bridged."
@@ -144,7 +144,7 @@ class BridgeGraph:
         )
 
     def is_lacking(self, kind: Kind) -> bool:
-        """Whether no path reaches the inner model."""
+        """Whether no path reaches the target."""
         return self.cost(kind) == math.inf
 
 

@@ -1,7 +1,7 @@
 r"""When a derivative may be called exact: a rule in which no unit occurs.
 
-At a point (x, y, s) of ``Px + Aᵀy + c = 0, Ax + s = b, s in K, y in K*`` (DESIGN, section 7), with the column and row
-scales D, E of the equilibration, :math:`X = D \|D^{-1}x\|_\infty` and :math:`Y = E \|E^{-1}y\|_\infty`:
+At a point (x, y, s) of ``Px + Aᵀy + c = 0, Ax + s = b, s in K, y in K*`` (docs/design.md, section 7), with the column
+and row scales D, E of the equilibration, :math:`X = D \|D^{-1}x\|_\infty` and :math:`Y = E \|E^{-1}y\|_\infty`:
 
 1. *The point is a solution*: what the conditions leave is small beside its own terms, component by component,
    :math:`|r_1| \le 10^{-10} (|P|X + |A|^TY + |c|)` and :math:`|r_2| \le 10^{-10} (|A|X + |b|)`: `Sizes.residual`.

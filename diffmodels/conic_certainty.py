@@ -1,7 +1,7 @@
-"""How sure the derivative of a conic program is (DESIGN, section 7): kinks nearby, and multipliers that are not unique.
+"""How sure the derivative of a conic program is: kinks nearby, and multipliers that are not unique.
 
-The multipliers of a solution are a face of the dual cones. In the axes of the derivative of the projection the face of
-a given one is the axes of slope one, where ``Aᵀt = 0``.
+The rules are in docs/design.md, section 7. The multipliers of a solution are a face of the dual cones. In the axes of
+the derivative of the projection the face of a given one is the axes of slope one, where ``Aᵀt = 0``.
 """
 
 from __future__ import annotations

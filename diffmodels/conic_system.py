@@ -8,7 +8,7 @@ and their derivative, with D = U diag(δ) Uᵀ the derivative of the projection,
 
     J (dx, dv) = (P dx + Aᵀ D dv,  A dx + (D - I) dv).
 
-Its inverse is that of the KKT matrix (DESIGN, section 6): rows of A rotated into U, those with δ = 0 left out,
+Its inverse is that of the KKT matrix (docs/design.md, section 6): rows of A rotated into U, those with δ = 0 left out,
 C = diag(1/δ - 1) and η = δ ∘ Uᵀdv::
 
     [ P    A₁ᵀ ] [dx]   [ r₁     ]

@@ -2,7 +2,7 @@
 
 minimize ``½xᵀPx + cᵀx`` subject to ``A x + s = b``, ``s in K``; here ``A = -F`` and ``b = g`` of the one-sided rows
 ``F x + g`` of a form. Whatever K is, a solution comes with one symmetric KKT system that answers every direction of
-both modes (DESIGN, section 6); a diff model says how the solution is made exact and the system set up.
+both modes (docs/design.md, section 6); a diff model says how the solution is made exact and the system set up.
 """
 
 from __future__ import annotations

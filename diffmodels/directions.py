@@ -69,7 +69,7 @@ def stack_directions(directions: Sequence[Direction], store: Store) -> Tangents:
 
     Parameters
     ----------
-    directions : K mappings, see `DiffOptimizer.directional_derivatives`
+    directions : K mappings, see `Model.directional_derivatives`
     store : the user's model
 
     Returns

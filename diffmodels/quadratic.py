@@ -1,6 +1,6 @@
 """QuadraticDiff: derivatives of linear and convex quadratic programs.
 
-At a solution with active rows A₁ (DESIGN, section 6)::
+At a solution with active rows A₁ (docs/design.md, section 6)::
 
     [ P   A₁ᵀ ] [dx ]   [ -(dP x + dAᵀy + dc) ]
     [ A₁  0   ] [dy₁] = [ -(dA x - db)        ]

@@ -1,8 +1,8 @@
 """What a status is about: the user's variables and duals, or a layer's outputs and parameters.
 
 Bridges add variables and split multipliers. Where those are free, or at a kink, the derivative of what the user sees
-may be none the worse (DESIGN, section 7): an epigraph variable between two bounds that are not active can move, and no
-one cares. With null vectors u of the variables and v of the rows,
+may be none the worse (docs/design.md, section 7): an epigraph variable between two bounds that are not active
+can move, and no one cares. With null vectors u of the variables and v of the rows,
 
 * the user's solution is not unique if some u is seen, the user's multipliers are not if some v is;
 * a kink that a hidden direction leads away from, ``A u < 0`` on its rows, is none;

@@ -1,4 +1,4 @@
-"""The language of models: functions, sets, attributes, the store and the cache.
+"""The language of models: functions, sets, attributes, the store and the form.
 
 This package knows no solver, no bridge and no derivative; the others import it, never the reverse.
 """

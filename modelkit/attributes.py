@@ -1,8 +1,8 @@
 """Attributes: what can be asked of and told to a model, as small values.
 
 An attribute is an object of a small class, so ``model.get(ot.VariablePrimal(), x)`` reads the same for every
-model-like object. What a class declares is used by every layer: on what it is attached (`on`), whether it is a
-result of `optimize`, and how it travels through bridges (`way`).
+model-like object. What a class declares: on what it is attached (`on`), whether it is a result of `optimize`, and how
+it travels through bridges (`way`).
 
 The file is long because it is a list: every attribute and code of the library stands here once, with its meaning.
 """
@@ -111,7 +111,7 @@ class On(enum.Enum):
 
 
 class Way(enum.Enum):
-    """How the values of a constraint attribute travel through a bridge (DESIGN, section 3).
+    """How the values of a constraint attribute travel through a bridge (docs/design.md, section 3).
 
     With f2 = A f1 + B u + c, and W1, W2 the weights of the two sets' inner products.
     """
@@ -236,7 +236,7 @@ class BasisStatusCode(enum.Enum):
 
 
 class DifferentiationStatusCode(enum.Enum):
-    """What the last derivative is (DESIGN, section 7)."""
+    """What the last derivative is (docs/design.md, section 7)."""
 
     NOT_DIFFERENTIATED = "no derivative was computed since the model was last changed"
     EXACT = "the solution map is differentiable here and this is its derivative"
@@ -537,7 +537,7 @@ class ConstraintPrimal(_ConstraintResult):
 
 @final
 class ConstraintDual(_ConstraintResult):
-    """Dual (multiplier) of a constraint; its sign depends on the set alone (DESIGN, section 5)."""
+    """Dual (multiplier) of a constraint; its sign depends on the set alone (docs/design.md, section 5)."""
 
     way = Way.DUAL
 

@@ -1,10 +1,10 @@
 """Bounds of variables by name of the variable: changed, fixed and freed, and read as reduced costs.
 
-Underneath are constraints of plain variables, and a side has one owner (DESIGN, section 2.1): the constraint that holds
-a side gets another number; where none does, `GreaterThan`, `LessThan` or `EqualTo` is added; where the bound is
-taken away, that constraint is deleted, or an `Interval` becomes infinite on that side. A variable in an `Interval` is
-fixed in it, both numbers equal; bounds of two owners give way to `EqualTo` meanwhile. What the whole call would do is
-checked before anything is done.
+Underneath are constraints of plain variables, and a side has one owner (docs/design.md, section 2.1): the constraint
+that holds a side gets another number; where none does, `GreaterThan`, `LessThan` or `EqualTo` is added; where the bound
+is taken away, that constraint is deleted, or an `Interval` becomes infinite on that side. A variable in an `Interval`
+is fixed in it, both numbers equal; bounds of two owners give way to `EqualTo` meanwhile. What the whole call would do
+is checked before anything is done.
 """
 
 from __future__ import annotations

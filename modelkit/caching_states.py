@@ -1,4 +1,4 @@
-"""The words for what a cache does and how it stands to its optimizer."""
+"""The words for how a model as written stands to its optimizer, and what happens where that refuses something."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SolverFallbackWarning(UserWarning):
 
 
 class CachingOptimizerState(enum.Enum):
-    """How the optimizer stands to the cache."""
+    """How the optimizer stands to the model as written."""
 
     NO_OPTIMIZER = "there is no optimizer"
     EMPTY_OPTIMIZER = "there is one, empty"

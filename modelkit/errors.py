@@ -12,14 +12,14 @@
     │   ├── UnsupportedObjective
     │   └── UnsupportedAttribute
     ├── NotAllowed                  supported, but not in the present state
-    │   ├── UnsupportedModification the model cannot change this in place (a cache falls back to a fresh copy)
+    │   ├── UnsupportedModification the model cannot change this in place
     │   └── BoundAlreadySet         a variable has one lower and one upper bound at most
     ├── NotOptimized                a result was asked for that does not exist (yet)
     │   └── UnsolvedItems           some items of a layer's batch have no solution or derivatives (diffmodels)
     ├── DifferentiationError        no derivative can be computed here
     └── MissingDependency           an extra has to be installed
 
-`Unsupported` and `NotAllowed` are part of the design: bridges answer the first, caches the second.
+`Unsupported` is part of the design: where it is raised the next solver, or the next diff model, is asked.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class NotAllowed(OptangentError):
 
 
 class UnsupportedModification(NotAllowed):
-    """A change that cannot be made in place; build the model anew (a `CachingOptimizer` does so by itself)."""
+    """A change that cannot be made in place; build the model anew."""
 
 
 class BoundAlreadySet(NotAllowed):

@@ -1,4 +1,4 @@
-"""What every model-like object speaks: stores, caches, bridge layers, solvers, diff models, the user's model."""
+"""What every model-like object speaks: the store, the meta-solver, the user's model."""
 
 from __future__ import annotations
 

@@ -10,6 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("modelkit", "bridges", "solvers", "diffmodels", "tests", "tutorials", "benchmarks", "docs")
+SECTIONS = set(
+    re.findall(r"^##+ ([0-9.]+?)\.? ", (ROOT / "docs" / "design.md").read_text(encoding="utf-8"), re.MULTILINE)
+)
 FILES = [path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
 
@@ -37,3 +40,19 @@ def test_commands_and_files_of_a_page_exist(page: Path) -> None:
     assert set(re.findall(r"(?:^ {4}|`)make ([a-z]+)\b", text, re.MULTILINE)) <= targets
     for name in re.findall(r"(?:`|\bpython )((?:[a-z_]+/)+[a-z_]+\.py)\b", text):
         assert any(f"/{path}".endswith(f"/{name}") for path in FILES), name
+
+
+def test_the_design_has_every_section() -> None:
+    """Sections 1 to 10 are there, and 2.1."""
+    assert {"2.1", *map(str, range(1, 11))} == SECTIONS
+
+
+@pytest.mark.parametrize("path", [*FILES, *(page.relative_to(ROOT).as_posix() for page in PAGES)])
+def test_sections_of_the_design_that_are_cited_are_there(path: str) -> None:
+    """A file cites docs/design.md by sections that it has, always in the same words."""
+    text = " ".join((ROOT / path).read_text(encoding="utf-8").split())
+    cited = re.findall(r"docs/design\.md, section ([0-9]+(?:\.[0-9]+)?)", text)
+    assert set(cited) <= SECTIONS
+    if path != "tests/test_docs.py":
+        assert not re.search(r"\bDESIGN\b", text)
+        assert len(cited) == len(re.findall(r"docs/design\.md, section", text))

@@ -3,8 +3,8 @@ r"""Between moves of a form's moving numbers and right-hand sides of the KKT sys
 With ``dx, dy`` the solution for the right-hand side ``(dAᵀy - dP x - dq, dA x + dc)`` over all slots, and ``w, wy``
 that for a seed, the gradients of the seed's value are ``-½ (w xᵀ + x wᵀ)`` in P, ``-w`` in q, ``y wᵀ + wy xᵀ`` in A and
 ``wy`` in c, and ``y (w_i x_j + x_i w_j) + wy x_i x_j`` in a quadratic term of a row (B. Amos, J. Z. Kolter, *OptNet*,
-ICML 2017, equations 6 to 8, in the signs of DESIGN section 5). A seed of the objective adds to them what the envelope
-theorem says.
+ICML 2017, equations 6 to 8, in the signs of docs/design.md, section 5). A seed of the objective adds to them what the
+envelope theorem says.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class Clarabel(ArraySolver):
     """min ½ xᵀPx + qᵀx  s.t.  Ax + s = b,  s in K.
 
     The one-sided rows F x + g of the form (`Stacked`), cones in the order above, give A = -F and b = g. Clarabel's z
-    has Px + q + Aᵀz = 0 and lies in the dual cone: it is the dual of DESIGN section 5 as it is.
+    has Px + q + Aᵀz = 0 and lies in the dual cone: it is the dual of docs/design.md, section 5, as it is.
 
     Parameters
     ----------

@@ -65,7 +65,8 @@ def _rows(m: int, zeros: int) -> tuple[FloatArray, NDArray[np.intc]]:
 class DAQP(ArraySolver):
     """min ½ xᵀPx + qᵀx  s.t.  l <= x <= u,  l <= Ax <= u, with dense matrices.
 
-    DAQP's multipliers λ have Px + q + Aᵀλ = 0 and are positive at an upper bound: the duals of DESIGN section 5 are -λ.
+    DAQP's multipliers λ have Px + q + Aᵀλ = 0 and are positive at an upper bound: the duals of
+    docs/design.md, section 5, are -λ.
     Made for strictly convex objectives, DAQP solves a sequence of such programs where P is singular or zero. Its
     tolerances are absolute, so all data are scaled by powers of two before it sees them. What it calls infeasible or
     unbounded may be solvable (two rows at an angle of 1e-6 will do): that is passed on with a certificate only, which

@@ -53,8 +53,8 @@ class OSQP(ArraySolver):
     """min ½ xᵀPx + qᵀx  s.t.  l <= Ax <= u.
 
     Its rows are those of the form that are not free, then unit rows of the bounded columns. OSQP's y has
-    Px + q + Aᵀy = 0 and is positive at an upper bound, so the duals of DESIGN section 5 are -y. A later solve starts
-    from the last solution, or from where it is told to.
+    Px + q + Aᵀy = 0 and is positive at an upper bound, so the duals of docs/design.md, section 5, are -y. A later solve
+    starts from the last solution, or from where it is told to.
 
     Parameters
     ----------

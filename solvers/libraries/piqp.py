@@ -79,8 +79,8 @@ class PIQP(ArraySolver):
     """min ½ xᵀPx + qᵀx  s.t.  Ax = b,  h_l <= Gx <= h_u,  x_l <= x <= x_u.
 
     Rows with equal sides, and unit rows of fixed columns, are those of A; other rows those of G. PIQP's duals have
-    Px + q + Aᵀy + Gᵀ(z_u - z_l) + z_bu - z_bl = 0, all z >= 0: those of DESIGN section 5 are -y, z_l - z_u and
-    z_bl - z_bu. Certificates of infeasible and unbounded models are found here (`rays`).
+    Px + q + Aᵀy + Gᵀ(z_u - z_l) + z_bu - z_bl = 0, all z >= 0: those of docs/design.md, section 5, are -y,
+    z_l - z_u and z_bl - z_bu. Certificates of infeasible and unbounded models are found here (`rays`).
 
     Parameters
     ----------

@@ -100,8 +100,8 @@ class SCS(ArraySolver):
 
     The one-sided rows F x + g of the form (`Stacked`), cones in the order above, give A = -F and b = g; within
     semidefinite cones SCS wants the lower triangle column by column, a permutation of ours. SCS's y has
-    Px + c + Aᵀy = 0 and lies in the dual cone: it is the dual of DESIGN section 5 as it is. A later solve starts from
-    the last solution, or from where it is told to.
+    Px + c + Aᵀy = 0 and lies in the dual cone: it is the dual of docs/design.md, section 5, as it is. A later solve
+    starts from the last solution, or from where it is told to.
 
     Parameters
     ----------

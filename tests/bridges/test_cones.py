@@ -189,7 +189,7 @@ def test_there_and_back(there: str, back: str, chosen: Any) -> None:
 
 
 def test_the_adjoint_of_scaling_is_its_inverse() -> None:
-    """D⁻¹ and not D (DESIGN, section 5)."""
+    """D⁻¹ and not D (docs/design.md, section 5)."""
     bridge = next(b for b in REGISTRY if repr(b) == "TriangleToScaled")
     chosen = ot.PositiveSemidefiniteConeTriangle(2)
     t = bridge.lift(VAF, chosen).weighted(chosen).targets[0]

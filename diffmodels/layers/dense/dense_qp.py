@@ -5,9 +5,9 @@ optimality conditions are :math:`Kz + c = 0` in the variables and the active row
 
 .. math:: K = \begin{pmatrix} P & -A^T \\ -A & 0 \end{pmatrix}, \qquad c = \begin{pmatrix} q \\ -g \end{pmatrix}.
 
-K gives the exact solution, and is the system of its derivatives (DESIGN section 6). Rows are active where the solver's
-multiplier is larger than its slack; the solution is exact only if it confirms that. Items with fewer active rows than
-others are filled up with rows in which K is the identity.
+K gives the exact solution, and is the system of its derivatives (docs/design.md, section 6). Rows are active where the
+solver's multiplier is larger than its slack; the solution is exact only if it confirms that. Items with fewer active
+rows than others are filled up with rows in which K is the identity.
 """
 
 from __future__ import annotations
