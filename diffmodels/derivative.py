@@ -161,9 +161,7 @@ class Derivative:
         self._modes.add("forward")
 
     def _solved(self, sides: SlotTangents) -> tuple[FloatArray, Sided]:
-        lower, upper = sides.sides()
-        arrays = (sides.primal(), sides.rows(), lower, upper)
-        return self.point.push(*(one.toarray() for one in arrays))
+        return self.point.push(*sides.dense())
 
     def _right_hand_sides(self, tangents: Tangents, directions: int) -> tuple[SlotTangents, FloatArray, FloatArray]:
         """Right-hand sides, moves of the parameters (K, p), and what adds to their duals' moves (K, p)."""

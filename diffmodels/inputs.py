@@ -290,19 +290,20 @@ class Inputs:
         except InvalidData as error:
             raise InvalidData(f"{attribute!r}: {error}") from None
         if index is not None:
-            m = self._store.get(attr.ConstraintSet(), index).dimension
+            start, stop = self._store.block(index.kind).row_range(self._store.number(index))
+            m = stop - start
             if rows.m != m or (isinstance(value, Function) and value.is_vector != vector):
                 raise DimensionMismatch(
                     f"{described(self._store, index)} has {m} rows; got a tangent of {rows.m} rows."
                 )
-            self._check_degree(rows, described(self._store, index), max(index.kind[0].degree, 1))
+            self._check_degree(rows, index, max(index.kind[0].degree, 1))
         elif rows.m != 1:
             raise DimensionMismatch(f"An objective has one row; got a tangent of {rows.m} rows.")
         else:
-            self._check_degree(rows, "The objective", 2)
+            self._check_degree(rows, None, 2)
         return rows.canonical()
 
-    def _check_degree(self, rows: Rows, name: str, most: int) -> None:
+    def _check_degree(self, rows: Rows, index: Any, most: int) -> None:
         """Refuse a tangent of higher degree than the function, parameters in products counted as numbers."""
         if rows.degree <= most and rows.degree < 3:
             return
@@ -310,4 +311,5 @@ class Inputs:
         if degree > most:
             words = ("a constant", "an affine", "a quadratic", "a cubic or higher")
             wanted, given = words[most], words[degree]
+            name = "The objective" if index is None else described(self._store, index)
             raise InvalidData(f"{name} takes as tangent {wanted} function of the variables; got {given} one.")

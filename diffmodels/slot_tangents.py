@@ -116,9 +116,19 @@ class SlotTangents:
         size = self._slots.size
         return self._lower.matrix(size, self.directions), self._upper.matrix(size, self.directions)
 
+    def dense(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """`primal`, `rows` and both `sides` as arrays."""
+        n, size, K = self._slots.columns, self._slots.size, self.directions
+        return (
+            self._primal.array(n, K),
+            self._rows.array(size, K),
+            self._lower.array(size, K),
+            self._upper.array(size, K),
+        )
+
     def objective_values(self) -> FloatArray:
         """How the objective of the form moves, (K,)."""
-        values: FloatArray = self._values.matrix(1, self.directions).toarray()[0]
+        values: FloatArray = self._values.array(1, self.directions)[0]
         return values
 
 
@@ -132,6 +142,12 @@ class _Entries:
     def add(self, row: IntArray, column: IntArray, value: FloatArray) -> None:
         if len(value):
             self._parts.append((row, column, value))
+
+    def array(self, rows: int, columns: int) -> FloatArray:
+        out = np.zeros((rows, columns))
+        for row, column, value in self._parts:
+            np.add.at(out, (row, column), value)
+        return out
 
     def matrix(self, rows: int, columns: int) -> sp.csc_array:
         if not self._parts:
