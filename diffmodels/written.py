@@ -18,6 +18,7 @@ from ..modelkit import sets as all_sets
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import NotOptimized
 from ..modelkit.form import Abilities
+from ..modelkit.form.point_errors import MatrixSizes
 from ..modelkit.form.residuals import Residuals, dual_objective, residuals
 from ..modelkit.form.slot_rows import SlotRows
 from ..modelkit.functions import VariableIndex
@@ -47,6 +48,7 @@ class Written:
 
     def __init__(self) -> None:
         self._lowering = Lowering(_EVERYTHING, [], leaves_out=_has_gap_by_itself)
+        self._sizes: MatrixSizes | None = None
 
     # ------------------------------------------------------------------ what is checked
     def residuals(self, outcome: Outcome) -> Residuals:
@@ -58,7 +60,9 @@ class Written:
         gaps = [kind for kind in store.kinds() if _has_gap_by_itself(kind)]
         statuses = result.primal_status, result.dual_status
         if not gaps or result.is_ray:
-            return residuals(rows, x, dual, *statuses)
+            if self._sizes is None or not self._sizes.fit(rows):
+                self._sizes = MatrixSizes(rows)
+            return residuals(rows, x, dual, *statuses, self._sizes)
         if x is None:
             return Residuals(np.nan, np.nan, np.nan)
         found = residuals(rows, x, None, statuses[0], attr.ResultStatusCode.NO_SOLUTION)

@@ -52,6 +52,7 @@ class MatrixSizes:
     def __init__(self, rows: SlotRows) -> None:
         form = rows.form
         self.P, self.A, self.F = (_sizes(matrix) for matrix in (form.P, form.A, form.F))
+        self._is_held = rows.is_held
         self.scales = [Scales(rows)]
         held, bounded, _ = form.slots.parts(rows.is_held)
         has_single = (
@@ -64,6 +65,21 @@ class MatrixSizes:
             first, other = self.scales[0], Scales(rows, shared=True)
             if (other.column != first.column).any() or (other.row != first.row).any():
                 self.scales.append(other)
+
+    def fit(self, rows: SlotRows) -> bool:
+        """Whether a form has the same matrices but for signs, and sides where these had."""
+        form = rows.form
+        pairs = ((self.P, form.P), (self.A, form.A), (self.F, form.F))
+        return np.array_equal(self._is_held, rows.is_held) and all(_are_alike(sizes, its) for sizes, its in pairs)
+
+
+def _are_alike(sizes: Any, matrix: Any) -> bool:
+    return (
+        sizes.shape == matrix.shape
+        and np.array_equal(sizes.indptr, matrix.indptr)
+        and np.array_equal(sizes.indices, matrix.indices)
+        and np.array_equal(sizes.data, np.abs(matrix.data))
+    )
 
 
 def _sizes(matrix: Any) -> Any:

@@ -62,6 +62,7 @@ def residuals(
     dual: FloatArray | None,
     primal_status: attr.ResultStatusCode,
     dual_status: attr.ResultStatusCode,
+    sizes: MatrixSizes | None = None,
 ) -> Residuals:
     """Residuals of what a solver found, a solution or a certificate.
 
@@ -71,6 +72,7 @@ def residuals(
     x : (n,) point or ray, or None
     dual : (slots,) duals or certificate, or None
     primal_status, dual_status : what they are
+    sizes : of a form with the same matrices, if known
     """
     farkas = np.nan
     if dual_status is _PROOF and dual is not None:
@@ -87,11 +89,11 @@ def residuals(
             return Residuals(max(PointErrors(rows, x, None).stated()[0], _gap_violation(rows.form, x)), np.nan, np.nan)
         if dual is None or dual_status is not attr.ResultStatusCode.FEASIBLE_POINT:
             point = PointErrors(rows, x, None)
-            return Residuals(max(point.stated()[0], point.own()[0]), np.nan, np.nan)
+            return Residuals(max(point.stated()[0], point.own(sizes)[0]), np.nan, np.nan)
         if not np.isfinite(dual).all():
             return Residuals(PointErrors(rows, x, None).stated()[0], np.inf, np.inf)
         point = PointErrors(rows, x, dual)
-        pairs = zip(point.stated(), point.own(), strict=True)
+        pairs = zip(point.stated(), point.own(sizes), strict=True)
         return Residuals(*(np.inf if np.isnan(pair).any() else max(pair) for pair in pairs))
 
 
