@@ -213,7 +213,8 @@ def loop(n: int, k: int, solver: Any, turns: int = 200) -> float:
 def direction() -> dict[str, float]:
     """Milliseconds a direction of a support vector machine with 200 points: one by one, and in bulk."""
     rng, count = np.random.default_rng(3), 200
-    X, y = rng.standard_normal((count, 2)) + 1.0, np.where(rng.random(count) < 0.5, -1.0, 1.0)
+    X = rng.standard_normal((count, 2))
+    y = np.where(X.sum(axis=1) + rng.standard_normal(count) < 0.0, -1.0, 1.0)
     model = ot.Model(ot.diff_optimizer(ot.solvers.PIQP))
     w, b, xi = model.add_variables(2), model.add_variable(), model.add_variables(count, lower=0.0)
     rows = [model.add_constraint(y[i] * (X[i] @ w + b) + xi[i] >= 1.0) for i in range(count)]

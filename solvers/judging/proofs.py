@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from ...modelkit.arrays import FloatArray
 from ...modelkit.form import rows_at
 from ...modelkit.form.point_errors import PointErrors
 from ...modelkit.form.proofs import farkas_error, ray_error
@@ -52,15 +53,17 @@ def prove(rows: SlotRows, result: Result) -> bool:
     D, E = scales.column, scales.row[held]
     A = rows_at(form, held).multiply(D).multiply(E[:, None]).tocsr()
     lower, upper = E * rows.lower[held], E * rows.upper[held]
+    size = _size(np.concatenate([lower, upper]))  # the matrices do not tell that of the solution, the sides do
     for status in sorted((Status.INFEASIBLE, Status.DUAL_INFEASIBLE), key=lambda one: one is not result.status):
         if status is Status.INFEASIBLE:
-            ray = infeasibility_ray(A, lower, upper)
+            ray = infeasibility_ray(A, lower / size, upper / size)
             y = np.zeros(form.slots.size)
             y[held] = 0.0 if ray is None else E * ray
             found = None if ray is None else Result.of(status, result.raw, None, y, seconds=0.0)
         else:
             P = sp.csr_array(form.P.multiply(D).multiply(D[:, None]))
-            d = improving_ray(P, D * form.q, A, lower, upper)
+            q = D * form.q
+            d = improving_ray(P / _size(P.data), q / _size(q), A, lower, upper)
             found = None if d is None else Result.of(status, result.raw, D * d, None, seconds=0.0)
         if found is not None and has_proof(rows, found):
             result.status, result.primal_status, result.dual_status = (
@@ -71,3 +74,8 @@ def prove(rows: SlotRows, result: Result) -> bool:
             result.x, result.dual = found.x, found.dual
             return True
     return False
+
+
+def _size(numbers: FloatArray) -> float:
+    """The largest of the finite ones; 1 if all are zero."""
+    return float(np.abs(numbers[np.isfinite(numbers)]).max(initial=0.0)) or 1.0

@@ -134,13 +134,15 @@ class DenseQP:
         """Whether the conditions hold exactly, and the least slack or multiplier of an inequality."""
         P, q, F, g = programs
         x, y = z[:, : self.n], z[:, self.n :]
-        gradient, s = _times(P, x) + q - (y[:, None, :] @ F)[:, 0, :], _times(F, x) + g
+        Px = _times(P, x)
+        gradient, s = Px + q - (y[:, None, :] @ F)[:, 0, :], _times(F, x) + g
         slack_unit, dual_unit = 1.0 + _norms(g), np.hypot(_norms(q), _norms(y))
         dual_unit = np.where(dual_unit > 0.0, dual_unit, 1.0)
         # a row is violated, and a multiplier has the wrong sign, in the row's own unit
         length = np.sqrt(np.einsum("bij,bij->bi", F, F))
         row_unit, scaled = length * _norms(x)[:, None] + np.abs(g), y * length
-        gradient_unit = np.hypot(_norms(q), _norms(scaled))
+        # multipliers of nearly dependent rows may be huge and cancel one another: they are no measure of the gradient
+        gradient_unit = np.hypot(_norms(q), _norms(Px))
         gradient_unit = EXACT * np.where(gradient_unit > 0.0, gradient_unit, 1.0)
         row_unit = EXACT * np.where(row_unit > 0.0, row_unit, 1.0)
         exact = _norms(gradient) <= gradient_unit

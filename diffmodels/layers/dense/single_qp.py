@@ -99,7 +99,9 @@ class SingleQP:
         row_unit, scaled = length * math.sqrt(x.dot(x)) + np.abs(g), y * length
         row_unit[row_unit == 0.0] = 1.0
         row_unit *= EXACT
-        gradient_unit = EXACT * (math.sqrt(q.dot(q) + scaled.dot(scaled)) or 1.0)
+        # multipliers of nearly dependent rows may be huge and cancel one another: they are no measure of the gradient
+        Px = P.dot(x)
+        gradient_unit = EXACT * (math.sqrt(q.dot(q) + Px.dot(Px)) or 1.0)
         if not (
             math.isfinite(gradient_unit + row_unit.sum())
             and math.sqrt(of_gradient.dot(of_gradient)) <= gradient_unit

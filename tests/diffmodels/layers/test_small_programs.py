@@ -206,3 +206,29 @@ def test_huge_numbers_end_in_a_status(solver: Any, size: float) -> None:
     assert program.solve(np.array([size])).status is not CODES.OPTIMAL
     huge, usual = program.solve_batch(np.array([[size], [1.0]]))
     assert huge.status is not CODES.OPTIMAL and usual.outputs == pytest.approx([1.0], abs=1e-12)
+
+
+@SOLVERS
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("factor", [1.0, 3.0, 0.7])
+def test_an_equality_stated_twice(solver: Any, unit: float, factor: float) -> None:
+    """Its multipliers may be as huge as they like in a system that is singular but for rounding: x may not follow."""
+    rng, n = np.random.default_rng(12), 6
+    L, b, E, e = (
+        rng.standard_normal((n, n)),
+        rng.standard_normal(n),
+        rng.standard_normal((2, n)),
+        rng.standard_normal(2),
+    )
+    P = L @ L.T + np.eye(n)
+    E, e = np.vstack([E, factor * E[1:]]), np.append(e, factor * e[1])
+    model = ot.Model(ot.diff_optimizer(solver))
+    x, q = model.add_variables(n), model.add_parameters(b * unit)
+    model.add_constraint((E * unit) @ x - e, ot.Zeros(3))
+    model.minimize(0.5 * (x @ ((P * unit**2) @ x)) + q @ x)
+    inverse = np.linalg.inv(np.block([[P, -E[:2].T], [-E[:2], np.zeros((2, 2))]]))
+    expected, slope = (inverse @ np.append(-b, -e[:2]))[:n], -inverse[:n, :n]
+    program = Program(model, [q], [x])
+    for item in (program.solve(b * unit), *program.solve_batch(np.tile(b * unit, (2, 1)))):
+        np.testing.assert_allclose(item.outputs * unit, expected, atol=1e-8)
+        np.testing.assert_allclose(item.vjp(np.eye(n)[0]) * unit**2, slope[0], atol=1e-8)

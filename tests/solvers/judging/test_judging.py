@@ -116,6 +116,17 @@ def test_true_claims_get_their_proof() -> None:
         np.testing.assert_allclose(result.x / result.x.max(), [1.0, 1.0], atol=1e-9)
 
 
+@pytest.mark.parametrize("unit", [2.0**-40, 2.0**-20, 2.0**20, 2.0**40])
+def test_claims_get_their_proof_in_every_unit_of_the_columns(unit: float) -> None:
+    """Sides that are small or large beside the rows, and costs beside squares, are no less a proof."""
+    none, P = [-np.inf] * 2, np.array([[1.0, 0.0], [0.0, 0.0]]) * unit**2
+    A = np.array([[1.0, 1.0 / 3.0], [-0.3, -0.1]]) * unit
+    infeasible = form_of(A, ([0.7, -0.1], [np.inf, np.inf]), (none, [np.inf] * 2), np.array([1.0, 0.3]) * unit, P)
+    unbounded = form_of(A[:1], ([-1.0], [np.inf]), (none, [np.inf] * 2), np.array([1.0 / 3.0, -1.0]) * unit, P)
+    for form, status in ((infeasible, S.INFEASIBLE), (unbounded, S.DUAL_INFEASIBLE)):
+        assert said(lambda *_, status=status: Result(status, "nothing"), form)[0].status is status
+
+
 def test_wrong_proofs_are_none() -> None:
     """A ray that leaves a bound is replaced by one that does not, if there is one."""
     form = plain()
