@@ -24,6 +24,8 @@ __all__ = ["MatrixSizes", "PointErrors", "violation"]
 
 _LEAST = 1e-2
 """Where the solution is the origin there is no unit but the one in which it is stated: at most so much of that."""
+_CANCELLED = 1e3
+"""Terms of duals count up to so many times the objective's: those of nearly dependent rows are huge and cancel."""
 _Errors = tuple[float, float, float]
 
 
@@ -164,9 +166,10 @@ class PointErrors:
             return primal, np.nan, np.nan
         gradient = np.abs(form.q) + sizes.P @ X
         objective = largest_size(D * gradient) or 1.0
+        pull = np.minimum(self._pull(sizes), _CANCELLED * objective / D)
         most = max(largest_size(self._y / E), objective) * E
         dual = max(
-            largest_size(ratio(self._left, gradient + self._pull(sizes) + objective / D)),
+            largest_size(ratio(self._left, gradient + pull + objective / D)),
             largest_size(ratio(self._wrong, most)),
             rows.largest_in_cones(self._far_dual, most, 0.0),
         )
