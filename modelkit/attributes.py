@@ -1,8 +1,7 @@
 """Attributes: what can be asked of and told to a model, as small values.
 
 An attribute is an object of a small class, so ``model.get(ot.VariablePrimal(), x)`` reads the same for every
-model-like object. What a class declares: on what it is attached (`on`), whether it is a result of `optimize`, and how
-it travels through bridges (`way`).
+model-like object. What a class declares: on what it is attached (`on`), and whether it is a result of `optimize`.
 
 The file is long because it is a list: every attribute and code of the library stands here once, with its meaning.
 """
@@ -97,7 +96,6 @@ __all__ = [
     "VariableName",
     "VariablePrimal",
     "VariablePrimalStart",
-    "Way",
 ]
 
 
@@ -110,21 +108,6 @@ class On(enum.Enum):
     CONSTRAINT = "constraint"
 
 
-class Way(enum.Enum):
-    """How the values of a constraint attribute travel through a bridge (docs/design.md, section 3).
-
-    With f2 = A f1 + B u + c, and W1, W2 the weights of the two sets' inner products.
-    """
-
-    FUNCTION_TANGENT = "down: A (tangents lose c)"
-    SET_TANGENT = "down: the derivative of c and of the target's numbers"
-    DUAL = "up: the adjoint of A, W1⁻¹ Aᵀ W2"
-    DUAL_START = "down: a right inverse of that adjoint, with Bᵀ y2 = 0"
-    DUAL_SEED = "down: the plain transpose of the dual's way up"
-    GRADIENT = "up: Aᵀ, entry by entry"
-    SET_GRADIENT = "up: the transpose of the derivative of c and of the target's numbers"
-
-
 class Attribute:
     """Base of all attributes; equal when of one class with equal parameters."""
 
@@ -132,7 +115,6 @@ class Attribute:
     is_result: ClassVar[bool] = False
     """Whether `optimize` sets it, so that a changed model has none."""
     settable: ClassVar[bool] = True
-    way: ClassVar[Way | None] = None
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
@@ -513,21 +495,15 @@ class ConstraintPrimalStart(_Constraint):
 class ConstraintDualStart(_Constraint):
     """Where a solver may start the dual, an array or None."""
 
-    way = Way.DUAL_START
-
 
 @final
 class ConstraintActivityStart(_Constraint):
     """Which rows are active in a solver's basis: positive at a lower bound, negative at an upper, 0 inactive."""
 
-    way = Way.DUAL_START
-
 
 @final
 class ConstraintActivity(_ConstraintResult):
     """Which rows are nonbasic: 1 at a lower bound or an equality, -1 at an upper bound, 0 basic."""
-
-    way = Way.DUAL
 
 
 @final
@@ -538,8 +514,6 @@ class ConstraintPrimal(_ConstraintResult):
 @final
 class ConstraintDual(_ConstraintResult):
     """Dual (multiplier) of a constraint; its sign depends on the set alone (docs/design.md, section 5)."""
-
-    way = Way.DUAL
 
 
 @final
@@ -557,14 +531,10 @@ class ForwardObjectiveFunction(_Model):
 class ForwardConstraintFunction(_Constraint):
     """Direction in which a constraint's function moves, its set fixed, a function."""
 
-    way = Way.FUNCTION_TANGENT
-
 
 @final
 class ForwardConstraintSet(_Constraint):
     """Direction in which a constraint's set moves, a set whose numbers are the direction."""
-
-    way = Way.SET_TANGENT
 
 
 @final
@@ -580,8 +550,6 @@ class ReverseVariablePrimal(_Variable):
 @final
 class ReverseConstraintDual(_Constraint):
     """Derivative of the loss with respect to a dual as returned, a number or array."""
-
-    way = Way.DUAL_SEED
 
 
 @final
@@ -622,8 +590,6 @@ class ForwardVariablePrimal(_VariableResult):
 class ForwardConstraintDual(_ConstraintResult):
     """How a constraint's dual moves."""
 
-    way = Way.DUAL
-
 
 @final
 class ForwardObjectiveValue(_ModelResult):
@@ -633,8 +599,6 @@ class ForwardObjectiveValue(_ModelResult):
 @final
 class ConstraintDegeneracy(_ConstraintResult):
     """1 in the rows for which `DifferentiationStatus` is not EXACT, weakly active or dependent ones, else 0."""
-
-    way = Way.DUAL
 
 
 @final
@@ -649,8 +613,6 @@ class PolishedPrimal(_VariableResult):
 @final
 class PolishedDual(_ConstraintResult):
     """Dual of a constraint at the solution made exact; see `PolishedPrimal`."""
-
-    way = Way.DUAL
 
 
 @final
@@ -672,14 +634,10 @@ class ReverseObjectiveFunction(_ModelResult):
 class ReverseConstraintFunction(_ConstraintResult):
     """Gradient of the loss with respect to a constraint function's coefficients, a lazy function."""
 
-    way = Way.GRADIENT
-
 
 @final
 class ReverseConstraintSet(_ConstraintResult):
     """Gradient of the loss with respect to the set's numbers, a set-shaped value."""
-
-    way = Way.SET_GRADIENT
 
 
 @final
