@@ -186,3 +186,16 @@ def test_numbers_that_are_none() -> None:
     assert checked(S.OPTIMAL, residuals(rows, np.full(N, np.nan), y, POINT, POINT)) is S.OTHER_ERROR
     assert largest(rows, np.full(N, 1e300), y) == np.inf
     assert checked(S.OPTIMAL, residuals(rows, np.zeros(N), y * np.nan, POINT, POINT)) is S.OTHER_ERROR
+
+
+@pytest.mark.parametrize("unit", [2.0**-40, 2.0**-20, 1.0, 2.0**20])
+def test_duals_that_cancel_hide_no_wrong_gradient(unit: Any) -> None:
+    """Of a row stated twice the duals may be huge and opposite; what is left of the gradient is none the smaller."""
+    free = [-np.inf] * 2, [np.inf] * 2
+    form = form_of([[1.0, 1.0], [1.0, 1.0]], [1.0, 1.0], [1.0, 1.0], *free, [1.0, 2.0], np.eye(2))
+    form = restated(form, np.full(2, unit), np.ones(2), 1.0)
+    for x, is_optimal in (([1.0, 0.0], True), ([0.9, 0.1], False)):
+        for huge in (0.0, 2.0**43):
+            y = np.array([2.0 + huge, -huge, 0.0, 0.0])
+            worst = largest(SlotRows(form), np.array(x) / unit, y)
+            assert worst <= 1e-12 if is_optimal else worst > 1e-5
