@@ -139,25 +139,6 @@ class Target:
             adjoint = sp.csr_array(adjoint * (1.0 / self.weights)[:, None])
         return adjoint
 
-    @cached_property
-    def A_transposed(self) -> Matrix:
-        """``Aᵀ``: how gradients travel up."""
-        return sp.csr_array(self.A.T)
-
-    @cached_property
-    def adjoint_transposed(self) -> Matrix:
-        """The plain transpose of `adjoint`: how dual seeds travel down."""
-        return sp.csr_array(self.adjoint.T)
-
-    @cached_property
-    def _is_identity(self) -> bool:
-        p, m = self.A.shape
-        return p == m == self.A.nnz and bool((identity(p) != self.A).nnz == 0)
-
-    def mapped(self, rows: Rows, copies: int = 1) -> Rows:
-        """``A f`` of `copies` functions."""
-        return rows if self._is_identity else rows.mapped(self.A, copies)
-
     def constants(self, g: FloatArray, numbers: FloatArray) -> FloatArray:
         """Constants of the targets' functions: (k, m) and (k, m q) to (k, p)."""
         out = kron(self.A, g)

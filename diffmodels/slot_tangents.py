@@ -91,10 +91,6 @@ class SlotTangents:
             into.add(place, direction, dense[direction, place])
         self._value(np.arange(len(values)), values)
 
-    def add_seed(self, columns: IntArray, values: FloatArray) -> None:
-        """Entries of the right-hand side of the gradient, of the only direction."""
-        self._primal.add(columns, np.zeros(len(columns), np.int64), values)
-
     def _add_to_rows(self, slot: IntArray, direction: IntArray, value: FloatArray) -> None:
         self._rows.add(slot, direction, value)
         self._value(direction, -value * self._y[slot])

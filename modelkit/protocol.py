@@ -138,20 +138,9 @@ class AbstractModel(ABC):
     def supports_objective(self, function_type: type[Function]) -> bool:
         """Whether objectives of the type can be set."""
 
-    def supports_free_variables(self) -> bool:
-        """Whether variables may be added without a set."""
-        return True
-
     def supports_constrained_variables(self, set_type: type[Set]) -> bool:
         """Whether `add_constrained_variables` of the set type is native (not variables, then a constraint)."""
         return False
-
-    def empty_inputs(self) -> None:  # noqa: B027  a hook: most models keep none
-        """Forget tangents and seeds."""
-
-    def refresh(self) -> None:
-        """Bring the data below up to date before solving, where changes are gathered."""
-        return
 
     @abstractmethod
     def optimize(self) -> None:

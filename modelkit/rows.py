@@ -266,41 +266,6 @@ class Rows:
         return both.with_constants(self.constant * other.constant)
 
     @_QUIET
-    def substituted(self, T: sp.csr_array, t: FloatArray, columns: IntArray, ids: IntArray) -> Rows:
-        """The rows after ``x = T z + t``, with x in the order of `columns` positions and z named by `ids`.
-
-        Parameters
-        ----------
-        T : csr_array of shape (number of x, number of z)
-        t : array of shape (number of x,)
-        columns : array
-            The row of T that belongs to each affine term, followed by those of qvar1 and of qvar2.
-        ids : array of shape (number of z,)
-        """
-        a = len(self.row)
-        c0, c1, c2 = np.split(columns, [a, a + len(self.qrow)])
-
-        def affine(row: IntArray, column: IntArray, coef: FloatArray) -> Rows:
-            term, z, number = spread(T, column)
-            return Rows(np.zeros(self.m), row[term], ids[z], coef[term] * number)
-
-        constant = self.constant.copy()
-        np.add.at(constant, self.row, self.coef * t[c0])
-        found = affine(self.row, c0, self.coef)
-        if not len(self.qrow):
-            return found.with_constants(constant)
-        # (T1 z + t1)(T2 z + t2) = T1 z T2 z + t2 T1 z + t1 T2 z + t1 t2
-        np.add.at(constant, self.qrow, self.qcoef * t[c1] * t[c2])
-        for mine, others in ((c1, c2), (c2, c1)):
-            keep = t[others] != 0
-            found += affine(self.qrow[keep], mine[keep], (self.qcoef * t[others])[keep])
-        term, first, number1 = spread(T, c1)
-        again, second, number2 = spread(T, c2[term])
-        term = term[again]
-        coef = self.qcoef[term] * number1[again] * number2
-        return Rows(constant, found.row, found.var, found.coef, self.qrow[term], ids[first[again]], ids[second], coef)
-
-    @_QUIET
     def merged(self) -> Rows:
         """The same rows with equal terms added up, ``x y`` and ``y x`` too; as they are where no terms are equal.
 

@@ -196,10 +196,6 @@ class Store(Tables, AbstractModel):
         check_sides(kind[1], numbers, constants)
         return which
 
-    def check_modification(self, target: ConstraintIndex | attr.ObjectiveFunction, changes: Any) -> None:
-        """Raise unless `modify` would accept the changes."""
-        check_changes(self, target, changes)
-
     # ------------------------------------------------------------------ attributes
     def supports(self, attribute: attr.Attribute) -> bool:
         """Everything that can be set."""

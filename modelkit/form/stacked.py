@@ -94,7 +94,7 @@ class Stacked:
         for kind, block in sets:
             starts = block.starts + offset
             if int(starts[-1]) > offset:
-                parts[kind] = Part(kind, slice(offset, int(starts[-1])), block, np.arange(block.count), starts)
+                parts[kind] = Part(slice(offset, int(starts[-1])), block, starts)
             offset = int(starts[-1])
         return parts
 
@@ -112,9 +112,7 @@ class Stacked:
         """The one-sided rows of a form that `fits`, as those see them who take a `MatrixForm`."""
         F = copy.copy(self._with_pattern(form).matrix)  # which checks nothing again
         F.data = self.coefficients(form)
-        return MatrixForm.of_arrays(
-            (form.P, form.q.copy(), form.r), (F, self.constants(form)), self._parts, self._curvature(form)
-        )
+        return MatrixForm(form.P, form.q.copy(), form.r, F, self.constants(form), self._parts, self._curvature(form))
 
     def coefficients(self, form: Form) -> FloatArray:
         """The data of F of the one-sided rows, whose entries stand in order."""

@@ -141,7 +141,7 @@ def linear_program(lift: Lift, values: Any, thetas: Any, Bs: Any) -> np.ndarray 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 def test_dual_map_is_the_adjoint(subject: Subject) -> None:
-    """<A u, v> in the inner product of the target is <u, A* v> in that of the source; seeds go the transpose."""
+    """<A u, v> in the inner product of the target is <u, A* v> in that of the source."""
     rng = np.random.default_rng(2)
     for lift, _ in subject.lifts():
         for t in lift.targets:
@@ -150,8 +150,6 @@ def test_dual_map_is_the_adjoint(subject: Subject) -> None:
             down = (t.A @ u.T).T * (1.0 if w2 is None else w2)
             up = (t.adjoint @ v.T).T * (1.0 if w1 is None else w1)
             np.testing.assert_allclose((down * v).sum(1), (u * up).sum(1), atol=1e-12)
-            np.testing.assert_array_equal(t.adjoint_transposed.toarray(), t.adjoint.toarray().T)
-            np.testing.assert_array_equal(t.A_transposed.toarray(), t.A.toarray().T)
 
 
 def balance(lift: Lift) -> np.ndarray:

@@ -181,23 +181,6 @@ def test_times(seed: int) -> None:
 
 
 @SEEDS
-@pytest.mark.parametrize("degree", [1, 2])
-def test_substituted(seed: int, degree: int) -> None:
-    """`x = T z + t` in rows of either degree, T with empty rows and t with zeros."""
-    rng = np.random.default_rng(seed)
-    rows = random_rows(4, seed, degree=degree)
-    T = rng.integers(-1, 2, (N, N)).astype(float)
-    T[rng.integers(0, N)] = 0.0
-    t = rng.integers(-1, 2, N).astype(float)
-    columns = np.concatenate([rows.var, rows.qvar1, rows.qvar2]) - BASE
-    out = rows.substituted(sp.csr_array(T), t, columns, BASE + np.arange(N))
-    Q, F, g = dense(rows)
-    linear = F + 2 * np.einsum("rij,j->ri", Q, t)
-    constant = g + F @ t + np.einsum("rij,i,j->r", Q, t, t)
-    assert_same(out, np.einsum("ik,rij,jl->rkl", T, Q, T), linear @ T, constant)
-
-
-@SEEDS
 def test_lookups(seed: int) -> None:
     """Coefficients one by one and in bulk, repeats added, either order of a pair."""
     rows = random_rows(4, seed)

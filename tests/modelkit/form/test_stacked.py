@@ -147,4 +147,4 @@ def test_empty() -> None:
     form.add_columns(3)
     stacked = Stacked(form).matrices(form)
     assert (stacked.n, stacked.F.shape) == (3, (0, 3))
-    assert stacked.bounds()[0].shape == (0,)
+    assert stacked.g.shape == (0,)
