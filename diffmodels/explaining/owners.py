@@ -99,9 +99,7 @@ class Owners:
             return "a row of the form"
         which, at = self._place(slot, upper)
         held = self._held[which]
-        name = label(self._store, index, upper=upper)
-        vector = held.kind[1].is_vector and held.is_plain
-        return f"{name}[{int(held.row[at])}]" if vector else name
+        return label(self._store, index, int(held.row[at]) if held.is_plain else None, upper=upper)
 
     def _place(self, slot: int, upper: bool) -> tuple[int, int]:
         return int(self._which[int(upper), slot]), int(self._at[int(upper), slot])
@@ -119,8 +117,8 @@ def _values(store: Store, kind: Kind, numbers: IntArray, plain: bool, count: int
     return found if kind[1].fields else found - block.constants[rows][:, None]
 
 
-def label(store: Store, index: ConstraintIndex, *, upper: bool = False) -> str:
-    """What a table calls a constraint: its name, the bound of a variable, or what it says.
+def label(store: Store, index: ConstraintIndex, row: int | None = None, *, upper: bool = False) -> str:
+    """What a table calls a constraint, or one row of it: its name, the bound of a variable, or what it says.
 
     Examples
     --------
@@ -134,12 +132,15 @@ def label(store: Store, index: ConstraintIndex, *, upper: bool = False) -> str:
     """
     name = store.name_of_constraint(index)
     if name:
-        return name
+        return name if row is None or not index.kind[1].is_vector else f"{name}[{row}]"
     if index.kind[0] is VariableIndex:
         variable = store.name_of(index.value)
         side = {"EqualTo": "fixed value", "Parameter": "parameter"}.get(index.kind[1].__name__)
         return f"{side or ('upper bound' if _is_upper(index, upper) else 'lower bound')} of {variable}"
-    return constraint_text(store, index)
+    if row is None or not index.kind[1].is_vector:
+        return constraint_text(store, index)
+    rows = store.block(index.kind).rows(store.number(index)).take(np.array([row]))
+    return f"{store.text_of(rows)} in {index.kind[1].__name__}"
 
 
 def _is_upper(index: ConstraintIndex, upper: bool) -> bool:

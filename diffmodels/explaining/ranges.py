@@ -113,8 +113,7 @@ class Ranging:
                 continue
             numbers, dims = every(store, kind)
             for index, dim in zip(store.indices(kind, numbers), dims.tolist(), strict=True):
-                name = label(store, index)
-                rows += [f"{name}[{k}]" for k in range(dim)] if kind[1].is_vector else [name]
+                rows += [label(store, index, k) for k in range(dim)]
         return [store.name_of(int(i)) for i in self._columns()[0]], rows
 
     def _columns(self) -> tuple[IntArray, IntArray]:
