@@ -7,15 +7,18 @@ from typing import Any, final
 
 import numpy as np
 
-from ...modelkit.attributes import TerminationStatusCode
+from ...bridges.lowering import Lowering
+from ...modelkit.attributes import ConstraintSet, TerminationStatusCode
 from ...modelkit.errors import InvalidData, InvalidIndex, NotOptimized, Unsupported
 from ...modelkit.functions import ScalarFunction, VariableIndex
 from ...modelkit.model.abstract_explainer import AbstractExplainer
 from ...modelkit.model.model import Model
+from ...modelkit.warning import warn_user
 from ..active_set import PolishedSolution
 from ..derivative import Derivative
-from ..meta_solver import MetaSolver
+from ..meta_solver import DifferentiationWarning, MetaSolver
 from .path import Piece, SolutionPath, followed
+from .prediction import Prediction, checked_changes, predicted
 from .ranges import Ranging
 from .sensitivities import Sensitivities
 
@@ -73,6 +76,24 @@ class Explainer(AbstractExplainer):
         derivative = self._derivative()
         plain = isinstance(derivative.point.solution, PolishedSolution)
         return Sensitivities(derivative, of, Ranging(derivative) if plain else None).table()
+
+    def predict(self, changes: Any) -> Prediction:
+        """See `Model.predict`."""
+        derivative = self._derivative()
+        checked = checked_changes(self._model.store, changes)
+        plain = isinstance(derivative.point.solution, PolishedSolution)
+        copied = copy.deepcopy(self._model.store)
+        for index, _, new in checked:
+            copied.set(ConstraintSet(), index, index.kind[1].build((), np.array([[new]])))
+        after = Lowering(derivative.lowering.abilities).sync(copied)
+        found = predicted(derivative, checked, Ranging(derivative) if plain else None, after)
+        if found.validity < 1.0:
+            warn_user(
+                f"This prediction goes beyond what the solution tells: it holds for {found.validity:.3g} of the "
+                f"change; then {found.event}. Solve the model for more, or follow model.path.",
+                DifferentiationWarning,
+            )
+        return found
 
     def _derivative(self) -> Derivative:
         solver = self._model.meta_solver

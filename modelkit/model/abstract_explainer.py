@@ -25,3 +25,7 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def sensitivities(self, of: Any = None) -> Any:
         """What each constraint and parameter is worth."""
+
+    @abstractmethod
+    def predict(self, changes: Any) -> Any:
+        """The solution of a changed model, by the derivative."""

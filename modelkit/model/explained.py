@@ -148,3 +148,48 @@ class Explained:
         np.float64(0.667)
         """
         return self.explainer(self).sensitivities(of)
+
+    def predict(self, changes: Any) -> Any:
+        """What the solution would be after a change, without a solve, and how far that holds.
+
+        By the derivative at the solution. For changes of right-hand sides and costs of a linear or convex quadratic
+        program the prediction is exact until the active constraints change.
+
+        Parameters
+        ----------
+        changes : mapping
+            From parameters, or constraints in `LessThan`, `GreaterThan` or `EqualTo` (bounds among them), to their new
+            numbers.
+
+        Returns
+        -------
+        Prediction
+            ``value(x)``, ``dual(c)`` and ``objective`` after the change; ``validity``, the part of the change for which
+            the active constraints stay (nan with cones) and ``event``, what ends it; ``error``, an estimate of the
+            largest error of a value, relative to the largest value; ``to_frame()``.
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        InvalidData, InvalidIndex
+            If there is no change, or one of something that has not one number.
+
+        Warns
+        -----
+        DifferentiationWarning
+            If the validity is less than one.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> tables, chairs = model.add_variable("tables", lower=0), model.add_variable("chairs", lower=0)
+        >>> wood = model.add_constraint(4 * tables + 1 * chairs <= 40, name="wood")
+        >>> hours = model.add_constraint(2 * tables + 2 * chairs <= 50, name="hours")
+        >>> model.maximize(30 * tables + 12 * chairs)
+        >>> model.optimize()
+        >>> model.predict({wood: 70, hours: 52})
+        Prediction(objective 576; exact: the active constraints stay the same)
+        """
+        return self.explainer(self).predict(changes)
