@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from ..indices import ConstraintIndex
 from .abstract_explainer import AbstractExplainer
 
 __all__ = ["Explained"]
@@ -193,3 +195,97 @@ class Explained:
         Prediction(objective 576; exact: the active constraints stay the same)
         """
         return self.explainer(self).predict(changes)
+
+    def summary(self) -> Any:
+        """The model at a glance: what it is, how large, and how its last solve went.
+
+        Returns
+        -------
+        Lines
+            Printed as lines and as a table in notebooks; ``summary["status"]`` is one of them, ``to_frame()`` all.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> x = model.add_variables(3, name="x", lower=0)
+        >>> c = model.add_constraint(x[0] + x[1] >= 1)
+        >>> model.minimize(x @ x)
+        >>> print(model.summary())
+        Model
+          class        quadratic program
+          sense        minimize
+          variables    3 (3 VariableIndex-in-GreaterThan)
+          constraints  1
+                       1 ScalarAffineFunction-in-GreaterThan
+          status       OPTIMIZE_NOT_CALLED: the model has not been solved since it was last changed
+        """
+        return self.explainer(self).summary()
+
+    def explain(self, constraint: ConstraintIndex) -> Any:
+        """How a constraint gets to the solver, and how its derivative comes back, in words.
+
+        Parameters
+        ----------
+        constraint : index of the constraint
+
+        Returns
+        -------
+        Lines
+            What it says; its way to the solver, and to the diff model where that is another one; how many rows and
+            variables it was before and is after; how duals and gradients come back.
+
+        Raises
+        ------
+        InvalidIndex
+            If it is no constraint of the model.
+        NotOptimized
+            If there is no solver.
+
+        See Also
+        --------
+        Model.lowering : the matrices
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> v = model.add_variables(2, name="v")
+        >>> c = model.add_constraint(v, ot.NormInfinityCone(2), name="box")
+        >>> print(model.explain(c))
+        box
+          says      [v[0], v[1]] in NormInfinityCone(2)
+          to HiGHS  VectorAffineFunction-in-NormInfinityCone  by NormInfinityToLinear
+                    VectorAffineFunction-in-Nonnegatives  (native)
+          size      2 rows before, 2 after: in Nonnegatives(2)
+        """
+        return self.explainer(self).explain(constraint)
+
+    def compare_solvers(self, solvers: Sequence[Any] | None = None) -> Any:
+        """Solve and differentiate the model by each solver, and see whether they agree.
+
+        Parameters
+        ----------
+        solvers : classes, or callables that make a solver; all of this library by default
+
+        Returns
+        -------
+        DataFrame
+            A row for each solver. Columns: ``status`` (also "not installed", or "not taken" where the model has
+            something that the solver does not take); ``seconds`` of `optimize`; ``objective``; the residuals
+            ``primal``, ``dual`` and ``gap``; ``derivative``, its status; ``derivative_difference``, the largest
+            difference of one derivative of all variables from that of the solver with the smallest residuals,
+            relative to its size; ``why`` something is missing.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> x = model.add_variables(3, name="x", lower=0)
+        >>> c = model.add_constraint(x[0] + x[1] >= 1)
+        >>> model.minimize(x @ x)
+        >>> table = model.compare_solvers([ot.solvers.Clarabel, ot.solvers.HiGHS])
+        >>> table["status"].tolist(), table["derivative"].tolist(), bool((table["derivative_difference"] < 1e-9).all())
+        (['OPTIMAL', 'OPTIMAL'], ['WEAKLY_ACTIVE', 'WEAKLY_ACTIVE'], True)
+        """
+        return self.explainer(self).compare_solvers(solvers)
