@@ -101,6 +101,16 @@ class Derivative:
         """Whether nothing was added to the model since."""
         return self._size == (self._store.variable_count, self._store.constraint_count)
 
+    @property
+    def store(self) -> Store:
+        """The model as written."""
+        return self._store
+
+    @property
+    def theta(self) -> FloatArray:
+        """Values of the parameters, (p,), zero where they are infinite."""
+        return self._theta
+
     def has(self, mode: str) -> bool:
         """Whether there are results of forward or reverse mode for the present model and inputs."""
         return mode in self._modes and self.is_current
@@ -198,6 +208,12 @@ class Derivative:
             numbers_move = lowering.moving.map.push(self._theta, moves)
             sides.add_right_hand_sides(*self._moving.right_hand_sides(point.x, point.y, numbers_move))
         return sides, moves, direct
+
+    def right_hand_sides(self, tangents: Tangents) -> tuple[FloatArray, FloatArray, float]:
+        """Of one direction: of the gradient (n, 1) and of the one-sided rows (m, 1); and how the form's value moves."""
+        sides, _, _ = self._right_hand_sides(tangents, 1)
+        primal, rows, lower, upper = sides.dense()
+        return primal, self.point.one_sided(rows, lower, upper), float(sides.objective_values()[0])
 
     def _in_columns(self, rows: Rows) -> Rows:
         """Rows in columns, the parameters at their values."""

@@ -16,6 +16,7 @@ from . import bridges, diffmodels, modelkit, solvers
 from .bridges.explain import print_bridges
 from .diffmodels import *  # noqa: F403
 from .diffmodels import layers
+from .diffmodels.explaining.explainer import Explainer as _Explainer
 from .diffmodels.layers.cvxpy_problems.cvxpy_model import DEFAULT_SOLVERS as _DEFAULT_SOLVERS
 from .diffmodels.layers.cvxpy_problems.cvxpy_model import CvxpyModel, from_cvxpy
 from .diffmodels.meta_solver import MetaSolver
@@ -40,6 +41,8 @@ from .solvers.files import write as _write
 
 Model.backend = MetaSolver
 Model.file_writer = _write
+Model.explainer = _Explainer
+_Explainer.solvers = solvers.wrappers()
 # `from optangent.layers import TorchLayer`, as if they stood here
 _sys.modules.update({f"{__name__}.layers": layers, f"{__name__}.testing": testing})
 _DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]

@@ -1,0 +1,135 @@
+"""The door of explanations: what a `Model` is asked beyond values, duals and derivatives."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from ...bridges.lowering import Lowering
+from ...modelkit.attributes import ConstraintSet, TerminationStatusCode
+from ...modelkit.errors import InvalidData, InvalidIndex, NotOptimized, Unsupported
+from ...modelkit.functions import ScalarFunction, VariableIndex
+from ...modelkit.indices import ConstraintIndex
+from ...modelkit.model.abstract_explainer import AbstractExplainer
+from ...modelkit.model.model import Model
+from ...modelkit.warning import warn_user
+from ..active_set import PolishedSolution
+from ..derivative import Derivative
+from ..meta_solver import DifferentiationWarning, MetaSolver
+from .comparison import compared
+from .path import Piece, SolutionPath, followed
+from .prediction import Prediction, checked_changes, predicted
+from .ranges import Ranging
+from .sensitivities import Sensitivities
+from .summary import Lines, summary_of
+from .ways import ways_of
+
+__all__ = ["Explainer"]
+
+
+@final
+class Explainer(AbstractExplainer):
+    """What is known of one model at its solution; made anew for each question.
+
+    Parameters
+    ----------
+    model : the model
+    """
+
+    solvers: ClassVar[Sequence[Any]] = ()
+    """The solvers that there are; the package's face sets it."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def ranges(self) -> Any:
+        """See `Model.ranges`."""
+        return self._ranging("ranges").table()
+
+    def path(self, parameter: Any, start: float, stop: float) -> SolutionPath:
+        """See `Model.path`."""
+        if not isinstance(parameter, VariableIndex):
+            raise InvalidIndex(f"A path is one of a parameter of the model, got {parameter!r}.")
+        self._model.parameter_value(parameter)  # refuses what is none
+        copied = copy.deepcopy(self._model)
+        copied.meta_solver.warns = False
+        asked = Explainer(copied)
+        names: list[list[str]] = []
+
+        def piece_at(value: float) -> Piece | str:
+            copied.set_parameter_value(parameter, value)
+            copied.optimize()
+            status = copied.termination_status()
+            if status is not TerminationStatusCode.OPTIMAL:
+                return f"{status.name} at {value:.15g} ({status.value})"
+            ranging = asked._ranging("Paths")
+            if not names:
+                names.extend(ranging.names())
+            parameters = ranging.lowering.parameters
+            assert parameters is not None
+            return ranging.along(int(parameters.places(np.array([parameter.value]))[0]))
+
+        pieces, ends = followed(piece_at, float(start), float(stop))
+        if not pieces:
+            raise NotOptimized(f"There is no path from {start}: the model is {ends}.")
+        return SolutionPath(self._model.name_of(parameter.value), pieces, ends, *names)
+
+    def sensitivities(self, of: Any = None) -> Any:
+        """See `Model.sensitivities`."""
+        if of is not None and not isinstance(of, ScalarFunction):
+            raise InvalidData(f"Sensitivities are of a scalar function of the variables, got {of!r}.")
+        derivative = self._derivative()
+        plain = isinstance(derivative.point.solution, PolishedSolution)
+        return Sensitivities(derivative, of, Ranging(derivative) if plain else None).table()
+
+    def predict(self, changes: Any) -> Prediction:
+        """See `Model.predict`."""
+        derivative = self._derivative()
+        checked = checked_changes(self._model.store, changes)
+        plain = isinstance(derivative.point.solution, PolishedSolution)
+        copied = copy.deepcopy(self._model.store)
+        for index, _, new in checked:
+            copied.set(ConstraintSet(), index, index.kind[1].build((), np.array([[new]])))
+        after = Lowering(derivative.lowering.abilities).sync(copied)
+        found = predicted(derivative, checked, Ranging(derivative) if plain else None, after)
+        if found.validity < 1.0:
+            warn_user(
+                f"This prediction goes beyond what the solution tells: it holds for {found.validity:.3g} of the "
+                f"change; then {found.event}. Solve the model for more, or follow model.path.",
+                DifferentiationWarning,
+            )
+        return found
+
+    def summary(self) -> Lines:
+        """See `Model.summary`."""
+        return summary_of(self._model)
+
+    def explain(self, constraint: ConstraintIndex) -> Lines:
+        """See `Model.explain`."""
+        model, solver = self._model, self._model.meta_solver
+        assert isinstance(solver, MetaSolver)
+        model.store.check_index(constraint)
+        solved = model.termination_status() is TerminationStatusCode.OPTIMAL
+        return ways_of(model.store, solver, constraint, derivative=solver.differentiates and solved)
+
+    def compare_solvers(self, solvers: Sequence[Any] | None = None) -> Any:
+        """See `Model.compare_solvers`."""
+        return compared(self._model, self.solvers if solvers is None else solvers)
+
+    def _derivative(self) -> Derivative:
+        solver = self._model.meta_solver
+        assert isinstance(solver, MetaSolver)
+        return solver.derivative()
+
+    def _ranging(self, asked: str) -> Ranging:
+        derivative = self._derivative()
+        if not isinstance(derivative.point.solution, PolishedSolution):
+            raise Unsupported(
+                f"{asked} are of linear and convex quadratic programs, whose active rows stay the same for a while; "
+                f"this model is differentiated by {derivative.name}. model.predict(changes) tells how its solution "
+                "moves, and how far that can be trusted."
+            )
+        return Ranging(derivative)
