@@ -8,13 +8,15 @@ from typing import Any, final
 import numpy as np
 
 from ...modelkit.attributes import TerminationStatusCode
-from ...modelkit.errors import InvalidIndex, NotOptimized, Unsupported
+from ...modelkit.errors import InvalidData, InvalidIndex, NotOptimized, Unsupported
 from ...modelkit.functions import VariableIndex
 from ...modelkit.model.abstract_explainer import AbstractExplainer
 from ...modelkit.model.model import Model
+from ...modelkit.numeric import real_number
 from ..active_set import PolishedSolution
 from ..derivative import Derivative
 from ..meta_solver import MetaSolver
+from .conflict import Conflict, ConflictSearch, printed
 from .path import Piece, SolutionPath, followed
 from .ranges import Ranging
 
@@ -79,3 +81,13 @@ class Explainer(AbstractExplainer):
                 "moves, and how far that can be trusted."
             )
         return Ranging(derivative)
+
+    def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Conflict:
+        """See `Model.conflict`."""
+        limit = real_number(np.inf if time_limit is None else time_limit, "A time limit")
+        if not limit > 0.0:
+            raise InvalidData(f"A time limit is a positive number of seconds, got {time_limit!r}.")
+        if not (progress in (None, True, False) or callable(progress)):
+            raise InvalidData(f"progress is True or a callable progress(done, total), got {progress!r}.")
+        told = printed if progress is True else progress or None
+        return ConflictSearch(self._model, limit, told).found()

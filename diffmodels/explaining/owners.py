@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import final
 
 import numpy as np
@@ -10,15 +11,17 @@ import numpy as np
 from ...bridges.lowering.chunks import Place
 from ...bridges.lowering.mapped_form import MappedForm
 from ...bridges.lowering.reach import is_box
+from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.functions import VariableIndex
 from ...modelkit.indices import ConstraintIndex, Kind
 from ...modelkit.store.describing import constraint_text
 from ...modelkit.store.store import Store
 
-__all__ = ["Owners", "label"]
+__all__ = ["Owners", "label", "row_label"]
 
 _LOWER, _UPPER = 1, 2
+_GAPS = {"Integer": "integer", "ZeroOne": "binary", "Semicontinuous": "semicontinuous", "Semiinteger": "semi-integer"}
 
 
 @final
@@ -101,7 +104,7 @@ class Owners:
         held = self._held[which]
         name = label(self._store, index, upper=upper)
         vector = held.kind[1].is_vector and held.is_plain
-        return f"{name}[{int(held.row[at])}]" if vector else name
+        return row_label(self._store, index, int(held.row[at]), name) if vector else name
 
     def _place(self, slot: int, upper: bool) -> tuple[int, int]:
         return int(self._which[int(upper), slot]), int(self._at[int(upper), slot])
@@ -136,10 +139,31 @@ def label(store: Store, index: ConstraintIndex, *, upper: bool = False) -> str:
     if name:
         return name
     if index.kind[0] is VariableIndex:
-        variable = store.name_of(index.value)
+        variable, gaps = store.name_of(index.value), _GAPS.get(index.kind[1].__name__)
+        if gaps:
+            return f"{variable} is {gaps}"
         side = {"EqualTo": "fixed value", "Parameter": "parameter"}.get(index.kind[1].__name__)
         return f"{side or ('upper bound' if _is_upper(index, upper) else 'lower bound')} of {variable}"
     return constraint_text(store, index)
+
+
+def row_label(store: Store, index: ConstraintIndex, row: int, name: str) -> str:
+    """What a table calls a row of a vector constraint of this name: by its place in the array that was written.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model()
+    >>> c = model.add_constraint(model.add_variables((2, 2)) >= 0, name="all")
+    >>> row_label(model.store, c, 1, "all")
+    'all[0,1]'
+    """
+    layout = store.get(attr.ConstraintLayout(), index)
+    if layout is None:
+        return f"{name}[{row}]"
+    at = np.unravel_index(row, layout.shape) if layout.places is None else np.argwhere(layout.places == row)[0]
+    words = [str(k if axis is None else axis[k]) for k, axis in zip_longest(map(int, at), layout.labels)]
+    return f"{name}[{','.join(words)}]"
 
 
 def _is_upper(index: ConstraintIndex, upper: bool) -> bool:

@@ -21,3 +21,7 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def path(self, parameter: Any, start: float, stop: float) -> Any:
         """The solution as a function of a parameter."""
+
+    @abstractmethod
+    def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Any:
+        """Why there is no solution."""
