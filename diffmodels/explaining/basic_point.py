@@ -16,7 +16,6 @@ from typing import final
 import numpy as np
 import scipy.sparse as sp
 
-from ...bridges.lowering.travel import Sided
 from ...modelkit.arrays import FloatArray, IntArray
 from ..active_set import PolishedSolution
 from ..form_point import FormPoint
@@ -83,7 +82,6 @@ class BasicPoint:
         self.inequality: Mask = np.arange(rows.m) >= point.layout.zeros
         self.x, self.y, self.active = solution.x.copy(), solution.y.copy(), solution.active.copy()
         self.kkt: KKTSystem = solution.kkt
-        self._layout = point.layout
         self._settle()
         for _ in range(_ROUNDS):
             if not (self._drop_dependent() or self._fix_free()):
@@ -204,11 +202,6 @@ class BasicPoint:
             below.max(axis=0, initial=0.0) > _SOLVED * size_below.max(axis=0, initial=0.0)
         )
         return off
-
-    def sided(self, rows: FloatArray) -> Sided:
-        """Values of the rows, (m,) or (m, K), over the slots of the form, by sides."""
-        upper = (self._layout.sign < 0.0).reshape(-1, *(1,) * (rows.ndim - 1))
-        return self._layout.up(np.where(upper, 0.0, rows)), self._layout.up(np.where(upper, rows, 0.0))
 
     @property
     def objective(self) -> float:

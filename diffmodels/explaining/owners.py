@@ -15,13 +15,36 @@ from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.functions import VariableIndex
 from ...modelkit.indices import ConstraintIndex, Kind
+from ...modelkit.sets import (
+    EqualTo,
+    GreaterThan,
+    Integer,
+    LessThan,
+    Parameter,
+    Semicontinuous,
+    Semiinteger,
+    Set,
+    ZeroOne,
+)
 from ...modelkit.store.describing import constraint_text
 from ...modelkit.store.store import Store
 
-__all__ = ["Owners", "label", "row_label"]
+__all__ = ["Owners", "label"]
 
 _LOWER, _UPPER = 1, 2
-_GAPS = {"Integer": "integer", "ZeroOne": "binary", "Semicontinuous": "semicontinuous", "Semiinteger": "semi-integer"}
+_OF_VARIABLES: dict[type[Set], str] = {
+    EqualTo: "fixed value",
+    Parameter: "parameter",
+    GreaterThan: "lower bound",
+    LessThan: "upper bound",
+}
+"""What constraints of single variables are; others have two sides."""
+_GAPS: dict[type[Set], str] = {
+    Integer: "integer",
+    ZeroOne: "binary",
+    Semicontinuous: "semicontinuous",
+    Semiinteger: "semi-integer",
+}
 
 
 @final
@@ -85,6 +108,12 @@ class Owners:
         held = self._held[which]
         return self._store.indices(held.kind, held.number[at : at + 1])[0]
 
+    def key(self, slot: int, *, upper: bool) -> tuple[Kind, int, int]:
+        """Kind, number and row of what owns a side."""
+        which, at = self._place(slot, upper)
+        held = self._held[which]
+        return held.kind, int(held.number[at]), int(held.row[at])
+
     def is_plain(self, slot: int, *, upper: bool) -> bool:
         """Whether the side is the user's own."""
         which, _ = self._place(slot, upper)
@@ -102,9 +131,7 @@ class Owners:
             return "a row of the form"
         which, at = self._place(slot, upper)
         held = self._held[which]
-        name = label(self._store, index, upper=upper)
-        vector = held.kind[1].is_vector and held.is_plain
-        return row_label(self._store, index, int(held.row[at]), name) if vector else name
+        return label(self._store, index, int(held.row[at]) if held.is_plain else None, upper=upper)
 
     def _place(self, slot: int, upper: bool) -> tuple[int, int]:
         return int(self._which[int(upper), slot]), int(self._at[int(upper), slot])
@@ -122,8 +149,8 @@ def _values(store: Store, kind: Kind, numbers: IntArray, plain: bool, count: int
     return found if kind[1].fields else found - block.constants[rows][:, None]
 
 
-def label(store: Store, index: ConstraintIndex, *, upper: bool = False) -> str:
-    """What a table calls a constraint: its name, the bound of a variable, or what it says.
+def label(store: Store, index: ConstraintIndex, row: int | None = None, *, upper: bool | None = None) -> str:
+    """What a table calls a constraint, or one row of it: its name, the bound of a variable, or what it says.
 
     Examples
     --------
@@ -137,34 +164,34 @@ def label(store: Store, index: ConstraintIndex, *, upper: bool = False) -> str:
     """
     name = store.name_of_constraint(index)
     if name:
-        return name
+        return name if row is None or not index.kind[1].is_vector else f"{name}[{_place_of(store, index, row)}]"
     if index.kind[0] is VariableIndex:
-        variable, gaps = store.name_of(index.value), _GAPS.get(index.kind[1].__name__)
-        if gaps:
-            return f"{variable} is {gaps}"
-        side = {"EqualTo": "fixed value", "Parameter": "parameter"}.get(index.kind[1].__name__)
-        return f"{side or ('upper bound' if _is_upper(index, upper) else 'lower bound')} of {variable}"
-    return constraint_text(store, index)
+        variable = store.name_of(index.value)
+        if index.kind[1] in _GAPS:
+            return f"{variable} is {_GAPS[index.kind[1]]}"
+        words = _OF_VARIABLES.get(index.kind[1])
+        if words is None:
+            words = "bounds" if upper is None else "upper bound" if upper else "lower bound"
+        return f"{words} of {variable}"
+    if row is None or not index.kind[1].is_vector:
+        return constraint_text(store, index)
+    rows = store.block(index.kind).rows(store.number(index)).take(np.array([row]))
+    return f"{store.text_of(rows)} in {index.kind[1].__name__}"
 
 
-def row_label(store: Store, index: ConstraintIndex, row: int, name: str) -> str:
-    """What a table calls a row of a vector constraint of this name: by its place in the array that was written.
+def _place_of(store: Store, index: ConstraintIndex, row: int) -> str:
+    """Where a row of a vector constraint stands in the array that was written, by its labels if it has any.
 
     Examples
     --------
     >>> import optangent as ot
     >>> model = ot.Model()
     >>> c = model.add_constraint(model.add_variables((2, 2)) >= 0, name="all")
-    >>> row_label(model.store, c, 1, "all")
+    >>> label(model.store, c, 1)
     'all[0,1]'
     """
     layout = store.get(attr.ConstraintLayout(), index)
     if layout is None:
-        return f"{name}[{row}]"
+        return str(row)
     at = np.unravel_index(row, layout.shape) if layout.places is None else np.argwhere(layout.places == row)[0]
-    words = [str(k if axis is None else axis[k]) for k, axis in zip_longest(map(int, at), layout.labels)]
-    return f"{name}[{','.join(words)}]"
-
-
-def _is_upper(index: ConstraintIndex, upper: bool) -> bool:
-    return index.kind[1].__name__ == "LessThan" or (upper and index.kind[1].__name__ != "GreaterThan")
+    return ",".join(str(k if axis is None else axis[k]) for k, axis in zip_longest(map(int, at), layout.labels))

@@ -18,7 +18,7 @@ from ...modelkit.store.describing import constraint_text
 from ...modelkit.store.parameters import PARAMETERS
 from ...modelkit.store.store import Store
 from ..kkt import Mask
-from .owners import label, row_label
+from .owners import label
 
 __all__ = ["HeldParts", "Parts", "says"]
 
@@ -74,9 +74,8 @@ class Parts:
 
     def name(self, part: int) -> str:
         """What tables call it."""
-        index, row = self.index(part), int(self.row[part])
-        name = label(self.store, index, upper=bool(self.side[part] == _UPPER))
-        return row_label(self.store, index, row, name) if row >= 0 and index.kind[1].is_vector else name
+        row = int(self.row[part])
+        return label(self.store, self.index(part), row if row >= 0 else None, upper=bool(self.side[part] == _UPPER))
 
     def what(self, part: int) -> str:
         """Whether it is a constraint, a bound, or says which values a variable takes."""
