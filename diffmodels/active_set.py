@@ -36,7 +36,7 @@ from ..modelkit.errors import DifferentiationError
 from .certainty import Sizes, in_doubt, verdict
 from .kkt import KKTSystem, Mask, automatic
 from .proximal_newton import proximal_newton
-from .standard_form import Magnitudes, StandardForm, Units
+from .standard_form import Magnitudes, Matrices, StandardForm, Units
 from .weak_rows import is_unique, makes_unique, spanning_rows
 
 __all__ = ["PolishedSolution", "polish"]
@@ -49,6 +49,8 @@ _UNDECIDED = 1e-9
 _NOISE = 1e-9
 # Residuals below this are rounding errors: no point is worse than another for them.
 _ROUNDOFF = 1e-14
+# Residuals that no correction makes smaller.
+_LEAST = 1e-15
 _ROUNDS = 12
 _ROUNDS_AFTER_PROXIMAL = 3
 _CORRECTIONS = 3
@@ -137,11 +139,14 @@ def _solve_on(kkt: KKTSystem, active: Mask, upper: FloatArray, rows: ArrayLike |
 @final
 @dataclass(frozen=True, slots=True)
 class _Point:
+    """A point with its active rows, how far it is from a solution, and what is left of gradient and rows there."""
+
     x: FloatArray
     y: FloatArray
     s: FloatArray
     active: Mask
     residual: float
+    left: tuple[FloatArray, FloatArray]
 
 
 @final
@@ -169,6 +174,7 @@ def polish(
     y: ArrayLike,
     basis: ArrayLike | None = None,
     solve_with: Any = None,
+    matrices: Matrices | None = None,
 ) -> PolishedSolution:
     """Return the exact solution near an approximate one, and its active rows.
 
@@ -180,28 +186,32 @@ def polish(
         which makes the derivative an element of the B-subdifferential. Without it, weakly active rows are kept only as
         far as x would not be unique without them.
     solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
+    matrices : of the form, if they are known from another one
 
     Returns
     -------
     PolishedSolution
         Never with larger residuals than the given point's.
     """
-    # A solver that failed may answer NaN: any finite start is better.
-    start_x = np.nan_to_num(np.array(x, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    start_y = np.nan_to_num(np.array(y, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     chosen = None if basis is None else np.asarray(basis) != 0
-    return _Polish(Units(form), chosen, solve_with or automatic).run(start_x, start_y)
+    units = Units(form, Matrices(form.P, form.A) if matrices is None else matrices)
+    return _Polish(units, chosen, solve_with or automatic).run(_finite(x), _finite(y))
+
+
+def _finite(values: ArrayLike) -> FloatArray:
+    """A solver that failed may answer NaN: any finite start is better."""
+    start = np.asarray(values, dtype=np.float64)
+    return start if np.isfinite(start).all() else np.where(np.isfinite(start), start, 0.0)
 
 
 class _Polish:
-    """The steps of `polish`; keeps the last factorization so that the same rows are not factorized twice."""
+    """The steps of `polish`."""
 
     def __init__(self, units: Units, basis: Mask | None, solve_with: Any) -> None:
         self.units = units
-        self.inequality = units.form.inequalities
+        self.inequality = units.inequality
         self.basis = basis
         self._solve_with = solve_with
-        self._last: tuple[bytes, KKTSystem] | None = None
 
     def run(self, x: FloatArray, y: FloatArray) -> PolishedSolution:
         given = best = self._given(x, y)
@@ -213,19 +223,18 @@ class _Polish:
         return self._finish(point, given)
 
     def factorization(self, active: Mask) -> KKTSystem:
-        key = active.tobytes()
-        if self._last is None or self._last[0] != key:
-            rows = np.flatnonzero(active)
-            scale = np.concatenate([self.units.column, self.units.row[rows]])
-            self._last = key, self._solve_with(self.units.P, self.units.A[rows], scale=scale)
-        return self._last[1]
+        """Of the system of some rows; of the last ones it is there."""
+        return self.units.matrices.system(active, self._solve_with)
+
+    def _left(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return self.units.gradient(x, y), self.units.slack(x)
 
     # ------------------------------------------------------------------ classification
 
     def _given(self, x: FloatArray, y: FloatArray) -> _Point:
         """The given point, its multipliers and slacks moved into their cones, and its classification."""
         y = np.where(self.inequality, np.maximum(y, 0.0), y)
-        slack = self.units.slack(x)
+        left = _, slack = self._left(x, y)
         unit = self.units.magnitudes(x, ~self.inequality)
         y_hat, s_hat = y / self.units.row / unit.multiplier, slack * self.units.row / unit.slack
         active = ~self.inequality | (y_hat > s_hat)
@@ -233,7 +242,7 @@ class _Polish:
             undecided = self.inequality & (y_hat <= _UNDECIDED) & (np.abs(s_hat) <= _UNDECIDED)
             active = np.where(undecided, self.basis, active)
         s = np.where(self.inequality, np.maximum(slack, 0.0), 0.0)
-        return _Point(x, y, s, active, self.units.residual(x, y, s, unit))
+        return _Point(x, y, s, active, self.units.residual(left, y, s, unit), left)
 
     # ------------------------------------------------------------------ local steps
 
@@ -250,10 +259,10 @@ class _Polish:
             if active.tobytes() in seen:
                 break
             seen.add(active.tobytes())
-            x_new, y_new = self._solution_on(active, x, y)
+            x_new, y_new, left = self._solution_on(active, x, y)
             if not (np.isfinite(x_new).all() and np.isfinite(y_new).all()):
                 break
-            slack = self.units.slack(x_new)
+            slack = left[1]
             unit = self.units.magnitudes(x_new, active)
             leaving = active & self.inequality & (y_new / self.units.row < -_TOLERANCE * unit.multiplier)
             entering = ~active & (slack * self.units.row < -_TOLERANCE * unit.slack)
@@ -262,11 +271,13 @@ class _Polish:
                 moved = self._contradicting(active, slack, y_new, unit)
             if not moved.any():
                 inside = np.where(self.inequality, np.maximum(y_new, 0.0), y_new)
+                if (inside != y_new).any():
+                    left = self.units.gradient(x_new, inside), slack
                 s = np.where(active, 0.0, np.maximum(slack, 0.0))
-                residual = self.units.residual(x_new, inside, s, unit)
+                residual = self.units.residual(left, inside, s, unit)
                 if residual > _TOLERANCE:
                     break
-                found = _Point(x_new, inside, s, active, residual)
+                found = _Point(x_new, inside, s, active, residual, left)
                 side = np.where(active, y_new, slack)
                 wrong = self.inequality & (side < 0.0)
                 if wrong.any():
@@ -298,23 +309,27 @@ class _Polish:
             leaving[off[first[np.isfinite(time[first])]]] = True
         return leaving
 
-    def _solution_on(self, active: Mask, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows."""
-        kkt = self.factorization(active)
+    def _solution_on(
+        self, active: Mask, x: FloatArray, y: FloatArray
+    ) -> tuple[FloatArray, FloatArray, tuple[FloatArray, FloatArray]]:
+        """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows.
+
+        What is left of gradient and rows comes with the solution.
+        """
+        kkt, units = self.factorization(active), self.units
         rows = np.flatnonzero(active)
-        n = x.size
-        y = np.where(active, y, 0.0)
-        last = np.inf
+        n, y, last = x.size, np.where(active, y, 0.0), np.inf
+        gradient, slack = self._left(x, y)
         for _ in range(_CORRECTIONS):
-            right = np.concatenate([-self.units.gradient(x, y), self.units.slack(x)[rows]])
-            size = float(np.abs(right).max(initial=0.0))
-            if size == 0.0 or not size < 0.5 * last:
+            size = units.size_of(gradient, np.where(active, slack, 0.0), units.magnitudes(x, active))
+            if size <= _LEAST or not size < 0.5 * last:
                 break
             last = size
-            step = kkt.solve(right)
+            step = kkt.solve(np.concatenate([-gradient, slack[rows]]))
             x, y = x + step[:n], y.copy()
             y[rows] += step[n:]
-        return x, y
+            gradient, slack = self._left(x, y)
+        return x, y, (gradient, slack)
 
     # ------------------------------------------------------------------ global fallback
 
@@ -342,8 +357,9 @@ class _Polish:
         """How far the point may be off, by the factorization on its active rows."""
         units, active = self.units, point.active
         kkt, form = self.factorization(active), units.form
-        sizes = Sizes(units.P, units.A, form.c, form.b, point.x, point.y, units.column, units.row)
-        r1, r2 = units.gradient(point.x, point.y), point.s - units.slack(point.x)
+        of_matrices = units.matrices.sizes
+        sizes = Sizes(units.P, units.A, form.c, form.b, point.x, point.y, units.column, units.row, of_matrices)
+        r1, r2 = point.left[0], point.s - point.left[1]
         try:
             probe = sizes.probe(r1, r2, lambda primal, rows: _solve_on(kkt, active, primal, rows), kkt.probes)
         except DifferentiationError:  # an iterative solution that is not accurate enough tells nothing

@@ -76,6 +76,7 @@ class Sizes:
     c, b : (n,) and (m,)
     x, y : the point, (n,) and (m,)
     column, row : D and E, positive (n,) and (m,); in a cone one scale for all its rows
+    sizes : |P|, |A| and |A|ᵀ, if they are known
 
     Attributes
     ----------
@@ -93,11 +94,16 @@ class Sizes:
         y: FloatArray,
         column: FloatArray,
         row: FloatArray,
+        sizes: tuple[Any, Any, Any] | None = None,
     ) -> None:
         self._A, self._unit = A, np.concatenate([column, row])[:, None]
         with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow are no solution: `residual`
-            P, A, c, b, x, y = abs(P), abs(A), np.abs(c), np.abs(b), np.abs(x), np.abs(y)
-            self.gradient: FloatArray = P @ x + A.T @ y + c
+            if sizes is None:
+                A = abs(A)
+                sizes = abs(P), A, A.T
+            P, A, A_T = sizes
+            c, b, x, y = np.abs(c), np.abs(b), np.abs(x), np.abs(y)
+            self.gradient: FloatArray = P @ x + A_T @ y + c
             self.rows: FloatArray = A @ x + b
             x_hat, y_hat, c_hat = _largest(x / column), _largest(y / row), _largest(c * column)
             least = _NOTHING * max(x_hat, y_hat, c_hat)
@@ -105,7 +111,7 @@ class Sizes:
                 # x = 0, y = 0 is the solution: what is left of them is rounding error, beside the units themselves
                 least = max(least, _NOTHING)
             X, Y = column * max(x_hat, least), row * max(y_hat, least)
-            self.gradient_bound: FloatArray = P @ X + A.T @ Y + c
+            self.gradient_bound: FloatArray = P @ X + A_T @ Y + c
             self.rows_bound: FloatArray = A @ X + b
 
     def residual(self, r1: FloatArray, r2: FloatArray) -> float:

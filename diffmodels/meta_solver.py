@@ -152,6 +152,7 @@ class MetaSolver(AbstractMetaSolver):
         self._lowerings: dict[Abilities, Lowering] = {}
         self._taken: set[Kind] = set()
         self._layout: Any = None
+        self._diff: tuple[Any, ConvexDiff] | None = None
         self._written = Written()
         self._forget()
         if solvers:
@@ -472,7 +473,7 @@ class MetaSolver(AbstractMetaSolver):
                 raise InvalidIndex(f"{attribute!r} belongs to the whole model; it takes no index.")
             check_setting(attribute, index_and_value[-1])
             self.settings[kind] = index_and_value[-1]
-            self._derivative = None
+            self._derivative = self._diff = None
             return
         pairs = self.store.check_setting(attribute, *index_and_value)
         if attribute.on is attr.On.OPTIMIZER:
@@ -752,9 +753,7 @@ class MetaSolver(AbstractMetaSolver):
         chosen, reasons = self.settings[attr.ModelConstructor], []
         kinds = kinds_inserted(self.store)
         for make in DIFF_MODELS if chosen is None else [chosen]:
-            model = make()
-            if not isinstance(model, ConvexDiff):
-                raise DifferentiationError(f"{model!r} is no diff model: it makes no points of forms.")
+            model = self._made(make)
             abilities = abilities_of(model)
             lowering = self._lowering(abilities)
             lacking = [kind for kind in kinds if not lowering.takes(kind)]
@@ -762,8 +761,6 @@ class MetaSolver(AbstractMetaSolver):
                 words = (f"{describe_kind(k)} ({lowering.missing(k, model.name)})" for k in lacking)
                 reasons += [f"{model.name} takes no {one}" for one in words]
                 continue
-            model.linear_algebra = self.settings[attr.LinearAlgebraSolver]
-            model.allow_inaccurate = self.settings[attr.AllowInaccurateSolution]
             if self._outcome.lowering.serves(abilities, lowering):
                 return self._outcome.lowering, model
             try:
@@ -773,6 +770,17 @@ class MetaSolver(AbstractMetaSolver):
                 continue
             return lowering, model
         raise DifferentiationError("No diff model takes this model: " + "; ".join(reasons) + ".")
+
+    def _made(self, make: Callable[[], ConvexDiff]) -> ConvexDiff:
+        """A diff model with the user's settings: the last one, if it is of this maker, with what it has kept."""
+        if self._diff is None or self._diff[0] is not make:
+            model = make()
+            if not isinstance(model, ConvexDiff):
+                raise DifferentiationError(f"{model!r} is no diff model: it makes no points of forms.")
+            model.linear_algebra = self.settings[attr.LinearAlgebraSolver]
+            model.allow_inaccurate = self.settings[attr.AllowInaccurateSolution]
+            self._diff = make, model
+        return self._diff[1]
 
     def _output(self, attribute: attr.Attribute, index: Any) -> Any:
         for one in index if isinstance(index, (list, tuple)) else [index]:

@@ -24,7 +24,7 @@ from ..functions import VectorAffineFunction, VectorQuadraticFunction
 from ..indices import Kind
 from ..matrix_form import Curvature, MatrixForm, Part
 from ..sets import Nonnegatives, Set, Zeros
-from .form import Cones, Form
+from .form import Cones, Form, Stamp
 
 __all__ = ["Stacked", "rows_at"]
 
@@ -80,6 +80,7 @@ class Stacked:
         self._upper, self._others = np.flatnonzero(self.sign < 0.0), np.flatnonzero(self.sign > 0.0)
         self._parts = self._made_parts(counts)
         self._pattern: _Pattern | None = None
+        self._last: tuple[Stamp, sp.csr_array] | None = None
 
     def _made_parts(self, counts: list[int]) -> dict[Kind, Part]:
         """Kind by kind: equalities, inequalities, cones, rows with quadratic terms."""
@@ -109,10 +110,17 @@ class Stacked:
 
     # ------------------------------------------------------------------ numbers
     def matrices(self, form: Form) -> MatrixForm:
-        """The one-sided rows of a form that `fits`, as those see them who take a `MatrixForm`."""
-        F = copy.copy(self._with_pattern(form).matrix)  # which checks nothing again
-        F.data = self.coefficients(form)
-        return MatrixForm(form.P, form.q.copy(), form.r, F, self.constants(form), self._parts, self._curvature(form))
+        """The one-sided rows of a form that `fits`, as those see them who take a `MatrixForm`.
+
+        Forms with the same stamp have the same F, which is to be read only.
+        """
+        last = self._last
+        if last is None or last[0] is not form.stamp:
+            F = copy.copy(self._with_pattern(form).matrix)  # which checks nothing again
+            F.data = self.coefficients(form)
+            self._last = last = form.stamp, F
+        q, g = form.q.copy(), self.constants(form)
+        return MatrixForm(form.P, q, form.r, last[1], g, self._parts, self._curvature(form))
 
     def coefficients(self, form: Form) -> FloatArray:
         """The data of F of the one-sided rows, whose entries stand in order."""
