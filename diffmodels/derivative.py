@@ -447,8 +447,10 @@ class Derivative:
 
     @property
     def status(self) -> attr.DifferentiationStatusCode:
-        """What the derivatives are."""
-        return self.point.verdict(self._seen())[0]
+        """What the derivatives are; of those that are exact, or not accurate, it does not matter what is seen."""
+        known = self.point.solution.status
+        settled = known in (attr.DifferentiationStatusCode.EXACT, attr.DifferentiationStatusCode.INACCURATE)
+        return known if settled else self.point.verdict(self._seen())[0]
 
     def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         """1 in the rows at fault, else 0."""

@@ -47,7 +47,7 @@ from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex, 
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from ..modelkit.meta_solver import AbstractMetaSolver
 from ..modelkit.modifications import Modification
-from ..modelkit.parameters import Parameters, kinds_inserted
+from ..modelkit.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.protocol import AbstractModel
 from ..modelkit.remaking import recipe, remade
 from ..modelkit.rows import Rows
@@ -87,6 +87,9 @@ _LISTS: dict[type[attr.Attribute], attr.On] = {
     attr.ListOfVariableAttributesSet: attr.On.VARIABLE,
     attr.ListOfConstraintAttributesSet: attr.On.CONSTRAINT,
 }
+
+
+_STARTS = attr.VariablePrimalStart(), attr.ConstraintDualStart()
 
 
 class DifferentiationWarning(UserWarning):
@@ -153,6 +156,7 @@ class MetaSolver(AbstractMetaSolver):
         self._taken: set[Kind] = set()
         self._layout: Any = None
         self._diff: tuple[Any, ConvexDiff] | None = None
+        self._objective: tuple[Any, type[Function]] | None = None
         self._written = Written()
         self._forget()
         if solvers:
@@ -163,6 +167,7 @@ class MetaSolver(AbstractMetaSolver):
         self._outcome: Outcome | None = None
         self._solved = False
         self._residuals: Residuals | None = None
+        self._status: attr.TerminationStatusCode | None = None
         self._derivative: Derivative | None = None
         self._warned = False
 
@@ -296,11 +301,15 @@ class MetaSolver(AbstractMetaSolver):
         )
 
     def _objective_type(self) -> type[Function]:
-        """Of the objective with the parameters inserted."""
-        block = self.store.objective_block
+        """Of the objective with the parameters inserted; looked for again where it may have become another one."""
+        store, block = self.store, self.store.objective_block
         if block is None or block.function_type.degree < 2:
             return ScalarAffineFunction
-        return Parameters(self.store).type_of(block.function_type, block.all_rows())
+        parameters = len(store.block(PARAMETERS)) if store.has_block(PARAMETERS) else 0
+        state = block, block.log.position, store.variables_alive, parameters, store.constraint_count
+        if self._objective is None or self._objective[0] != state:
+            self._objective = state, Parameters(store).type_of(block.function_type, block.all_rows())
+        return self._objective[1]
 
     def supports_constraint(self, function_type: type[Function], set_type: type[Set]) -> bool:
         """Whether a solver takes the kind (anything without one)."""
@@ -559,7 +568,9 @@ class MetaSolver(AbstractMetaSolver):
         if not self._has_results:
             return self._without_result(attribute)
         if isinstance(attribute, attr.TerminationStatus):
-            return self._checked_status(self.raw(attribute))
+            if self._status is None:
+                self._status = self._checked_status(self.raw(attribute))
+            return self._status
         if isinstance(attribute, (attr.PrimalStatus, attr.DualStatus)):
             return self._checked_result(self.raw(attribute))
         if isinstance(attribute, attr.DualObjectiveValue):
@@ -693,8 +704,8 @@ class MetaSolver(AbstractMetaSolver):
 
     def _start(self, lowering: Lowering) -> Any:
         """Where the user wants the solve to start: x and duals, NaN where nothing is said; None without any."""
-        xs, ys = (self.store.values_of(kind()) for kind in (attr.VariablePrimalStart, attr.ConstraintDualStart))
-        if not any(v is not None for v in xs.values()) and not any(v is not None for v in ys.values()):
+        xs, ys = (self.store.values_of(kind) for kind in _STARTS)
+        if not any(value is not None for values in (xs, ys) for value in values.values()):
             return None
         return start_of(self.store, lowering, xs, ys)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import final
 
 import numpy as np
@@ -76,6 +77,7 @@ _MOST_FREE = 1000
 _NOTHING = np.zeros(0, np.int64)
 
 
+@cache
 def is_box(set_type: type[Set]) -> bool:
     """Whether the sets of a type are boxes: numbers between bounds."""
     return set_type.bounds(np.zeros((1, len(set_type.fields)))) is not None

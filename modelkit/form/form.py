@@ -102,6 +102,7 @@ class Form:
         self.version = 0
         self.stamp = Stamp()
         self._products: tuple[Stamp, Products] | None = None
+        self._slots: tuple[Stamp, Slots] | None = None
         self.journal = Journal()
         self._lower, self._upper = Growable(np.float64), Growable(np.float64)
         self._kinds, self._binary, self._split = Growable(np.uint8), Growable(np.bool_), Growable(np.bool_)
@@ -141,7 +142,9 @@ class Form:
     @property
     def slots(self) -> Slots:
         """The places that constraints own."""
-        return Slots(self.m, self.n, self.k)
+        if self._slots is None or self._slots[0] is not self.stamp:
+            self._slots = self.stamp, Slots(self.m, self.n, self.k)
+        return self._slots[1]
 
     # ------------------------------------------------------------------ reading
     @property

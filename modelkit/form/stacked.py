@@ -103,8 +103,8 @@ class Stacked:
         """Whether the rows of a form stand at the same places."""
         return (
             form.slots == self._slots
-            and all(np.array_equal(one, other) for one, other in zip(_sides(form), self._sides, strict=True))
-            and np.array_equal(_curved(form), self._curved)
+            and not (_sides(form) != self._sides).any()
+            and not (_curved(form) != self._curved).any()
             and (form.cones is self._cones or _same(form.cones, self._cones))
         )
 
@@ -228,18 +228,20 @@ class _Pattern:
         )
 
 
-def _sides(form: Form) -> tuple[_Mask, _Mask, _Mask]:
+def _sides(form: Form) -> _Mask:
     """Masks over rows and columns: there is a lower side, an upper one, and both are equal and one constraint's."""
     lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
-    whole = np.concatenate([np.ones(form.m, bool), ~form.split])
-    return lower > -np.inf, upper < np.inf, (lower == upper) & np.isfinite(lower) & whole
+    masks = np.stack([lower > -np.inf, upper < np.inf, lower == upper])
+    masks[2] &= masks[0] & masks[1]
+    masks[2, form.m :] &= ~form.split
+    return masks
 
 
 def _curved(form: Form) -> _Mask:
     """Which rows have quadratic terms."""
-    curved = np.zeros(form.m, bool)
-    if form.curvature is not None:
-        curved[form.curvature.row] = True
+    curved, terms = np.zeros(form.m, bool), form.curvature
+    if terms is not None:
+        curved[terms.row] = True
     return curved
 
 
