@@ -13,8 +13,8 @@ from typing import final
 import numpy as np
 
 from ..arrays import FloatArray
-from ..units import FARTHEST, Lines, equilibrated
 from .slot_rows import SlotRows
+from .units import FARTHEST, Lines, equilibrated
 
 __all__ = ["Scales"]
 
