@@ -45,6 +45,7 @@ _MARGIN = 3.0
 _SMALL = 1e-5
 # What is less than this, of the largest number of the point in equilibrated units, is less than its rounding error.
 _NOTHING = 1e-8
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 class Probe(NamedTuple):
@@ -116,7 +117,8 @@ class Sizes:
 
     def residual(self, r1: FloatArray, r2: FloatArray) -> float:
         """The largest componentwise residual of ``r1 = Px + Aᵀy + c`` and ``r2 = Ax + s - b``."""
-        return max(_ratio(r1, self.gradient_bound), _ratio(r2, self.rows_bound))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return max(_ratio(r1, self.gradient_bound), _ratio(r2, self.rows_bound))
 
     def probe(
         self,
@@ -166,8 +168,6 @@ def _largest(values: FloatArray) -> float:
 
 
 def _ratio(residual: FloatArray, bound: FloatArray) -> float:
-    left = np.abs(residual)
-    if not (np.isfinite(left).all() and np.isfinite(bound).all()):
-        return float("inf")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _largest(np.where(left > 0.0, left / bound, 0.0))
+    """The largest residual relative to its bound, zero of zero is zero; infinite unless both are finite."""
+    largest = _largest(np.abs(residual) / np.maximum(bound, _TINY))
+    return largest if largest < np.inf and bound.max(initial=0.0) < np.inf else float("inf")

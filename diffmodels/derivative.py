@@ -179,8 +179,9 @@ class Derivative:
                 continue
             numbers, dims = located(store, indices)
             inside = self._in_columns(rows)
-            weights = -gradients_up(lowering, indices.kind, numbers, dims, point.y_sided)
-            direct += self._slopes(rows, weights, directions)
+            if lowering.parameters is not None:
+                weights = -gradients_up(lowering, indices.kind, numbers, dims, point.y_sided)
+                direct += self._slopes(rows, weights, directions)
             for at, below in functions_down(lowering, indices.kind, numbers, dims, inside):
                 sides.add_functions(at, below)
         for indices, numbers_moved in sets:

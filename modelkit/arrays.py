@@ -130,7 +130,9 @@ def added_up(keys: Sequence[IntArray], coef: FloatArray) -> tuple[list[IntArray]
     """
     row, *factors = keys
     keys = [row, *(np.sort(np.stack(factors), axis=0) if len(factors) > 1 else factors)]
-    ascending = np.zeros(max(len(coef) - 1, 0), bool)
+    if len(coef) < 2:
+        return keys, coef
+    ascending = np.zeros(len(coef) - 1, bool)
     for key in reversed(keys):
         step = np.diff(key)
         ascending = (step > 0) | ((step == 0) & ascending)

@@ -387,12 +387,15 @@ class Lowering:
 
     def items_in(self, chunk: Chunk, kind: Kind, numbers: IntArray) -> tuple[IntArray, IntArray]:
         """Which of some constraints a chunk stands for: their places among them, and the items of the chunk."""
-        if chunk.count and len(numbers) == chunk.count and chunk.alive.all() and np.array_equal(chunk.numbers, numbers):
-            every = np.arange(chunk.count)
+        count = chunk.count
+        if not count:
+            return _NOTHING, _NOTHING
+        if len(numbers) == count and chunk.alive.all() and np.array_equal(chunk.numbers, numbers):
+            every = np.arange(count)
             return every, every
-        at = np.searchsorted(chunk.numbers, numbers)
-        inside = np.minimum(at, chunk.count - 1)
-        mine = np.flatnonzero((chunk.numbers[inside] == numbers) & chunk.alive[inside]) if chunk.count else at[:0]
+        at = chunk.numbers.searchsorted(numbers)
+        inside = np.minimum(at, count - 1)
+        mine = ((chunk.numbers[inside] == numbers) & chunk.alive[inside]).nonzero()[0]
         return mine, at[mine]
 
     def _remove(self, kind: Kind, numbers: IntArray) -> None:

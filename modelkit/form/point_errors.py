@@ -37,7 +37,7 @@ def violation(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float
 
 
 def _far(away: FloatArray, values: FloatArray) -> float:
-    return float(np.max(away / (1.0 + np.abs(values)), initial=0.0))
+    return float((away / (1.0 + np.abs(values))).max(initial=0.0))
 
 
 def _relative(size: float, *scales: float) -> float:
