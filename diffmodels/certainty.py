@@ -140,8 +140,8 @@ class Sizes:
             n, m = len(r1), len(r2)
             terms, left = np.concatenate([self.gradient, self.rows]), np.concatenate([r1, r2])
             size = np.maximum(_MOVE * terms, np.abs(left))
-            rounding = float(np.clip(_ratio(left, _MOVE * terms), _ROUNDING, 1.0))
-            R = size[:, None] * np.random.default_rng(50).choice([-1.0, 1.0], size=(n + m, draws))
+            rounding = min(max(_ratio(left, _MOVE * terms), _ROUNDING), 1.0)
+            R = size[:, None] * _signs(n + m, draws)
             dx, dy = solve(R[:n], R[n:])
             Adx = np.asarray(self._A @ dx)
             Z = np.concatenate([dx, dy])
@@ -150,6 +150,27 @@ class Sizes:
             most = most + _SMALL * _largest(np.abs(R) * self._unit) * _largest(np.abs(Z) / self._unit)
             mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
             return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), rounding, mismatch)
+
+
+def _signs(rows: int, columns: int) -> FloatArray:
+    """Random signs, (rows, columns); of few rows they are there."""
+    if rows <= _FEW_ROWS and columns <= _DRAWS:
+        return _FEW_SIGNS[:rows, :columns]
+    return _drawn_signs(rows, columns)
+
+
+def _drawn_signs(rows: int, columns: int) -> FloatArray:
+    """Random signs, (rows, columns), one a bit."""
+    count = rows * columns
+    drawn = np.frombuffer(np.random.default_rng(50).bytes(-(-count // 8)), np.uint8)
+    signs: FloatArray = np.unpackbits(drawn, count=count).reshape(rows, columns).astype(np.float64)
+    signs *= 2.0
+    signs -= 1.0
+    return signs
+
+
+_FEW_ROWS = 1000
+_FEW_SIGNS = _drawn_signs(_FEW_ROWS, _DRAWS)
 
 
 def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
