@@ -259,11 +259,10 @@ class _Polish:
             if active.tobytes() in seen:
                 break
             seen.add(active.tobytes())
-            x_new, y_new, left = self._solution_on(active, x, y)
+            x_new, y_new, left, unit = self._solution_on(active, x, y)
             if not (np.isfinite(x_new).all() and np.isfinite(y_new).all()):
                 break
             slack = left[1]
-            unit = self.units.magnitudes(x_new, active)
             leaving = active & self.inequality & (y_new / self.units.row < -_TOLERANCE * unit.multiplier)
             entering = ~active & (slack * self.units.row < -_TOLERANCE * unit.slack)
             moved = leaving | entering
@@ -311,17 +310,18 @@ class _Polish:
 
     def _solution_on(
         self, active: Mask, x: FloatArray, y: FloatArray
-    ) -> tuple[FloatArray, FloatArray, tuple[FloatArray, FloatArray]]:
+    ) -> tuple[FloatArray, FloatArray, tuple[FloatArray, FloatArray], Magnitudes]:
         """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows.
 
-        What is left of gradient and rows comes with the solution.
+        With the solution come what is left of gradient and rows there, and the magnitudes.
         """
         kkt, units = self.factorization(active), self.units
         rows = np.flatnonzero(active)
         n, y, last = x.size, np.where(active, y, 0.0), np.inf
         gradient, slack = self._left(x, y)
+        unit = units.magnitudes(x, active)
         for _ in range(_CORRECTIONS):
-            size = units.size_of(gradient, np.where(active, slack, 0.0), units.magnitudes(x, active))
+            size = units.size_of(gradient, np.where(active, slack, 0.0), unit)
             if size <= _LEAST or not size < 0.5 * last:
                 break
             last = size
@@ -329,7 +329,8 @@ class _Polish:
             x, y = x + step[:n], y.copy()
             y[rows] += step[n:]
             gradient, slack = self._left(x, y)
-        return x, y, (gradient, slack)
+            unit = units.magnitudes(x, active)
+        return x, y, (gradient, slack), unit
 
     # ------------------------------------------------------------------ global fallback
 

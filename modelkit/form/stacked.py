@@ -77,7 +77,9 @@ class Stacked:
         self.sign: FloatArray = np.repeat([1.0, 1.0, -1.0, 1.0, 1.0, -1.0], counts)
         self.m, self.zeros, self.linear = len(self.slot), counts[0], sum(counts[:3])
         self._is_one_sided = np.repeat([False, True, True, False, True, True], counts)
-        self._upper, self._others = np.flatnonzero(self.sign < 0.0), np.flatnonzero(self.sign > 0.0)
+        self.is_upper: _Mask = self.sign < 0.0
+        self._upper, self._others = np.flatnonzero(self.is_upper), np.flatnonzero(~self.is_upper)
+        self._slot_of_upper, self._slot_of_others = self.slot[self._upper], self.slot[self._others]
         self._parts = self._made_parts(counts)
         self._pattern: _Pattern | None = None
         self._last: tuple[Stamp, sp.csr_array] | None = None
@@ -142,7 +144,7 @@ class Stacked:
         """Constants g of the one-sided rows, (m,)."""
         lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
         every = np.concatenate([-lower, form.g])[self.slot]
-        every[self._upper] = upper[self.slot[self._upper]]
+        every[self._upper] = upper[self._slot_of_upper]
         return every
 
     def _curvature(self, form: Form) -> Curvature | None:
@@ -165,10 +167,15 @@ class Stacked:
     # ------------------------------------------------------------------ duals
     def up(self, duals: FloatArray) -> FloatArray:
         """Duals of one-sided rows, (m,) or (m, k), as duals of the form: sums over the rows of each slot."""
-        found = np.zeros((self._slots.size, *duals.shape[1:]))
-        found[self.slot[self._others]] = duals[self._others]
-        found[self.slot[self._upper]] -= duals[self._upper]
-        return found
+        lower, upper = self.sided(duals)
+        return lower + upper
+
+    def sided(self, duals: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The same by sides: of lower ones and cones, and of upper ones."""
+        lower, upper = np.zeros((2, self._slots.size, *duals.shape[1:]))
+        lower[self._slot_of_others] = duals[self._others]
+        upper[self._slot_of_upper] -= duals[self._upper]  # where 0.0 stays what it is
+        return lower, upper
 
     def down(self, duals: FloatArray) -> FloatArray:
         """Duals of the form as those of its one-sided rows: what is positive to the lower side, else to the upper."""
@@ -231,8 +238,12 @@ class _Pattern:
 def _sides(form: Form) -> _Mask:
     """Masks over rows and columns: there is a lower side, an upper one, and both are equal and one constraint's."""
     lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
-    masks = np.stack([lower > -np.inf, upper < np.inf, lower == upper])
-    masks[2] &= masks[0] & masks[1]
+    masks = np.empty((3, len(lower)), bool)
+    np.greater(lower, -np.inf, out=masks[0])
+    np.less(upper, np.inf, out=masks[1])
+    np.equal(lower, upper, out=masks[2])
+    masks[2] &= masks[0]
+    masks[2] &= masks[1]
     masks[2, form.m :] &= ~form.split
     return masks
 

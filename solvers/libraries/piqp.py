@@ -62,7 +62,10 @@ class _Layout:
     def _masks_of(sides: FloatArray) -> NDArray[np.bool_]:
         """Which sides are equal, and which slots have one."""
         lower, upper = sides
-        return np.stack([lower == upper, (lower > -np.inf) | (upper < np.inf)])
+        masks = np.empty((2, len(lower)), bool)
+        np.equal(lower, upper, out=masks[0])
+        np.logical_or(lower > -np.inf, upper < np.inf, out=masks[1])
+        return masks
 
     def fits(self, sides: FloatArray) -> bool:
         """Whether other sides make the same layout."""
