@@ -81,7 +81,8 @@ def cofactors(factors: FloatArray) -> FloatArray:
     """For each entry of (T, D) the product of the others in its row: the derivative of the row's product."""
     others = np.ones(factors.shape)
     for column in range(factors.shape[1]):
-        others[:, column] = np.delete(factors, column, axis=1).prod(axis=1)
+        others[:, :column] *= factors[:, column, None]
+        others[:, column + 1 :] *= factors[:, column, None]
     return others
 
 
