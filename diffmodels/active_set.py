@@ -372,7 +372,7 @@ class _Polish:
         judged, values = self._judge(point), np.where(point.active, point.y, point.s)
         weak = self.inequality & in_doubt(values, judged.moves)
         # Where a row is more than rounding errors from its kink, the side on which it is makes the derivative.
-        open_rows = self.inequality & in_doubt(values, judged.rounding * judged.moves)
+        open_rows = self.inequality & in_doubt(values, judged.rounding * judged.moves) if weak.any() else weak
         strong = point.active & ~open_rows
         active, unique = self._choose(strong, open_rows)
         kkt = self.factorization(active)
