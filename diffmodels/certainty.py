@@ -94,7 +94,7 @@ class Sizes:
         column: FloatArray,
         row: FloatArray,
     ) -> None:
-        self._A, self._unit = A, np.concatenate([column, row])[:, None]
+        self._A, self._unit = A, np.concatenate([column, row])
         with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow are no solution: `residual`
             P, A, c, b, x, y = abs(P), abs(A), np.abs(c), np.abs(b), np.abs(x), np.abs(y)
             self.gradient: FloatArray = P @ x + A.T @ y + c
@@ -130,18 +130,31 @@ class Sizes:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             n, m = len(r1), len(r2)
-            terms, left = np.concatenate([self.gradient, self.rows]), np.concatenate([r1, r2])
-            size = np.maximum(_MOVE * terms, np.abs(left))
-            rounding = float(np.clip(_ratio(left, _MOVE * terms), _ROUNDING, 1.0))
-            R = size[:, None] * np.random.default_rng(50).choice([-1.0, 1.0], size=(n + m, draws))
+            terms, left = np.concatenate([self.gradient, self.rows]), np.abs(np.concatenate([r1, r2]))
+            terms *= _MOVE
+            size = np.maximum(terms, left)
+            rounding = float(np.clip(_ratio(left, terms), _ROUNDING, 1.0))
+            R = size[:, None] * _signs(n + m, draws)
             dx, dy = solve(R[:n], R[n:])
             Adx = np.asarray(self._A @ dx)
             Z = np.concatenate([dx, dy])
-            forward, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
+            forward = R.T @ Z
+            sizes = np.abs(Z, out=Z)
             # what is nothing beside the largest of either, in equilibrated units, may be all rounding error
-            most = most + _SMALL * _largest(np.abs(R) * self._unit) * _largest(np.abs(Z) / self._unit)
+            nothing = _SMALL * _largest(size * self._unit) * _largest(sizes / self._unit[:, None])
+            most = size @ sizes + nothing  # |R|ᵀ|Z|, all of whose rows are alike
             mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
-            return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), rounding, mismatch)
+            return Probe(dx, dy, R[n:] - Adx, size[n:, None] + np.abs(Adx), rounding, mismatch)
+
+
+def _signs(rows: int, columns: int) -> FloatArray:
+    """Random signs, (rows, columns), one a bit."""
+    count = rows * columns
+    drawn = np.frombuffer(np.random.default_rng(50).bytes(-(-count // 8)), np.uint8)
+    signs: FloatArray = np.unpackbits(drawn, count=count).reshape(rows, columns).astype(np.float64)
+    signs *= 2.0
+    signs -= 1.0
+    return signs
 
 
 def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
