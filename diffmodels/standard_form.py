@@ -11,12 +11,14 @@ with multipliers :math:`Px + A^T y + c = 0`, :math:`y_i \ge 0` and :math:`y_i s_
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..modelkit.arrays import FloatArray
+from ..modelkit.arrays import FloatArray, IntArray
+from .certainty import MatrixTerms
 from .kkt import Mask
 from .kkt.equilibrate import largest_entry, ruiz_scaling, scaled
 
@@ -50,6 +52,10 @@ class StandardForm:
         """Mask (m,) of the rows with s >= 0."""
         return np.arange(self.b.size) >= self.zero_rows
 
+    def in_dual_cone(self, y: FloatArray) -> FloatArray:
+        """Multipliers (m,), those of inequalities at least zero."""
+        return np.concatenate([y[: self.zero_rows], np.maximum(y[self.zero_rows :], 0.0)])
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -74,10 +80,16 @@ class Units:
         n = form.c.size
         self.scale = ruiz_scaling(self.P, self.A)
         self.column, self.row = self.scale[:n], self.scale[n:]
+        self._b = np.abs(self.row * form.b)
         self._c = float(np.abs(self.column * form.c).max(initial=0.0))
         self._P = largest_entry(self.P, self.column)
 
-    def magnitudes(self, x: FloatArray, active: Mask) -> Magnitudes:
+    @cached_property
+    def terms(self) -> MatrixTerms:
+        """What the matrices tell of the sizes of terms."""
+        return MatrixTerms(self.P, self.A, self.column, self.row)
+
+    def magnitudes(self, x: FloatArray, rows: IntArray) -> Magnitudes:
         r"""Return the magnitudes at x with these active rows.
 
         They come from the data: the larger of :math:`\|\hat b_{active}\|`, :math:`\|\hat c\| / \|\hat P\|`
@@ -85,7 +97,7 @@ class Units:
         data are all zero the equilibrated unit itself is the yardstick, so that noise around x = 0 is not
         one.
         """
-        b = float(np.abs((self.row * self.form.b)[active]).max(initial=0.0))
+        b = float(self._b[rows].max(initial=0.0))
         of_data = max(b, self._c / self._P if self._P > 0.0 else 0.0)
         of_point = float(np.abs(x / self.column).max(initial=0.0))
         slack = max(of_data, of_point if of_data > 0.0 or self._c > 0.0 else max(of_point, 1.0))
@@ -101,15 +113,19 @@ class Units:
         """Return P x + A'y + c, in the form's own units."""
         return np.asarray(self.P @ x + self.A.T @ y + self.form.c)
 
-    def residual(self, x: FloatArray, y: FloatArray, s: FloatArray, unit: Magnitudes) -> float:
-        """Return the largest relative violation of feasibility, stationarity and complementarity."""
-        ineq = self.form.inequalities
-        cone = np.where(ineq, np.minimum(s, 0.0), s)
-        primal = np.maximum(np.abs(self.slack(x) - s), np.abs(cone)) * self.row / unit.slack
-        dual = np.abs(self.gradient(x, y)) * self.column / unit.multiplier
-        wrong_sign = np.where(ineq, np.maximum(-y, 0.0), 0.0) / self.row / unit.multiplier
-        gap = np.where(ineq, np.abs(y * s), 0.0) / (unit.slack * unit.multiplier)
-        return max(float(violation.max(initial=0.0)) for violation in (primal, dual, wrong_sign, gap))
+    def residual(self, y: FloatArray, s: FloatArray, left: tuple[FloatArray, FloatArray], unit: Magnitudes) -> float:
+        """Return the largest relative violation of stationarity, feasibility and complementarity.
+
+        Parameters
+        ----------
+        y, s : (m,) in their cones
+        left : Px + Aᵀy + c (n,) and Ax + s - b (m,)
+        unit : what counts as one
+        """
+        dual = float(np.abs(left[0] * self.column).max(initial=0.0)) / unit.multiplier
+        primal = float(np.abs(left[1] * self.row).max(initial=0.0)) / unit.slack
+        gap = float(np.abs(y * s).max(initial=0.0)) / (unit.slack * unit.multiplier)
+        return max(primal, dual, gap)
 
     def scaled_form(self) -> StandardForm:
         """Return the form in equilibrated units."""

@@ -18,6 +18,8 @@ __all__ = ["DenseLDL", "Factor", "Refined", "SingularFactor", "SparseLDL", "Spar
 
 _ROUNDOFF = float(np.finfo(np.float64).eps)
 _MAX_REFINEMENTS = 40
+# Up to this many, the largest of each is found many times faster where they are contiguous (measured).
+_FEW_COLUMNS = 16
 
 
 class SingularFactor(ArithmeticError):
@@ -126,7 +128,8 @@ class SparseLU:
 
 def _column_norms(B: FloatArray) -> FloatArray:
     """Return the maximum norm of every column; infinity where the column is not finite."""
-    norms: FloatArray = np.abs(B).max(axis=0, initial=0.0)
+    sizes = np.abs(B, order="F") if B.shape[1] <= _FEW_COLUMNS else np.abs(B)
+    norms: FloatArray = sizes.max(axis=0, initial=0.0)
     return np.where(np.isfinite(norms), norms, np.inf)
 
 
