@@ -15,10 +15,10 @@ from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import InvalidIndex, NotOptimized, UnsupportedAttribute
 from ..modelkit.functions import VariableIndex, VectorOfVariables
-from ..modelkit.gaps import WITH_GAPS
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.parameters import PARAMETERS, Parameters
-from ..modelkit.store import Store
+from ..modelkit.sets.gaps import WITH_GAPS
+from ..modelkit.store.parameters import PARAMETERS, Parameters
+from ..modelkit.store.store import Store
 from .parameter_slopes import parameter_slopes
 
 __all__ = ["FoundResult", "Outcome"]

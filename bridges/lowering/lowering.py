@@ -15,11 +15,9 @@ import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, Growable, IntArray
 from ...modelkit.attributes import ObjectiveSenseCode
-from ...modelkit.block import ConstraintBlock
-from ...modelkit.change_log import Change
-from ...modelkit.checks import UPPER_OR_LOWER
 from ...modelkit.errors import InvalidData, NotAllowed, Unsupported, UnsupportedConstraint, UnsupportedObjective
 from ...modelkit.form import Abilities, Cones, Discreteness, Form
+from ...modelkit.form.matrix_form import objective_matrices
 from ...modelkit.functions import (
     Function,
     ScalarAffineFunction,
@@ -27,12 +25,9 @@ from ...modelkit.functions import (
     VectorAffineFunction,
     VectorOfVariables,
 )
+from ...modelkit.functions.monomials import Monomials
+from ...modelkit.functions.rows import Rows
 from ...modelkit.indices import Kind, describe_kind
-from ...modelkit.matrix_form import objective_matrices
-from ...modelkit.monomials import Monomials
-from ...modelkit.naming import described
-from ...modelkit.parameters import PARAMETERS, Parameters
-from ...modelkit.rows import Rows
 from ...modelkit.sets import (
     SOS1,
     SOS2,
@@ -45,11 +40,16 @@ from ...modelkit.sets import (
     Set,
     ZeroOne,
 )
-from ...modelkit.storage import Block
-from ...modelkit.store import Store
-from ...modelkit.unbounded import check_infinite_parameters
+from ...modelkit.store.block import ConstraintBlock
+from ...modelkit.store.change_log import Change
+from ...modelkit.store.checks import UPPER_OR_LOWER
+from ...modelkit.store.describing import described
+from ...modelkit.store.parameters import PARAMETERS, Parameters
+from ...modelkit.store.storage import Block
+from ...modelkit.store.store import Store
+from ...modelkit.store.unbounded import check_infinite_parameters
 from .. import catalogue  # noqa: F401  its import registers the bridges
-from ..base import REGISTRY, SCALARS, VECTORS, Bridge, grouped
+from ..bridge import REGISTRY, SCALARS, VECTORS, Bridge, grouped
 from ..catalogue.quadratic import cone_of_row
 from ..graph import BridgeGraph
 from .chunks import Chunk, ConeNumbers, Place

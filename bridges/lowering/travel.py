@@ -20,9 +20,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, IntArray, segments
+from ...modelkit.functions.rows import Rows
 from ...modelkit.indices import Kind
-from ...modelkit.rows import Rows
-from ..base import Matrix
+from ..bridge import Matrix
 from .chunks import Chunk, Place
 from .lowering import Lowering, is_box
 

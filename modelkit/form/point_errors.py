@@ -17,7 +17,7 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..sizes import largest_size, ratio
-from .scales import Scales, scales_of
+from .scales import Scales
 from .slot_rows import SlotRows
 
 __all__ = ["MatrixSizes", "PointErrors", "violation"]
@@ -55,7 +55,7 @@ class MatrixSizes:
         form = rows.form
         self.P, self.A, self.F = (_sizes(matrix) for matrix in (form.P, form.A, form.F))
         self._is_held = rows.is_held
-        self.scales = [scales_of(rows)]
+        self.scales = [Scales(rows)]
         held, bounded, _ = form.slots.parts(rows.is_held)
         has_single = (
             bool(bounded.any())
@@ -64,7 +64,7 @@ class MatrixSizes:
             or bool((np.diff(form.P.indptr) == 1).any())
         )
         if has_single:
-            first, other = self.scales[0], scales_of(rows, shared=True)
+            first, other = self.scales[0], Scales(rows, shared=True)
             if (other.column != first.column).any() or (other.row != first.row).any():
                 self.scales.append(other)
 

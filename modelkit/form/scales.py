@@ -13,10 +13,10 @@ from typing import final
 import numpy as np
 
 from ..arrays import FloatArray
-from ..units import FARTHEST, Lines, equilibrated
 from .slot_rows import SlotRows
+from .units import FARTHEST, Lines, equilibrated
 
-__all__ = ["Scales", "scales_of"]
+__all__ = ["Scales"]
 
 
 @final
@@ -47,21 +47,6 @@ class Scales:
             row[at] = np.where(np.isfinite(in_cone), in_cone, 1.0)
         self.column: FloatArray = column
         self.row: FloatArray = row
-
-
-def scales_of(rows: SlotRows, *, shared: bool = False) -> Scales:
-    """The scales of a form, made once for its present numbers: solvers and those who check their answers ask for them.
-
-    Parameters
-    ----------
-    rows : of the form as it is now
-    shared : as of `Scales`
-    """
-    memo, key = rows.form.memo, (Scales, shared)
-    if key not in memo:
-        memo[key] = Scales(rows, shared=shared)
-    scales: Scales = memo[key]
-    return scales
 
 
 def _equilibrated(rows: SlotRows, *, alone: bool, shared: bool) -> tuple[FloatArray, FloatArray]:

@@ -23,15 +23,15 @@ from .modelkit import functions as _functions
 from .modelkit import modifications as _modifications
 from .modelkit import sets as _sets
 from .modelkit.attributes import *  # noqa: F403
-from .modelkit.caching_states import CachingOptimizerMode, CachingOptimizerState, SolverFallbackWarning
 from .modelkit.errors import *  # noqa: F403
 from .modelkit.form.residuals import Residuals
 from .modelkit.functions import *  # noqa: F403
 from .modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap
-from .modelkit.model import Model
+from .modelkit.model.caching_states import CachingOptimizerMode, CachingOptimizerState, SolverFallbackWarning
+from .modelkit.model.model import Model
 from .modelkit.modifications import *  # noqa: F403
 from .modelkit.sets import *  # noqa: F403
-from .modelkit.store import Store
+from .modelkit.store.store import Store
 from .solvers import testing
 
 Model.backend = MetaSolver
