@@ -46,6 +46,7 @@ _MARGIN = 3.0
 _SMALL = 1e-5
 # What is less than this, of the largest number of the point in equilibrated units, is less than its rounding error.
 _NOTHING = 1e-8
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 class Probe(NamedTuple):
@@ -199,8 +200,7 @@ def _largest(values: FloatArray) -> float:
 
 
 def _ratio(residual: FloatArray, bound: FloatArray) -> float:
-    left = np.abs(residual)
-    if not (np.isfinite(left).all() and np.isfinite(bound).all()):
-        return float("inf")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _largest(np.where(left > 0.0, left / bound, 0.0))
+    """The largest residual relative to its bound, zero of zero; infinite where one is not a number or not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        worst = _largest(np.abs(residual) / np.maximum(bound, _TINY))
+    return worst if np.isfinite(worst) and np.isfinite(_largest(bound)) else float("inf")

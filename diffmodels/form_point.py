@@ -76,7 +76,7 @@ class FormPoint:
         self.rows: MatrixForm = self.layout.matrices(form)
         hints = None if activity is None else self.layout.down(activity)
         self.solution: SolutionPoint = diff_model.exact(self.rows, x, self.layout.down(y), hints)
-        self.x, self.y_sided = self.solution.x, self._sided(self.solution.y)
+        self.x, self.y_sided = self.solution.x, self.layout.by_sides(self.solution.y)
         self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
         self._verdict: tuple[attr.DifferentiationStatusCode, Mask] | None = None
 
@@ -98,7 +98,7 @@ class FormPoint:
         layout = self.layout
         sides = np.where((layout.sign > 0.0)[:, None], lower[layout.slot], -upper[layout.slot])
         dx, dy = self.solution.solve(primal, layout.signed(rows) - sides)
-        return dx, self._sided(dy)
+        return dx, self.layout.by_sides(dy)
 
     def pull(self, primal: FloatArray, duals: Sided) -> tuple[FloatArray, Sided]:
         """W (n, K) and wy (slots, K) by sides, for seeds (n, K) of x and (slots, K) of y by sides.
@@ -108,13 +108,7 @@ class FormPoint:
         layout = self.layout
         seeds = np.where((layout.sign > 0.0)[:, None], duals[0][layout.slot], -duals[1][layout.slot])
         w, wy = self.solution.solve(primal, seeds)
-        return w, self._sided(wy)
-
-    def _sided(self, rows: FloatArray) -> Sided:
-        """Values of the one-sided rows, (m,) or (m, K), over the slots, by sides."""
-        is_upper = self.layout.sign < 0.0
-        is_upper = is_upper if rows.ndim == 1 else is_upper[:, None]
-        return self.layout.up(np.where(is_upper, 0.0, rows)), self.layout.up(np.where(is_upper, rows, 0.0))
+        return w, self.layout.by_sides(wy)
 
     # ------------------------------------------------------------------ what it is worth
     def verdict(self, seen: SeenBySides) -> tuple[attr.DifferentiationStatusCode, FloatArray]:
@@ -125,7 +119,7 @@ class FormPoint:
         seen : columns, and from moves of x and of the slots' duals to what is seen of them
         """
         if self._verdict is None:
-            through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self._sided(dy)))
+            through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self.layout.by_sides(dy)))
             self._verdict = verdict_seen(self.solution, self.rows, through)
         status, fault = self._verdict
         at = np.zeros(len(self.y))

@@ -146,4 +146,4 @@ def _workable(M: Any, layout: str) -> Any:
     if M.nnz > _MOSTLY_STORED * M.shape[0] * M.shape[1]:
         return M.toarray()
     compressed = sp.csc_array(M) if layout == "csc" else sp.csr_array(M)
-    return compressed.astype(np.float64)
+    return compressed.astype(np.float64, copy=False)

@@ -109,6 +109,7 @@ class WithoutFixed(KKTSystem):
         self._whole: KKTSystem | None = None
         P, A = sp.csc_array(P), sp.csr_array(A1)[fixing.kept]
         self._P_fixed, self._A_fixed = P[:, fixing.columns], A[:, fixing.columns]
+        self._P_mixed = self._P_fixed[fixing.free]
         core = sp.csc_array(P[:, fixing.free][fixing.free])
         start = None if scale is None else scale[fixing.others]
         self._core = without_fixed(make, core, sp.csr_array(A[:, fixing.free]), None, start, None)
@@ -130,7 +131,8 @@ class WithoutFixed(KKTSystem):
         fixed = columns[n + at.rows] / entries
         solution[at.columns] = fixed
         right = columns[at.others]
-        right[:free] -= (self._P_fixed @ fixed)[at.free]
+        if self._P_mixed.nnz:
+            right[:free] -= self._P_mixed @ fixed
         right[free:] -= self._A_fixed @ fixed
         found, residual = self._core._solve_columns(right)
         solution[at.others] = found

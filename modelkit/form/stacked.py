@@ -78,6 +78,7 @@ class Stacked:
         self.m, self.zeros, self.linear = len(self.slot), counts[0], sum(counts[:3])
         self._is_one_sided = np.repeat([False, True, True, False, True, True], counts)
         self._upper, self._others = np.flatnonzero(self.sign < 0.0), np.flatnonzero(self.sign > 0.0)
+        self._slots_by_side = self.slot[self._others], self.slot[self._upper]
         self._parts = self._made_parts(counts)
         self._pattern: _Pattern | None = None
 
@@ -157,10 +158,17 @@ class Stacked:
     # ------------------------------------------------------------------ duals
     def up(self, duals: FloatArray) -> FloatArray:
         """Duals of one-sided rows, (m,) or (m, k), as duals of the form: sums over the rows of each slot."""
-        found = np.zeros((self._slots.size, *duals.shape[1:]))
-        found[self.slot[self._others]] = duals[self._others]
-        found[self.slot[self._upper]] -= duals[self._upper]
-        return found
+        lower, upper = self.by_sides(duals)
+        lower += upper
+        return lower
+
+    def by_sides(self, duals: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The terms of `up`: those of all but upper sides, and those of upper sides."""
+        lower, upper = np.zeros((2, self._slots.size, *duals.shape[1:]))
+        others, above = self._slots_by_side
+        lower[others] = duals[self._others]
+        upper[above] -= duals[self._upper]
+        return lower, upper
 
     def down(self, duals: FloatArray) -> FloatArray:
         """Duals of the form as those of its one-sided rows: what is positive to the lower side, else to the upper."""
