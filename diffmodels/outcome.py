@@ -9,7 +9,7 @@ import numpy as np
 
 from ..bridges.lowering import Lowering
 from ..bridges.lowering.chunks import Place
-from ..bridges.lowering.lowering import is_box
+from ..bridges.lowering.reach import is_box
 from ..bridges.lowering.travel import Sided, duals_up, gradients_up, split
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray

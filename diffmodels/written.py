@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from ..bridges.lowering import Lowering
-from ..bridges.lowering.lowering import is_box
+from ..bridges.lowering.reach import is_box
 from ..modelkit import attributes as attr
 from ..modelkit import sets as all_sets
 from ..modelkit.arrays import FloatArray, IntArray

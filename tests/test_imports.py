@@ -199,3 +199,12 @@ def test_face_names_what_it_exports() -> None:
     }
     public = {name for name in vars(ot) if not name.startswith("_")}
     assert not sorted(public - own_modules - set(exported))
+
+
+def test_parts_of_the_face_are_imported_as_modules() -> None:
+    """`import optangent.layers` and `from optangent.testing import ...` give what `ot.layers` and `ot.testing` are."""
+    for name in ("layers", "testing"):
+        assert importlib.import_module(f"optangent.{name}") is getattr(ot, name)
+    from optangent.testing import check_solver
+
+    assert check_solver is ot.testing.check_solver

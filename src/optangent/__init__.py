@@ -10,6 +10,8 @@
 (3.0, 2.0)
 """
 
+import sys as _sys
+
 from . import bridges, diffmodels, modelkit, solvers
 from .bridges.explain import print_bridges
 from .diffmodels import *  # noqa: F403
@@ -35,6 +37,8 @@ from .modelkit.store.store import Store
 from .solvers import testing
 
 Model.backend = MetaSolver
+# `from optangent.layers import TorchLayer`, as if they stood here
+_sys.modules.update({f"{__name__}.layers": layers, f"{__name__}.testing": testing})
 _DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]
 
 __version__ = "0.1.0"
