@@ -49,8 +49,8 @@ _UNDECIDED = 1e-9
 _NOISE = 1e-9
 # Residuals below this are rounding errors: no point is worse than another for them.
 _ROUNDOFF = 1e-14
-# Residuals that no correction makes smaller.
-_LEAST = 1e-15
+# The same of each condition, relative to the sizes of its terms: corrections have nothing left to correct.
+_LEAST_RESIDUAL = 16.0 * float(np.finfo(np.float64).eps)
 _ROUNDS = 12
 _ROUNDS_AFTER_PROXIMAL = 3
 _CORRECTIONS = 3
@@ -139,14 +139,14 @@ def _solve_on(kkt: KKTSystem, active: Mask, upper: FloatArray, rows: ArrayLike |
 @final
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """A point with its active rows, how far it is from a solution, and what is left of gradient and rows there."""
+    """A point with s and y in their cones, the rows taken to be active, and ``left = (Px + Aᵀy + c, Ax + s - b)``."""
 
     x: FloatArray
     y: FloatArray
     s: FloatArray
     active: Mask
-    residual: float
     left: tuple[FloatArray, FloatArray]
+    residual: float
 
 
 @final
@@ -157,7 +157,7 @@ class _Judgement:
     Attributes
     ----------
     residual : componentwise
-    moves : (m, 1) by how much multipliers of active rows and slacks of others may be off
+    moves : (m,) by how much multipliers of active rows and slacks of others may be off
     rounding : the part of it that is rounding error
     mismatch : of both modes
     """
@@ -226,23 +226,23 @@ class _Polish:
         """Of the system of some rows; of the last ones it is there."""
         return self.units.matrices.system(active, self._solve_with)
 
-    def _left(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return self.units.gradient(x, y), self.units.slack(x)
-
     # ------------------------------------------------------------------ classification
 
     def _given(self, x: FloatArray, y: FloatArray) -> _Point:
         """The given point, its multipliers and slacks moved into their cones, and its classification."""
-        y = np.where(self.inequality, np.maximum(y, 0.0), y)
-        left = _, slack = self._left(x, y)
-        unit = self.units.magnitudes(x, ~self.inequality)
+        form = self.units.form
+        y = form.in_dual_cone(y)
+        slack = self.units.slack(x)
+        unit = self.units.magnitudes(x, np.arange(form.zero_rows))
         y_hat, s_hat = y / self.units.row / unit.multiplier, slack * self.units.row / unit.slack
         active = ~self.inequality | (y_hat > s_hat)
         if self.basis is not None:
             undecided = self.inequality & (y_hat <= _UNDECIDED) & (np.abs(s_hat) <= _UNDECIDED)
             active = np.where(undecided, self.basis, active)
-        s = np.where(self.inequality, np.maximum(slack, 0.0), 0.0)
-        return _Point(x, y, s, active, self.units.residual(left, y, s, unit), left)
+        s = np.maximum(slack, 0.0)
+        s[: form.zero_rows] = 0.0
+        left = self.units.gradient(x, y), s - slack
+        return _Point(x, y, s, active, left, self.units.residual(y, s, left, unit))
 
     # ------------------------------------------------------------------ local steps
 
@@ -259,24 +259,26 @@ class _Polish:
             if active.tobytes() in seen:
                 break
             seen.add(active.tobytes())
-            x_new, y_new, left, unit = self._solution_on(active, x, y)
+            x_new, y_new, gradient, slack = self._solution_on(active, x, y)
             if not (np.isfinite(x_new).all() and np.isfinite(y_new).all()):
                 break
-            slack = left[1]
+            unit = self.units.magnitudes(x_new, np.flatnonzero(active))
             leaving = active & self.inequality & (y_new / self.units.row < -_TOLERANCE * unit.multiplier)
             entering = ~active & (slack * self.units.row < -_TOLERANCE * unit.slack)
             moved = leaving | entering
             if not moved.any():
                 moved = self._contradicting(active, slack, y_new, unit)
             if not moved.any():
-                inside = np.where(self.inequality, np.maximum(y_new, 0.0), y_new)
+                inside = self.units.form.in_dual_cone(y_new)
                 if (inside != y_new).any():
-                    left = self.units.gradient(x_new, inside), slack
-                s = np.where(active, 0.0, np.maximum(slack, 0.0))
-                residual = self.units.residual(left, inside, s, unit)
+                    gradient = self.units.gradient(x_new, inside)
+                s = np.maximum(slack, 0.0)
+                s[active] = 0.0
+                left = gradient, s - slack
+                residual = self.units.residual(inside, s, left, unit)
                 if residual > _TOLERANCE:
                     break
-                found = _Point(x_new, inside, s, active, residual, left)
+                found = _Point(x_new, inside, s, active, left, residual)
                 side = np.where(active, y_new, slack)
                 wrong = self.inequality & (side < 0.0)
                 if wrong.any():
@@ -310,27 +312,34 @@ class _Polish:
 
     def _solution_on(
         self, active: Mask, x: FloatArray, y: FloatArray
-    ) -> tuple[FloatArray, FloatArray, tuple[FloatArray, FloatArray], Magnitudes]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows.
 
-        With the solution come what is left of gradient and rows there, and the magnitudes.
+        Returns x and y, the gradient and the slacks there.
         """
-        kkt, units = self.factorization(active), self.units
-        rows = np.flatnonzero(active)
-        n, y, last = x.size, np.where(active, y, 0.0), np.inf
-        gradient, slack = self._left(x, y)
-        unit = units.magnitudes(x, active)
-        for _ in range(_CORRECTIONS):
-            size = units.size_of(gradient, np.where(active, slack, 0.0), unit)
-            if size <= _LEAST or not size < 0.5 * last:
+        units, n = self.units, x.size
+        kkt, rows = self.factorization(active), np.flatnonzero(active)
+        y = np.where(active, y, 0.0)
+        gradient, slack = units.gradient(x, y), units.slack(x)
+        last = np.inf
+        for corrections in range(_CORRECTIONS):
+            if corrections and self._is_rounding(x, y, gradient, np.where(active, slack, 0.0)):
+                break
+            right = np.concatenate([-gradient, slack[rows]])
+            size = float(np.abs(right).max(initial=0.0))
+            if size == 0.0 or not size < 0.5 * last:
                 break
             last = size
-            step = kkt.solve(np.concatenate([-gradient, slack[rows]]))
+            step = kkt.solve(right)
             x, y = x + step[:n], y.copy()
             y[rows] += step[n:]
-            gradient, slack = self._left(x, y)
-            unit = units.magnitudes(x, active)
-        return x, y, (gradient, slack), unit
+            gradient, slack = units.gradient(x, y), units.slack(x)
+        return x, y, gradient, slack
+
+    def _is_rounding(self, x: FloatArray, y: FloatArray, r1: FloatArray, r2: FloatArray) -> bool:
+        """Whether what the conditions leave at a point is rounding error."""
+        form = self.units.form
+        return Sizes(self.units.matrices.terms, form.c, form.b, x, y).residual(r1, r2) <= _LEAST_RESIDUAL
 
     # ------------------------------------------------------------------ global fallback
 
@@ -356,17 +365,13 @@ class _Polish:
 
     def _judge(self, point: _Point) -> _Judgement:
         """How far the point may be off, by the factorization on its active rows."""
-        units, active = self.units, point.active
-        kkt, form = self.factorization(active), units.form
-        of_matrices = units.matrices.sizes
-        sizes = Sizes(units.P, units.A, form.c, form.b, point.x, point.y, units.column, units.row, of_matrices)
-        r1, r2 = point.left[0], point.s - point.left[1]
+        kkt, form = self.factorization(point.active), self.units.form
+        sizes = Sizes(self.units.matrices.terms, form.c, form.b, point.x, point.y)
         try:
-            probe = sizes.probe(r1, r2, lambda primal, rows: _solve_on(kkt, active, primal, rows), kkt.probes)
+            probe = sizes.probe(*point.left, np.flatnonzero(point.active), kkt.solve, kkt.probes)
         except DifferentiationError:  # an iterative solution that is not accurate enough tells nothing
-            return _Judgement(float("inf"), np.zeros((active.size, 1)), 1.0, 0.0)
-        moves = np.where(active[:, None], np.abs(probe.dy), probe.slack_terms).max(axis=1, initial=0.0)
-        return _Judgement(sizes.residual(r1, r2), moves[:, None], probe.rounding, probe.mismatch)
+            return _Judgement(float("inf"), np.zeros(form.b.size), 1.0, 0.0)
+        return _Judgement(sizes.residual(*point.left), probe.moves, probe.rounding, probe.mismatch)
 
     def _finish(self, point: _Point, given: _Point) -> PolishedSolution:
         judged, values = self._judge(point), np.where(point.active, point.y, point.s)
