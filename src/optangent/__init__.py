@@ -39,6 +39,7 @@ from .solvers import testing
 
 Model.backend = MetaSolver
 Model.explainer = _Explainer
+_Explainer.solvers = solvers.wrappers()
 # `from optangent.layers import TorchLayer`, as if they stood here
 _sys.modules.update({f"{__name__}.layers": layers, f"{__name__}.testing": testing})
 _DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]
