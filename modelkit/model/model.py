@@ -31,6 +31,7 @@ from ..store.parameters import PARAMETERS, of_ray
 from ..store.store import Store
 from .abstract_meta_solver import AbstractMetaSolver, remade_model
 from .bound_handles import change_side, fix, reduced_costs, unfix
+from .diagnosed import Diagnosed
 from .explained import Explained
 from .locking import one_at_a_time
 from .passed_on import PassedOn
@@ -47,7 +48,7 @@ _INF = math.inf
 
 
 @one_at_a_time("add_variable", "add_constraint", "stand_before", "__init__")
-class Model(Explained, PassedOn):
+class Model(Explained, Diagnosed, PassedOn):
     """An optimization model: variables, functions in sets, an objective.
 
     Threads may share a model: each operation waits until the one before has ended. To do several as one, hold `lock`.
