@@ -25,6 +25,7 @@ from .conflict import Conflict, ConflictSearch, printed
 from .path import Piece, SolutionPath, followed
 from .prediction import Prediction, checked_changes, predicted
 from .ranges import Ranging
+from .rays import Ray, ray_of
 from .sensitivities import Sensitivities
 from .summary import Lines, summary_of
 from .ways import ways_of
@@ -145,3 +146,7 @@ class Explainer(AbstractExplainer):
             raise InvalidData(f"progress is True or a callable progress(done, total), got {progress!r}.")
         told = printed if progress is True else progress or None
         return ConflictSearch(self._model, limit, told).found()
+
+    def rays(self) -> Ray:
+        """See `Model.rays`."""
+        return ray_of(self._model)
