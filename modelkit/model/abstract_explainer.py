@@ -44,3 +44,7 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def compare_solvers(self, solvers: Sequence[Any] | None = None) -> Any:
         """The model by every solver."""
+
+    @abstractmethod
+    def jacobian(self, of: Any, wrt: Any) -> Any:
+        """The derivative as a linear operator."""
