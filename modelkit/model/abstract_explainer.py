@@ -48,3 +48,7 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def jacobian(self, of: Any, wrt: Any) -> Any:
         """The derivative as a linear operator."""
+
+    @abstractmethod
+    def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Any:
+        """Why there is no solution."""
