@@ -26,6 +26,7 @@ from .jacobian import Jacobian, jacobian_of
 from .path import Piece, SolutionPath, followed
 from .prediction import Prediction, checked_changes, predicted
 from .ranges import Ranging
+from .rays import Ray, ray_of
 from .sensitivities import Sensitivities
 from .summary import Lines, summary_of
 from .ways import ways_of
@@ -150,3 +151,7 @@ class Explainer(AbstractExplainer):
             raise InvalidData(f"progress is True or a callable progress(done, total), got {progress!r}.")
         told = printed if progress is True else progress or None
         return ConflictSearch(self._model, limit, told).found()
+
+    def rays(self) -> Ray:
+        """See `Model.rays`."""
+        return ray_of(self._model)

@@ -52,3 +52,7 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Any:
         """Why there is no solution."""
+
+    @abstractmethod
+    def rays(self) -> Any:
+        """The certificate of an infeasible or unbounded model."""

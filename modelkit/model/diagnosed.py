@@ -70,3 +70,41 @@ class Diagnosed:
         (True, True)
         """
         return self.explainer(self).conflict(time_limit=time_limit, progress=progress)
+
+    def rays(self) -> Any:
+        """The proof that there is no solution: multipliers of an infeasible model, the direction of an unbounded one.
+
+        Returns
+        -------
+        Ray
+            With ``names``, ``indices``, ``values`` (the largest of size 1) and ``texts``: of constraints if the model
+            is infeasible, of variables if it is unbounded. ``gain`` is by how much the constraints contradict
+            themselves when they are added up, or the objective improves with each step. Entries below a millionth of
+            the largest are left out. ``to_frame()`` is a table, and printed it is all in words.
+
+        Raises
+        ------
+        NotOptimized
+            If the model has not been solved, or the solver has left no certificate, as branch and bound does.
+        NotAllowed
+            If there is a solution.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> buy, sell = model.add_variable("buy", lower=0), model.add_variable("sell", lower=0)
+        >>> stock = model.add_constraint(sell <= buy + 10, name="stock")
+        >>> model.maximize(5 * sell - 4 * buy)
+        >>> model.optimize()
+        >>> model.rays()
+        buy grows by 1, sell grows by 1: with each such step, which no constraint ever ends, the objective grows by 1.
+        To end it, give buy an upper bound or sell an upper bound, or a constraint on them.
+        >>> demand = model.add_constraint(sell - buy >= 15, name="demand")
+        >>> model.optimize()
+        >>> model.rays()
+        No point satisfies these. Times their multipliers, what they say adds up to 0 >= 5:
+                  -1  stock   sell - buy <= 10
+                   1  demand  sell - buy >= 15
+        """
+        return self.explainer(self).rays()
