@@ -22,6 +22,7 @@ from ..derivative import Derivative
 from ..meta_solver import DifferentiationWarning, MetaSolver
 from .comparison import compared
 from .conflict import Conflict, ConflictSearch, printed
+from .jacobian import Jacobian, jacobian_of
 from .path import Piece, SolutionPath, followed
 from .prediction import Prediction, checked_changes, predicted
 from .ranges import Ranging
@@ -105,6 +106,10 @@ class Explainer(AbstractExplainer):
                 DifferentiationWarning,
             )
         return found
+
+    def jacobian(self, of: Any, wrt: Any) -> Jacobian:
+        """See `Model.jacobian`."""
+        return jacobian_of(self._derivative(), of, wrt)
 
     def summary(self) -> Lines:
         """See `Model.summary`."""

@@ -46,6 +46,10 @@ class AbstractExplainer(ABC):
         """The model by every solver."""
 
     @abstractmethod
+    def jacobian(self, of: Any, wrt: Any) -> Any:
+        """The derivative as a linear operator."""
+
+    @abstractmethod
     def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Any:
         """Why there is no solution."""
 
