@@ -52,3 +52,7 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def rays(self) -> Any:
         """The certificate of an infeasible or unbounded model."""
+
+    @abstractmethod
+    def relax(self, constraints: Any = None, penalties: Any = None, norm: int = 1, *, weight: float = 0.0) -> Any:
+        """The least change that makes the model feasible."""
