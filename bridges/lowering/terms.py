@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -140,23 +141,38 @@ def split(rows: Rows, parameters: Parameters | None, table: ProductTable) -> tup
     """
     if not parameters:
         return rows, MovingTerms.none()
-    if rows.degree < 2:
-        place = parameters.places(rows.var)
-        mine = np.flatnonzero(place >= 0)
-        if not len(mine):
-            return rows, MovingTerms.none()
-        nothing = np.full(len(mine), _NONE)
-        moving = MovingTerms(rows.row[mine], table.codes(place[mine][:, None]), nothing, nothing, rows.coef[mine])
-        other = place < 0
-        return Rows(rows.constant, rows.row[other], rows.var[other], rows.coef[other]), moving
-    terms = rows.terms().packed()
-    place = parameters.places(terms.factors)
-    has = (place >= 0).any(axis=1)
-    at = np.flatnonzero(has)
-    if not len(at):
+    stays, moving = [], []
+    for row, factors, coef in ((rows.row, (rows.var,), rows.coef), *rows.products()):
+        places = [parameters.places(factor) for factor in factors]
+        moves = np.logical_or.reduce([place >= 0 for place in places])
+        stays.append(~moves)
+        if moves.all():
+            moving.append(_moving(row, factors, coef, places, table))
+        elif moves.any():
+            some = [each[moves] for each in (*factors, *places)]
+            own, numbers = tuple(some[: len(factors)]), some[len(factors) :]
+            moving.append(_moving(row[moves], own, coef[moves], numbers, table))
+    if not moving:
         return rows, MovingTerms.none()
-    code = table.codes(place[at])
-    others = Monomials(terms.row[at], np.where(place[at] >= 0, _NONE, terms.factors[at]), terms.coef[at]).packed()
-    factors = np.pad(others.factors, ((0, 0), (0, max(2 - others.factors.shape[1], 0))), constant_values=_NONE)
-    moving = MovingTerms(terms.row[at], code, factors[:, 0], factors[:, 1], terms.coef[at])
-    return Rows.of_terms(rows.constant, terms.take(~has)), moving
+    return rows.where(*stays), MovingTerms.stack(moving)
+
+
+def _moving(
+    row: IntArray, factors: Sequence[IntArray], coef: FloatArray, places: Sequence[IntArray], table: ProductTable
+) -> MovingTerms:
+    """Terms, each with parameters among its factors, of which `places` are the numbers."""
+    mine, others = [], []
+    for factor, place in zip(factors, places, strict=True):
+        if (place >= 0).all():
+            mine.append(place)
+        elif not (place >= 0).any():
+            others.append(factor)
+    if len(mine) == 1 and len(others) == len(factors) - 1 < 3:  # as of a matrix of parameters times variables
+        while len(others) < 2:
+            others.append(np.full(len(row), _NONE))
+        return MovingTerms(row, mine[0], others[0], others[1], coef.copy())  # the store may change its own
+    code = table.codes(np.stack(places, axis=1))
+    left = np.stack([np.where(place >= 0, _NONE, factor) for factor, place in zip(factors, places, strict=True)])
+    packed = Monomials(row, left.T, coef).packed().factors
+    padded = np.pad(packed, ((0, 0), (0, max(2 - packed.shape[1], 0))), constant_values=_NONE)
+    return MovingTerms(row, code, padded[:, 0], padded[:, 1], coef)
