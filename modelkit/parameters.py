@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .arrays import FloatArray, IntArray
 from .block import ConstraintBlock
@@ -69,6 +70,13 @@ class Parameters:
         known = (numbers >= 0) & (numbers < len(self._place) - 1)
         places: IntArray = self._place[np.where(known, numbers, -1)]  # the last entry is -1
         return places
+
+    def among(self, ids: IntArray) -> NDArray[np.bool_]:
+        """Which of some variables are parameters."""
+        if self._are_consecutive:
+            found: NDArray[np.bool_] = (ids >= self.ids[0]) & (ids <= self.ids[-1])
+            return found
+        return self.places(ids) >= 0
 
     def products(self, rows: Rows) -> Monomials:
         """The terms of degree two and more with a parameter among their factors."""
@@ -131,7 +139,7 @@ class Parameters:
         for row, columns, _ in rows.products():
             others = np.zeros(len(row), np.int8)
             for factor in columns:
-                others += (factor != -1) & (self.places(factor) < 0) if self else factor != -1
+                others += (factor != -1) & ~self.among(factor)
             for degree in range(1, int(others.max(initial=0)) + 1):
                 at = row[others == degree]
                 degrees[at] = np.maximum(degrees[at], degree)

@@ -54,7 +54,18 @@ from ..catalogue.quadratic import cone_of_row
 from ..graph import BridgeGraph
 from .chunks import Chunk, ConeNumbers, Place
 from .composite import Composite, StandIn, compose
-from .making import by_dimension, constants_of, mapped, no_extra, numbers_of, pattern, sides_of, taken, values_of
+from .making import (
+    by_dimension,
+    constants_of,
+    mapped,
+    no_extra,
+    numbers_of,
+    pattern,
+    sides_of,
+    taken,
+    values_of,
+    with_places,
+)
 from .moving import MovingNumbers
 from .terms import MovingTerms, ProductTable, split
 
@@ -938,14 +949,9 @@ class Lowering:
         self._objective_moving = moving
         n = self.form.n
         curved = np.flatnonzero(moving.second >= 0)
-        zeros = np.zeros(2 * len(curved))
         P, q, r = objective_matrices(rows, lambda ids: ids, n)
         if len(curved):
-            i, j = moving.first[curved], moving.second[curved]
-            both = np.concatenate([i, j]), np.concatenate([j, i])
-            there = sp.coo_array(P)
-            places = tuple(np.concatenate([old, new]) for old, new in zip(there.coords, both, strict=True))
-            P = sp.csc_array(sp.coo_array((np.concatenate([there.data, zeros]), places), shape=(n, n)))
+            P = with_places(P, moving.first[curved], moving.second[curved])
         self.form.set_objective(P, q, r)
 
     def _assemble_moving(self) -> None:

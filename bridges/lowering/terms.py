@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...modelkit.arrays import FloatArray, IntArray, spread
 from ...modelkit.monomials import Monomials
@@ -52,6 +53,10 @@ class ProductTable:
     def _code(self, product: tuple[int, ...]) -> int:
         return self._several.setdefault(product, _SEVERAL + len(self._several))
 
+    def several(self, count: int) -> IntArray | None:
+        """`factors`, where there are products of several parameters."""
+        return self.factors(count) if self._several else None
+
     def factors(self, count: int) -> IntArray:
         """(count + products of several, K) numbers of the parameters in each product, -1 for none.
 
@@ -66,9 +71,10 @@ class ProductTable:
             out[row, : len(product)] = product
         return out
 
-    @staticmethod
-    def rows(codes: IntArray, count: int) -> IntArray:
+    def rows(self, codes: IntArray, count: int) -> IntArray:
         """The rows of `factors` that products with these numbers have."""
+        if not self._several:
+            return codes
         return np.where(codes >= _SEVERAL, codes - _SEVERAL + count, codes)
 
 
@@ -103,8 +109,8 @@ class MovingTerms:
     def stack(parts: list[MovingTerms]) -> MovingTerms:
         """The terms of all parts."""
         parts = [part for part in parts if len(part)]
-        if not parts:
-            return MovingTerms.none()
+        if len(parts) < 2:
+            return parts[0] if parts else MovingTerms.none()
         arrays = zip(*((p.row, p.code, p.first, p.second, p.coef) for p in parts), strict=True)
         return MovingTerms(*(np.concatenate(one) for one in arrays))
 
@@ -118,7 +124,7 @@ class MovingTerms:
 
     def in_columns(self, columns: IntArray, base: int) -> MovingTerms:
         """With columns for identifiers of variables."""
-        first, second = (np.where(v >= 0, columns[np.maximum(v - base, 0)], _NONE) for v in (self.first, self.second))
+        first, second = (_in_columns(v, columns, base) for v in (self.first, self.second))
         return MovingTerms(self.row, self.code, first, second, self.coef)
 
     def mapped(self, A: Matrix, copies: int) -> MovingTerms:
@@ -129,6 +135,14 @@ class MovingTerms:
         copy, local = np.divmod(self.row, q)
         at, place, number = spread(A.tocsc(), local)
         return MovingTerms(copy[at] * p + place, self.code[at], self.first[at], self.second[at], self.coef[at] * number)
+
+
+def _in_columns(ids: IntArray, columns: IntArray, base: int) -> IntArray:
+    if ids.min(initial=0) >= 0:
+        return columns[ids - base]
+    if ids.max(initial=_NONE) < 0:
+        return ids
+    return np.where(ids >= 0, columns[np.maximum(ids - base, 0)], _NONE)
 
 
 def split(rows: Rows, parameters: Parameters | None, table: ProductTable) -> tuple[Rows, MovingTerms]:
@@ -143,36 +157,37 @@ def split(rows: Rows, parameters: Parameters | None, table: ProductTable) -> tup
         return rows, MovingTerms.none()
     stays, moving = [], []
     for row, factors, coef in ((rows.row, (rows.var,), rows.coef), *rows.products()):
-        places = [parameters.places(factor) for factor in factors]
-        moves = np.logical_or.reduce([place >= 0 for place in places])
+        are = [parameters.among(factor) for factor in factors]
+        moves = functools.reduce(np.logical_or, are)
         stays.append(~moves)
         if moves.all():
-            moving.append(_moving(row, factors, coef, places, table))
+            moving.append(_moving(row, factors, coef, are, parameters, table))
         elif moves.any():
-            some = [each[moves] for each in (*factors, *places)]
-            own, numbers = tuple(some[: len(factors)]), some[len(factors) :]
-            moving.append(_moving(row[moves], own, coef[moves], numbers, table))
+            own, mine = [factor[moves] for factor in factors], [some[moves] for some in are]
+            moving.append(_moving(row[moves], own, coef[moves], mine, parameters, table))
     if not moving:
         return rows, MovingTerms.none()
     return rows.where(*stays), MovingTerms.stack(moving)
 
 
 def _moving(
-    row: IntArray, factors: Sequence[IntArray], coef: FloatArray, places: Sequence[IntArray], table: ProductTable
+    row: IntArray,
+    factors: Sequence[IntArray],
+    coef: FloatArray,
+    are: Sequence[NDArray[np.bool_]],
+    parameters: Parameters,
+    table: ProductTable,
 ) -> MovingTerms:
-    """Terms, each with parameters among its factors, of which `places` are the numbers."""
-    mine, others = [], []
-    for factor, place in zip(factors, places, strict=True):
-        if (place >= 0).all():
-            mine.append(place)
-        elif not (place >= 0).any():
-            others.append(factor)
+    """Terms, each with parameters among its factors: those that `are`."""
+    mine = [factor for factor, some in zip(factors, are, strict=True) if some.all()]
+    others = [factor for factor, some in zip(factors, are, strict=True) if not some.any()]
     if len(mine) == 1 and len(others) == len(factors) - 1 < 3:  # as of a matrix of parameters times variables
         while len(others) < 2:
             others.append(np.full(len(row), _NONE))
-        return MovingTerms(row, mine[0], others[0], others[1], coef.copy())  # the store may change its own
-    code = table.codes(np.stack(places, axis=1))
-    left = np.stack([np.where(place >= 0, _NONE, factor) for factor, place in zip(factors, places, strict=True)])
+        # the store may change its own numbers
+        return MovingTerms(row, parameters.places(mine[0]), others[0], others[1], coef.copy())
+    code = table.codes(np.stack([parameters.places(factor) for factor in factors], axis=1))
+    left = np.stack([np.where(some, _NONE, factor) for factor, some in zip(factors, are, strict=True)])
     packed = Monomials(row, left.T, coef).packed().factors
     padded = np.pad(packed, ((0, 0), (0, max(2 - packed.shape[1], 0))), constant_values=_NONE)
     return MovingTerms(row, code, padded[:, 0], padded[:, 1], coef)

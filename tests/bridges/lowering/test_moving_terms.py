@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import optangent as ot
+from optangent.bridges.lowering import Lowering
+from optangent.bridges.lowering.making import with_places
 from optangent.bridges.lowering.terms import ProductTable, split
 from optangent.modelkit.parameters import Parameters
 
@@ -74,3 +77,47 @@ def test_places_of_parameters(order: str) -> None:
         assert (parameters.places(others) == -1).all()
     both = np.stack([p.ids[:3], x.ids]).T
     assert parameters.places(both).tolist() == [[0, -1], [1, -1], [2, -1]]
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_places_for_entries_that_move(count: int) -> None:
+    """A matrix keeps its entries and has the wanted ones beside, in order, whether they are few or most."""
+    n, size = 5, RNG.integers(0, 5, (2, count))
+    P = np.zeros((n, n))
+    P[1, 2] = P[2, 1] = P[4, 4] = 3.0
+    found = with_places(sp.csc_array(P), *size)
+    np.testing.assert_array_equal(found.toarray(), P)
+    expected = P != 0.0
+    expected[size[0], size[1]] = expected[size[1], size[0]] = True
+    assert found.has_canonical_format and found.nnz == expected.sum()
+    pattern = sp.csc_array((np.ones(found.nnz), found.indices, found.indptr), shape=(n, n))
+    np.testing.assert_array_equal(pattern.toarray() != 0.0, expected)
+
+
+@pytest.mark.parametrize("n", [4, 160])
+def test_numbers_of_matrices_of_parameters(n: int) -> None:
+    """A form has the matrices of parameters at their values, and their gradients at their places, small and large."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.PIQP))
+    x = model.add_variables(n)
+    P, G = RNG.standard_normal((n, n)), RNG.standard_normal((3, n))
+    p, g, h = model.add_parameters(P), model.add_parameters(G), model.add_parameters(np.arange(3.0))
+    model.add_constraint(g @ x - h, ot.Nonpositives(3))
+    model.minimize(0.5 * (x @ (p @ x)) + x.sum())
+    lowering = Lowering(ot.solvers.PIQP().abilities)
+    form, moving = lowering.sync(model.store), lowering.moving
+    assert moving is not None
+    np.testing.assert_allclose(form.P.toarray(), 0.5 * (P + P.T), atol=1e-15)
+    np.testing.assert_array_equal(form.A.toarray(), G)
+    np.testing.assert_array_equal(form.row_upper, np.arange(3.0))
+    model.set_parameter_value(p, P + np.eye(n))
+    model.set_parameter_value(h, np.array([5.0, 6.0, np.inf]))
+    lowering.sync(model.store)
+    np.testing.assert_allclose(form.P.toarray(), 0.5 * (P + P.T) + np.eye(n), atol=1e-15)
+    np.testing.assert_array_equal(form.row_upper, [5.0, 6.0, np.inf])
+    seeds = RNG.standard_normal(moving.size)
+    theta = np.concatenate([P.ravel(), G.ravel(), np.arange(3.0)])
+    pulled = moving.map.pull(theta, seeds)
+    moves = RNG.standard_normal(len(theta))
+    assert pulled @ moves == pytest.approx(seeds @ moving.map.push(theta, moves), rel=1e-9)
+    of_P = moving.map.push(theta, np.concatenate([P.ravel(), np.zeros(3 * n + 3)]))[: n * n]
+    np.testing.assert_allclose(of_P.reshape(n, n), 0.5 * (P + P.T), atol=1e-15)
