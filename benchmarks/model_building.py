@@ -38,7 +38,7 @@ import optangent as ot
 
 def load_solver(model: ot.Model, rows: int) -> None:
     """Hand the model over to HiGHS, without solving: what `optimize` does before it runs."""
-    inner: Any = model.cache
+    inner: Any = model.meta_solver
     inner.attach_optimizer()
     ((_, lowering),) = inner.lowerings
     assert lowering.form.m == rows

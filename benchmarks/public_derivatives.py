@@ -57,7 +57,7 @@ def exact_solution(d: dict[str, Any], solver: Any) -> Any:
         model.forward_differentiate()
     except ot.DifferentiationError:
         return None
-    return model.inner.polished(v)
+    return model.meta_solver.polished(v)
 
 
 def direction(d: dict[str, Any], part: str, rng: np.random.Generator) -> dict[str, Any]:

@@ -48,7 +48,9 @@ def exact(p: Any) -> np.ndarray:
     model, v, indices = solved(p)
     model.set(ot.ForwardObjectiveFunction(), 0.0 * v[0])
     model.forward_differentiate()
-    return np.concatenate([model.inner.polished(v), *(np.atleast_1d(model.inner.polished(i)) for i in indices)])
+    return np.concatenate(
+        [model.meta_solver.polished(v), *(np.atleast_1d(model.meta_solver.polished(i)) for i in indices)]
+    )
 
 
 def error_of(oracle: Any, cone: Any, goal: float, seed: int) -> tuple[float, bool]:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from ..modelkit.functions import Function
 from ..modelkit.indices import Kind
 from ..modelkit.sets import Set, VectorSet
-from .base import Bridge, Lift, Matrix, Target, affine
+from .bridge import Bridge, Lift, Matrix, Target, affine
 
 __all__ = ["ConeBridge", "Part", "entries"]
 

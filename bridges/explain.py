@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
-from ..modelkit.parameters import PARAMETERS, kinds_inserted
+from ..modelkit.store.parameters import PARAMETERS, kinds_inserted
 
 __all__ = ["print_bridges"]
 
@@ -38,12 +38,12 @@ def print_bridges(model: Any, file: TextIO | None = None) -> None:
     Model.lowering : the matrices that stand for one constraint
     """
     out = file or sys.stdout
-    targets = model.cache.lowerings
+    targets = model.meta_solver.lowerings
     if not targets:
         print("There is nothing to bridge to in this model: it has no optimizer.", file=out)
     for name, lowering in targets:
         print(f"{name}:", file=out)
-        for kind in kinds_inserted(model.cache.store):
+        for kind in kinds_inserted(model.meta_solver.store):
             if kind != PARAMETERS:
                 for line in lowering.path(kind):
                     print("  " + line, file=out)

@@ -21,7 +21,7 @@ from ..modelkit.functions import (
     VectorQuadraticFunction,
 )
 from ..modelkit.indices import Kind, describe_kind
-from .base import Bridge
+from .bridge import Bridge
 
 __all__ = ["BridgeGraph"]
 

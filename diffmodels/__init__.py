@@ -1,10 +1,10 @@
 """Differentiation: the KKT engine, the diff models and the meta-solver."""
 
-from .conic import ConicDiff
+from .conic_diff import ConicDiff
 from .gradcheck import gradcheck
 from .kkt import DirectKKT, IterativeKKT
 from .meta_solver import DifferentiationWarning, MetaSolver, diff_optimizer
-from .quadratic import QuadraticDiff
+from .quadratic_diff import QuadraticDiff
 
 __all__ = [
     "ConicDiff",

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.form.matrix_form import MatrixForm
 from .kkt import Mask, RowOperator
 
 __all__ = ["ROUNDING", "ConeRows", "Rotation", "row_maxima", "used_columns"]

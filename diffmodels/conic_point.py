@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
-from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.form.matrix_form import MatrixForm
 from .certainty import ACCURACY, verdict
 from .cone_rows import Rotation
 from .conic_certainty import Probe, curvature_depends, least_multipliers, probe

@@ -27,7 +27,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray
-from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.form.matrix_form import MatrixForm
 from .certainty import Sizes
 from .cone_columns import ConeColumns
 from .cone_rows import ConeRows

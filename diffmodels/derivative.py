@@ -23,13 +23,13 @@ from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import DifferentiationError
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
+from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.naming import listed
-from ..modelkit.parameters import PARAMETERS
-from ..modelkit.rows import Rows
-from ..modelkit.store import Store
+from ..modelkit.store.describing import listed
+from ..modelkit.store.parameters import PARAMETERS
+from ..modelkit.store.store import Store
 from .certainty import ASYMMETRY
-from .convex import ConvexDiff
+from .convex_diff import ConvexDiff
 from .directions import Direction, stack_directions
 from .form_point import FormPoint, SeenBySides
 from .inputs import Inputs, Tangents, parameter_constraint

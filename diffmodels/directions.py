@@ -9,14 +9,14 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
-from ..modelkit.checks import check_rows
 from ..modelkit.errors import DimensionMismatch, InvalidData
 from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex
+from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.naming import described
-from ..modelkit.rows import Rows
 from ..modelkit.sets import Parameter
-from ..modelkit.store import Store
+from ..modelkit.store.checks import check_rows
+from ..modelkit.store.describing import described
+from ..modelkit.store.store import Store
 from .inputs import Tangents, parameter_constraint
 
 __all__ = ["Direction", "stack_directions"]

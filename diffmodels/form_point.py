@@ -12,9 +12,9 @@ from ..bridges.lowering.travel import Sided
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
 from ..modelkit.form import Form
+from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.form.stacked import Stacked
-from ..modelkit.matrix_form import MatrixForm
-from .convex import ConvexDiff
+from .convex_diff import ConvexDiff
 from .kkt import Mask
 from .seen import Seen, verdict_seen
 from .solution_point import SolutionPoint

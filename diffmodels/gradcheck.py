@@ -12,7 +12,7 @@ import numpy as np
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import DifferentiationError, InvalidData, OptangentError
-from ..modelkit.model import Model
+from ..modelkit.model.model import Model
 from .checking.numbers import Number, numbers_of
 from .checking.outputs import Outputs
 from .checking.slopes import Slopes
@@ -84,7 +84,7 @@ def gradcheck(
     twin.empty_input_sensitivities()  # raises for a model that only solves
     chosen, of = _some(numbers_of(twin, numbers), most, seed)
     watched = Outputs(twin, outputs)
-    twin.cache.warns = False  # the result tells
+    twin.meta_solver.warns = False  # the result tells
     twin.optimize()
     twin.forward_differentiate()  # raises where there is nothing to differentiate
     status = twin.get(attr.DifferentiationStatus())

@@ -9,16 +9,17 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.checks import check_rows
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
+from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, plain
-from ..modelkit.naming import described, with_article
-from ..modelkit.parameters import PARAMETERS, Parameters
-from ..modelkit.rows import Rows
+from ..modelkit.naming import with_article
 from ..modelkit.sets import Parameter
-from ..modelkit.settings import check_target
-from ..modelkit.store import Store
+from ..modelkit.store.attribute_values import check_target
+from ..modelkit.store.checks import check_rows
+from ..modelkit.store.describing import described
+from ..modelkit.store.parameters import PARAMETERS, Parameters
+from ..modelkit.store.store import Store
 from .seeds import RowNumbers, VariableNumbers
 
 __all__ = ["Inputs", "Tangents", "parameter_constraint"]

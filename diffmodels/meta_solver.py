@@ -17,19 +17,7 @@ from ..bridges.lowering import Lowering
 from ..bridges.lowering.shown import LoweredConstraint, lowered
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.block import ConstraintBlock
-from ..modelkit.caching_states import (
-    CONCLUSIVE,
-    DATA,
-    WITHOUT_RESULT,
-    CachingOptimizerMode,
-    CachingOptimizerState,
-    SolverFallbackWarning,
-)
-from ..modelkit.changing import check_changes, make_changes
-from ..modelkit.checks import check_fit
 from ..modelkit.convexity import require_convex
-from ..modelkit.deletion import check_deletion, items_of
 from ..modelkit.errors import (
     DifferentiationError,
     InvalidData,
@@ -44,26 +32,38 @@ from ..modelkit.errors import (
 from ..modelkit.form import Abilities, Form, Journal
 from ..modelkit.form.residuals import OPTIMAL_RESIDUAL, Residuals, checked
 from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
+from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
-from ..modelkit.meta_solver import AbstractMetaSolver
+from ..modelkit.model.abstract_meta_solver import AbstractMetaSolver
+from ..modelkit.model.caching_states import (
+    CONCLUSIVE,
+    DATA,
+    WITHOUT_RESULT,
+    CachingOptimizerMode,
+    CachingOptimizerState,
+    SolverFallbackWarning,
+)
+from ..modelkit.model.remaking import recipe, remade
 from ..modelkit.modifications import Modification
-from ..modelkit.parameters import Parameters, kinds_inserted
-from ..modelkit.protocol import AbstractModel
-from ..modelkit.remaking import recipe, remade
-from ..modelkit.rows import Rows
 from ..modelkit.sets import Nonnegatives, ScalarSet, Set, VectorSet, Zeros
-from ..modelkit.settings import check_target
-from ..modelkit.store import Store
-from ..modelkit.unbounded import bounded
+from ..modelkit.store.abstract_model import AbstractModel
+from ..modelkit.store.attribute_values import check_target
+from ..modelkit.store.block import ConstraintBlock
+from ..modelkit.store.changing import check_changes, make_changes
+from ..modelkit.store.checks import check_fit
+from ..modelkit.store.deletion import check_deletion, items_of
+from ..modelkit.store.parameters import Parameters, kinds_inserted
+from ..modelkit.store.store import Store
+from ..modelkit.store.unbounded import bounded
 from ..modelkit.warning import warn_user
-from .conic import ConicDiff
-from .convex import ConvexDiff
+from .conic_diff import ConicDiff
+from .convex_diff import ConvexDiff
 from .derivative import Derivative, require_solution
 from .directions import Direction
 from .form_point import FormPoint
 from .inputs import Inputs
 from .outcome import Outcome
-from .quadratic import QuadraticDiff
+from .quadratic_diff import QuadraticDiff
 from .settings import DEFAULTS, check_setting
 from .starting import start_of
 from .written import Written

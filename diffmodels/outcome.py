@@ -9,16 +9,16 @@ import numpy as np
 
 from ..bridges.lowering import Lowering
 from ..bridges.lowering.chunks import Place
-from ..bridges.lowering.lowering import is_box
+from ..bridges.lowering.reach import is_box
 from ..bridges.lowering.travel import Sided, duals_up, gradients_up, split
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import InvalidIndex, NotOptimized, UnsupportedAttribute
 from ..modelkit.functions import VariableIndex, VectorOfVariables
-from ..modelkit.gaps import WITH_GAPS
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.parameters import PARAMETERS, Parameters
-from ..modelkit.store import Store
+from ..modelkit.sets.gaps import WITH_GAPS
+from ..modelkit.store.parameters import PARAMETERS, Parameters
+from ..modelkit.store.store import Store
 from .parameter_slopes import parameter_slopes
 
 __all__ = ["FoundResult", "Outcome"]

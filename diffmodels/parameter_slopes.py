@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.monomials import Monomials
-from ..modelkit.parameters import Parameters
-from ..modelkit.rows import Rows
+from ..modelkit.functions.monomials import Monomials
+from ..modelkit.functions.rows import Rows
+from ..modelkit.store.parameters import Parameters
 
 __all__ = ["parameter_slopes"]
 

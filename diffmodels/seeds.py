@@ -8,9 +8,9 @@ from typing import final
 import numpy as np
 
 from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.change_log import Change
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.store import Store
+from ..modelkit.store.change_log import Change
+from ..modelkit.store.store import Store
 
 __all__ = ["RowNumbers", "VariableNumbers"]
 

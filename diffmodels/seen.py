@@ -23,7 +23,7 @@ import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import DifferentiationStatusCode
-from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.sets import Nonnegatives, Zeros
 from .kkt import Mask
 from .solution_point import SolutionPoint

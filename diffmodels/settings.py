@@ -9,7 +9,7 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.errors import InvalidData
-from .convex import ConvexDiff
+from .convex_diff import ConvexDiff
 
 __all__ = ["DEFAULTS", "check_setting"]
 

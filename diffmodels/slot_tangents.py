@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.form import Slots
-from ..modelkit.rows import Rows
+from ..modelkit.functions.rows import Rows
 
 __all__ = ["SlotTangents"]
 

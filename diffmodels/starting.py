@@ -19,8 +19,8 @@ from ..bridges.lowering.composite import Step
 from ..bridges.lowering.travel import duals_up, split
 from ..modelkit.arrays import FloatArray, IntArray, segments
 from ..modelkit.indices import Kind
-from ..modelkit.parameters import PARAMETERS
-from ..modelkit.store import Store
+from ..modelkit.store.parameters import PARAMETERS
+from ..modelkit.store.store import Store
 from .outcome import Outcome, every
 
 __all__ = ["dual_of_other", "start_of"]

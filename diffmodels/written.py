@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from ..bridges.lowering import Lowering
-from ..bridges.lowering.lowering import is_box
+from ..bridges.lowering.reach import is_box
 from ..modelkit import attributes as attr
 from ..modelkit import sets as all_sets
 from ..modelkit.arrays import FloatArray, IntArray
@@ -22,11 +22,11 @@ from ..modelkit.form.point_errors import MatrixSizes
 from ..modelkit.form.residuals import Residuals, dual_objective, residuals
 from ..modelkit.form.slot_rows import SlotRows
 from ..modelkit.functions import VariableIndex
-from ..modelkit.gaps import WITH_GAPS, distance_from_bounds
 from ..modelkit.indices import Kind
-from ..modelkit.parameters import PARAMETERS
 from ..modelkit.sets import Integer, Semicontinuous, Semiinteger, VectorSet, ZeroOne
-from ..modelkit.store import Store
+from ..modelkit.sets.gaps import WITH_GAPS, distance_from_bounds
+from ..modelkit.store.parameters import PARAMETERS
+from ..modelkit.store.store import Store
 from .outcome import Outcome, every
 
 __all__ = ["Written"]

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.matrix_form import MatrixForm
+from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.sets import NativeCone, Set
 
 __all__ = [

@@ -212,7 +212,7 @@ class Fake(Solver):
         if not isinstance(self.duals, dict):
             return np.where(SlotRows(form).is_held, float(self.duals), 0.0)
         y = np.zeros(form.slots.size)
-        lowering = self.model.cache.lowerings[0][1]
+        lowering = self.model.meta_solver.lowerings[0][1]
         for kind, chunks in lowering.chunks.items():
             for chunk in chunks if kind[1] in self.duals else ():
                 assert chunk.stand_in.is_identity

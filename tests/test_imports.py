@@ -145,8 +145,8 @@ def test_modules_say_what_they_export(path: str) -> None:
 
 
 FORBIDDEN = [
-    ("modelkit/model.py", "from ..bridges.graph import BridgeGraph", "modelkit must not know bridges"),
-    ("modelkit/model.py", "def f():\n    from ..solvers import HiGHS", "modelkit must not know solvers"),
+    ("modelkit/model/model.py", "from ...bridges.graph import BridgeGraph", "modelkit must not know bridges"),
+    ("modelkit/model/model.py", "def f():\n    from ...solvers import HiGHS", "modelkit must not know solvers"),
     ("modelkit/functions/vector.py", "from ...diffmodels import kkt", "must not know diffmodels"),
     ("bridges/graph.py", "from .. import diffmodels", "bridges must not know diffmodels"),
     ("solvers/contract.py", "from ..bridges.lowering import Lowering", "solvers must not know bridges"),
@@ -157,7 +157,7 @@ FORBIDDEN = [
     ("bridges/graph.py", "from optangent import modelkit", "our own imports are relative"),
     ("bridges/graph.py", "from modelkit.sets import Zeros", "our own imports are relative"),
     ("diffmodels/meta_solver.py", "import highspy", "a solver library belongs in solvers/"),
-    ("modelkit/model.py", "def f():\n    import osqp", "a solver library belongs in solvers/"),
+    ("modelkit/model/model.py", "def f():\n    import osqp", "a solver library belongs in solvers/"),
     ("diffmodels/layers/torch_layer.py", "import numpy, torch", "it is optional"),
     ("diffmodels/layers/torch_layer.py", "try:\n    import jax.numpy\nexcept ImportError:\n    pass", "it is optional"),
     ("diffmodels/layers/torch_layer.py", "class A:\n    from torch import nn", "it is optional"),
@@ -167,7 +167,7 @@ ALLOWED = [
     ("modelkit/functions/__init__.py", "from .vector import f\nfrom ..sets import Zeros"),
     ("bridges/__init__.py", "from ..modelkit import sets\nfrom .graph import BridgeGraph"),
     ("bridges/graph.py", "from .. import modelkit"),
-    ("diffmodels/convex.py", "import numpy as np\nimport qdldl\nfrom ..bridges.lowering import Lowering"),
+    ("diffmodels/convex_diff.py", "import numpy as np\nimport qdldl\nfrom ..bridges.lowering import Lowering"),
     ("solvers/libraries/highs.py", "import highspy\nfrom ...modelkit.attributes import Silent"),
     ("diffmodels/layers/torch_layer.py", "def f():\n    import torch"),
     ("diffmodels/layers/torch_layer.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
@@ -199,3 +199,12 @@ def test_face_names_what_it_exports() -> None:
     }
     public = {name for name in vars(ot) if not name.startswith("_")}
     assert not sorted(public - own_modules - set(exported))
+
+
+def test_parts_of_the_face_are_imported_as_modules() -> None:
+    """`import optangent.layers` and `from optangent.testing import ...` give what `ot.layers` and `ot.testing` are."""
+    for name in ("layers", "testing"):
+        assert importlib.import_module(f"optangent.{name}") is getattr(ot, name)
+    from optangent.testing import check_solver
+
+    assert check_solver is ot.testing.check_solver

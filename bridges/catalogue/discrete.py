@@ -14,11 +14,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, IntArray
-from ...modelkit.block import ConstraintBlock
 from ...modelkit.errors import NotAllowed
 from ...modelkit.functions import Function, VariableIndex
+from ...modelkit.functions.rows import Rows
 from ...modelkit.indices import Kind
-from ...modelkit.rows import Rows
 from ...modelkit.sets import (
     SOS1,
     SOS2,
@@ -34,7 +33,8 @@ from ...modelkit.sets import (
     ZeroOne,
     Zeros,
 )
-from ..base import Bridge, Lift, Matrix, Target, affine, grouped, identity
+from ...modelkit.store.block import ConstraintBlock
+from ..bridge import Bridge, Lift, Matrix, Target, affine, grouped, identity
 from ..declare import entries
 
 __all__ = ["IndicatorToBinary", "SemiToBinary", "SpecialOrderedToBinary"]

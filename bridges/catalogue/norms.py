@@ -21,7 +21,7 @@ from ...modelkit.sets import (
     Zeros,
 )
 from ...modelkit.sets.triangles import position, triangle_of, triangle_size
-from ..base import identity
+from ..bridge import identity
 from ..declare import ConeBridge, Part, entries
 
 __all__ = [

@@ -20,8 +20,8 @@ from scipy.sparse.csgraph import connected_components
 from ...modelkit.arrays import FloatArray
 from ...modelkit.convexity import is_positive_semidefinite
 from ...modelkit.errors import UnsupportedConstraint
-from ...modelkit.rows import Rows
-from ..base import Matrix
+from ...modelkit.functions.rows import Rows
+from ..bridge import Matrix
 
 __all__ = ["cone_of_row", "square_root"]
 

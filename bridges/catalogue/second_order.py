@@ -8,7 +8,7 @@ import numpy as np
 
 from ...modelkit.sets import PositiveSemidefiniteConeTriangle, RotatedSecondOrderCone, SecondOrderCone
 from ...modelkit.sets.triangles import position
-from ..base import Matrix
+from ..bridge import Matrix
 from ..declare import ConeBridge, Part, entries
 
 __all__ = ["RotatedToSecondOrder", "RotatedToSemidefinite", "SecondOrderToRotated", "SecondOrderToSemidefinite"]

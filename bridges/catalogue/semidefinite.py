@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...modelkit.arrays import FloatArray, IntArray
-from ...modelkit.block import ConstraintBlock
 from ...modelkit.functions import Function
+from ...modelkit.functions.rows import Rows
 from ...modelkit.indices import Kind
-from ...modelkit.rows import Rows
 from ...modelkit.sets import (
     HermitianPositiveSemidefiniteConeTriangle,
     LogDetConeSquare,
@@ -26,7 +25,8 @@ from ...modelkit.sets import (
     Zeros,
 )
 from ...modelkit.sets.triangles import position, triangle_size
-from ..base import Bridge, Lift, affine, grouped
+from ...modelkit.store.block import ConstraintBlock
+from ..bridge import Bridge, Lift, affine, grouped
 from ..declare import ConeBridge, Part, entries
 
 __all__ = ["HermitianToReal", "ScaledToTriangle", "SquareToTriangle", "TriangleToScaled"]

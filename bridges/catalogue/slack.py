@@ -10,7 +10,7 @@ from ...modelkit.arrays import FloatArray
 from ...modelkit.functions import Function, VariableIndex
 from ...modelkit.indices import Kind
 from ...modelkit.sets import EqualTo, Set
-from ..base import Bridge, Lift, Target, identity
+from ..bridge import Bridge, Lift, Target, identity
 
 __all__ = ["ScalarSlack"]
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...modelkit.arrays import FloatArray, IntArray
-from ...modelkit.block import SetBlock
 from ...modelkit.form import Slots
 from ...modelkit.indices import Kind
+from ...modelkit.store.block import SetBlock
 from .composite import Composite, StandIn
 from .terms import MovingTerms
 

@@ -16,11 +16,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, IntArray, segments
-from ...modelkit.block import SetBlock
 from ...modelkit.functions import VariableIndex
 from ...modelkit.indices import Kind
 from ...modelkit.sets import Set
-from ..base import Bridge, Lift, Matrix, Target, grouped, identity
+from ...modelkit.store.block import SetBlock
+from ..bridge import Bridge, Lift, Matrix, Target, grouped, identity
 from ..graph import BridgeGraph
 
 __all__ = ["Composite", "StandIn", "Step", "compose"]

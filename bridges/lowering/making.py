@@ -8,9 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, IntArray, added_up, segments
-from ...modelkit.block import ConstraintBlock
-from ...modelkit.rows import Rows
-from ..base import Matrix, kron
+from ...modelkit.functions.rows import Rows
+from ...modelkit.store.block import ConstraintBlock
+from ..bridge import Matrix, kron
 from .composite import StandIn
 from .terms import MovingTerms
 

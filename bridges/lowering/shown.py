@@ -11,9 +11,9 @@ import scipy.sparse as sp
 from ...modelkit.arrays import FloatArray
 from ...modelkit.errors import InvalidData
 from ...modelkit.indices import ConstraintIndex
-from ...modelkit.naming import described
-from ...modelkit.store import Store
-from ..base import Matrix
+from ...modelkit.store.describing import described
+from ...modelkit.store.store import Store
+from ..bridge import Matrix
 from .chunks import Chunk
 from .composite import StandIn
 from .lowering import Lowering

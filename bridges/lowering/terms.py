@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...modelkit.arrays import FloatArray, IntArray, spread
-from ...modelkit.monomials import Monomials
-from ...modelkit.parameters import Parameters
-from ...modelkit.rows import Rows
-from ..base import Matrix
+from ...modelkit.functions.monomials import Monomials
+from ...modelkit.functions.rows import Rows
+from ...modelkit.store.parameters import Parameters
+from ..bridge import Matrix
 
 __all__ = ["MovingTerms", "ProductTable", "split"]
 

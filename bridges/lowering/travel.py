@@ -20,11 +20,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, IntArray, segments
+from ...modelkit.functions.rows import Rows
 from ...modelkit.indices import Kind
-from ...modelkit.rows import Rows
-from ..base import Matrix
+from ..bridge import Matrix
 from .chunks import Chunk, Place
-from .lowering import Lowering, is_box
+from .mapped_form import MappedForm
+from .reach import is_box
 
 __all__ = [
     "Sided",
@@ -43,7 +44,7 @@ Sided = tuple[FloatArray, FloatArray]
 
 
 def _parts(
-    lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray
+    lowering: MappedForm, kind: Kind, numbers: IntArray, dims: IntArray
 ) -> Iterator[tuple[Chunk, IntArray, IntArray, IntArray | slice]]:
     """(chunk, places among the constraints, items, rows among theirs) of all that stands for constraints with rows."""
     starts = None
@@ -71,7 +72,7 @@ def _apply(M: Matrix, values: FloatArray, copies: int) -> FloatArray:
     return out.reshape(copies * p, *tail)
 
 
-def _slots(lowering: Lowering, chunk: Chunk, items: IntArray) -> IntArray:
+def _slots(lowering: MappedForm, chunk: Chunk, items: IntArray) -> IntArray:
     whole = len(items) == chunk.count
     return chunk.slots(lowering.form.slots, slice(None) if whole else chunk.rows_of(items))
 
@@ -91,7 +92,7 @@ def _own(chunk: Chunk, values: Sided, at: IntArray) -> FloatArray:
     return values[chunk.sides - 1][at]
 
 
-def duals_up(lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray, values: Sided) -> FloatArray:
+def duals_up(lowering: MappedForm, kind: Kind, numbers: IntArray, dims: IntArray, values: Sided) -> FloatArray:
     """Duals of constraints, (rows, ...), from those over all slots, (slots, ...) each.
 
     Parameters
@@ -105,7 +106,7 @@ def duals_up(lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray, 
     return out
 
 
-def dual_matrix(lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray) -> sp.csr_array:
+def dual_matrix(lowering: MappedForm, kind: Kind, numbers: IntArray, dims: IntArray) -> sp.csr_array:
     """The same as a matrix (rows, 2 slots): of the values through lower sides and cones, then through upper sides."""
     size, m = lowering.form.slots.size, int(dims.sum())
     own = np.arange(m)
@@ -123,7 +124,7 @@ def dual_matrix(lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArra
     return sp.csr_array(sp.coo_array((np.concatenate(data), places), shape=(m, 2 * size)))
 
 
-def gradients_up(lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray, values: Sided) -> FloatArray:
+def gradients_up(lowering: MappedForm, kind: Kind, numbers: IntArray, dims: IntArray, values: Sided) -> FloatArray:
     """The same by the plain transpose, of entrywise gradients."""
     out = np.zeros((int(dims.sum()), *values[0].shape[1:]))
     for chunk, _, items, rows in _parts(lowering, kind, numbers, dims):
@@ -132,7 +133,7 @@ def gradients_up(lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArr
     return out
 
 
-def set_gradients_up(lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray, values: Sided) -> FloatArray:
+def set_gradients_up(lowering: MappedForm, kind: Kind, numbers: IntArray, dims: IntArray, values: Sided) -> FloatArray:
     """Gradients with respect to the numbers of sets, (rows, q), from those in the constants of functions."""
     q = len(kind[1].fields)
     out = np.zeros((int(dims.sum()), q))
@@ -169,7 +170,7 @@ def _columns(kind: Kind) -> tuple[int | None, int | None]:
 
 # ---------------------------------------------------------------------- down
 def seeds_down(
-    lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray, seeds: FloatArray, out: Sided
+    lowering: MappedForm, kind: Kind, numbers: IntArray, dims: IntArray, seeds: FloatArray, out: Sided
 ) -> None:
     """Add seeds of duals, (rows,), to those over all slots."""
     for chunk, _, items, rows in _parts(lowering, kind, numbers, dims):
@@ -181,7 +182,7 @@ def seeds_down(
 
 
 def functions_down(
-    lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray, tangents: Rows
+    lowering: MappedForm, kind: Kind, numbers: IntArray, dims: IntArray, tangents: Rows
 ) -> Iterator[tuple[IntArray, Rows]]:
     """(slots, rows in columns) of tangents of functions of some constraints.
 
@@ -206,7 +207,7 @@ def functions_down(
 
 
 def set_tangents_down(
-    lowering: Lowering, kind: Kind, numbers: IntArray, dims: IntArray, tangents: FloatArray
+    lowering: MappedForm, kind: Kind, numbers: IntArray, dims: IntArray, tangents: FloatArray
 ) -> Iterator[tuple[IntArray, FloatArray, FloatArray, FloatArray]]:
     """(slots, moves of constants, of lower and of upper sides) of tangents (rows, q, K) of numbers of sets."""
     tail = tangents.shape[2:]

@@ -16,12 +16,12 @@ import numpy as np
 from ...modelkit import attributes as attr
 from ...modelkit.errors import InvalidData
 from ...modelkit.functions import Function, VariableIndex, VectorOfVariables
+from ...modelkit.functions.rows import Rows
 from ...modelkit.functions.shaped import ArrayFunction
 from ...modelkit.indices import ConstraintIndex
-from ...modelkit.model import Model
-from ...modelkit.parameters import PARAMETERS
-from ...modelkit.rows import Rows
+from ...modelkit.model.model import Model
 from ...modelkit.sets import Set
+from ...modelkit.store.parameters import PARAMETERS
 
 __all__ = ["Number", "constraint_name", "numbers_of"]
 

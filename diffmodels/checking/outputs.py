@@ -13,8 +13,8 @@ from ...modelkit.errors import InvalidData, NotOptimized
 from ...modelkit.functions import VariableIndex, VectorOfVariables
 from ...modelkit.functions.shaped import ArrayFunction
 from ...modelkit.indices import ConstraintIndex
-from ...modelkit.model import Model
-from ...modelkit.parameters import PARAMETERS, Parameters
+from ...modelkit.model.model import Model
+from ...modelkit.store.parameters import PARAMETERS, Parameters
 from .numbers import Number, constraint_name
 
 __all__ = ["Outputs"]

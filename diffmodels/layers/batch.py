@@ -18,11 +18,11 @@ from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.attributes import DifferentiationStatusCode, TerminationStatusCode
 from ...modelkit.errors import InvalidData, OptangentError
 from ..meta_solver import DifferentiationWarning
-from .arrays import Shape
 from .choices import checked_list, require_model, require_word
 from .executors import Shipment, Workers
 from .failures import UnsolvedItems, check_policy, outputs_of
 from .form_solvers import form_solvers
+from .packing import Shape
 from .program import Item, Program
 from .route import Mode
 from .variants import variant

@@ -11,7 +11,7 @@ from ...modelkit.arrays import IntArray
 from ...modelkit.errors import InvalidData, InvalidIndex
 from ...modelkit.functions import VariableIndex, VectorOfVariables
 from ...modelkit.functions.shaped import ArrayFunction, ids_of
-from ...modelkit.model import Model
+from ...modelkit.model.model import Model
 
 __all__ = ["checked_list", "checked_parameters", "require_count", "require_model", "require_switch", "require_word"]
 

@@ -17,8 +17,8 @@ from ...modelkit.form import Abilities, Form
 from ...modelkit.form.residuals import checked, residuals
 from ...modelkit.form.slot_rows import SlotRows
 from ...modelkit.indices import ConstraintIndices
-from ...modelkit.parameters import PARAMETERS, Parameters
-from ...modelkit.store import Store
+from ...modelkit.store.parameters import PARAMETERS, Parameters
+from ...modelkit.store.store import Store
 from ..outcome import FoundResult, Outcome
 from ..starting import UserStart, dual_of_other
 from .form_solvers import Solver

@@ -20,11 +20,11 @@ from ...modelkit.form.point_errors import MatrixSizes
 from ...modelkit.form.residuals import OPTIMAL_RESIDUAL, largest
 from ...modelkit.form.slot_rows import SlotRows
 from ...modelkit.form.stacked import Stacked
-from ...modelkit.parameters import Parameters
-from ...modelkit.remaking import snapshot
+from ...modelkit.model.remaking import snapshot
+from ...modelkit.store.parameters import Parameters
 from ..form_point import FormPoint, SeenBySides
 from ..outcome import FoundResult
-from ..quadratic import QuadraticDiff
+from ..quadratic_diff import QuadraticDiff
 from ..starting import UserStart
 from .chain_rule import ChainRule
 from .desks import Desk, OwnForms, SharedForm

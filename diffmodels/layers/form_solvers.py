@@ -32,4 +32,4 @@ class Solver(Protocol):
 
 def form_solvers(model: Any) -> list[Solver]:
     """Solvers like those of a model, in the order in which they are tried."""
-    return [solver.another() for solver in model.cache.solvers]
+    return [solver.another() for solver in model.meta_solver.solvers]

@@ -15,9 +15,9 @@ import numpy as np
 
 from ...modelkit.arrays import FloatArray
 from ...modelkit.attributes import TerminationStatusCode
-from .arrays import Shape, pack, unpack
 from .batch import Batch, Call
 from .failures import outputs_of
+from .packing import Shape, pack, unpack
 from .program import Item
 from .route import Mode
 

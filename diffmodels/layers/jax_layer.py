@@ -27,11 +27,11 @@ import scipy.sparse as sp
 
 from ...modelkit.attributes import TerminationStatusCode
 from ...modelkit.errors import DifferentiationError, InvalidData
-from .arrays import Shape, batch_shape
 from .batch import Batch
 from .choices import require_count
 from .jax_host import CODES, JaxHost
 from .jax_patterns import entries_of_whole
+from .packing import Shape, batch_shape
 from .route import Mode
 
 __all__ = ["layer_class"]

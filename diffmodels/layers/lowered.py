@@ -10,9 +10,9 @@ from ...bridges.lowering import Lowering
 from ...modelkit.errors import Unsupported
 from ...modelkit.form import Abilities
 from ...modelkit.indices import Kind, describe_kind
-from ...modelkit.parameters import kinds_inserted
-from ...modelkit.store import Store
-from ..convex import ConvexDiff
+from ...modelkit.store.parameters import kinds_inserted
+from ...modelkit.store.store import Store
+from ..convex_diff import ConvexDiff
 from ..meta_solver import DIFF_MODELS, abilities_of
 from .form_solvers import Solver
 

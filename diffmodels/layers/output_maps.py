@@ -13,11 +13,11 @@ from ...bridges.lowering.travel import dual_matrix
 from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.form.polynomial_map import PolynomialMap
+from ...modelkit.functions.rows import Rows
 from ...modelkit.functions.shaped import ids_of
 from ...modelkit.indices import ConstraintIndex
-from ...modelkit.parameters import PARAMETERS, Parameters
-from ...modelkit.rows import Rows
-from ...modelkit.store import Store
+from ...modelkit.store.parameters import PARAMETERS, Parameters
+from ...modelkit.store.store import Store
 from ..outcome import located
 
 __all__ = ["OutputMaps"]

@@ -20,8 +20,8 @@ from ...modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
 from ...modelkit.functions import VariableIndex, VectorOfVariables
 from ...modelkit.functions.shaped import ArrayFunction, ids_of
 from ...modelkit.indices import ConstraintIndex
-from ...modelkit.parameters import Parameters
-from ...modelkit.unbounded import infinite_values
+from ...modelkit.store.parameters import Parameters
+from ...modelkit.store.unbounded import infinite_values
 from .choices import checked_list, checked_parameters, require_model
 from .dense.dense_route import DenseRoute
 from .form_route import FormRoute

@@ -24,8 +24,8 @@ import numpy as np
 
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import DifferentiationError, InvalidData
-from .arrays import Shape, batch_shape, pack, unpack
 from .batch import Batch, Call
+from .packing import Shape, batch_shape, pack, unpack
 from .route import Mode
 
 __all__ = ["TWICE", "TorchCall", "array_of", "common_device", "common_type", "is_transformed", "make_solve", "sum_to"]

@@ -20,8 +20,8 @@ from typing import Any, ParamSpec, TypeVar, final
 import numpy as np
 
 from ...modelkit.errors import DifferentiationError
-from .arrays import Shape, batch_shape, pack, unpack
 from .batch import Batch
+from .packing import Shape, batch_shape, pack, unpack
 from .torch_functions import TWICE, TorchCall, array_of, common_device, common_type, sum_to
 
 __all__ = ["Handle", "fits", "make_solve_compiled", "outside"]

@@ -46,7 +46,7 @@ def variant(model: Any, solver: Any = None, threads: int | None = None) -> Any:
         raise InvalidData(f"retry takes solver classes or callables that make a solver; {solver!r} made {made!r}.")
     other = copy.deepcopy(model)
     if made is not None:
-        other.cache.reset_optimizer(made)
+        other.meta_solver.reset_optimizer(made)
     if threads is not None and other.supports(attr.NumberOfThreads()) and other.get(attr.NumberOfThreads()) is None:
         other.set(attr.NumberOfThreads(), threads)
     return other

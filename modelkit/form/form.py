@@ -21,10 +21,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..arrays import FloatArray, Growable, IntArray, segments
-from ..block import SetBlock
-from ..matrix_form import Curvature
 from ..sets import Set
+from ..store.block import SetBlock
 from .journal import Journal
+from .matrix_form import Curvature
 from .slots import Slots
 
 __all__ = ["BINARY_BOX", "Cones", "Discreteness", "Form"]

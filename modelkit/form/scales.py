@@ -13,8 +13,8 @@ from typing import final
 import numpy as np
 
 from ..arrays import FloatArray
-from ..units import FARTHEST, equilibrated
 from .slot_rows import SlotRows
+from .units import FARTHEST, equilibrated
 
 __all__ = ["Scales"]
 

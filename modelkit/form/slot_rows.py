@@ -11,12 +11,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray, segments
-from ..matrix_form import Curvature
 from ..sets import VectorSet
 from ..sets.cone import NativeCone
 from ..sizes import ratio
-from ..units import Lines
 from .form import Cones, Discreteness, Form
+from .matrix_form import Curvature
+from .units import Lines
 
 __all__ = ["SlotRows"]
 

@@ -19,12 +19,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray, segments
-from ..block import SetBlock
 from ..functions import VectorAffineFunction, VectorQuadraticFunction
 from ..indices import Kind
-from ..matrix_form import Curvature, MatrixForm, Part
 from ..sets import Nonnegatives, Set, Zeros
+from ..store.block import SetBlock
 from .form import Cones, Form
+from .matrix_form import Curvature, MatrixForm, Part
 
 __all__ = ["Stacked", "rows_at"]
 

@@ -1,6 +1,6 @@
 """Functions of the variables of a model, and their arithmetic."""
 
-from .base import Comparison, Function
+from .abstract_function import Comparison, Function
 from .numpy_functions import numpy_function
 from .polynomial import ScalarPolynomialFunction, VectorPolynomialFunction
 from .scalar import ScalarAffineFunction, ScalarFunction, ScalarQuadraticFunction, VariableIndex

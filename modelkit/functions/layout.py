@@ -14,7 +14,6 @@ import numpy as np
 from ..arrays import FloatArray, IntArray, sums
 from ..errors import DimensionMismatch, InvalidData
 from ..labels import Labels, is_labelled, numbers_for, with_labels
-from ..rows import Rows
 from ..sets import (
     PositiveSemidefiniteConeSquare,
     PositiveSemidefiniteConeTriangle,
@@ -23,7 +22,8 @@ from ..sets import (
 )
 from ..sets.matrix_cone import MatrixCone
 from ..sets.triangles import position, upper_triangle
-from .base import Comparison, ShapedLike
+from .abstract_function import Comparison, ShapedLike
+from .rows import Rows
 
 __all__ = ["Layout", "ShapedComparison", "laid_out", "semidefinite"]
 

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 
 from ..arrays import FloatArray, IntArray, cofactors
 from ..errors import InvalidData
-from ..rows import Rows
-from .base import Function, Variables, build
+from .abstract_function import Function, Variables, build
+from .rows import Rows
 from .scalar import ScalarFunction, VariableIndex
 from .vector import VectorFunction, VectorOfVariables
 

@@ -15,8 +15,8 @@ import scipy.sparse as sp
 from ..arrays import FloatArray, IntArray, pairs
 from ..errors import DimensionMismatch
 from ..numeric import real_matrix
-from ..rows import Rows
-from .base import ShapedLike, build
+from .abstract_function import ShapedLike, build
+from .rows import Rows
 from .symbolic import Symbolic
 from .vector import VectorAffineFunction, VectorFunction
 

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from ..errors import DimensionMismatch, InvalidData
 from ..labels import is_labelled
-from ..rows import Rows
-from .base import Function, coerce, of_shape
+from .abstract_function import Function, coerce, of_shape
+from .rows import Rows
 from .shaped import ArrayFunction
 from .symbolic import Symbolic
 from .vector import VectorFunction, vectorize

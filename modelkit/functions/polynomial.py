@@ -6,7 +6,7 @@ from typing import Any, Self, final
 
 import numpy as np
 
-from .base import OfRows, build
+from .abstract_function import OfRows, build
 from .scalar import ScalarFunction
 from .vector import VectorPolynomial
 

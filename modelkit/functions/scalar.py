@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from ..arrays import FloatArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array, real_number
-from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan
-from .base import Comparison, Function, Variables
+from .abstract_function import Comparison, Function, Variables
+from .rows import Rows
 from .symbolic import held
 
 __all__ = ["ScalarAffineFunction", "ScalarFunction", "ScalarQuadraticFunction", "VariableIndex"]

@@ -17,9 +17,8 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..labels import Labels, in_order, is_labelled, joined, labels_of, matched
 from ..numeric import real_array, real_matrix
-from ..rows import Rows
 from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
-from .base import (
+from .abstract_function import (
     Comparison,
     Entries,
     ShapedLike,
@@ -34,6 +33,7 @@ from .base import (
 from .indexing import Located, labels_at
 from .layout import Layout, ShapedComparison, semidefinite
 from .matmul import matmul
+from .rows import Rows
 from .scalar import VariableIndex
 from .symbolic import Symbolic
 from .vector import VectorFunction, VectorOfVariables

@@ -13,8 +13,8 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..labels import is_labelled
 from ..numeric import real_matrix
-from ..rows import Rows
-from .base import Function, OfRows, ShapedLike, build, coerce, has_functions
+from .abstract_function import Function, OfRows, ShapedLike, build, coerce, has_functions
+from .rows import Rows
 from .scalar import VariableIndex
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Sets: numbers without variables. Each knows its dimension, its data and how to be rebuilt from them."""
 
-from .base import ScalarSet, Set, VectorSet
+from .abstract_set import ScalarSet, Set, VectorSet
 from .cone import NativeCone
 from .determinants import LogDetConeSquare, LogDetConeTriangle, RootDetConeSquare, RootDetConeTriangle
 from .discrete import SOS1, SOS2, Indicator

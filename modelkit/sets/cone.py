@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..arrays import FloatArray
-from .base import VectorSet
+from .abstract_set import VectorSet
 from .spectrum import KINK_TOLERANCE, Spectrum, checked_points
 
 __all__ = ["MoreauCone", "NativeCone"]

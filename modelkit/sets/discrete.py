@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ..arrays import FloatArray
 from ..errors import DimensionMismatch, InvalidData
 from ..numeric import real_array
-from .base import ScalarSet, VectorSet
+from .abstract_set import ScalarSet, VectorSet
 from .scalar import EqualTo, GreaterThan, Interval, LessThan
 
 __all__ = ["SOS1", "SOS2", "Indicator"]

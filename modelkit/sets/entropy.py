@@ -9,7 +9,7 @@ from scipy.special import rel_entr
 
 from ..arrays import FloatArray
 from ..errors import DimensionMismatch
-from .base import VectorSet
+from .abstract_set import VectorSet
 
 __all__ = ["DualRelativeEntropyCone", "RelativeEntropyCone"]
 

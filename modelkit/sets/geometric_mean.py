@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from ..arrays import FloatArray
-from .base import VectorSet
+from .abstract_set import VectorSet
 
 __all__ = ["DualGeometricMeanCone", "GeometricMeanCone"]
 

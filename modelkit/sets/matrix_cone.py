@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Self
 
 from ..arrays import FloatArray
-from .base import VectorSet, whole_number
+from .abstract_set import VectorSet, whole_number
 
 __all__ = ["MatrixCone"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..errors import InvalidData
 from ..numeric import real_number
-from .base import VectorSet, whole_number
+from .abstract_set import VectorSet, whole_number
 
 __all__ = ["NormCone", "NormInfinityCone", "NormNuclearCone", "NormOneCone", "NormSpectralCone"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..numeric import real_number
-from .base import ScalarSet
+from .abstract_set import ScalarSet
 
 __all__ = [
     "EqualTo",

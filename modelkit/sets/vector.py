@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ..arrays import FloatArray
 from ..errors import DimensionMismatch
 from ..numeric import real_array
-from .base import VectorSet
+from .abstract_set import VectorSet
 from .cone import NativeCone
 from .spectrum import KINK_TOLERANCE, AxisSpectrum, checked_points
 

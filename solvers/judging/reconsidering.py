@@ -15,7 +15,7 @@ from ...modelkit.form import Form
 from ...modelkit.form.slot_rows import SlotRows
 from ..result import Result, Status
 from .accuracy import nearer
-from .proofs import has_proof, is_solution, prove
+from .claims import has_proof, is_solution, prove
 from .wordings import Wording, is_odd, wordings
 
 __all__ = ["CLAIMS", "DOUBTFUL", "Runner", "is_settled", "reconsidered"]

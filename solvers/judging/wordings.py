@@ -23,8 +23,8 @@ from ...modelkit.arrays import FloatArray
 from ...modelkit.form import Form
 from ...modelkit.form.scales import Scales
 from ...modelkit.form.slot_rows import SlotRows
+from ...modelkit.form.units import power_of_two, size_of_solution
 from ...modelkit.sizes import largest_size
-from ...modelkit.units import power_of_two, size_of_solution
 
 __all__ = ["Oddness", "Wording", "is_odd", "wordings"]
 

@@ -18,7 +18,7 @@ from ...modelkit.form.slot_rows import SlotRows
 from ..contract import Solver, Start
 from ..interrupts import run_noting_interrupts
 from ..judging.accuracy import distance
-from ..judging.proofs import has_proof
+from ..judging.claims import has_proof
 from ..late_result import LateResult
 from ..options import Option, load_library
 from ..result import Result, ResultStatus, Status

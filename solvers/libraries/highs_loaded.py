@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from ...modelkit.arrays import FloatArray, Growable, IntArray
 from ...modelkit.errors import InvalidData, UnsupportedObjective
 from ...modelkit.form import BINARY_BOX, Discreteness, Form, Journal
-from ...modelkit.units import Lines, equilibration, power_of_two, size_of_solution
+from ...modelkit.form.units import Lines, equilibration, power_of_two, size_of_solution
 from ..options import load_library
 
 __all__ = ["Loaded", "Translation"]

@@ -15,11 +15,10 @@ import scipy.sparse as sp
 
 from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
-from ...modelkit.block import SetBlock
 from ...modelkit.errors import InvalidData
 from ...modelkit.form import Abilities, Form, Journal, Stacked
+from ...modelkit.form.matrix_form import MatrixForm
 from ...modelkit.form.slot_rows import SlotRows
-from ...modelkit.matrix_form import MatrixForm
 from ...modelkit.sets import (
     DualExponentialCone,
     DualPowerCone,
@@ -31,6 +30,7 @@ from ...modelkit.sets import (
     Set,
     Zeros,
 )
+from ...modelkit.store.block import SetBlock
 from ..array_solver import ArraySolver, known
 from ..contract import Start
 from ..judging.accuracy import ALMOST, distance, judged

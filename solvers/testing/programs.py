@@ -9,7 +9,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray
-from ...modelkit.block import SetBlock
 from ...modelkit.form import Cones, Form
 from ...modelkit.sets import (
     DualExponentialCone,
@@ -21,6 +20,7 @@ from ...modelkit.sets import (
     Set,
 )
 from ...modelkit.sets.cone import NativeCone
+from ...modelkit.store.block import SetBlock
 
 __all__ = ["CONES", "form_of", "random_form", "sides_around", "with_cones"]
 

@@ -10,6 +10,8 @@
 (3.0, 2.0)
 """
 
+import sys as _sys
+
 from . import bridges, diffmodels, modelkit, solvers
 from .bridges.explain import print_bridges
 from .diffmodels import *  # noqa: F403
@@ -23,18 +25,20 @@ from .modelkit import functions as _functions
 from .modelkit import modifications as _modifications
 from .modelkit import sets as _sets
 from .modelkit.attributes import *  # noqa: F403
-from .modelkit.caching_states import CachingOptimizerMode, CachingOptimizerState, SolverFallbackWarning
 from .modelkit.errors import *  # noqa: F403
 from .modelkit.form.residuals import Residuals
 from .modelkit.functions import *  # noqa: F403
 from .modelkit.indices import ConstraintIndex, ConstraintIndices, IndexMap
-from .modelkit.model import Model
+from .modelkit.model.caching_states import CachingOptimizerMode, CachingOptimizerState, SolverFallbackWarning
+from .modelkit.model.model import Model
 from .modelkit.modifications import *  # noqa: F403
 from .modelkit.sets import *  # noqa: F403
-from .modelkit.store import Store
+from .modelkit.store.store import Store
 from .solvers import testing
 
 Model.backend = MetaSolver
+# `from optangent.layers import TorchLayer`, as if they stood here
+_sys.modules.update({f"{__name__}.layers": layers, f"{__name__}.testing": testing})
 _DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]
 
 __version__ = "0.1.0"

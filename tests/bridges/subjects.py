@@ -15,14 +15,14 @@ import numpy as np
 
 import optangent as ot
 from optangent.bridges import catalogue  # noqa: F401  registers the bridges
-from optangent.bridges.base import REGISTRY, Bridge
+from optangent.bridges.bridge import REGISTRY, Bridge
 from optangent.modelkit import sets as all_sets
 from optangent.modelkit.arrays import FloatArray, IntArray
-from optangent.modelkit.block import ConstraintBlock, SetBlock
 from optangent.modelkit.functions import Function, VectorOfVariables
+from optangent.modelkit.functions.rows import Rows
 from optangent.modelkit.indices import Kind, describe_kind
-from optangent.modelkit.rows import Rows
 from optangent.modelkit.sets import ScalarSet, Set, VectorSet
+from optangent.modelkit.store.block import ConstraintBlock, SetBlock
 
 INF = np.inf
 FUNCTIONS: tuple[type[Function], ...] = (ot.VariableIndex, ot.ScalarAffineFunction, ot.VectorAffineFunction)

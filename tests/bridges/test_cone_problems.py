@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.bridges.base import REGISTRY
+from optangent.bridges.bridge import REGISTRY
 
 from .subjects import DISCRETE, SETS, is_box
 from .test_cones import VAF, behind, weights

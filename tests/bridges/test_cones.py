@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.bridges.base import REGISTRY, Bridge
+from optangent.bridges.bridge import REGISTRY, Bridge
 from optangent.bridges.lowering import Lowering
 from optangent.bridges.lowering.travel import duals_up, gradients_up
 from optangent.modelkit.arrays import FloatArray
@@ -149,7 +149,7 @@ def behind(solver: Any, bridge: Bridge, kind: type[Set]) -> ot.Model | None:
     if not lowering.takes((VAF, kind)):
         return None
     model = ot.Model(Lacking)
-    model.cache._lowerings[Lacking.abilities] = lowering
+    model.meta_solver._lowerings[Lacking.abilities] = lowering
     return model
 
 
@@ -315,13 +315,13 @@ def test_a_start_of_all_variables_starts_the_extra_ones() -> None:
     assert solver.start is not None and np.flatnonzero(np.isfinite(solver.start.x)).tolist() == [0, 1]
     model.set(ot.VariablePrimalStart(), v, np.array([1.0, 2.0, 4.0, 2.0, 5.0]))
     model.add_variables(0)
-    model.cache.solve_again()
+    model.meta_solver.solve_again()
     D = np.array([[2.0, 0.0], [1.0, 2.0]]) * [2.0, 2.0]  # X = [4 2; 2 5] = L Lᵀ
     norms = [4.0, 8.0, 2.0, 5.0]
     logs = [D[0, 0], D[1, 0], D[1, 1], *2.0 * np.log(np.array([4.0, 4.0]) / 2.0)]
     x = solver.start.x
     np.testing.assert_array_equal(x[:5], [1.0, 2.0, 4.0, 2.0, 5.0])
-    lowering = model.cache.lowerings[0][1]
+    lowering = model.meta_solver.lowerings[0][1]
     for chunks in lowering.chunks.values():
         extra = x[chunks[0].extra]
         wanted = [logs] if chunks[0].kind[1] is ot.LogDetConeTriangle else [norms[:2], norms[2:]]

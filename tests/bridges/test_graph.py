@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.bridges.base import REGISTRY, Bridge, Lift
+from optangent.bridges.bridge import REGISTRY, Bridge, Lift
 from optangent.bridges.graph import BridgeGraph
 from optangent.modelkit.functions import Function
 from optangent.modelkit.indices import Kind
@@ -217,7 +217,7 @@ def test_the_lowering_of_a_constraint_is_shown() -> None:
     assert (shown.name, shown.target, shown.extra) == ("'norm'", "HiGHS", 2)
     (part,) = shown.parts
     assert part.sets == (ot.Nonnegatives(5),) and not shown.c.any()
-    form, x = model.cache.lowerings[0][1].form, np.arange(5.0)
+    form, x = model.meta_solver.lowerings[0][1].form, np.arange(5.0)
     f = 2.0 * x[:3] + 1.0
     below = form.A.toarray() @ x - form.row_lower
     np.testing.assert_allclose(shown.A @ f + shown.B @ x[3:] + shown.c, below)

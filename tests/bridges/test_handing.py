@@ -38,7 +38,7 @@ def projected(cone: Any, solver: Any) -> tuple[ot.Model, Any]:
 def test_starts_are_optimal_for_the_other_form(cone: Any, solver: Any) -> None:
     """Starts of x, extra variables and duals are a solution of the diff model's form as good as the solver's own."""
     model, c = projected(cone, solver)
-    outcome: Any = model.cache._outcome  # type: ignore[attr-defined]
+    outcome: Any = model.meta_solver._outcome  # type: ignore[attr-defined]
     lowering = Lowering(abilities_of(ot.ConicDiff))
     form = lowering.sync(model.store)
     x, y, _ = dual_of_other(model.store, outcome, lowering)
@@ -54,7 +54,7 @@ def test_duals_go_down_another_way(cone: Any) -> None:
     model, _ = projected(cone, ot.solvers.Clarabel)
     lowering = Lowering(OTHERS)
     form = lowering.sync(model.store)
-    x, y, _ = dual_of_other(model.store, model.cache._outcome, lowering)  # type: ignore[attr-defined]
+    x, y, _ = dual_of_other(model.store, model.meta_solver._outcome, lowering)  # type: ignore[attr-defined]
     rows, gradient = SlotRows(form), form.P @ x + form.q
     cones = y[form.slots.sided :]
     weights = np.concatenate([np.ones(0), *(_weights(c, slots) for c, slots in rows.cones)])
@@ -75,6 +75,6 @@ def test_a_basis_is_handed_on() -> None:
     model.optimize()
     lowering = Lowering(abilities_of(ot.ConicDiff))
     form = lowering.sync(model.store)
-    _, y, active = dual_of_other(model.store, model.cache._outcome, lowering)  # type: ignore[attr-defined]
+    _, y, active = dual_of_other(model.store, model.meta_solver._outcome, lowering)  # type: ignore[attr-defined]
     assert active is not None and (np.flatnonzero(active) == np.flatnonzero(np.abs(y) > 1e-9)).all()
     assert form.slots.size == len(active)

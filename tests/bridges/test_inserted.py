@@ -50,7 +50,7 @@ def test_values_follow_the_parameters(solver: str, name: str, sense: str) -> Non
     model, theta = built.model, np.array(case.theta)
     model.optimize()
     assert_same(built, from_scratch(case, make, sense, theta))
-    generation = model.cache.lowerings[0][1].generation
+    generation = model.meta_solver.lowerings[0][1].generation
     for turn in range(3):
         moved = theta * (1.0 + 0.1 * rng.uniform(-1.0, 1.0, len(theta)))
         if turn == 1:
@@ -62,7 +62,7 @@ def test_values_follow_the_parameters(solver: str, name: str, sense: str) -> Non
             model.set_parameter_value(built.p, theta)
         model.optimize()
         assert_same(built, from_scratch(case, make, sense, theta))
-        assert model.cache.lowerings[0][1].generation == generation
+        assert model.meta_solver.lowerings[0][1].generation == generation
 
 
 def test_a_basis_survives_moves_of_the_parameters() -> None:
@@ -131,7 +131,7 @@ def test_residuals_know_the_products(name: str) -> None:
     """A solution with products passes the check that is made of it, to the solver's accuracy."""
     built = CASES[name].build(SOLVERS["Clarabel"], "max")
     built.model.optimize()
-    assert built.model.cache.residuals().worst <= 1e-6
+    assert built.model.meta_solver.residuals().worst <= 1e-6
 
 
 # ---------------------------------------------------------------------- certificates
@@ -149,7 +149,7 @@ def test_certificates_of_infeasibility(solver: str) -> None:
     y, z, of_p, of_q = (model.dual(i) for i in (low, high, reduced_cost(p), reduced_cost(q)))
     assert y > 0.0 > z and z / y == pytest.approx(-2.0, abs=1e-6)
     assert of_p / y == pytest.approx(0.0, abs=1e-6) and of_q / y == pytest.approx(1.0, abs=1e-6)
-    assert model.cache.residuals().dual <= 1e-6
+    assert model.meta_solver.residuals().dual <= 1e-6
     model.set_parameter_value(q, 0.2)  # x >= 2.1 with 0.4 x <= 0.99
     model.optimize()
     assert model.termination_status() is STATUS.OPTIMAL
@@ -174,7 +174,7 @@ def test_rays_move_along_the_rows_as_they_are(solver: str) -> None:
     assert model.value(p[1] * v[0] + p[0]) / size == pytest.approx(-3.0 * d[0] / size, abs=1e-6)
     assert model.objective_value() / size == pytest.approx((3.0 * d[1] - 3.0 * d[0]) / size, abs=1e-6)
     np.testing.assert_allclose(model.value(p) / size, 0.0, atol=1e-6)
-    assert model.objective_value() < 0.0 and model.cache.residuals().primal <= 1e-6
+    assert model.objective_value() < 0.0 and model.meta_solver.residuals().primal <= 1e-6
 
 
 def test_what_is_a_parameter_changes_in_both_modes() -> None:
@@ -185,7 +185,7 @@ def test_what_is_a_parameter_changes_in_both_modes() -> None:
         model.add_constraint(p, ot.Parameter(2.0))
         model.add_constraint(p * x - 1.0, ot.GreaterThan(3.0))
         model.minimize(x * x + p * x + y * y)
-        model.cache.attach_optimizer()
+        model.meta_solver.attach_optimizer()
         for value in (2.0, 4.0, 0.5):
             model.set(ot.ConstraintSet(), reduced_cost(p), ot.Parameter(value))
             model.optimize()
@@ -211,7 +211,7 @@ def test_new_parameters_do_not_make_a_solved_model_anew() -> None:
     model.add_constraint(p * x >= 4.0)
     model.minimize(p * x)
     model.optimize()
-    lowering = model.cache.lowerings[0][1]
+    lowering = model.meta_solver.lowerings[0][1]
     generation = lowering.generation
     q = model.add_parameter(3.0)
     model.add_constraint(p * q * x >= 30.0)

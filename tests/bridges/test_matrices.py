@@ -11,7 +11,7 @@ import scipy.optimize
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.bridges.base import REGISTRY, Lift, Target
+from optangent.bridges.bridge import REGISTRY, Lift, Target
 
 from .subjects import (
     BOX,

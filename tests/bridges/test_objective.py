@@ -140,12 +140,12 @@ def test_a_solver_without_quadratic_objectives_refuses_them() -> None:
         model.minimize(x * x)
     model.optimize()
     assert model.objective_value() == pytest.approx(2.0, abs=1e-6)
-    model.cache.reset_optimizer(Linear(), ot.solvers.Clarabel())
+    model.meta_solver.reset_optimizer(Linear(), ot.solvers.Clarabel())
     model.minimize(3.0 * x * x)
     model.optimize()
     assert model.objective_value() == pytest.approx(3.0, abs=1e-6)
     assert model.get(ot.SolverName()) == "Clarabel"
-    model.cache.reset_optimizer(Linear())
+    model.meta_solver.reset_optimizer(Linear())
     for _ in range(2):
         with pytest.raises(ot.UnsupportedObjective, match="Linear takes no ScalarQuadraticFunction"):
             model.optimize()

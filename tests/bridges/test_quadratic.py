@@ -181,7 +181,7 @@ def test_duals_and_starts() -> None:
     assert solver.start is not None and solver.form is not None
     start = solver.start.dual[solver.form.slots.sided :]
     assert sorted(map(tuple, start.reshape(-1, 3).tolist())) == [(0, 1, 0), (0, 2, 0), (0, 3, 0), (0, 4, 0)]
-    lowering = model.cache.lowerings[0][1]
+    lowering = model.meta_solver.lowerings[0][1]
     y = np.where(np.isnan(solver.start.dual), 0.0, solver.start.dual)
     duals = duals_up(lowering, up.kind, np.array([2, 1]), np.ones(2, np.int64), split(y))
     np.testing.assert_array_equal(duals, [-3.0, -2.0])

@@ -10,8 +10,8 @@ import pytest
 import optangent as ot
 from optangent.bridges.lowering import Lowering
 from optangent.modelkit.functions import Function
+from optangent.modelkit.functions.rows import Rows
 from optangent.modelkit.indices import Kind
-from optangent.modelkit.rows import Rows
 from optangent.modelkit.sets import Set
 
 from .lowering.test_lowering import assert_same, described

@@ -20,11 +20,11 @@ from optangent.bridges.lowering.travel import (
     set_tangents_down,
     split,
 )
-from optangent.modelkit.block import SetBlock
 from optangent.modelkit.form import Abilities
 from optangent.modelkit.functions import Function
+from optangent.modelkit.functions.rows import Rows
 from optangent.modelkit.indices import Kind, describe_kind
-from optangent.modelkit.rows import Rows
+from optangent.modelkit.store.block import SetBlock
 
 from .subjects import BOX, DISCRETE, EXAMPLES, is_box, random_block, random_dual
 

@@ -27,7 +27,9 @@ def solved(p: Program, solver: Any = accurate_solver, diff_model: Any = ot.Conic
 
 def polished(model: ot.Model, v: Any, indices: Any) -> Array:
     """X and the duals at which a model was differentiated."""
-    return np.concatenate([model.inner.polished(v), *(np.atleast_1d(model.inner.polished(i)) for i in indices)])
+    return np.concatenate(
+        [model.meta_solver.polished(v), *(np.atleast_1d(model.meta_solver.polished(i)) for i in indices)]
+    )
 
 
 def exact(p: Program) -> Array:

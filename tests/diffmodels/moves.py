@@ -85,9 +85,9 @@ def exact(model: ot.Model, indices: Any) -> Array:
     model.set(ot.ForwardObjectiveFunction(), 0.0 * v[0])
     model.forward_differentiate()
     assert model.get(ot.DifferentiationStatus()) is EXACT
-    x = dict(zip(v.ids.tolist(), model.inner.polished(v), strict=True))
+    x = dict(zip(v.ids.tolist(), model.meta_solver.polished(v), strict=True))
     value = model.get(ot.ObjectiveFunction()).rows.evaluate(lambda ids: np.array([x[i] for i in ids.tolist()]))
-    return flat([list(x.values()), *(model.inner.polished(i) for i in indices), value])
+    return flat([list(x.values()), *(model.meta_solver.polished(i) for i in indices), value])
 
 
 def forward(model: ot.Model, direction: Direction) -> Array:

@@ -41,7 +41,7 @@ def two_parabolas(model: ot.Model, v: Any, first: float, second: float) -> Calla
     c = matrix(model, rows, o)
 
     def curvature() -> float:
-        dual = model.inner.polished(c)
+        dual = model.meta_solver.polished(c)
         return float(2.0 * (first**2 * dual[0] + second**2 * dual[2]))
 
     return curvature
@@ -51,7 +51,7 @@ def two_cones(model: ot.Model, v: Any, first: float, second: float) -> Callable[
     """The same by two rotated cones, 2 · x · ½ >= (a y)²."""
     half, cone = 0.0 * v[0] + 0.5, ot.RotatedSecondOrderCone(3)
     made = [(a, model.add_constraint(ot.vectorize([1.0 * v[0], half, a * v[1]]), cone)) for a in (first, second)]
-    return lambda: float(sum(2.0 * a**2 * model.inner.polished(c)[0] for a, c in made))
+    return lambda: float(sum(2.0 * a**2 * model.meta_solver.polished(c)[0] for a, c in made))
 
 
 def response(solver: Any, build: Any, first: float, second: float, status: Any) -> tuple[float, float]:

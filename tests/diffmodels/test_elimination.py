@@ -126,7 +126,7 @@ def test_matrix_variables(cone: Any) -> None:
     model.set(ot.ForwardObjectiveFunction(), np.random.default_rng(4).standard_normal(len(v)) @ v)
     model.forward_differentiate()
     assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
-    form, point = model.inner.point.rows, model.inner.point.solution
+    form, point = model.meta_solver.point.rows, model.meta_solver.point.solution
     conditions = Conditions(form, point.x, point.y)
     units = conditions.units
     at = Iterate(conditions, units.primal(point.x), units.dual(point.y) - units.slacks(point.s))

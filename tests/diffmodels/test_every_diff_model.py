@@ -72,7 +72,7 @@ def test_the_sparse_way_is_exact(quadratic: bool, diff_model: Any) -> None:
     set_tangents(model, v, indices, p, d)
     model.forward_differentiate()
     assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
-    form = model.inner.point.rows
+    form = model.meta_solver.point.rows
     assert form.n + form.m > 400
     (dx, dy, df), (ex, ey, ef) = tangents(model, v, indices), linear_tangents(p, d)
     found, expected = np.concatenate([dx, *dy, [df]]), np.concatenate([ex, *ey, [ef]])

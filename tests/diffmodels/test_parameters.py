@@ -117,7 +117,7 @@ def test_seeds_of_the_objective_alone_give_the_reduced_costs() -> None:
         built.model.optimize()
         built.model.set(ot.ReverseObjectiveValue(), 1.0)
         built.model.reverse_differentiate()
-        slopes = np.array([built.model.inner.polished(i) for i in built.parameters])
+        slopes = np.array([built.model.meta_solver.polished(i) for i in built.parameters])
         gradient = built.model.get(ot.ReverseParameterValue(), built.p)
         np.testing.assert_allclose(gradient, slopes if sense == "min" else -slopes, rtol=1e-9, atol=1e-9)
 
@@ -200,10 +200,10 @@ def test_tangents_of_a_parameters_own_function() -> None:
         model.optimize()
         model.set(ot.ForwardObjectiveFunction(), 0.0 * x)
         model.forward_differentiate()
-        point = model.inner.polished(ot.VectorOfVariables([x, y]))
+        point = model.meta_solver.polished(ot.VectorOfVariables([x, y]))
         theta = 2.0 - t * (1.0 + point[0] - 2.0 * point[1])
         value = point @ point + 0.5 * theta
-        duals = [model.inner.polished(i) for i in rows]
+        duals = [model.meta_solver.polished(i) for i in rows]
         # stationarity in p and in q of the whole program
         of_p = 0.5 + 0.5 * duals[0] + duals[1]
         return float(value), np.array([*point, *duals, of_p, theta + duals[0] * theta])

@@ -95,7 +95,7 @@ def test_a_row_that_a_solver_cannot_tell_from_another_is_not_active(solver: Any)
         model.optimize()
         model.set(ot.ForwardParameterValue(), p, 1.0)
         model.forward_differentiate()
-        places.append(float(model.inner.polished(v)[0]))
+        places.append(float(model.meta_solver.polished(v)[0]))
         assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.EXACT
     assert model.get(ot.ForwardVariablePrimal(), x) == pytest.approx((places[0] - places[1]) / 2e-9, rel=1e-6)
     assert model.get(ot.ForwardVariablePrimal(), x) == pytest.approx(1.0, rel=1e-12)

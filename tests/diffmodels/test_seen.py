@@ -58,7 +58,7 @@ def test_a_projection_is_differentiated_by_model_and_layer(cone: Any, beside: bo
         model.set_parameter_value(p, theta + t * d)
         model.optimize()
         model.reverse_differentiate()
-        ends.append(u @ model.inner.polished(x))
+        ends.append(u @ model.meta_solver.polished(x))
     assert gradient @ d == pytest.approx((ends[0] - ends[1]) / (2.0 * STEP), rel=1e-6, abs=1e-6)
 
 

@@ -8,9 +8,9 @@ import scipy.sparse as sp
 
 import optangent as ot
 from optangent.modelkit.arrays import added_up, fewer
-from optangent.modelkit.matrix_form import objective_matrices
-from optangent.modelkit.rows import Rows
-from optangent.modelkit.units import Lines, equilibration
+from optangent.modelkit.form.matrix_form import objective_matrices
+from optangent.modelkit.form.units import Lines, equilibration
+from optangent.modelkit.functions.rows import Rows
 
 RNG = np.random.default_rng(7)
 

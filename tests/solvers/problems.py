@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.modelkit.protocol import AbstractModel
 from optangent.modelkit.sets import ScalarSet, VectorSet
+from optangent.modelkit.store.abstract_model import AbstractModel
 
 INF = np.inf
 S = ot.TerminationStatusCode

@@ -67,7 +67,7 @@ def test_a_solver_without_a_library_has_no_version() -> None:
 def test_options_reach_the_library(solver: Any, option: Any) -> None:
     """An option is the library's of the recorded name, can be taken back, and is refused in words elsewhere."""
     model, x = linear(solver)
-    inner = model.cache.optimizer
+    inner = model.meta_solver.optimizer
     default = inner.effective_options().get(TAKEN[option].get(solver.name))
     if solver.name not in TAKEN[option]:
         assert not model.supports(option())

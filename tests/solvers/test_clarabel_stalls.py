@@ -31,7 +31,7 @@ def test_a_run_that_stalls_is_repeated_with_shorter_steps(seed: int) -> None:
     model, x, rows = projection(seed)
     model.optimize()
     assert model.termination_status() is STATUS.OPTIMAL
-    assert model.cache.residuals().worst <= 1e-8
+    assert model.meta_solver.residuals().worst <= 1e-8
     expected, iterations = model.value(x), model.get(ot.BarrierIterations())
     other, y, _ = projection(seed, max_step_fraction=0.9)
     other.optimize()

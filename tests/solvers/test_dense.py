@@ -90,7 +90,7 @@ def test_a_start_saves_iterations(solver: Any) -> None:
         model.add_constraint(values, ot.Nonnegatives(12))
     model.minimize(x @ x)
     one = solver(eps_abs=1e-9, eps_rel=1e-9)
-    form = Lowering(solver.abilities).sync(model.cache.store)
+    form = Lowering(solver.abilities).sync(model.meta_solver.store)
     cold = one.solve_anew(form)
     warm = one.solve_anew(form, Start(cold.x, cold.dual))
     again = one.solve_anew(form)

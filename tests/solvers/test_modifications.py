@@ -262,7 +262,7 @@ def test_many_changes_leave_nothing_behind(solver: Any) -> None:
         np.testing.assert_allclose(model.value(x), wanted, atol=1e-6, err_msg=what)
 
     def rows() -> int:
-        return int(model.cache._outcome.form.m)
+        return int(model.meta_solver._outcome.form.m)
 
     check("nothing")
     few = rows()

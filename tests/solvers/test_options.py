@@ -13,8 +13,8 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.modelkit.block import SetBlock
 from optangent.modelkit.form import Cones, Discreteness, Form
+from optangent.modelkit.store.block import SetBlock
 
 from .problems import EVERY, ITERATIONS
 

@@ -11,7 +11,7 @@ import pytest
 
 import optangent as ot
 from optangent.modelkit.form import Abilities, Form, Journal
-from optangent.modelkit.remaking import recipe, remade
+from optangent.modelkit.model.remaking import recipe, remade
 from optangent.solvers.contract import Start
 
 
@@ -89,7 +89,7 @@ def test_models_on_solvers_with_arguments_are_copied(move: Any) -> None:
     again = move(model)
     again.optimize()
     assert again.value(x) == pytest.approx(1.0, abs=1e-6)
-    solver = again.cache.optimizer
+    solver = again.meta_solver.optimizer
     assert type(solver) is Narrow and solver.digits == 6 and solver.options["max_iter"] == 88
 
 

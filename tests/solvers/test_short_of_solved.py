@@ -47,7 +47,7 @@ def test_our_own_residuals_say_what_is_optimal(solver: Any, status: STATUS, unit
         assert is_solution or not is_optimal or units != (1.0, 1.0)  # in odd units other words are tried, and solved
         if is_optimal:
             assert model.get(ot.PrimalStatus()) is model.get(ot.DualStatus()) is RESULT.FEASIBLE_POINT
-            assert model.cache.residuals().worst <= 1e-7
+            assert model.meta_solver.residuals().worst <= 1e-7
             np.testing.assert_allclose(model.value(x), [0.5, 0.25, 0.25], atol=1e-6)
 
 

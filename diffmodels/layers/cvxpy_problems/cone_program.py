@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ....modelkit.arrays import FloatArray, IntArray, segments
-from ....modelkit.functions.base import build
+from ....modelkit.functions.abstract_function import build
+from ....modelkit.functions.monomials import Monomials
+from ....modelkit.functions.rows import Rows
 from ....modelkit.indices import ConstraintIndex
-from ....modelkit.monomials import Monomials
-from ....modelkit.rows import Rows
 from ....modelkit.sets import ScaledPositiveSemidefiniteConeTriangle, VectorSet
 from ....modelkit.sets.triangles import position
 

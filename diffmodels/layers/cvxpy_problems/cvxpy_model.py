@@ -25,7 +25,7 @@ from ....modelkit import attributes as attr
 from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.errors import DimensionMismatch, InvalidData, MissingDependency, Unsupported
 from ....modelkit.functions import VectorOfVariables
-from ....modelkit.model import Model
+from ....modelkit.model.model import Model
 from ....modelkit.numeric import real_array
 from ....modelkit.sets import (
     ExponentialCone,

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from ....modelkit.arrays import FloatArray, IntArray
 from ....modelkit.errors import Unsupported
-from ....modelkit.model import Model
+from ....modelkit.model.model import Model
 from ....modelkit.sets import (
     ExponentialCone,
     Nonnegatives,

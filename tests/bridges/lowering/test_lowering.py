@@ -21,8 +21,8 @@ from optangent.bridges.lowering.travel import (
     split,
 )
 from optangent.modelkit.form import Abilities
-from optangent.modelkit.parameters import PARAMETERS
-from optangent.modelkit.rows import Rows
+from optangent.modelkit.functions.rows import Rows
+from optangent.modelkit.store.parameters import PARAMETERS
 
 CONES = frozenset({ot.SecondOrderCone, ot.ExponentialCone, ot.PowerCone, ot.ScaledPositiveSemidefiniteConeTriangle})
 DUAL_CONES = frozenset({ot.SecondOrderCone, ot.DualExponentialCone, ot.DualPowerCone})

@@ -12,7 +12,7 @@ import optangent as ot
 from optangent.bridges.lowering import Lowering
 from optangent.bridges.lowering.making import with_places
 from optangent.bridges.lowering.terms import ProductTable, split
-from optangent.modelkit.parameters import Parameters
+from optangent.modelkit.store.parameters import Parameters
 
 RNG = np.random.default_rng(3)
 

@@ -50,9 +50,9 @@ class Exact:
         found = []
         for one in self.variables:
             if isinstance(one, Leaf):
-                found.append(one.lift(model.inner.polished(one.ids)))
+                found.append(one.lift(model.meta_solver.polished(one.ids)))
             else:
-                found.append(one.lift([np.atleast_1d(model.inner.polished(c)) for c in one.constraints]))
+                found.append(one.lift([np.atleast_1d(model.meta_solver.polished(c)) for c in one.constraints]))
         return found
 
     def gradients(self, loss: Callable[[list[Array]], float], *values: Any, h: float = 1e-5) -> list[Array]:

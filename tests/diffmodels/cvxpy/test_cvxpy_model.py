@@ -165,7 +165,7 @@ def test_derivatives_are_those_of_the_problem(name: str) -> None:
 
     def loss(at: Array) -> float:
         exact.at(np.split(at, sizes))
-        return float(w @ np.concatenate([np.atleast_1d(model.inner.polished(one)) for one in wanted]))
+        return float(w @ np.concatenate([np.atleast_1d(model.meta_solver.polished(one)) for one in wanted]))
 
     differences = [(loss(theta + h * e) - loss(theta - h * e)) / (2 * h) for e in np.eye(len(theta))]
     np.testing.assert_allclose(gradient, differences, rtol=1e-6, atol=1e-6)

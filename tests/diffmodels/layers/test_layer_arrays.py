@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.diffmodels.layers.arrays import batch_shape, pack, unpack
+from optangent.diffmodels.layers.packing import batch_shape, pack, unpack
 
 
 def test_a_batch_is_what_stands_in_front() -> None:

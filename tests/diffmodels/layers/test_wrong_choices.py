@@ -105,7 +105,7 @@ def test_of_differentiation(name: str, wrong: str) -> None:
 
 def test_every_such_attribute_is_among_them() -> None:
     """What a diff optimizer calls a setting is tried here."""
-    settings: Any = interval()[0].inner
+    settings: Any = interval()[0].meta_solver
     assert {kind.__name__ for kind in settings.settings} == {name for name in RIGHT if hasattr(ot, name)}
 
 

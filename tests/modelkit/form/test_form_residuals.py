@@ -9,13 +9,13 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.modelkit.block import SetBlock
 from optangent.modelkit.form import Cones, Discreteness, Form
 from optangent.modelkit.form.point_errors import PointErrors
 from optangent.modelkit.form.proofs import farkas_error, ray_error
 from optangent.modelkit.form.residuals import checked, dual_objective, largest, residuals
 from optangent.modelkit.form.slot_rows import SlotRows
 from optangent.modelkit.sets import PositiveSemidefiniteConeTriangle, SecondOrderCone
+from optangent.modelkit.store.block import SetBlock
 
 from .test_stacked import N, some_form
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from optangent.modelkit.block import SetBlock
 from optangent.modelkit.form import Cones, Form, Stacked
 from optangent.modelkit.functions import VectorAffineFunction, VectorQuadraticFunction
 from optangent.modelkit.sets import ExponentialCone, Nonnegatives, SecondOrderCone, Zeros
+from optangent.modelkit.store.block import SetBlock
 
 N, M = 5, 9
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import optangent as ot
-from optangent.modelkit.block import SetBlock
 from optangent.modelkit.sets import Set, VectorSet
+from optangent.modelkit.store.block import SetBlock
 
 from ...bridges.subjects import EXAMPLES
 from ...bridges.subjects import SETS as KINDS
