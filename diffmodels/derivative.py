@@ -101,6 +101,16 @@ class Derivative:
         """Whether nothing was added to the model since."""
         return self._size == (self._store.variable_count, self._store.constraint_count)
 
+    @property
+    def store(self) -> Store:
+        """The model as written."""
+        return self._store
+
+    @property
+    def theta(self) -> FloatArray:
+        """Values of the parameters, (p,), zero where they are infinite."""
+        return self._theta
+
     def has(self, mode: str) -> bool:
         """Whether there are results of forward or reverse mode for the present model and inputs."""
         return mode in self._modes and self.is_current

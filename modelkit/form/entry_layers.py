@@ -82,8 +82,16 @@ class Layered:
     """
 
     def __init__(self, matrix: EntryLayers) -> None:
-        self._m = matrix.shape[0]
+        self._m, self._n = matrix.shape
         self._runs = [run for layer in matrix.layers if len(layer[0]) for run in _runs(*layer)]
+
+    def tocsr(self) -> sp.csr_array:
+        """The matrix."""
+        layers = []
+        for run in self._runs:
+            row, column = (np.arange(one.start, one.stop) if isinstance(one, slice) else one for one in run[:2])
+            layers.append((row, column, np.broadcast_to(run.value, row.shape)))
+        return EntryLayers(tuple(layers), (self._m, self._n)).tocsr()
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """(..., n) to (..., m)."""

@@ -28,6 +28,10 @@ class LinearMap:
     ----------
     matrix : sparse (m, n), or in layers
 
+    Attributes
+    ----------
+    layered : the map, where it goes by layers
+
     Examples
     --------
     >>> M = LinearMap(sp.csr_array([[0.0, 2.0], [1.0, 0.0], [1.0, 1.0]]))
@@ -40,8 +44,10 @@ class LinearMap:
     def __init__(self, matrix: Any) -> None:
         self._M: Any
         self._Mt: Any
+        self.layered: Layered | None = None
         if isinstance(matrix, EntryLayers) and matrix.nnz > _SMALL and matrix.are_matchings():
             self._M, self._Mt = Layered(matrix), Layered(matrix.T)
+            self.layered = self._M
             return
         rows = sp.csr_array(matrix.tocsr())
         self._M, self._Mt = _prepared(rows), _prepared(sp.csr_array(rows.T))

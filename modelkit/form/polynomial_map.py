@@ -38,16 +38,18 @@ class PolynomialMap:
     """
 
     def __init__(self, constant: FloatArray, M: Any, factors: IntArray | None, count: int) -> None:
-        self._constant, self._factors, self._count, self._M = constant, factors, count, M
+        self._constant, self._factors, self._count = constant, factors, count
         # products of one entry need no multiplication, and are the entries themselves
         self.is_linear = factors is None or (factors.shape[1] == 1 and bool((factors >= 0).all()))
         self._choices: list[LinearMap] = []
         if factors is None:
             self._map = LinearMap(M)
         elif self.is_linear:
-            self._map = LinearMap(M.tocsr() @ _chosen(factors[:, 0], count))
+            M, self._factors = M.tocsr() @ _chosen(factors[:, 0], count), None
+            self._map = LinearMap(M)
         else:
             self._map, self._choices = LinearMap(M), [LinearMap(_chosen(one, count)) for one in factors.T]
+        self._M = self._map.layered or M
 
     def followed_by(self, S: Any, constant: FloatArray) -> PolynomialMap:
         """The map ``z -> constant + S M φ(z)``: S after this one without its constant."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from optangent.modelkit.form.entry_layers import EntryLayers, Layered
 from optangent.modelkit.form.linear_map import LinearMap
@@ -70,3 +71,13 @@ def test_what_has_two_entries_in_a_row_is_no_matching() -> None:
     assert LinearMap(many)(np.ones(50_000)).tolist() == [50_000.0]
     polynomial = PolynomialMap(np.array([1.0]), many, None, 50_000)
     assert polynomial.is_linear and polynomial(np.ones(50_000)).tolist() == [50_001.0]
+
+
+@pytest.mark.parametrize("name", list(layers(3)))
+def test_what_follows_a_large_map(name: str) -> None:
+    """A matrix after a map in layers is the product of both."""
+    matrix = layers(210)[name]
+    S = sp.random_array((20, matrix.shape[0]), density=0.01, rng=RNG, format="csr")
+    found = PolynomialMap(np.ones(matrix.shape[0]), matrix, None, matrix.shape[1]).followed_by(S, np.zeros(20))
+    v = RNG.standard_normal(matrix.shape[1])
+    np.testing.assert_allclose(found(v), S @ (matrix.tocsr() @ v), atol=1e-12)
