@@ -86,7 +86,8 @@ def cofactors(factors: FloatArray) -> FloatArray:
     """For each entry of (T, D) the product of the others in its row: the derivative of the row's product."""
     others = np.ones(factors.shape)
     for column in range(factors.shape[1]):
-        others[:, column] = np.delete(factors, column, axis=1).prod(axis=1)
+        others[:, :column] *= factors[:, column, None]
+        others[:, column + 1 :] *= factors[:, column, None]
     return others
 
 
@@ -134,7 +135,7 @@ def added_up(keys: Sequence[IntArray], coef: FloatArray) -> tuple[list[IntArray]
            [2, 5]]), array([2., 4.]))
     """
     keys = [keys[0], *_ascending(keys[1:])]
-    if _is_sorted(keys):
+    if len(coef) < 2 or _is_sorted(keys):
         return keys, coef
     spans = [(int(key.min()), int(np.ptp(key)) + 1) for key in keys]
     if math.prod(span for _, span in spans) <= _FULL * len(coef):

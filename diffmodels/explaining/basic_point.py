@@ -16,12 +16,11 @@ from typing import final
 import numpy as np
 import scipy.sparse as sp
 
-from ...bridges.lowering.travel import Sided
 from ...modelkit.arrays import FloatArray, IntArray
 from ..active_set import PolishedSolution
 from ..form_point import FormPoint
 from ..kkt import KKTSystem, Mask, automatic
-from ..standard_form import StandardForm, Units
+from ..standard_form import Matrices, StandardForm, Units
 
 __all__ = ["BasicPoint", "Span"]
 
@@ -78,12 +77,12 @@ class BasicPoint:
         assert isinstance(solution, PolishedSolution)
         self.P, self.F = rows.P, sp.csr_array(rows.F)
         self.q, self.r, self.g = rows.q, rows.r, rows.g
-        self._units = Units(StandardForm(rows.P, rows.q, -rows.F, rows.g, point.layout.zeros))
+        matrices = Matrices(rows.P, -rows.F)
+        self._units = Units(StandardForm(matrices.P, rows.q, matrices.A, rows.g, point.layout.zeros), matrices)
         self._FT = sp.csr_array(self.F.T)
         self.inequality: Mask = np.arange(rows.m) >= point.layout.zeros
         self.x, self.y, self.active = solution.x.copy(), solution.y.copy(), solution.active.copy()
         self.kkt: KKTSystem = solution.kkt
-        self._layout = point.layout
         self._settle()
         for _ in range(_ROUNDS):
             if not (self._drop_dependent() or self._fix_free()):
@@ -176,7 +175,7 @@ class BasicPoint:
     def _is_noise(self, moves: FloatArray, dx: FloatArray, dq: FloatArray, dg: FloatArray) -> Mask:
         """Which moves of multipliers (of active rows) and of slacks are rounding errors of their directions."""
         column, row = self._units.column[:, None], self._units.row[:, None]
-        one = self._units.magnitudes(self.x, self.active)
+        one = self._units.magnitudes(self.x, np.flatnonzero(self.active))
         multipliers = np.where(self.active[:, None], np.abs(moves) / row, 0.0)
         parts = [
             (np.abs(dx) / column, one.slack),
@@ -204,11 +203,6 @@ class BasicPoint:
             below.max(axis=0, initial=0.0) > _SOLVED * size_below.max(axis=0, initial=0.0)
         )
         return off
-
-    def sided(self, rows: FloatArray) -> Sided:
-        """Values of the rows, (m,) or (m, K), over the slots of the form, by sides."""
-        upper = (self._layout.sign < 0.0).reshape(-1, *(1,) * (rows.ndim - 1))
-        return self._layout.up(np.where(upper, 0.0, rows)), self._layout.up(np.where(upper, rows, 0.0))
 
     @property
     def objective(self) -> float:

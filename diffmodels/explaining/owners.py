@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import final
 
 import numpy as np
@@ -10,15 +11,40 @@ import numpy as np
 from ...bridges.lowering.chunks import Place
 from ...bridges.lowering.mapped_form import MappedForm
 from ...bridges.lowering.reach import is_box
+from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.functions import VariableIndex
 from ...modelkit.indices import ConstraintIndex, Kind
+from ...modelkit.sets import (
+    EqualTo,
+    GreaterThan,
+    Integer,
+    LessThan,
+    Parameter,
+    Semicontinuous,
+    Semiinteger,
+    Set,
+    ZeroOne,
+)
 from ...modelkit.store.describing import constraint_text
 from ...modelkit.store.store import Store
 
 __all__ = ["Owners", "label"]
 
 _LOWER, _UPPER = 1, 2
+_OF_VARIABLES: dict[type[Set], str] = {
+    EqualTo: "fixed value",
+    Parameter: "parameter",
+    GreaterThan: "lower bound",
+    LessThan: "upper bound",
+}
+"""What constraints of single variables are; others have two sides."""
+_GAPS: dict[type[Set], str] = {
+    Integer: "integer",
+    ZeroOne: "binary",
+    Semicontinuous: "semicontinuous",
+    Semiinteger: "semi-integer",
+}
 
 
 @final
@@ -82,6 +108,12 @@ class Owners:
         held = self._held[which]
         return self._store.indices(held.kind, held.number[at : at + 1])[0]
 
+    def key(self, slot: int, *, upper: bool) -> tuple[Kind, int, int]:
+        """Kind, number and row of what owns a side."""
+        which, at = self._place(slot, upper)
+        held = self._held[which]
+        return held.kind, int(held.number[at]), int(held.row[at])
+
     def is_plain(self, slot: int, *, upper: bool) -> bool:
         """Whether the side is the user's own."""
         which, _ = self._place(slot, upper)
@@ -117,7 +149,7 @@ def _values(store: Store, kind: Kind, numbers: IntArray, plain: bool, count: int
     return found if kind[1].fields else found - block.constants[rows][:, None]
 
 
-def label(store: Store, index: ConstraintIndex, row: int | None = None, *, upper: bool = False) -> str:
+def label(store: Store, index: ConstraintIndex, row: int | None = None, *, upper: bool | None = None) -> str:
     """What a table calls a constraint, or one row of it: its name, the bound of a variable, or what it says.
 
     Examples
@@ -132,16 +164,34 @@ def label(store: Store, index: ConstraintIndex, row: int | None = None, *, upper
     """
     name = store.name_of_constraint(index)
     if name:
-        return name if row is None or not index.kind[1].is_vector else f"{name}[{row}]"
+        return name if row is None or not index.kind[1].is_vector else f"{name}[{_place_of(store, index, row)}]"
     if index.kind[0] is VariableIndex:
         variable = store.name_of(index.value)
-        side = {"EqualTo": "fixed value", "Parameter": "parameter"}.get(index.kind[1].__name__)
-        return f"{side or ('upper bound' if _is_upper(index, upper) else 'lower bound')} of {variable}"
+        if index.kind[1] in _GAPS:
+            return f"{variable} is {_GAPS[index.kind[1]]}"
+        words = _OF_VARIABLES.get(index.kind[1])
+        if words is None:
+            words = "bounds" if upper is None else "upper bound" if upper else "lower bound"
+        return f"{words} of {variable}"
     if row is None or not index.kind[1].is_vector:
         return constraint_text(store, index)
     rows = store.block(index.kind).rows(store.number(index)).take(np.array([row]))
     return f"{store.text_of(rows)} in {index.kind[1].__name__}"
 
 
-def _is_upper(index: ConstraintIndex, upper: bool) -> bool:
-    return index.kind[1].__name__ == "LessThan" or (upper and index.kind[1].__name__ != "GreaterThan")
+def _place_of(store: Store, index: ConstraintIndex, row: int) -> str:
+    """Where a row of a vector constraint stands in the array that was written, by its labels if it has any.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model()
+    >>> c = model.add_constraint(model.add_variables((2, 2)) >= 0, name="all")
+    >>> label(model.store, c, 1)
+    'all[0,1]'
+    """
+    layout = store.get(attr.ConstraintLayout(), index)
+    if layout is None:
+        return str(row)
+    at = np.unravel_index(row, layout.shape) if layout.places is None else np.argwhere(layout.places == row)[0]
+    return ",".join(str(k if axis is None else axis[k]) for k, axis in zip_longest(map(int, at), layout.labels))

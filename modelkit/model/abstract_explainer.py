@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
+
+from ..indices import ConstraintIndex
 
 __all__ = ["AbstractExplainer"]
 
@@ -21,3 +24,35 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def path(self, parameter: Any, start: float, stop: float) -> Any:
         """The solution as a function of a parameter."""
+
+    @abstractmethod
+    def sensitivities(self, of: Any = None) -> Any:
+        """What each constraint and parameter is worth."""
+
+    @abstractmethod
+    def predict(self, changes: Any) -> Any:
+        """The solution of a changed model, by the derivative."""
+
+    @abstractmethod
+    def summary(self) -> Any:
+        """The model at a glance."""
+
+    @abstractmethod
+    def explain(self, constraint: ConstraintIndex) -> Any:
+        """How a constraint gets to the solver and its derivative back."""
+
+    @abstractmethod
+    def compare_solvers(self, solvers: Sequence[Any] | None = None) -> Any:
+        """The model by every solver."""
+
+    @abstractmethod
+    def jacobian(self, of: Any, wrt: Any) -> Any:
+        """The derivative as a linear operator."""
+
+    @abstractmethod
+    def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Any:
+        """Why there is no solution."""
+
+    @abstractmethod
+    def rays(self) -> Any:
+        """The certificate of an infeasible or unbounded model."""
