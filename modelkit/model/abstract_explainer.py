@@ -56,3 +56,7 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def rays(self) -> Any:
         """The certificate of an infeasible or unbounded model."""
+
+    @abstractmethod
+    def influence(self, of: Any, data: Any) -> Any:
+        """Which data points move an output."""
