@@ -56,3 +56,11 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def rays(self) -> Any:
         """The certificate of an infeasible or unbounded model."""
+
+    @abstractmethod
+    def relax(self, constraints: Any = None, penalties: Any = None, norm: int = 1, *, weight: float = 0.0) -> Any:
+        """The least change that makes the model feasible."""
+
+    @abstractmethod
+    def influence(self, of: Any, data: Any) -> Any:
+        """Which data points move an output."""

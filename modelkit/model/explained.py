@@ -335,3 +335,44 @@ class Explained:
         dual of sum  -1.0  -1.0                     1.0
         """
         return self.explainer(self).jacobian(of, wrt)
+
+    def influence(self, of: Any, data: Any) -> Any:
+        """Which data points move an output: a row for each.
+
+        Parameters
+        ----------
+        of : an affine function of the variables (a weight, a prediction ``w @ z + b``), or an array or list of them
+        data : constraints, one for each data point, or the rows of one; or an array of parameters, (points,) or
+            (points, numbers)
+
+        Returns
+        -------
+        DataFrame
+            A row for each data point, by name. ``influence`` is the Euclidean norm of the derivatives of all outputs in
+            all numbers of the point. Of one output there is a column for each number: ``by <variable>`` for the
+            coefficient of a variable that stands in at least two of the rows, and ``by constant``; of parameters
+            ``by 0``, ``by 1``, ... Of several outputs there is the norm for each.
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        InvalidData
+            If something is no output, or no data point.
+
+        Examples
+        --------
+        The mean of three numbers as the nearest point: each moves it by a third.
+
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> mean, numbers = model.add_variable("mean"), model.add_parameters([1.0, 2.0, 6.0], name="number")
+        >>> model.minimize(sum((mean - number) * (mean - number) for number in numbers))
+        >>> model.optimize()
+        >>> model.influence(of=mean, data=numbers).round(3)
+                   influence   by 0
+        number[0]      0.333  0.333
+        number[1]      0.333  0.333
+        number[2]      0.333  0.333
+        """
+        return self.explainer(self).influence(of, data)
