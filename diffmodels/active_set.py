@@ -36,7 +36,7 @@ from ..modelkit.errors import DifferentiationError
 from .certainty import Sizes, in_doubt, verdict
 from .kkt import KKTSystem, Mask, automatic
 from .proximal_newton import proximal_newton
-from .standard_form import Magnitudes, StandardForm, Units
+from .standard_form import Magnitudes, Matrices, StandardForm, Units
 from .weak_rows import is_unique, makes_unique, spanning_rows
 
 __all__ = ["PolishedSolution", "polish"]
@@ -49,8 +49,8 @@ _UNDECIDED = 1e-9
 _NOISE = 1e-9
 # Residuals below this are rounding errors: no point is worse than another for them.
 _ROUNDOFF = 1e-14
-# The same of each condition, relative to the sizes of its terms: corrections have nothing left to correct.
-_LEAST_RESIDUAL = 16.0 * float(np.finfo(np.float64).eps)
+# Residuals that no correction makes smaller.
+_LEAST = 1e-15
 _ROUNDS = 12
 _ROUNDS_AFTER_PROXIMAL = 3
 _CORRECTIONS = 3
@@ -174,6 +174,7 @@ def polish(
     y: ArrayLike,
     basis: ArrayLike | None = None,
     solve_with: Any = None,
+    matrices: Matrices | None = None,
 ) -> PolishedSolution:
     """Return the exact solution near an approximate one, and its active rows.
 
@@ -185,28 +186,32 @@ def polish(
         which makes the derivative an element of the B-subdifferential. Without it, weakly active rows are kept only as
         far as x would not be unique without them.
     solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
+    matrices : of the form, if they are known from another one
 
     Returns
     -------
     PolishedSolution
         Never with larger residuals than the given point's.
     """
-    # A solver that failed may answer NaN: any finite start is better.
-    start_x = np.nan_to_num(np.array(x, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    start_y = np.nan_to_num(np.array(y, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     chosen = None if basis is None else np.asarray(basis) != 0
-    return _Polish(Units(form), chosen, solve_with or automatic).run(start_x, start_y)
+    units = Units(form, Matrices(form.P, form.A) if matrices is None else matrices)
+    return _Polish(units, chosen, solve_with or automatic).run(_finite(x), _finite(y))
+
+
+def _finite(values: ArrayLike) -> FloatArray:
+    """A solver that failed may answer NaN: any finite start is better."""
+    start = np.asarray(values, dtype=np.float64)
+    return start if np.isfinite(start).all() else np.where(np.isfinite(start), start, 0.0)
 
 
 class _Polish:
-    """The steps of `polish`; keeps the last factorization so that the same rows are not factorized twice."""
+    """The steps of `polish`."""
 
     def __init__(self, units: Units, basis: Mask | None, solve_with: Any) -> None:
         self.units = units
-        self.inequality = units.form.inequalities
+        self.inequality = units.inequality
         self.basis = basis
         self._solve_with = solve_with
-        self._last: tuple[bytes, KKTSystem] | None = None
 
     def run(self, x: FloatArray, y: FloatArray) -> PolishedSolution:
         given = best = self._given(x, y)
@@ -218,12 +223,8 @@ class _Polish:
         return self._finish(point, given)
 
     def factorization(self, active: Mask) -> KKTSystem:
-        key = active.tobytes()
-        if self._last is None or self._last[0] != key:
-            rows = np.flatnonzero(active)
-            scale = np.concatenate([self.units.column, self.units.row[rows]])
-            self._last = key, self._solve_with(self.units.P, self.units.A[rows], scale=scale)
-        return self._last[1]
+        """Of the system of some rows; of the last ones it is there."""
+        return self.units.matrices.system(active, self._solve_with)
 
     # ------------------------------------------------------------------ classification
 
@@ -232,7 +233,7 @@ class _Polish:
         form = self.units.form
         y = form.in_dual_cone(y)
         slack = self.units.slack(x)
-        unit = self.units.magnitudes(x, np.arange(form.zero_rows))
+        unit = self.units.magnitudes(x, ~self.inequality)
         y_hat, s_hat = y / self.units.row / unit.multiplier, slack * self.units.row / unit.slack
         active = ~self.inequality | (y_hat > s_hat)
         if self.basis is not None:
@@ -241,7 +242,7 @@ class _Polish:
         s = np.maximum(slack, 0.0)
         s[: form.zero_rows] = 0.0
         left = self.units.gradient(x, y), s - slack
-        return _Point(x, y, s, active, left, self.units.residual(y, s, left, unit))
+        return _Point(x, y, s, active, left, self.units.residual(left, y, s, unit))
 
     # ------------------------------------------------------------------ local steps
 
@@ -258,10 +259,9 @@ class _Polish:
             if active.tobytes() in seen:
                 break
             seen.add(active.tobytes())
-            x_new, y_new, gradient, slack = self._solution_on(active, x, y)
+            x_new, y_new, gradient, slack, unit = self._solution_on(active, x, y)
             if not (np.isfinite(x_new).all() and np.isfinite(y_new).all()):
                 break
-            unit = self.units.magnitudes(x_new, np.flatnonzero(active))
             leaving = active & self.inequality & (y_new / self.units.row < -_TOLERANCE * unit.multiplier)
             entering = ~active & (slack * self.units.row < -_TOLERANCE * unit.slack)
             moved = leaving | entering
@@ -274,7 +274,7 @@ class _Polish:
                 s = np.maximum(slack, 0.0)
                 s[active] = 0.0
                 left = gradient, s - slack
-                residual = self.units.residual(inside, s, left, unit)
+                residual = self.units.residual(left, inside, s, unit)
                 if residual > _TOLERANCE:
                     break
                 found = _Point(x_new, inside, s, active, left, residual)
@@ -311,34 +311,25 @@ class _Polish:
 
     def _solution_on(
         self, active: Mask, x: FloatArray, y: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, Magnitudes]:
         """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows.
 
-        Returns x and y, the gradient and the slacks there.
+        With x and y come the gradient, the slacks and the magnitudes there.
         """
-        units, n = self.units, x.size
+        units, n, last = self.units, x.size, np.inf
         kkt, rows = self.factorization(active), np.flatnonzero(active)
         y = np.where(active, y, 0.0)
-        gradient, slack = units.gradient(x, y), units.slack(x)
-        last = np.inf
-        for corrections in range(_CORRECTIONS):
-            if corrections and self._is_rounding(x, y, gradient, np.where(active, slack, 0.0)):
-                break
-            right = np.concatenate([-gradient, slack[rows]])
-            size = float(np.abs(right).max(initial=0.0))
-            if size == 0.0 or not size < 0.5 * last:
+        gradient, slack, unit = units.gradient(x, y), units.slack(x), units.magnitudes(x, active)
+        for _ in range(_CORRECTIONS):
+            size = units.size_of(gradient, np.where(active, slack, 0.0), unit)
+            if size <= _LEAST or not size < 0.5 * last:
                 break
             last = size
-            step = kkt.solve(right)
+            step = kkt.solve(np.concatenate([-gradient, slack[rows]]))
             x, y = x + step[:n], y.copy()
             y[rows] += step[n:]
-            gradient, slack = units.gradient(x, y), units.slack(x)
-        return x, y, gradient, slack
-
-    def _is_rounding(self, x: FloatArray, y: FloatArray, r1: FloatArray, r2: FloatArray) -> bool:
-        """Whether what the conditions leave at a point is rounding error."""
-        form = self.units.form
-        return Sizes(self.units.terms, form.c, form.b, x, y).residual(r1, r2) <= _LEAST_RESIDUAL
+            gradient, slack, unit = units.gradient(x, y), units.slack(x), units.magnitudes(x, active)
+        return x, y, gradient, slack, unit
 
     # ------------------------------------------------------------------ global fallback
 
@@ -365,7 +356,7 @@ class _Polish:
     def _judge(self, point: _Point) -> _Judgement:
         """How far the point may be off, by the factorization on its active rows."""
         kkt, form = self.factorization(point.active), self.units.form
-        sizes = Sizes(self.units.terms, form.c, form.b, point.x, point.y)
+        sizes = Sizes(self.units.matrices.terms, form.c, form.b, point.x, point.y)
         try:
             probe = sizes.probe(*point.left, np.flatnonzero(point.active), kkt.solve, kkt.probes)
         except DifferentiationError:  # an iterative solution that is not accurate enough tells nothing

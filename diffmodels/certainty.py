@@ -76,7 +76,7 @@ class MatrixTerms:
 
     Attributes
     ----------
-    A, abs_P, abs_A : A, and P and A with the sizes of their entries
+    A, abs_P, abs_A, abs_A_T : A, and P, A and its transpose with the sizes of their entries
     of_P, of_A, rows_of_A : ``|P|D`` and ``|A|ᵀE`` (n,), ``|A|D`` (m,)
     """
 
@@ -84,8 +84,9 @@ class MatrixTerms:
         self.A, self.column, self.row = A, column, row
         with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow are no solution: `Sizes.residual`
             self.abs_P, self.abs_A = abs(P), abs(A)
+            self.abs_A_T = self.abs_A.T
             self.of_P: FloatArray = self.abs_P @ column
-            self.of_A: FloatArray = self.abs_A.T @ row
+            self.of_A: FloatArray = self.abs_A_T @ row
             self.rows_of_A: FloatArray = self.abs_A @ column
 
 
@@ -124,11 +125,12 @@ class Sizes:
         at = self._matrices
         with np.errstate(over="ignore", invalid="ignore"):
             x, y = np.abs(self._point[0]), np.abs(self._point[1])
-            return at.abs_P @ x + at.abs_A.T @ y + self._c, at.abs_A @ x + self._b
+            return at.abs_P @ x + at.abs_A_T @ y + self._c, at.abs_A @ x + self._b
 
     def residual(self, r1: FloatArray, r2: FloatArray) -> float:
         """The largest componentwise residual of ``r1 = Px + Aᵀy + c`` and ``r2 = Ax + s - b``."""
-        return max(_ratio(r1, self.gradient_bound), _ratio(r2, self.rows_bound))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return max(_ratio(r1, self.gradient_bound), _ratio(r2, self.rows_bound))
 
     def probe(
         self,
@@ -152,7 +154,7 @@ class Sizes:
             terms, left = np.concatenate(self.terms()), np.abs(np.concatenate([r1, r2]))
             terms *= _MOVE
             every = np.maximum(terms, left)
-            rounding = float(np.clip(_ratio(left, terms), _ROUNDING, 1.0))
+            rounding = min(max(_ratio(left, terms), _ROUNDING), 1.0)
             size = np.concatenate([every[:n], every[n:][rows]])
             unit = np.concatenate([at.column, at.row[rows]])
             R = size[:, None] * _signs(len(size), draws)
@@ -170,6 +172,13 @@ class Sizes:
 
 
 def _signs(rows: int, columns: int) -> FloatArray:
+    """Random signs, (rows, columns); of few rows they are there."""
+    if rows <= _FEW_ROWS and columns <= _DRAWS:
+        return _FEW_SIGNS[:rows, :columns]
+    return _drawn_signs(rows, columns)
+
+
+def _drawn_signs(rows: int, columns: int) -> FloatArray:
     """Random signs, (rows, columns), one a bit."""
     count = rows * columns
     drawn = np.frombuffer(np.random.default_rng(50).bytes(-(-count // 8)), np.uint8)
@@ -177,6 +186,10 @@ def _signs(rows: int, columns: int) -> FloatArray:
     signs *= 2.0
     signs -= 1.0
     return signs
+
+
+_FEW_ROWS = 1000
+_FEW_SIGNS = _drawn_signs(_FEW_ROWS, _DRAWS)
 
 
 def _row_maxima(values: FloatArray) -> FloatArray:
@@ -201,6 +214,5 @@ def _largest(values: FloatArray) -> float:
 
 def _ratio(residual: FloatArray, bound: FloatArray) -> float:
     """The largest residual relative to its bound, zero of zero; infinite where one is not a number or not finite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        worst = _largest(np.abs(residual) / np.maximum(bound, _TINY))
-    return worst if np.isfinite(worst) and np.isfinite(_largest(bound)) else float("inf")
+    worst = _largest(np.abs(residual) / np.maximum(bound, _TINY))
+    return worst if worst < np.inf and _largest(bound) < np.inf else float("inf")

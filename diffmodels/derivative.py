@@ -179,8 +179,9 @@ class Derivative:
                 continue
             numbers, dims = located(store, indices)
             inside = self._in_columns(rows)
-            weights = -gradients_up(lowering, indices.kind, numbers, dims, point.y_sided)
-            direct += self._slopes(rows, weights, directions)
+            if lowering.parameters is not None:
+                weights = -gradients_up(lowering, indices.kind, numbers, dims, point.y_sided)
+                direct += self._slopes(rows, weights, directions)
             for at, below in functions_down(lowering, indices.kind, numbers, dims, inside):
                 sides.add_functions(at, below)
         for indices, numbers_moved in sets:
@@ -447,8 +448,10 @@ class Derivative:
 
     @property
     def status(self) -> attr.DifferentiationStatusCode:
-        """What the derivatives are."""
-        return self.point.verdict(self._seen())[0]
+        """What the derivatives are; of those that are exact, or not accurate, it does not matter what is seen."""
+        known = self.point.solution.status
+        settled = known in (attr.DifferentiationStatusCode.EXACT, attr.DifferentiationStatusCode.INACCURATE)
+        return known if settled else self.point.verdict(self._seen())[0]
 
     def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         """1 in the rows at fault, else 0."""

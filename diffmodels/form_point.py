@@ -76,7 +76,7 @@ class FormPoint:
         self.rows: MatrixForm = self.layout.matrices(form)
         hints = None if activity is None else self.layout.down(activity)
         self.solution: SolutionPoint = diff_model.exact(self.rows, x, self.layout.down(y), hints)
-        self.x, self.y_sided = self.solution.x, self.layout.by_sides(self.solution.y)
+        self.x, self.y_sided = self.solution.x, self.layout.sided(self.solution.y)
         self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
         self._verdict: tuple[attr.DifferentiationStatusCode, Mask] | None = None
 
@@ -96,9 +96,9 @@ class FormPoint:
     ) -> tuple[FloatArray, Sided]:
         """Dx (n, K), and dy (slots, K) by sides, for right-hand sides (n, K), (slots, K) and moves of sides."""
         layout = self.layout
-        sides = np.where((layout.sign > 0.0)[:, None], lower[layout.slot], -upper[layout.slot])
+        sides = np.where(layout.is_upper[:, None], -upper[layout.slot], lower[layout.slot])
         dx, dy = self.solution.solve(primal, layout.signed(rows) - sides)
-        return dx, self.layout.by_sides(dy)
+        return dx, layout.sided(dy)
 
     def pull(self, primal: FloatArray, duals: Sided) -> tuple[FloatArray, Sided]:
         """W (n, K) and wy (slots, K) by sides, for seeds (n, K) of x and (slots, K) of y by sides.
@@ -106,9 +106,9 @@ class FormPoint:
         The gradient with respect to the constants of functions is wy.
         """
         layout = self.layout
-        seeds = np.where((layout.sign > 0.0)[:, None], duals[0][layout.slot], -duals[1][layout.slot])
+        seeds = np.where(layout.is_upper[:, None], -duals[1][layout.slot], duals[0][layout.slot])
         w, wy = self.solution.solve(primal, seeds)
-        return w, self.layout.by_sides(wy)
+        return w, layout.sided(wy)
 
     # ------------------------------------------------------------------ what it is worth
     def verdict(self, seen: SeenBySides) -> tuple[attr.DifferentiationStatusCode, FloatArray]:
@@ -119,7 +119,7 @@ class FormPoint:
         seen : columns, and from moves of x and of the slots' duals to what is seen of them
         """
         if self._verdict is None:
-            through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self.layout.by_sides(dy)))
+            through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self.layout.sided(dy)))
             self._verdict = verdict_seen(self.solution, self.rows, through)
         status, fault = self._verdict
         at = np.zeros(len(self.y))

@@ -130,7 +130,7 @@ class MovingNumbers:
             infinite[np.unique(sp.coo_array(self._alone[:, np.flatnonzero(~finite)]).coords[0])] = True
             theta = np.where(finite, theta, 0.0)
         values = self.map(theta)
-        if np.array_equal(values, self._now) and np.array_equal(infinite, self._infinite):
+        if (values == self._now).all() and (infinite == self._infinite).all():
             return
         self._write(form, values, infinite)
 

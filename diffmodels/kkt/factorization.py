@@ -147,6 +147,8 @@ class KKTFactorization(KKTSystem):
         return self._primal_basis
 
     def _solve_columns(self, columns: FloatArray) -> tuple[FloatArray, float]:
+        if columns.shape[1] <= _BLOCK:
+            return self._solve_block(columns, columns.shape[1])
         solution, residual = np.empty(columns.shape), 0.0
         for start in range(0, columns.shape[1], _BLOCK):
             block = slice(start, start + _BLOCK)

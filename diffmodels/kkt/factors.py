@@ -149,8 +149,8 @@ class SparseLU:
 def _column_norms(B: FloatArray) -> FloatArray:
     """Return the maximum norm of every column; infinity where the column is not finite."""
     sizes = np.abs(B, order="F") if B.shape[1] <= _FEW_COLUMNS else np.abs(B)
-    norms: FloatArray = sizes.max(axis=0, initial=0.0)
-    return np.where(np.isfinite(norms), norms, np.inf)
+    norms: FloatArray = np.fmin(sizes.max(axis=0, initial=0.0), np.inf)  # of nan, infinity
+    return norms
 
 
 def refine(
@@ -174,15 +174,15 @@ def refine(
     X = solve(B)
     R = B - apply(X)
     residual = _column_norms(R)
-    lost = ~np.isfinite(residual)
+    lost = residual == np.inf
     if lost.any():
         X, R = np.where(lost, 0.0, X), np.where(lost, B, R)
         residual = np.where(lost, size, residual)
     open_columns = residual > _ROUNDOFF * (matrix_norm * _column_norms(X) + size)
     for _ in range(_MAX_REFINEMENTS):
-        j = np.flatnonzero(open_columns)
-        if not j.size:
+        if not open_columns.any():
             break
+        j = np.flatnonzero(open_columns)
         every = j.size == B.shape[1]
         X_new = X + solve(R) if every else X[:, j] + solve(R[:, j])
         R_new = (B if every else B[:, j]) - apply(X_new)
