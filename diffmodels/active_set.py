@@ -49,8 +49,8 @@ _UNDECIDED = 1e-9
 _NOISE = 1e-9
 # Residuals below this are rounding errors: no point is worse than another for them.
 _ROUNDOFF = 1e-14
-# Residuals that no correction makes smaller.
-_LEAST = 1e-15
+# The same of each condition, relative to the sizes of its terms: corrections have nothing left to correct.
+_LEAST_RESIDUAL = 16.0 * float(np.finfo(np.float64).eps)
 _ROUNDS = 12
 _ROUNDS_AFTER_PROXIMAL = 3
 _CORRECTIONS = 3
@@ -233,7 +233,7 @@ class _Polish:
         form = self.units.form
         y = form.in_dual_cone(y)
         slack = self.units.slack(x)
-        unit = self.units.magnitudes(x, ~self.inequality)
+        unit = self.units.magnitudes(x, np.arange(form.zero_rows))
         y_hat, s_hat = y / self.units.row / unit.multiplier, slack * self.units.row / unit.slack
         active = ~self.inequality | (y_hat > s_hat)
         if self.basis is not None:
@@ -242,7 +242,7 @@ class _Polish:
         s = np.maximum(slack, 0.0)
         s[: form.zero_rows] = 0.0
         left = self.units.gradient(x, y), s - slack
-        return _Point(x, y, s, active, left, self.units.residual(left, y, s, unit))
+        return _Point(x, y, s, active, left, self.units.residual(y, s, left, unit))
 
     # ------------------------------------------------------------------ local steps
 
@@ -259,9 +259,10 @@ class _Polish:
             if active.tobytes() in seen:
                 break
             seen.add(active.tobytes())
-            x_new, y_new, gradient, slack, unit = self._solution_on(active, x, y)
+            x_new, y_new, gradient, slack = self._solution_on(active, x, y)
             if not (np.isfinite(x_new).all() and np.isfinite(y_new).all()):
                 break
+            unit = self.units.magnitudes(x_new, np.flatnonzero(active))
             leaving = active & self.inequality & (y_new / self.units.row < -_TOLERANCE * unit.multiplier)
             entering = ~active & (slack * self.units.row < -_TOLERANCE * unit.slack)
             moved = leaving | entering
@@ -274,7 +275,7 @@ class _Polish:
                 s = np.maximum(slack, 0.0)
                 s[active] = 0.0
                 left = gradient, s - slack
-                residual = self.units.residual(left, inside, s, unit)
+                residual = self.units.residual(inside, s, left, unit)
                 if residual > _TOLERANCE:
                     break
                 found = _Point(x_new, inside, s, active, left, residual)
@@ -311,25 +312,34 @@ class _Polish:
 
     def _solution_on(
         self, active: Mask, x: FloatArray, y: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, Magnitudes]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows.
 
-        With x and y come the gradient, the slacks and the magnitudes there.
+        Returns x and y, the gradient and the slacks there.
         """
-        units, n, last = self.units, x.size, np.inf
+        units, n = self.units, x.size
         kkt, rows = self.factorization(active), np.flatnonzero(active)
         y = np.where(active, y, 0.0)
-        gradient, slack, unit = units.gradient(x, y), units.slack(x), units.magnitudes(x, active)
-        for _ in range(_CORRECTIONS):
-            size = units.size_of(gradient, np.where(active, slack, 0.0), unit)
-            if size <= _LEAST or not size < 0.5 * last:
+        gradient, slack = units.gradient(x, y), units.slack(x)
+        last = np.inf
+        for corrections in range(_CORRECTIONS):
+            if corrections and self._is_rounding(x, y, gradient, np.where(active, slack, 0.0)):
+                break
+            right = np.concatenate([-gradient, slack[rows]])
+            size = float(np.abs(right).max(initial=0.0))
+            if size == 0.0 or not size < 0.5 * last:
                 break
             last = size
-            step = kkt.solve(np.concatenate([-gradient, slack[rows]]))
+            step = kkt.solve(right)
             x, y = x + step[:n], y.copy()
             y[rows] += step[n:]
-            gradient, slack, unit = units.gradient(x, y), units.slack(x), units.magnitudes(x, active)
-        return x, y, gradient, slack, unit
+            gradient, slack = units.gradient(x, y), units.slack(x)
+        return x, y, gradient, slack
+
+    def _is_rounding(self, x: FloatArray, y: FloatArray, r1: FloatArray, r2: FloatArray) -> bool:
+        """Whether what the conditions leave at a point is rounding error."""
+        form = self.units.form
+        return Sizes(self.units.matrices.terms, form.c, form.b, x, y).residual(r1, r2) <= _LEAST_RESIDUAL
 
     # ------------------------------------------------------------------ global fallback
 
@@ -367,7 +377,7 @@ class _Polish:
         judged, values = self._judge(point), np.where(point.active, point.y, point.s)
         weak = self.inequality & in_doubt(values, judged.moves)
         # Where a row is more than rounding errors from its kink, the side on which it is makes the derivative.
-        open_rows = self.inequality & in_doubt(values, judged.rounding * judged.moves)
+        open_rows = self.inequality & in_doubt(values, judged.rounding * judged.moves) if weak.any() else weak
         strong = point.active & ~open_rows
         active, unique = self._choose(strong, open_rows)
         kkt = self.factorization(active)

@@ -129,8 +129,7 @@ class Sizes:
 
     def residual(self, r1: FloatArray, r2: FloatArray) -> float:
         """The largest componentwise residual of ``r1 = Px + Aᵀy + c`` and ``r2 = Ax + s - b``."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return max(_ratio(r1, self.gradient_bound), _ratio(r2, self.rows_bound))
+        return max(_ratio(r1, self.gradient_bound), _ratio(r2, self.rows_bound))
 
     def probe(
         self,
@@ -173,13 +172,12 @@ class Sizes:
 
 def _signs(rows: int, columns: int) -> FloatArray:
     """Random signs, (rows, columns); of few rows they are there."""
-    if rows <= _FEW_ROWS and columns <= _DRAWS:
-        return _FEW_SIGNS[:rows, :columns]
-    return _drawn_signs(rows, columns)
+    few = rows <= len(_FEW_SIGNS) and columns <= _DRAWS
+    return _FEW_SIGNS[:rows, :columns] if few else _drawn_signs(rows, columns)
 
 
 def _drawn_signs(rows: int, columns: int) -> FloatArray:
-    """Random signs, (rows, columns), one a bit."""
+    """The same, one a bit."""
     count = rows * columns
     drawn = np.frombuffer(np.random.default_rng(50).bytes(-(-count // 8)), np.uint8)
     signs: FloatArray = np.unpackbits(drawn, count=count).reshape(rows, columns).astype(np.float64)
@@ -188,8 +186,7 @@ def _drawn_signs(rows: int, columns: int) -> FloatArray:
     return signs
 
 
-_FEW_ROWS = 1000
-_FEW_SIGNS = _drawn_signs(_FEW_ROWS, _DRAWS)
+_FEW_SIGNS = _drawn_signs(1000, _DRAWS)
 
 
 def _row_maxima(values: FloatArray) -> FloatArray:
@@ -214,5 +211,6 @@ def _largest(values: FloatArray) -> float:
 
 def _ratio(residual: FloatArray, bound: FloatArray) -> float:
     """The largest residual relative to its bound, zero of zero; infinite where one is not a number or not finite."""
-    worst = _largest(np.abs(residual) / np.maximum(bound, _TINY))
+    with np.errstate(over="ignore", invalid="ignore"):
+        worst = _largest(np.abs(residual) / np.maximum(bound, _TINY))
     return worst if worst < np.inf and _largest(bound) < np.inf else float("inf")

@@ -76,7 +76,7 @@ class FormPoint:
         self.rows: MatrixForm = self.layout.matrices(form)
         hints = None if activity is None else self.layout.down(activity)
         self.solution: SolutionPoint = diff_model.exact(self.rows, x, self.layout.down(y), hints)
-        self.x, self.y_sided = self.solution.x, self.layout.sided(self.solution.y)
+        self.x, self.y_sided = self.solution.x, self.layout.by_sides(self.solution.y)
         self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
         self._verdict: tuple[attr.DifferentiationStatusCode, Mask] | None = None
 
@@ -98,7 +98,7 @@ class FormPoint:
         layout = self.layout
         sides = np.where(layout.is_upper[:, None], -upper[layout.slot], lower[layout.slot])
         dx, dy = self.solution.solve(primal, layout.signed(rows) - sides)
-        return dx, layout.sided(dy)
+        return dx, self.layout.by_sides(dy)
 
     def pull(self, primal: FloatArray, duals: Sided) -> tuple[FloatArray, Sided]:
         """W (n, K) and wy (slots, K) by sides, for seeds (n, K) of x and (slots, K) of y by sides.
@@ -108,7 +108,7 @@ class FormPoint:
         layout = self.layout
         seeds = np.where(layout.is_upper[:, None], -duals[1][layout.slot], duals[0][layout.slot])
         w, wy = self.solution.solve(primal, seeds)
-        return w, layout.sided(wy)
+        return w, self.layout.by_sides(wy)
 
     # ------------------------------------------------------------------ what it is worth
     def verdict(self, seen: SeenBySides) -> tuple[attr.DifferentiationStatusCode, FloatArray]:
@@ -119,7 +119,7 @@ class FormPoint:
         seen : columns, and from moves of x and of the slots' duals to what is seen of them
         """
         if self._verdict is None:
-            through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self.layout.sided(dy)))
+            through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self.layout.by_sides(dy)))
             self._verdict = verdict_seen(self.solution, self.rows, through)
         status, fault = self._verdict
         at = np.zeros(len(self.y))

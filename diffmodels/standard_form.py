@@ -11,12 +11,13 @@ with multipliers :math:`Px + A^T y + c = 0`, :math:`y_i \ge 0` and :math:`y_i s_
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..modelkit.arrays import FloatArray
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.form.products import workable
 from .certainty import MatrixTerms
 from .kkt import KKTSystem, Mask
@@ -56,6 +57,15 @@ class StandardForm:
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class Magnitudes:
+    """What counts as one for slacks and for multipliers, in equilibrated units."""
+
+    slack: float
+    multiplier: float
+
+
+@final
 class Matrices:
     r"""P and A of quadratic programs, their equilibrated units, and the KKT system that was asked for last.
 
@@ -82,15 +92,12 @@ class Matrices:
         scale = ruiz_scaling(self.P, self.A)
         self.column, self.row = scale[:n], scale[n:]
         self.largest = largest_entry(self.P, self.column)
-        self._terms: MatrixTerms | None = None
         self._system: tuple[bytes, Any, KKTSystem] | None = None
 
-    @property
+    @cached_property
     def terms(self) -> MatrixTerms:
         """What they tell of the sizes of terms."""
-        if self._terms is None:
-            self._terms = MatrixTerms(self.P, self.A, self.column, self.row)
-        return self._terms
+        return MatrixTerms(self.P, self.A, self.column, self.row)
 
     def system(self, active: Mask, solve_with: Any) -> KKTSystem:
         """The KKT system of these rows, factorized anew only for other rows than the last ones."""
@@ -103,15 +110,6 @@ class Matrices:
         system: KKTSystem = solve_with(self.P, self.A[rows], scale=scale)
         self._system = key, solve_with, system
         return system
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Magnitudes:
-    """What counts as one for slacks and for multipliers, in equilibrated units."""
-
-    slack: float
-    multiplier: float
 
 
 @final
@@ -128,10 +126,10 @@ class Units:
         self.form, self.matrices = form, matrices
         self.P, self.A, self.column, self.row = matrices.P, matrices.A, matrices.column, matrices.row
         self.inequality = form.inequalities
-        self._c = float(np.abs(self.column * form.c).max(initial=0.0))
         self._b = np.abs(self.row * form.b)
+        self._c = float(np.abs(self.column * form.c).max(initial=0.0))
 
-    def magnitudes(self, x: FloatArray, active: Mask) -> Magnitudes:
+    def magnitudes(self, x: FloatArray, rows: IntArray) -> Magnitudes:
         r"""Return the magnitudes at x with these active rows.
 
         They come from the data: the larger of :math:`\|\hat b_{active}\|`, :math:`\|\hat c\| / \|\hat P\|`
@@ -139,7 +137,7 @@ class Units:
         data are all zero the equilibrated unit itself is the yardstick, so that noise around x = 0 is not
         one.
         """
-        b, largest = float(self._b.max(initial=0.0, where=active)), self.matrices.largest
+        b, largest = float(self._b[rows].max(initial=0.0)), self.matrices.largest
         of_data = max(b, self._c / largest if largest > 0.0 else 0.0)
         of_point = float(np.abs(x / self.column).max(initial=0.0))
         slack = max(of_data, of_point if of_data > 0.0 or self._c > 0.0 else max(of_point, 1.0))
@@ -155,22 +153,19 @@ class Units:
         """Return P x + A'y + c, in the form's own units."""
         return np.asarray(self.P @ x + self.matrices.A_T @ y + self.form.c)
 
-    def residual(self, left: tuple[FloatArray, FloatArray], y: FloatArray, s: FloatArray, unit: Magnitudes) -> float:
-        """The largest relative violation of feasibility, stationarity and complementarity.
+    def residual(self, y: FloatArray, s: FloatArray, left: tuple[FloatArray, FloatArray], unit: Magnitudes) -> float:
+        """Return the largest relative violation of stationarity, feasibility and complementarity.
 
         Parameters
         ----------
-        left : what the conditions leave, Px + Aᵀy + c (n,) and Ax + s - b (m,)
-        y, s : multipliers and slacks, in their cones
-        unit : magnitudes at the point
+        y, s : (m,) in their cones
+        left : Px + Aᵀy + c (n,) and Ax + s - b (m,)
+        unit : what counts as one
         """
+        dual = float(np.abs(left[0] * self.column).max(initial=0.0)) / unit.multiplier
+        primal = float(np.abs(left[1] * self.row).max(initial=0.0)) / unit.slack
         gap = float(np.abs(y * s).max(initial=0.0)) / (unit.slack * unit.multiplier)
-        return max(self.size_of(*left, unit), gap)
-
-    def size_of(self, gradient: FloatArray, rows: FloatArray, unit: Magnitudes) -> float:
-        """The largest of what is left of the gradient (n,) and of the rows (m,), relative to the magnitudes."""
-        primal = float((np.abs(rows) * self.row).max(initial=0.0)) / unit.slack
-        return max(primal, float((np.abs(gradient) * self.column).max(initial=0.0)) / unit.multiplier)
+        return max(primal, dual, gap)
 
     def scaled_form(self) -> StandardForm:
         """Return the form in equilibrated units."""

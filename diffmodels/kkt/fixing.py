@@ -24,6 +24,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.form.products import workable
 from .system import KKTSystem, Mask
 
 __all__ = ["Fixing", "WithoutFixed", "fixing", "without_fixed"]
@@ -108,8 +109,10 @@ class WithoutFixed(KKTSystem):
         self._of_whole: Callable[[], KKTSystem] = partial(make, P, A1, None, scale, None)
         self._whole: KKTSystem | None = None
         P, A = sp.csc_array(P), sp.csr_array(A1)[fixing.kept]
-        self._P_fixed, self._A_fixed = P[:, fixing.columns], A[:, fixing.columns]
-        self._P_mixed = self._P_fixed[fixing.free]
+        of_P, self._A_fixed = P[:, fixing.columns], workable(A[:, fixing.columns])
+        mixed = of_P[fixing.free]
+        self._P_mixed = workable(mixed) if mixed.nnz else None
+        self._pulls = workable(of_P).T, self._A_fixed.T
         core = sp.csc_array(P[:, fixing.free][fixing.free])
         start = None if scale is None else scale[fixing.others]
         self._core = without_fixed(make, core, sp.csr_array(A[:, fixing.free]), None, start, None)
@@ -131,12 +134,12 @@ class WithoutFixed(KKTSystem):
         fixed = columns[n + at.rows] / entries
         solution[at.columns] = fixed
         right = columns[at.others]
-        if self._P_mixed.nnz:
+        if self._P_mixed is not None:
             right[:free] -= self._P_mixed @ fixed
         right[free:] -= self._A_fixed @ fixed
         found, residual = self._core._solve_columns(right)
         solution[at.others] = found
-        pulled = self._P_fixed.T @ solution[:n] + self._A_fixed.T @ found[free:]
+        pulled = self._pulls[0] @ solution[:n] + self._pulls[1] @ found[free:]
         solution[n + at.rows] = (columns[at.columns] - pulled) / entries
         return solution, residual
 

@@ -79,7 +79,7 @@ class Stacked:
         self._is_one_sided = np.repeat([False, True, True, False, True, True], counts)
         self.is_upper: _Mask = self.sign < 0.0
         self._upper, self._others = np.flatnonzero(self.is_upper), np.flatnonzero(~self.is_upper)
-        self._slot_of_upper, self._slot_of_others = self.slot[self._upper], self.slot[self._others]
+        self._slots_by_side = self.slot[self._others], self.slot[self._upper]
         self._parts = self._made_parts(counts)
         self._pattern: _Pattern | None = None
         self._last: tuple[Stamp, sp.csr_array] | None = None
@@ -144,7 +144,7 @@ class Stacked:
         """Constants g of the one-sided rows, (m,)."""
         lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
         every = np.concatenate([-lower, form.g])[self.slot]
-        every[self._upper] = upper[self._slot_of_upper]
+        every[self._upper] = upper[self._slots_by_side[1]]
         return every
 
     def _curvature(self, form: Form) -> Curvature | None:
@@ -167,14 +167,16 @@ class Stacked:
     # ------------------------------------------------------------------ duals
     def up(self, duals: FloatArray) -> FloatArray:
         """Duals of one-sided rows, (m,) or (m, k), as duals of the form: sums over the rows of each slot."""
-        lower, upper = self.sided(duals)
-        return lower + upper
+        lower, upper = self.by_sides(duals)
+        lower += upper
+        return lower
 
-    def sided(self, duals: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The same by sides: of lower ones and cones, and of upper ones."""
+    def by_sides(self, duals: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The terms of `up`: those of all but upper sides, and those of upper sides."""
         lower, upper = np.zeros((2, self._slots.size, *duals.shape[1:]))
-        lower[self._slot_of_others] = duals[self._others]
-        upper[self._slot_of_upper] -= duals[self._upper]  # where 0.0 stays what it is
+        others, above = self._slots_by_side
+        lower[others] = duals[self._others]
+        upper[above] -= duals[self._upper]
         return lower, upper
 
     def down(self, duals: FloatArray) -> FloatArray:
