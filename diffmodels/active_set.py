@@ -212,6 +212,7 @@ class _Polish:
         self.inequality = units.inequality
         self.basis = basis
         self._solve_with = solve_with
+        self._last: tuple[FloatArray, FloatArray, Sizes] | None = None
 
     def run(self, x: FloatArray, y: FloatArray) -> PolishedSolution:
         given = best = self._given(x, y)
@@ -272,6 +273,8 @@ class _Polish:
                 inside = self.units.form.in_dual_cone(y_new)
                 if (inside != y_new).any():
                     gradient = self.units.gradient(x_new, inside)
+                else:
+                    inside = y_new
                 s = np.maximum(slack, 0.0)
                 s[active] = 0.0
                 left = gradient, s - slack
@@ -338,8 +341,14 @@ class _Polish:
 
     def _is_rounding(self, x: FloatArray, y: FloatArray, r1: FloatArray, r2: FloatArray) -> bool:
         """Whether what the conditions leave at a point is rounding error."""
-        form = self.units.form
-        return Sizes(self.units.matrices.terms, form.c, form.b, x, y).residual(r1, r2) <= _LEAST_RESIDUAL
+        return self._sizes(x, y).residual(r1, r2) <= _LEAST_RESIDUAL
+
+    def _sizes(self, x: FloatArray, y: FloatArray) -> Sizes:
+        """Of the terms at a point; of the last one they are there."""
+        last, form = self._last, self.units.form
+        if last is None or last[0] is not x or last[1] is not y:
+            self._last = last = x, y, Sizes(self.units.matrices.terms, form.c, form.b, x, y)
+        return last[2]
 
     # ------------------------------------------------------------------ global fallback
 
@@ -365,12 +374,11 @@ class _Polish:
 
     def _judge(self, point: _Point) -> _Judgement:
         """How far the point may be off, by the factorization on its active rows."""
-        kkt, form = self.factorization(point.active), self.units.form
-        sizes = Sizes(self.units.matrices.terms, form.c, form.b, point.x, point.y)
+        kkt, sizes = self.factorization(point.active), self._sizes(point.x, point.y)
         try:
             probe = sizes.probe(*point.left, np.flatnonzero(point.active), kkt.solve, kkt.probes)
         except DifferentiationError:  # an iterative solution that is not accurate enough tells nothing
-            return _Judgement(float("inf"), np.zeros(form.b.size), 1.0, 0.0)
+            return _Judgement(float("inf"), np.zeros(point.y.size), 1.0, 0.0)
         return _Judgement(sizes.residual(*point.left), probe.moves, probe.rounding, probe.mismatch)
 
     def _finish(self, point: _Point, given: _Point) -> PolishedSolution:
