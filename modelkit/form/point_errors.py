@@ -18,7 +18,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..sizes import largest_size
 from .products import Products
-from .scales import Scales
+from .scales import scales_of
 from .slot_rows import SlotRows
 
 __all__ = ["MatrixSizes", "PointErrors", "violation"]
@@ -62,7 +62,7 @@ class MatrixSizes:
         form = rows.form
         self._stamp, self._is_held = form.stamp, rows.is_held
         self.products = form.products.sizes
-        scales = [Scales(rows)]
+        scales = [scales_of(rows)]
         held, bounded, _ = form.slots.parts(rows.is_held)
         has_single = (
             bool(bounded.any())
@@ -71,7 +71,7 @@ class MatrixSizes:
             or bool((np.diff(form.P.indptr) == 1).any())
         )
         if has_single:
-            first, other = scales[0], Scales(rows, shared=True)
+            first, other = scales[0], scales_of(rows, shared=True)
             if (other.column != first.column).any() or (other.row != first.row).any():
                 scales.append(other)
         self.column: FloatArray = np.stack([one.column for one in scales])

@@ -16,7 +16,7 @@ from ..arrays import FloatArray
 from .slot_rows import SlotRows
 from .units import FARTHEST, Lines, equilibrated
 
-__all__ = ["Scales"]
+__all__ = ["Scales", "scales_of"]
 
 
 @final
@@ -47,6 +47,21 @@ class Scales:
             row[at] = np.where(np.isfinite(in_cone), in_cone, 1.0)
         self.column: FloatArray = column
         self.row: FloatArray = row
+
+
+def scales_of(rows: SlotRows, *, shared: bool = False) -> Scales:
+    """The scales of a form, made once for its matrices: solvers ask for them, and those who check their answers.
+
+    Parameters
+    ----------
+    rows : of the form as it is now
+    shared : as of `Scales`
+    """
+    memo, key = rows.form.products.memo, (Scales, shared)
+    if key not in memo or not np.array_equal(memo[key][0], rows.is_held):
+        memo[key] = rows.is_held, Scales(rows, shared=shared)
+    scales: Scales = memo[key][1]
+    return scales
 
 
 def _equilibrated(rows: SlotRows, *, alone: bool, shared: bool) -> tuple[FloatArray, FloatArray]:

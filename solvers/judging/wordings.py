@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...modelkit.arrays import FloatArray
 from ...modelkit.form import Form
-from ...modelkit.form.scales import Scales
+from ...modelkit.form.scales import Scales, scales_of
 from ...modelkit.form.slot_rows import SlotRows
 from ...modelkit.form.units import power_of_two, size_of_solution
 from ...modelkit.sizes import largest_size
@@ -55,7 +55,7 @@ class Oddness:
     """
 
     def __init__(self, rows: SlotRows) -> None:
-        both = Scales(rows), Scales(rows, shared=True)
+        both = scales_of(rows), scales_of(rows, shared=True)
         scales = both[:1] if np.array_equal(both[0].column, both[1].column) else both
         numbers = rows.constants()
         self._units = [(each.column, each.row * numbers) for each in scales]
