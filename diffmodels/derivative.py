@@ -101,6 +101,16 @@ class Derivative:
         """Whether nothing was added to the model since."""
         return self._size == (self._store.variable_count, self._store.constraint_count)
 
+    @property
+    def store(self) -> Store:
+        """The model as written."""
+        return self._store
+
+    @property
+    def theta(self) -> FloatArray:
+        """Values of the parameters, (p,), zero where they are infinite."""
+        return self._theta
+
     def has(self, mode: str) -> bool:
         """Whether there are results of forward or reverse mode for the present model and inputs."""
         return mode in self._modes and self.is_current
@@ -284,15 +294,16 @@ class Derivative:
         seeds, theta = np.zeros(len(self._theta)), np.zeros(len(self._theta))  # of duals of parameters, of parameters
         ids, values = inputs.primal_seeds()
         at = self._columns[ids - store.base]
-        np.add.at(primal, at[at >= 0], values[at >= 0])
+        mine = at >= 0  # every variable is there once
+        primal[at[mine]] = values[mine]
         if lowering.parameters is not None:
-            np.add.at(theta, lowering.parameters.places(ids[at < 0]), values[at < 0])
-        for indices, mine in inputs.dual_seeds():
+            theta[lowering.parameters.places(ids[~mine])] = values[~mine]
+        for indices, numbers in inputs.dual_seeds():
             if indices.kind == PARAMETERS:
                 assert lowering.parameters is not None
-                np.add.at(seeds, lowering.parameters.places(indices.values), mine)
+                np.add.at(seeds, lowering.parameters.places(indices.values), numbers)
             else:
-                seeds_down(lowering, indices.kind, *located(store, indices), mine, duals)
+                seeds_down(lowering, indices.kind, *located(store, indices), numbers, duals)
         seed = lowering.sign * float(inputs.get(attr.ReverseObjectiveValue(), None) or 0.0)
         if seeds.any() and self._moving is not None and lowering.moving is not None:
             numbers_move = lowering.moving.map.push(self._theta, seeds[None])

@@ -740,6 +740,10 @@ class MetaSolver(AbstractMetaSolver):
         self._warn(current)
         return derivatives
 
+    def derivative(self) -> Derivative:
+        """The derivative at the solution; raises `DifferentiationError` if there is none."""
+        return self._at_solution()
+
     def polished(self, index: Any) -> Any:
         """`PolishedPrimal` of variables, `PolishedDual` of constraints."""
         variables = isinstance(index, (VariableIndex, VectorOfVariables))

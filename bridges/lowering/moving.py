@@ -141,7 +141,7 @@ class MovingNumbers:
     def _write(self, form: Form, values: FloatArray, infinite: np.ndarray) -> None:
         moved = values != self._now
         P, q, r, A, F, c, g, Q = self._slices
-        if moved[P].any() or moved[q].any() or moved[r].any():
+        if moved[P.start : r.stop].any():
             costs, constant, matrix = form.q.copy(), form.r, None
             costs[self._q] = values[q]
             if r.stop > r.start:

@@ -30,6 +30,7 @@ from ..store.parameters import PARAMETERS, of_ray
 from ..store.store import Store
 from .abstract_meta_solver import AbstractMetaSolver, remade_model
 from .bound_handles import change_side, fix, reduced_costs, unfix
+from .explained import Explained
 from .locking import one_at_a_time
 from .passed_on import PassedOn
 from .printing import counts, model_latex, model_text
@@ -45,7 +46,7 @@ _INF = math.inf
 
 
 @one_at_a_time("add_variable", "add_constraint", "stand_before", "__init__")
-class Model(PassedOn):
+class Model(Explained, PassedOn):
     """An optimization model: variables, functions in sets, an objective.
 
     Threads may share a model: each operation waits until the one before has ended. To do several as one, hold `lock`.

@@ -16,6 +16,7 @@ from . import bridges, diffmodels, modelkit, solvers
 from .bridges.explain import print_bridges
 from .diffmodels import *  # noqa: F403
 from .diffmodels import layers
+from .diffmodels.explaining.explainer import Explainer as _Explainer
 from .diffmodels.layers.cvxpy_problems.cvxpy_model import DEFAULT_SOLVERS as _DEFAULT_SOLVERS
 from .diffmodels.layers.cvxpy_problems.cvxpy_model import CvxpyModel, from_cvxpy
 from .diffmodels.meta_solver import MetaSolver
@@ -37,6 +38,7 @@ from .modelkit.store.store import Store
 from .solvers import testing
 
 Model.backend = MetaSolver
+Model.explainer = _Explainer
 # `from optangent.layers import TorchLayer`, as if they stood here
 _sys.modules.update({f"{__name__}.layers": layers, f"{__name__}.testing": testing})
 _DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]

@@ -1,0 +1,107 @@
+"""How a `Model` is asked what its solution means: until when prices hold, what moves it, why there is none."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .abstract_explainer import AbstractExplainer
+
+__all__ = ["Explained"]
+
+
+class Explained:
+    """What a model says of its solution, in tables by the user's names."""
+
+    explainer: ClassVar[type[AbstractExplainer]]
+    """Who answers; the package's face sets it."""
+
+    def ranges(self) -> Any:
+        """How far each right-hand side, bound, cost and parameter can move before the active constraints change.
+
+        Of linear and convex quadratic programs. As long as the same constraints are active, solution and duals move
+        linearly with the number, so the dual (the *slope* of the optimal value) of a linear program stays what it is.
+
+        Returns
+        -------
+        DataFrame
+            A row for each side of a constraint and of a variable's bounds, for the linear cost of each variable, and
+            for each parameter that stands in right-hand sides and costs alone. Columns: ``what``, ``name``, ``side``;
+            ``value``; ``slope``, the derivative of the optimal value; ``low`` and ``high``, between which the active
+            constraints stay; ``objective_low`` and ``objective_high``, the optimal value there; ``at_low`` and
+            ``at_high``, which constraint then enters or leaves the active ones.
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        Unsupported
+            Of a model with cones.
+
+        Notes
+        -----
+        Where more constraints hold with equality than determine the solution, the ranges are those of a *basis*, as
+        the simplex method has it, and may be empty on one side though the price holds longer by another basis.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> tables, chairs = model.add_variable("tables", lower=0), model.add_variable("chairs", lower=0)
+        >>> wood = model.add_constraint(4 * tables + 1 * chairs <= 40, name="wood")
+        >>> hours = model.add_constraint(2 * tables + 2 * chairs <= 50, name="hours")
+        >>> model.maximize(30 * tables + 12 * chairs)
+        >>> model.optimize()
+        >>> table = model.ranges().set_index("name")
+        >>> table.loc[["wood", "hours"], ["value", "slope", "low", "high", "at_high"]].round(3)
+               value  slope   low   high                         at_high
+        name
+        wood    40.0    6.0  25.0  100.0  lower bound of chairs enters
+        hours   50.0    3.0  20.0   80.0  lower bound of tables enters
+        """
+        return self.explainer(self).ranges()
+
+    def path(self, parameter: Any, start: float, stop: float) -> Any:
+        """The exact solution as a function of one parameter, with all breakpoints.
+
+        Of linear and convex quadratic programs, in a parameter that stands in right-hand sides and costs alone: there
+        the solution is piecewise linear. The model itself is left as it is.
+
+        Parameters
+        ----------
+        parameter : a parameter of the model
+        start, stop : from where to where
+
+        Returns
+        -------
+        SolutionPath
+            With ``breakpoints``, and ``values(t)``, ``duals(t)``, ``objective(t)`` and ``slope(t)`` at any t between;
+            ``variables`` and ``rows`` name the entries of the first two; ``to_frame()`` has a row for each piece;
+            ``ends`` says why the path ends before ``stop``, if it does.
+
+        Raises
+        ------
+        InvalidIndex, InvalidData
+            If that is no parameter, or stop is not larger than start.
+        NotOptimized
+            If there is no solution at the start.
+        Unsupported
+            Of a model with cones, or a parameter that multiplies variables.
+
+        Examples
+        --------
+        Two generators: the cheap one alone up to its limit.
+
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> a = model.add_variable("a", lower=0, upper=150)
+        >>> b = model.add_variable("b", lower=0, upper=80)
+        >>> demand = model.add_parameter(100.0, "demand")
+        >>> balance = model.add_constraint(a + b == demand, name="balance")
+        >>> model.minimize(20 * a + 30 * b)
+        >>> path = model.path(demand, 10, 300)
+        >>> path.breakpoints.round(9).tolist(), path.stop, path.ends[:10]
+        ([150.0], 230.0, 'INFEASIBLE')
+        >>> path.values([100, 200]).round(9).tolist(), path.slope([100, 200]).tolist()
+        ([[100.0, 0.0], [150.0, 50.0]], [20.0, 30.0])
+        """
+        return self.explainer(self).path(parameter, start, stop)
