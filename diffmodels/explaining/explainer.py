@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from ...modelkit.attributes import TerminationStatusCode
-from ...modelkit.errors import InvalidIndex, NotOptimized, Unsupported
-from ...modelkit.functions import VariableIndex
+from ...modelkit.errors import InvalidData, InvalidIndex, NotOptimized, Unsupported
+from ...modelkit.functions import ScalarFunction, VariableIndex
 from ...modelkit.model.abstract_explainer import AbstractExplainer
 from ...modelkit.model.model import Model
 from ..active_set import PolishedSolution
@@ -17,6 +17,7 @@ from ..derivative import Derivative
 from ..meta_solver import MetaSolver
 from .path import Piece, SolutionPath, followed
 from .ranges import Ranging
+from .sensitivities import Sensitivities
 
 __all__ = ["Explainer"]
 
@@ -64,6 +65,14 @@ class Explainer(AbstractExplainer):
         if not pieces:
             raise NotOptimized(f"There is no path from {start}: the model is {ends}.")
         return SolutionPath(self._model.name_of(parameter.value), pieces, ends, *names)
+
+    def sensitivities(self, of: Any = None) -> Any:
+        """See `Model.sensitivities`."""
+        if of is not None and not isinstance(of, ScalarFunction):
+            raise InvalidData(f"Sensitivities are of a scalar function of the variables, got {of!r}.")
+        derivative = self._derivative()
+        plain = isinstance(derivative.point.solution, PolishedSolution)
+        return Sensitivities(derivative, of, Ranging(derivative) if plain else None).table()
 
     def _derivative(self) -> Derivative:
         solver = self._model.meta_solver

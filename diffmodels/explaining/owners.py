@@ -13,12 +13,20 @@ from ...bridges.lowering.reach import is_box
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.functions import VariableIndex
 from ...modelkit.indices import ConstraintIndex, Kind
+from ...modelkit.sets import EqualTo, GreaterThan, LessThan, Parameter, Set
 from ...modelkit.store.describing import constraint_text
 from ...modelkit.store.store import Store
 
 __all__ = ["Owners", "label"]
 
 _LOWER, _UPPER = 1, 2
+_OF_VARIABLES: dict[type[Set], str] = {
+    EqualTo: "fixed value",
+    Parameter: "parameter",
+    GreaterThan: "lower bound",
+    LessThan: "upper bound",
+}
+"""What constraints of single variables are; others have two sides."""
 
 
 @final
@@ -82,6 +90,12 @@ class Owners:
         held = self._held[which]
         return self._store.indices(held.kind, held.number[at : at + 1])[0]
 
+    def key(self, slot: int, *, upper: bool) -> tuple[Kind, int, int]:
+        """Kind, number and row of what owns a side."""
+        which, at = self._place(slot, upper)
+        held = self._held[which]
+        return held.kind, int(held.number[at]), int(held.row[at])
+
     def is_plain(self, slot: int, *, upper: bool) -> bool:
         """Whether the side is the user's own."""
         which, _ = self._place(slot, upper)
@@ -117,7 +131,7 @@ def _values(store: Store, kind: Kind, numbers: IntArray, plain: bool, count: int
     return found if kind[1].fields else found - block.constants[rows][:, None]
 
 
-def label(store: Store, index: ConstraintIndex, row: int | None = None, *, upper: bool = False) -> str:
+def label(store: Store, index: ConstraintIndex, row: int | None = None, *, upper: bool | None = None) -> str:
     """What a table calls a constraint, or one row of it: its name, the bound of a variable, or what it says.
 
     Examples
@@ -135,13 +149,11 @@ def label(store: Store, index: ConstraintIndex, row: int | None = None, *, upper
         return name if row is None or not index.kind[1].is_vector else f"{name}[{row}]"
     if index.kind[0] is VariableIndex:
         variable = store.name_of(index.value)
-        side = {"EqualTo": "fixed value", "Parameter": "parameter"}.get(index.kind[1].__name__)
-        return f"{side or ('upper bound' if _is_upper(index, upper) else 'lower bound')} of {variable}"
+        words = _OF_VARIABLES.get(index.kind[1])
+        if words is None:
+            words = "bounds" if upper is None else "upper bound" if upper else "lower bound"
+        return f"{words} of {variable}"
     if row is None or not index.kind[1].is_vector:
         return constraint_text(store, index)
     rows = store.block(index.kind).rows(store.number(index)).take(np.array([row]))
     return f"{store.text_of(rows)} in {index.kind[1].__name__}"
-
-
-def _is_upper(index: ConstraintIndex, upper: bool) -> bool:
-    return index.kind[1].__name__ == "LessThan" or (upper and index.kind[1].__name__ != "GreaterThan")

@@ -24,12 +24,12 @@ from .frames import frame
 from .owners import Owners, label
 from .path import Piece
 
-__all__ = ["Ranging", "parameter_moves"]
+__all__ = ["Line", "Ranging", "parameter_moves"]
 
 
 @final
 @dataclass(slots=True)
-class _Line:
+class Line:
     """A row of the table."""
 
     what: str
@@ -43,6 +43,8 @@ class _Line:
     objective_high: float
     at_low: str
     at_high: str
+    owner: Any = None
+    """Of a side: kind, number and row of its constraint; of a parameter, its identifier."""
 
 
 @final
@@ -126,11 +128,11 @@ class Ranging:
     # ------------------------------------------------------------------ the table
     def table(self) -> Any:
         """All ranges, as a DataFrame: see `Model.ranges`."""
-        lines = [*self._sides(), *self._costs(), *self._parameters()]
-        names = list(_Line.__dataclass_fields__)
+        lines = [*self.sides(), *self.costs(), *self.parameters()]
+        names = list(Line.__dataclass_fields__)[:-1]
         return frame({name: [getattr(line, name) for line in lines] for name in names})
 
-    def _sides(self) -> Iterator[_Line]:
+    def sides(self) -> Iterator[Line]:
         """Right-hand sides of rows and bounds of variables, as users wrote them."""
         basic, slots = self.basic, self._layout.slot
         mine = [
@@ -146,9 +148,11 @@ class Ranging:
                 what = "right-hand side" if slot < self.lowering.form.m else "bound"
                 side = "equal" if not basic.inequality[i] else "upper" if upper else "lower"
                 value, name = self.owners.value(slot, upper=upper), self.owners.name(slot, upper=upper)
-                yield self._line(what, name, side, value, slopes[k], bends[k], span, k)
+                line = self._line(what, name, side, value, slopes[k], bends[k], span, k)
+                line.owner = self.owners.key(slot, upper=upper)
+                yield line
 
-    def _costs(self) -> Iterator[_Line]:
+    def costs(self) -> Iterator[Line]:
         """Linear costs of the user's variables."""
         derivative, basic = self._derivative, self.basic
         ids, columns = self._columns()
@@ -163,7 +167,7 @@ class Ranging:
                 name = derivative.store.name_of(identifier)
                 yield self._line("cost", name, "", costs[k], slopes[k], bends[k], span, k)
 
-    def _parameters(self) -> Iterator[_Line]:
+    def parameters(self) -> Iterator[Line]:
         """Parameters that stand in right-hand sides and costs alone; of others no range is exact."""
         derivative, basic = self._derivative, self.basic
         parameters = self.lowering.parameters
@@ -177,7 +181,9 @@ class Ranging:
             for k in np.flatnonzero(linear).tolist():
                 name = derivative.store.name_of(int(parameters.ids[part[k]]))
                 value = float(parameters.values[part[k]])
-                yield self._line("parameter", name, "", value, slopes[k], bends[k], span, k)
+                line = self._line("parameter", name, "", value, slopes[k], bends[k], span, k)
+                line.owner = int(parameters.ids[part[k]])
+                yield line
 
     def _fixed_slopes(self, part: IntArray) -> FloatArray:
         """What parameters add to the objective by themselves, as constants."""
@@ -191,7 +197,7 @@ class Ranging:
 
     def _line(
         self, what: str, name: str, side: str, value: float, slope: float, bend: float, span: Span, k: int
-    ) -> _Line:
+    ) -> Line:
         steps = float(span.low[k]), float(span.high[k])
         at_low, at_high = (
             "the active rows cannot follow" if span.stuck[k] else self.row_name(int(row))
@@ -199,7 +205,7 @@ class Ranging:
         )
         low, high = (self._objective + self._sign * _quadratic(slope, bend, t) for t in steps)
         slope = self._sign * slope + 0.0  # no negative zero
-        return _Line(what, name, side, value, slope, value + steps[0], value + steps[1], low, high, at_low, at_high)
+        return Line(what, name, side, value, slope, value + steps[0], value + steps[1], low, high, at_low, at_high)
 
     def row_name(self, row: int) -> str:
         """Which row enters or leaves the active ones, in words; "" of none."""

@@ -21,3 +21,7 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def path(self, parameter: Any, start: float, stop: float) -> Any:
         """The solution as a function of a parameter."""
+
+    @abstractmethod
+    def sensitivities(self, of: Any = None) -> Any:
+        """What each constraint and parameter is worth."""

@@ -105,3 +105,46 @@ class Explained:
         ([[100.0, 0.0], [150.0, 50.0]], [20.0, 30.0])
         """
         return self.explainer(self).path(parameter, start, stop)
+
+    def sensitivities(self, of: Any = None) -> Any:
+        """What each constraint and each parameter is worth, of the optimal value or of a chosen output.
+
+        Parameters
+        ----------
+        of : an affine function of the variables, or None for the optimal value
+
+        Returns
+        -------
+        DataFrame
+            A row for each row of each constraint, for each bound, and for each parameter. Columns: ``what``
+            ("constraint", "bound" or "parameter"), ``name``; ``value`` of the left-hand side, ``lower`` and ``upper``,
+            ``slack`` (NaN of cones); ``dual``; ``influence``, the derivative of the output when the right-hand side (of
+            a cone, minus the constant of the row; or the parameter) grows; of linear and convex quadratic programs
+            ``low`` and ``high``, between which the active constraints stay: see `ranges`.
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        InvalidData
+            If the output is no affine function of the variables.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> tables, chairs = model.add_variable("tables", lower=0), model.add_variable("chairs", lower=0)
+        >>> wood = model.add_constraint(4 * tables + 1 * chairs <= 40, name="wood")
+        >>> hours = model.add_constraint(2 * tables + 2 * chairs <= 50, name="hours")
+        >>> model.maximize(30 * tables + 12 * chairs)
+        >>> model.optimize()
+        >>> columns = ["value", "slack", "influence", "low", "high"]
+        >>> model.sensitivities().set_index("name").loc[["wood", "hours"], columns].round(3)
+               value  slack  influence   low   high
+        name
+        wood    40.0    0.0        6.0  25.0  100.0
+        hours   50.0    0.0        3.0  20.0   80.0
+        >>> model.sensitivities(of=chairs).set_index("name").loc["hours", "influence"].round(3)
+        np.float64(0.667)
+        """
+        return self.explainer(self).sensitivities(of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,8 @@ class Program:
         (self.model.maximize if maximize else self.model.minimize)(objective)
         self.model.optimize()
 
-    def value(self, what: str, name: str, side: str, number: float) -> float:
-        """The optimal value with one number changed, nan without a solution."""
+    def value(self, what: str, name: str, side: str, number: float, output: Callable[[], float] | None = None) -> float:
+        """The optimal value, or an output, with one number changed; nan without a solution."""
         model = self.model
         if what == "cost":
             j = int(name[2:-1])
@@ -58,7 +59,7 @@ class Program:
             old = model.get(ot.ConstraintSet(), self.rows[i])
             model.set(ot.ConstraintSet(), self.rows[i], type(old)(number))
         model.optimize()
-        found = model.objective_value() if model.termination_status().name == "OPTIMAL" else float("nan")
+        found = (output or model.objective_value)() if model.termination_status().name == "OPTIMAL" else float("nan")
         if what == "cost":
             model.modify(ot.ObjectiveFunction(), ot.ScalarCoefficientChange(self.x[j], old))
         elif what == "bound":

@@ -1,0 +1,161 @@
+"""What each constraint is worth: values, slacks, duals, ranges, and what moves the optimal value or a chosen output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from ...bridges.lowering.reach import is_box
+from ...bridges.lowering.travel import Sided, duals_up, gradients_up
+from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.errors import InvalidData
+from ...modelkit.functions import ScalarFunction, VariableIndex
+from ...modelkit.indices import Kind
+from ...modelkit.store.parameters import PARAMETERS
+from ..derivative import Derivative
+from ..outcome import every
+from .frames import frame
+from .owners import label
+from .ranges import Line, Ranging
+
+__all__ = ["Adjoint", "Sensitivities", "adjoint_of"]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Adjoint:
+    """How an output answers to the data of a form: the right factors of all its gradients.
+
+    Attributes
+    ----------
+    w : (n,) of the columns, wy : over the slots, by sides; the gradient in the constants of functions is wy
+    parameters : (p,) the gradient in the parameters
+    """
+
+    w: FloatArray
+    wy: Sided
+    parameters: FloatArray
+
+
+def adjoint_of(derivative: Derivative, of: ScalarFunction | None) -> Adjoint:
+    """The adjoint of the optimal value (None), or of an affine function of the solution."""
+    lowering, point = derivative.lowering, derivative.point
+    n, size = len(point.x), len(point.y)
+    seed, w, wy = 0.0, np.zeros(n), (np.zeros(size), np.zeros(size))
+    direct = np.zeros(len(derivative.theta))
+    if of is None:
+        seed = lowering.sign
+    else:
+        rows = of.rows
+        if rows.degree > 1:
+            raise InvalidData(f"Sensitivities are of an affine function of the variables, got {of!r}.")
+        derivative.store.check_variables(rows)
+        columns = lowering.column_of(rows.var, derivative.store.base)
+        primal = np.zeros(n)
+        np.add.at(primal, columns[columns >= 0], rows.coef[columns >= 0])
+        if lowering.parameters is not None:
+            np.add.at(direct, lowering.parameters.places(rows.var[columns < 0]), rows.coef[columns < 0])
+        if primal.any():
+            nothing = np.zeros((size, 1))
+            found, sides = point.pull(primal[:, None], (nothing, nothing))
+            w, wy = found[:, 0], (sides[0][:, 0], sides[1][:, 0])
+    moving = lowering.moving
+    if moving is not None:
+        by_numbers = moving.derivative(lowering.form.slots)
+        of_numbers = by_numbers.gradient(point.x, point.y, w[None], (wy[0] + wy[1])[None], np.full((1, 1), seed))
+        direct = direct + moving.map.pull(derivative.theta, of_numbers)[0]
+    low, high = (part - seed * mine for part, mine in zip(wy, point.y_sided, strict=True))
+    return Adjoint(w, (low, high), direct)
+
+
+@final
+class Sensitivities:
+    """The table of `Model.sensitivities`.
+
+    Parameters
+    ----------
+    derivative : at the solution
+    of : an affine function of the variables, or None for the optimal value
+    ranging : of linear and convex quadratic programs, else None
+    """
+
+    def __init__(self, derivative: Derivative, of: ScalarFunction | None, ranging: Ranging | None) -> None:
+        self._derivative, self._of = derivative, of
+        self._adjoint = adjoint_of(derivative, of)
+        self._ranges: dict[Any, Line] = {}  # of sides that have a price, else of any
+        for line in () if ranging is None else (*ranging.sides(), *ranging.parameters()):
+            known = self._ranges.get(line.owner)
+            if known is None or abs(line.slope) > abs(known.slope):
+                self._ranges[line.owner] = line
+
+    def table(self) -> Any:
+        """A DataFrame with a row for each row of each constraint, and for each parameter."""
+        store = self._derivative.store
+        parts = [self._of_kind(kind) for kind in store.kinds() if kind != PARAMETERS]
+        parts.append(self._parameters())
+        names = ("what", "name", "value", "lower", "upper", "slack", "dual", "influence", "low", "high")
+        return frame({name: np.concatenate([part[name] for part in parts]) for name in names})
+
+    def _of_kind(self, kind: Kind) -> dict[str, Any]:
+        derivative, store, lowering = self._derivative, self._derivative.store, self._derivative.lowering
+        numbers, dims = every(store, kind)
+        indices = store.indices(kind, numbers)
+        base = store.base
+        value = np.atleast_1d(store.evaluate(indices, lambda ids: derivative.values[ids - base]))
+        lower, upper = self._box(kind, numbers, value)
+        if kind[1].is_vector and not kind[1].fields and is_box(kind[1]):  # the constants are the right-hand sides
+            block = store.block(kind)
+            constants = block.constants[block.rows_of(numbers)]
+            value, lower, upper = value - constants, lower - constants, upper - constants
+        names = [label(store, index, k) for index, d in zip(indices, dims.tolist(), strict=True) for k in range(d)]
+        slack = np.minimum(value - lower, upper - value)
+        what = "bound" if kind[0] is VariableIndex else "constraint"
+        keys = [(kind, number, k) for number, d in zip(numbers.tolist(), dims.tolist(), strict=True) for k in range(d)]
+        low, high = self._ends(keys)
+        return {
+            "what": [what] * len(names),
+            "name": names,
+            "value": value,
+            "lower": lower,
+            "upper": upper,
+            "slack": slack,
+            "dual": duals_up(lowering, kind, numbers, dims, derivative.point.y_sided),
+            "influence": -gradients_up(lowering, kind, numbers, dims, self._adjoint.wy) + 0.0,
+            "low": low,
+            "high": high,
+        }
+
+    def _box(self, kind: Kind, numbers: IntArray, value: FloatArray) -> tuple[FloatArray, FloatArray]:
+        if not is_box(kind[1]):
+            return np.full(len(value), np.nan), np.full(len(value), np.nan)
+        block = self._derivative.store.block(kind)
+        sides = kind[1].bounds(block.all_numbers[block.rows_of(numbers)])
+        assert sides is not None
+        return sides
+
+    def _ends(self, owners: list[Any]) -> tuple[FloatArray, FloatArray]:
+        """The ranges of rows and parameters, NaN where there are none."""
+        lines = [self._ranges.get(owner) for owner in owners]
+        low = np.array([np.nan if line is None else line.low for line in lines])
+        return low, np.array([np.nan if line is None else line.high for line in lines])
+
+    def _parameters(self) -> dict[str, Any]:
+        parameters, store = self._derivative.lowering.parameters, self._derivative.store
+        ids: list[int] = [] if parameters is None else parameters.ids.tolist()
+        names = [store.name_of(i) for i in ids]
+        nothing = np.full(len(ids), np.nan)
+        low, high = self._ends(ids)
+        return {
+            "what": ["parameter"] * len(ids),
+            "name": names,
+            "value": np.zeros(0) if parameters is None else parameters.values,
+            "lower": nothing,
+            "upper": nothing,
+            "slack": nothing,
+            "dual": self._derivative.costs if ids else np.zeros(0),
+            "influence": self._adjoint.parameters,
+            "low": low,
+            "high": high,
+        }
