@@ -188,10 +188,10 @@ def _signs(rows: int, columns: int) -> FloatArray:
 
 
 def _drawn_signs(rows: int, columns: int) -> FloatArray:
-    """The same, one a bit."""
+    """The same, one a bit; those of a column stand side by side."""
     count = rows * columns
     drawn = np.frombuffer(np.random.default_rng(50).bytes(-(-count // 8)), np.uint8)
-    signs: FloatArray = np.unpackbits(drawn, count=count).reshape(rows, columns).astype(np.float64)
+    signs: FloatArray = np.unpackbits(drawn, count=count).reshape(columns, rows).T.astype(np.float64)
     signs *= 2.0
     signs -= 1.0
     return signs

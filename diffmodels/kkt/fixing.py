@@ -108,11 +108,15 @@ class WithoutFixed(KKTSystem):
         self._fixing = fixing
         self._of_whole: Callable[[], KKTSystem] = partial(make, P, A1, None, scale, None)
         self._whole: KKTSystem | None = None
+        # The coordinates in another order: those that stay, the columns that leave, their rows; and the way back.
+        self._order = np.concatenate([fixing.others, fixing.columns, self.n + fixing.rows])
+        self._places = np.empty(self.size, np.int64)
+        self._places[self._order] = np.arange(self.size)
         P, A = sp.csc_array(P), sp.csr_array(A1)[fixing.kept]
-        of_P, self._A_fixed = P[:, fixing.columns], workable(A[:, fixing.columns])
-        mixed = of_P[fixing.free]
-        self._P_mixed = workable(mixed) if mixed.nnz else None
-        self._pulls = workable(of_P).T, self._A_fixed.T
+        of_fixed = P[:, fixing.columns]
+        mixed = of_fixed[fixing.free]
+        self._P_fixed, self._P_mixed = workable(of_fixed[fixing.columns]), workable(mixed) if mixed.nnz else None
+        self._A_fixed = workable(A[:, fixing.columns])
         core = sp.csc_array(P[:, fixing.free][fixing.free])
         start = None if scale is None else scale[fixing.others]
         self._core = without_fixed(make, core, sp.csr_array(A[:, fixing.free]), None, start, None)
@@ -128,20 +132,21 @@ class WithoutFixed(KKTSystem):
     def _solve_columns(self, columns: FloatArray) -> tuple[FloatArray, float]:
         if self._singular is not None:
             return self._singular._solve_columns(columns)
-        at, n = self._fixing, self.n
-        entries, free = at.entries[:, None], len(at.free)
-        solution = np.zeros(columns.shape)
-        fixed = columns[n + at.rows] / entries
-        solution[at.columns] = fixed
-        right = columns[at.others]
+        # Each right-hand side stands in a row here: numbers are found many times faster that lie side by side.
+        given = np.take(columns.T, self._order, axis=1)
+        free, others, entries = len(self._fixing.free), len(self._fixing.others), self._fixing.entries
+        right, pull, fixed = np.split(given, [others, others + len(entries)], axis=1)
+        fixed /= entries
         if self._P_mixed is not None:
-            right[:free] -= self._P_mixed @ fixed
-        right[free:] -= self._A_fixed @ fixed
-        found, residual = self._core._solve_columns(right)
-        solution[at.others] = found
-        pulled = self._pulls[0] @ solution[:n] + self._pulls[1] @ found[free:]
-        solution[n + at.rows] = (columns[at.columns] - pulled) / entries
-        return solution, residual
+            right[:, :free] -= (self._P_mixed @ fixed.T).T
+        right[:, free:] -= (self._A_fixed @ fixed.T).T
+        found, residual = self._core._solve_columns(right.T)
+        pull -= (self._P_fixed @ fixed.T).T
+        if self._P_mixed is not None:
+            pull -= (self._P_mixed.T @ found[:free]).T
+        pull -= (self._A_fixed.T @ found[free:]).T
+        pull /= entries
+        return np.take(np.concatenate([found.T, fixed, pull], axis=1), self._places, axis=1).T, residual
 
     # ------------------------------------------------------------------ what is singular
     @property
