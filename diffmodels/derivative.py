@@ -210,6 +210,12 @@ class Derivative:
             sides.add_right_hand_sides(*self._moving.right_hand_sides(point.x, point.y, numbers_move))
         return sides, moves, direct
 
+    def right_hand_sides(self, tangents: Tangents) -> tuple[FloatArray, FloatArray, float]:
+        """Of one direction: of the gradient (n, 1) and of the one-sided rows (m, 1); and how the form's value moves."""
+        sides, _, _ = self._right_hand_sides(tangents, 1)
+        primal, rows, lower, upper = sides.dense()
+        return primal, self.point.one_sided(rows, lower, upper), float(sides.objective_values()[0])
+
     def _in_columns(self, rows: Rows) -> Rows:
         """Rows in columns, the parameters at their values."""
         base = self._store.base

@@ -76,7 +76,7 @@ class FormPoint:
         self.rows: MatrixForm = self.layout.matrices(form)
         hints = None if activity is None else self.layout.down(activity)
         self.solution: SolutionPoint = diff_model.exact(self.rows, x, self.layout.down(y), hints)
-        self.x, self.y_sided = self.solution.x, self.layout.by_sides(self.solution.y)
+        self.x, self.y_sided = self.solution.x, self.sided(self.solution.y)
         self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
         self._verdict: tuple[attr.DifferentiationStatusCode, Mask] | None = None
 
@@ -95,10 +95,15 @@ class FormPoint:
         self, primal: FloatArray, rows: FloatArray, lower: FloatArray, upper: FloatArray
     ) -> tuple[FloatArray, Sided]:
         """Dx (n, K), and dy (slots, K) by sides, for right-hand sides (n, K), (slots, K) and moves of sides."""
+        dx, dy = self.solution.solve(primal, self.one_sided(rows, lower, upper))
+        return dx, self.sided(dy)
+
+    def one_sided(self, rows: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
+        """Right-hand sides of the one-sided rows, (m, K), from those of the slots and moves of their sides."""
         layout = self.layout
         sides = np.where(layout.is_upper[:, None], -upper[layout.slot], lower[layout.slot])
-        dx, dy = self.solution.solve(primal, layout.signed(rows) - sides)
-        return dx, self.layout.by_sides(dy)
+        both: FloatArray = layout.signed(rows) - sides
+        return both
 
     def pull(self, primal: FloatArray, duals: Sided | None) -> tuple[FloatArray, Sided]:
         """W (n, K) and wy (slots, K) by sides, for seeds (n, K) of x and (slots, K) of y by sides, None for zeros.
@@ -109,7 +114,11 @@ class FormPoint:
         if duals is not None:
             seeds = np.where(layout.is_upper[:, None], -duals[1][layout.slot], duals[0][layout.slot])
         w, wy = self.solution.solve(primal, seeds)
-        return w, self.layout.by_sides(wy)
+        return w, self.sided(wy)
+
+    def sided(self, rows: FloatArray) -> Sided:
+        """Values of the one-sided rows, (m,) or (m, K), over the slots, by sides."""
+        return self.layout.by_sides(rows)
 
     # ------------------------------------------------------------------ what it is worth
     def verdict(self, seen: SeenBySides) -> tuple[attr.DifferentiationStatusCode, FloatArray]:
@@ -120,7 +129,7 @@ class FormPoint:
         seen : columns, and from moves of x and of the slots' duals to what is seen of them
         """
         if self._verdict is None:
-            through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self.layout.by_sides(dy)))
+            through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self.sided(dy)))
             self._verdict = verdict_seen(self.solution, self.rows, through)
         status, fault = self._verdict
         at = np.zeros(len(self.y))

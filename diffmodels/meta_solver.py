@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, final
 
 from ..bridges.lowering import Lowering
+from ..bridges.lowering.named import named_form
 from ..bridges.lowering.shown import LoweredConstraint, lowered
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
@@ -30,6 +31,7 @@ from ..modelkit.errors import (
     UnsupportedObjective,
 )
 from ..modelkit.form import Abilities, Form, Journal
+from ..modelkit.form.named_form import NamedForm
 from ..modelkit.form.residuals import OPTIMAL_RESIDUAL, Residuals, checked
 from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
 from ..modelkit.functions.rows import Rows
@@ -348,6 +350,10 @@ class MetaSolver(AbstractMetaSolver):
         lowering = self._lowering(self._present.solver.abilities)
         self._in_step(lowering)
         return lowered(self.store, lowering, index, str(self._present.solver.name))
+
+    def named_form(self, abilities: Abilities, target: str) -> NamedForm:
+        """The model as a form of these abilities, made for this once, with names."""
+        return named_form(self.store, Lowering(abilities), target)
 
     # ------------------------------------------------------------------ building
     def add_variable(self) -> VariableIndex:

@@ -16,7 +16,6 @@ from typing import final
 import numpy as np
 import scipy.sparse as sp
 
-from ...bridges.lowering.travel import Sided
 from ...modelkit.arrays import FloatArray, IntArray
 from ..active_set import PolishedSolution
 from ..form_point import FormPoint
@@ -84,7 +83,6 @@ class BasicPoint:
         self.inequality: Mask = np.arange(rows.m) >= point.layout.zeros
         self.x, self.y, self.active = solution.x.copy(), solution.y.copy(), solution.active.copy()
         self.kkt: KKTSystem = solution.kkt
-        self._layout = point.layout
         self._settle()
         for _ in range(_ROUNDS):
             if not (self._drop_dependent() or self._fix_free()):
@@ -205,10 +203,6 @@ class BasicPoint:
             below.max(axis=0, initial=0.0) > _SOLVED * size_below.max(axis=0, initial=0.0)
         )
         return off
-
-    def sided(self, rows: FloatArray) -> Sided:
-        """Values of the rows, (m,) or (m, K), over the slots of the form, by sides."""
-        return self._layout.by_sides(rows)
 
     @property
     def objective(self) -> float:

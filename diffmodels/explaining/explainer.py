@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, final
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
 
 import numpy as np
 
-from ...modelkit.attributes import TerminationStatusCode
+from ...bridges.lowering import Lowering
+from ...modelkit.attributes import ConstraintSet, TerminationStatusCode
 from ...modelkit.errors import InvalidData, InvalidIndex, NotOptimized, Unsupported
 from ...modelkit.functions import ScalarFunction, VariableIndex
+from ...modelkit.indices import ConstraintIndex
 from ...modelkit.model.abstract_explainer import AbstractExplainer
 from ...modelkit.model.model import Model
+from ...modelkit.numeric import real_number
+from ...modelkit.warning import warn_user
 from ..active_set import PolishedSolution
 from ..derivative import Derivative
-from ..meta_solver import MetaSolver
+from ..meta_solver import DifferentiationWarning, MetaSolver
+from .comparison import compared
+from .conflict import Conflict, ConflictSearch, printed
 from .path import Piece, SolutionPath, followed
+from .prediction import Prediction, checked_changes, predicted
 from .ranges import Ranging
 from .sensitivities import Sensitivities
+from .summary import Lines, summary_of
+from .ways import ways_of
 
 __all__ = ["Explainer"]
 
@@ -30,6 +40,9 @@ class Explainer(AbstractExplainer):
     ----------
     model : the model
     """
+
+    solvers: ClassVar[Sequence[Any]] = ()
+    """The solvers that there are; the package's face sets it."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -74,6 +87,40 @@ class Explainer(AbstractExplainer):
         plain = isinstance(derivative.point.solution, PolishedSolution)
         return Sensitivities(derivative, of, Ranging(derivative) if plain else None).table()
 
+    def predict(self, changes: Any) -> Prediction:
+        """See `Model.predict`."""
+        derivative = self._derivative()
+        checked = checked_changes(self._model.store, changes)
+        plain = isinstance(derivative.point.solution, PolishedSolution)
+        copied = copy.deepcopy(self._model.store)
+        for index, _, new in checked:
+            copied.set(ConstraintSet(), index, index.kind[1].build((), np.array([[new]])))
+        after = Lowering(derivative.lowering.abilities).sync(copied)
+        found = predicted(derivative, checked, Ranging(derivative) if plain else None, after)
+        if found.validity < 1.0:
+            warn_user(
+                f"This prediction goes beyond what the solution tells: it holds for {found.validity:.3g} of the "
+                f"change; then {found.event}. Solve the model for more, or follow model.path.",
+                DifferentiationWarning,
+            )
+        return found
+
+    def summary(self) -> Lines:
+        """See `Model.summary`."""
+        return summary_of(self._model)
+
+    def explain(self, constraint: ConstraintIndex) -> Lines:
+        """See `Model.explain`."""
+        model, solver = self._model, self._model.meta_solver
+        assert isinstance(solver, MetaSolver)
+        model.store.check_index(constraint)
+        solved = model.termination_status() is TerminationStatusCode.OPTIMAL
+        return ways_of(model.store, solver, constraint, derivative=solver.differentiates and solved)
+
+    def compare_solvers(self, solvers: Sequence[Any] | None = None) -> Any:
+        """See `Model.compare_solvers`."""
+        return compared(self._model, self.solvers if solvers is None else solvers)
+
     def _derivative(self) -> Derivative:
         solver = self._model.meta_solver
         assert isinstance(solver, MetaSolver)
@@ -88,3 +135,13 @@ class Explainer(AbstractExplainer):
                 "moves, and how far that can be trusted."
             )
         return Ranging(derivative)
+
+    def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Conflict:
+        """See `Model.conflict`."""
+        limit = real_number(np.inf if time_limit is None else time_limit, "A time limit")
+        if not limit > 0.0:
+            raise InvalidData(f"A time limit is a positive number of seconds, got {time_limit!r}.")
+        if not (progress in (None, True, False) or callable(progress)):
+            raise InvalidData(f"progress is True or a callable progress(done, total), got {progress!r}.")
+        told = printed if progress is True else progress or None
+        return ConflictSearch(self._model, limit, told).found()

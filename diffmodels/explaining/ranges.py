@@ -102,7 +102,7 @@ class Ranging:
 
     def duals(self, y: FloatArray) -> FloatArray:
         """Of the user's constraints, kind after kind."""
-        store, lowering, sided = self._derivative.store, self.lowering, self.basic.sided(y)
+        store, lowering, sided = self._derivative.store, self.lowering, self._derivative.point.sided(y)
         kinds = [kind for kind in store.kinds() if kind != PARAMETERS]
         return np.concatenate([np.zeros(0), *(duals_up(lowering, kind, *every(store, kind), sided) for kind in kinds)])
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
+
+from ..indices import ConstraintIndex
 
 __all__ = ["AbstractExplainer"]
 
@@ -25,3 +28,23 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def sensitivities(self, of: Any = None) -> Any:
         """What each constraint and parameter is worth."""
+
+    @abstractmethod
+    def predict(self, changes: Any) -> Any:
+        """The solution of a changed model, by the derivative."""
+
+    @abstractmethod
+    def summary(self) -> Any:
+        """The model at a glance."""
+
+    @abstractmethod
+    def explain(self, constraint: ConstraintIndex) -> Any:
+        """How a constraint gets to the solver and its derivative back."""
+
+    @abstractmethod
+    def compare_solvers(self, solvers: Sequence[Any] | None = None) -> Any:
+        """The model by every solver."""
+
+    @abstractmethod
+    def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Any:
+        """Why there is no solution."""

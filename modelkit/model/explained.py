@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from ..indices import ConstraintIndex
 from .abstract_explainer import AbstractExplainer
 
 __all__ = ["Explained"]
@@ -148,3 +150,142 @@ class Explained:
         np.float64(0.667)
         """
         return self.explainer(self).sensitivities(of)
+
+    def predict(self, changes: Any) -> Any:
+        """What the solution would be after a change, without a solve, and how far that holds.
+
+        By the derivative at the solution. For changes of right-hand sides and costs of a linear or convex quadratic
+        program the prediction is exact until the active constraints change.
+
+        Parameters
+        ----------
+        changes : mapping
+            From parameters, or constraints in `LessThan`, `GreaterThan` or `EqualTo` (bounds among them), to their new
+            numbers.
+
+        Returns
+        -------
+        Prediction
+            ``value(x)``, ``dual(c)`` and ``objective`` after the change; ``validity``, the part of the change for which
+            the active constraints stay (nan with cones) and ``event``, what ends it; ``error``, an estimate of the
+            largest error of a value, relative to the largest value; ``to_frame()``.
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        InvalidData, InvalidIndex
+            If there is no change, or one of something that has not one number.
+
+        Warns
+        -----
+        DifferentiationWarning
+            If the validity is less than one.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> tables, chairs = model.add_variable("tables", lower=0), model.add_variable("chairs", lower=0)
+        >>> wood = model.add_constraint(4 * tables + 1 * chairs <= 40, name="wood")
+        >>> hours = model.add_constraint(2 * tables + 2 * chairs <= 50, name="hours")
+        >>> model.maximize(30 * tables + 12 * chairs)
+        >>> model.optimize()
+        >>> model.predict({wood: 70, hours: 52})
+        Prediction(objective 576; exact: the active constraints stay the same)
+        """
+        return self.explainer(self).predict(changes)
+
+    def summary(self) -> Any:
+        """The model at a glance: what it is, how large, and how its last solve went.
+
+        Returns
+        -------
+        Lines
+            Printed as lines and as a table in notebooks; ``summary["status"]`` is one of them, ``to_frame()`` all.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> x = model.add_variables(3, name="x", lower=0)
+        >>> c = model.add_constraint(x[0] + x[1] >= 1)
+        >>> model.minimize(x @ x)
+        >>> print(model.summary())
+        Model
+          class        quadratic program
+          sense        minimize
+          variables    3 (3 VariableIndex-in-GreaterThan)
+          constraints  1
+                       1 ScalarAffineFunction-in-GreaterThan
+          status       OPTIMIZE_NOT_CALLED: the model has not been solved since it was last changed
+        """
+        return self.explainer(self).summary()
+
+    def explain(self, constraint: ConstraintIndex) -> Any:
+        """How a constraint gets to the solver, and how its derivative comes back, in words.
+
+        Parameters
+        ----------
+        constraint : index of the constraint
+
+        Returns
+        -------
+        Lines
+            What it says; its way to the solver, and to the diff model where that is another one; how many rows and
+            variables it was before and is after; how duals and gradients come back.
+
+        Raises
+        ------
+        InvalidIndex
+            If it is no constraint of the model.
+        NotOptimized
+            If there is no solver.
+
+        See Also
+        --------
+        Model.lowering : the matrices
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> v = model.add_variables(2, name="v")
+        >>> c = model.add_constraint(v, ot.NormInfinityCone(2), name="box")
+        >>> print(model.explain(c))
+        box
+          says      [v[0], v[1]] in NormInfinityCone(2)
+          to HiGHS  VectorAffineFunction-in-NormInfinityCone  by NormInfinityToLinear
+                    VectorAffineFunction-in-Nonnegatives  (native)
+          size      2 rows before, 2 after: in Nonnegatives(2)
+        """
+        return self.explainer(self).explain(constraint)
+
+    def compare_solvers(self, solvers: Sequence[Any] | None = None) -> Any:
+        """Solve and differentiate the model by each solver, and see whether they agree.
+
+        Parameters
+        ----------
+        solvers : classes, or callables that make a solver; all of this library by default
+
+        Returns
+        -------
+        DataFrame
+            A row for each solver. Columns: ``status`` (also "not installed", or "not taken" where the model has
+            something that the solver does not take); ``seconds`` of `optimize`; ``objective``; the residuals
+            ``primal``, ``dual`` and ``gap``; ``derivative``, its status; ``derivative_difference``, the largest
+            difference of one derivative of all variables from that of the solver with the smallest residuals,
+            relative to its size; ``why`` something is missing.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> x = model.add_variables(3, name="x", lower=0)
+        >>> c = model.add_constraint(x[0] + x[1] >= 1)
+        >>> model.minimize(x @ x)
+        >>> table = model.compare_solvers([ot.solvers.Clarabel, ot.solvers.HiGHS])
+        >>> table["status"].tolist(), table["derivative"].tolist(), bool((table["derivative_difference"] < 1e-9).all())
+        (['OPTIMAL', 'OPTIMAL'], ['WEAKLY_ACTIVE', 'WEAKLY_ACTIVE'], True)
+        """
+        return self.explainer(self).compare_solvers(solvers)

@@ -21,7 +21,8 @@ def model_text(store: Store) -> str:
     objective = to_text(store.get(attr.ObjectiveFunction()), store.name_of)
     lines = [f"{store.sense.value} {objective}"]
     for name, function, chosen in _constraints(store):
-        lines.append(f"  {name + ': ' if name else ''}{to_text(function, store.name_of)} in {chosen!r}")
+        text = to_text(function, store.name_of).replace("\n ", " ")  # the rows of a vector beside each other
+        lines.append(f"  {name + ': ' if name else ''}{text} in {chosen!r}")
     return "\n".join([*lines, *(f"  ... ({rest} in all)" for rest in counts(store, more_than=_SHOWN))])
 
 
