@@ -112,12 +112,10 @@ class WithoutFixed(KKTSystem):
         self._order = np.concatenate([fixing.others, fixing.columns, self.n + fixing.rows])
         self._places = np.empty(self.size, np.int64)
         self._places[self._order] = np.arange(self.size)
-        P, A = sp.csc_array(P), sp.csr_array(A1)[fixing.kept]
-        of_fixed = P[:, fixing.columns]
-        mixed = of_fixed[fixing.free]
-        self._P_fixed, self._P_mixed = workable(of_fixed[fixing.columns]), workable(mixed) if mixed.nnz else None
+        core, fixed, mixed = _blocks(sp.csc_array(P), fixing.free, fixing.columns)
+        self._P_fixed, self._P_mixed = workable(fixed), workable(mixed) if mixed.nnz else None
+        A = sp.csr_array(A1)[fixing.kept]
         self._A_fixed = workable(A[:, fixing.columns])
-        core = sp.csc_array(P[:, fixing.free][fixing.free])
         start = None if scale is None else scale[fixing.others]
         self._core = without_fixed(make, core, sp.csr_array(A[:, fixing.free]), None, start, None)
         self.probes = self._core.probes
@@ -164,3 +162,20 @@ class WithoutFixed(KKTSystem):
         """Orthonormal basis (n, p) of {u : P u = 0, A1 u = 0}; None if too large to compute."""
         whole = self._singular
         return np.zeros((self.n, 0)) if whole is None else whole.primal_null_basis
+
+
+def _blocks(P: Any, free: IntArray, fixed: IntArray) -> tuple[Any, Any, Any]:
+    """P on the free columns, on those that are fixed, and between the two, of P in CSC."""
+    if np.array_equal(P.indices, np.repeat(np.arange(P.shape[0]), np.diff(P.indptr))):
+        diagonal = P.diagonal()
+        nothing = sp.csc_array((len(free), len(fixed)))
+        return _diagonal(diagonal[free]), _diagonal(diagonal[fixed]), nothing
+    of_fixed = P[:, fixed]
+    return sp.csc_array(P[:, free][free]), of_fixed[fixed], of_fixed[free]
+
+
+def _diagonal(values: FloatArray) -> Any:
+    """Without its zeros, in CSC."""
+    there = values != 0.0
+    at, indptr = np.flatnonzero(there), np.concatenate([np.zeros(1, np.int64), np.cumsum(there)])
+    return sp.csc_array((values[at], at, indptr), shape=(len(values), len(values)))
