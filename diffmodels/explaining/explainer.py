@@ -22,9 +22,13 @@ from ..derivative import Derivative
 from ..meta_solver import DifferentiationWarning, MetaSolver
 from .comparison import compared
 from .conflict import Conflict, ConflictSearch, printed
+from .influence import influence_table
+from .jacobian import Jacobian, jacobian_of
 from .path import Piece, SolutionPath, followed
 from .prediction import Prediction, checked_changes, predicted
 from .ranges import Ranging
+from .rays import Ray, ray_of
+from .relaxation import Relaxation, relaxed
 from .sensitivities import Sensitivities
 from .summary import Lines, summary_of
 from .ways import ways_of
@@ -105,6 +109,14 @@ class Explainer(AbstractExplainer):
             )
         return found
 
+    def jacobian(self, of: Any, wrt: Any) -> Jacobian:
+        """See `Model.jacobian`."""
+        return jacobian_of(self._derivative(), of, wrt)
+
+    def influence(self, of: Any, data: Any) -> Any:
+        """See `Model.influence`."""
+        return influence_table(self._derivative(), of, data)
+
     def summary(self) -> Lines:
         """See `Model.summary`."""
         return summary_of(self._model)
@@ -145,3 +157,13 @@ class Explainer(AbstractExplainer):
             raise InvalidData(f"progress is True or a callable progress(done, total), got {progress!r}.")
         told = printed if progress is True else progress or None
         return ConflictSearch(self._model, limit, told).found()
+
+    def rays(self) -> Ray:
+        """See `Model.rays`."""
+        return ray_of(self._model)
+
+    def relax(
+        self, constraints: Any = None, penalties: Any = None, norm: int = 1, *, weight: float = 0.0
+    ) -> Relaxation:
+        """See `Model.relax`."""
+        return relaxed(self._model, constraints, penalties, norm, real_number(weight, "A weight"))

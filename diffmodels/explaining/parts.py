@@ -20,7 +20,7 @@ from ...modelkit.store.store import Store
 from ..kkt import Mask
 from .owners import label
 
-__all__ = ["HeldParts", "Parts", "says"]
+__all__ = ["HeldParts", "Parts", "says", "side_of"]
 
 _WHOLE, _LOWER, _UPPER, _EQUAL = 0, 1, 2, 3
 _SIDES = ("", "lower", "upper", "equal")
@@ -138,6 +138,16 @@ def _parts_of(store: Store, kind: Kind) -> tuple[IntArray, IntArray, IntArray]:
     order = np.argsort(at, kind="stable")  # the two sides of a row stand together
     side = np.concatenate([one[first], np.full(len(second), _UPPER)])[order]
     return owner[at[order]], row[at[order]], side
+
+
+def side_of(store: Store, index: ConstraintIndex, row: int, *, upper: bool) -> int:
+    """Which side of a row it is for `says`, zero where its set is no box."""
+    chosen = store.block(index.kind).set(store.number(index))
+    sides = None if index.kind[1] in WITH_GAPS else index.kind[1].bounds(chosen.numbers)
+    if sides is None:
+        return _WHOLE
+    equal = sides[0][row] == sides[1][row] and not _has_both(index.kind[1])
+    return _EQUAL if equal else _UPPER if upper else _LOWER
 
 
 def _has_both(set_type: type[Set]) -> bool:

@@ -42,32 +42,20 @@ class Adjoint:
 def adjoint_of(derivative: Derivative, of: ScalarFunction | None) -> Adjoint:
     """The adjoint of the optimal value (None), or of an affine function of the solution."""
     lowering, point = derivative.lowering, derivative.point
-    n, size = len(point.x), len(point.y)
-    seed, w, wy = 0.0, np.zeros(n), (np.zeros(size), np.zeros(size))
+    primal, duals = np.zeros((len(point.x), 1)), np.zeros((len(point.y), 1))
     direct = np.zeros(len(derivative.theta))
-    if of is None:
-        seed = lowering.sign
-    else:
+    if of is not None:
         rows = of.rows
         if rows.degree > 1:
             raise InvalidData(f"Sensitivities are of an affine function of the variables, got {of!r}.")
         derivative.store.check_variables(rows)
         columns = lowering.column_of(rows.var, derivative.store.base)
-        primal = np.zeros(n)
-        np.add.at(primal, columns[columns >= 0], rows.coef[columns >= 0])
+        np.add.at(primal[:, 0], columns[columns >= 0], rows.coef[columns >= 0])
         if lowering.parameters is not None:
             np.add.at(direct, lowering.parameters.places(rows.var[columns < 0]), rows.coef[columns < 0])
-        if primal.any():
-            nothing = np.zeros((size, 1))
-            found, sides = point.pull(primal[:, None], (nothing, nothing))
-            w, wy = found[:, 0], (sides[0][:, 0], sides[1][:, 0])
-    moving = lowering.moving
-    if moving is not None:
-        by_numbers = moving.derivative(lowering.form.slots)
-        of_numbers = by_numbers.gradient(point.x, point.y, w[None], (wy[0] + wy[1])[None], np.full((1, 1), seed))
-        direct = direct + moving.map.pull(derivative.theta, of_numbers)[0]
-    low, high = (part - seed * mine for part, mine in zip(wy, point.y_sided, strict=True))
-    return Adjoint(w, (low, high), direct)
+    seeds = np.array([lowering.sign if of is None else 0.0])
+    w, wy, theta = derivative.pulled_back(primal, (duals, duals), seeds, np.zeros((1, len(direct))))
+    return Adjoint(w[:, 0], (wy[0][:, 0], wy[1][:, 0]), direct + theta[0])
 
 
 @final
