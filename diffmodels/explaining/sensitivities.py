@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -16,22 +17,26 @@ from ...modelkit.indices import Kind
 from ...modelkit.store.parameters import PARAMETERS
 from ..derivative import Derivative
 from ..outcome import every
-from .frames import frame
 from .owners import label
 from .ranges import Line, Ranging
+from .sensitivity_table import sensitivity_table
 
-__all__ = ["Adjoint", "Sensitivities", "adjoint_of"]
+__all__ = ["Adjoint", "Outputs", "Sensitivities", "adjoint_of", "checked_outputs"]
+
+
+Outputs = dict[str, ScalarFunction | None]
+INFLUENCE_ON = "influence on "
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Adjoint:
-    """How an output answers to the data of a form: the right factors of all its gradients.
+    """How K outputs answer to the data of a form: the right factors of all their gradients.
 
     Attributes
     ----------
-    w : (n,) of the columns, wy : over the slots, by sides; the gradient in the constants of functions is wy
-    parameters : (p,) the gradient in the parameters
+    w : (n, K) of the columns, wy : (slots, K) by sides; the gradient in the constants of functions is wy
+    parameters : (p, K) the gradient in the parameters
     """
 
     w: FloatArray
@@ -39,35 +44,52 @@ class Adjoint:
     parameters: FloatArray
 
 
-def adjoint_of(derivative: Derivative, of: ScalarFunction | None) -> Adjoint:
-    """The adjoint of the optimal value (None), or of an affine function of the solution."""
+def adjoint_of(derivative: Derivative, outputs: Sequence[ScalarFunction | None]) -> Adjoint:
+    """The adjoint of outputs: affine functions of the solution, or the optimal value (None)."""
     lowering, point = derivative.lowering, derivative.point
-    n, size = len(point.x), len(point.y)
-    seed, w, wy = 0.0, np.zeros(n), (np.zeros(size), np.zeros(size))
-    direct = np.zeros(len(derivative.theta))
-    if of is None:
-        seed = lowering.sign
-    else:
+    n, size, K = len(point.x), len(point.y), len(outputs)
+    primal, seeds, direct = np.zeros((n, K)), np.zeros(K), np.zeros((len(derivative.theta), K))
+    for k, of in enumerate(outputs):
+        if of is None:
+            seeds[k] = lowering.sign
+            continue
         rows = of.rows
         if rows.degree > 1:
-            raise InvalidData(f"Sensitivities are of an affine function of the variables, got {of!r}.")
+            raise InvalidData(f"Sensitivities are of affine functions of the variables, got {of!r}.")
         derivative.store.check_variables(rows)
         columns = lowering.column_of(rows.var, derivative.store.base)
-        primal = np.zeros(n)
-        np.add.at(primal, columns[columns >= 0], rows.coef[columns >= 0])
+        np.add.at(primal[:, k], columns[columns >= 0], rows.coef[columns >= 0])
         if lowering.parameters is not None:
-            np.add.at(direct, lowering.parameters.places(rows.var[columns < 0]), rows.coef[columns < 0])
-        if primal.any():
-            nothing = np.zeros((size, 1))
-            found, sides = point.pull(primal[:, None], (nothing, nothing))
-            w, wy = found[:, 0], (sides[0][:, 0], sides[1][:, 0])
+            np.add.at(direct[:, k], lowering.parameters.places(rows.var[columns < 0]), rows.coef[columns < 0])
+    w, wy = np.zeros((n, K)), (np.zeros((size, K)), np.zeros((size, K)))
+    if primal.any():
+        nothing = np.zeros((size, K))
+        w, wy = point.pull(primal, (nothing, nothing))
     moving = lowering.moving
     if moving is not None:
         by_numbers = moving.derivative(lowering.form.slots)
-        of_numbers = by_numbers.gradient(point.x, point.y, w[None], (wy[0] + wy[1])[None], np.full((1, 1), seed))
-        direct = direct + moving.map.pull(derivative.theta, of_numbers)[0]
-    low, high = (part - seed * mine for part, mine in zip(wy, point.y_sided, strict=True))
+        of_numbers = by_numbers.gradient(point.x, point.y, w.T, (wy[0] + wy[1]).T, seeds[:, None])
+        direct = direct + moving.map.pull(derivative.theta, of_numbers).T
+    low, high = (part - mine[:, None] * seeds for part, mine in zip(wy, point.y_sided, strict=True))
     return Adjoint(w, (low, high), direct)
+
+
+def checked_outputs(of: Any) -> Outputs:
+    """The outputs that a user asks for, by the columns of their influences; raises unless each is a scalar function."""
+    if of is None or isinstance(of, ScalarFunction):
+        return {"influence": of}
+    named = of.items() if isinstance(of, Mapping) else ((str(one), one) for one in of) if _is_many(of) else [("", of)]
+    outputs = {f"{INFLUENCE_ON}{name}": one for name, one in named}
+    for one in outputs.values():
+        if not isinstance(one, ScalarFunction) and not (one is None and isinstance(of, Mapping)):
+            raise InvalidData(f"Sensitivities are of scalar functions of the variables, got {one!r}.")
+    if not outputs:
+        raise InvalidData("Sensitivities are of at least one function of the variables, got none.")
+    return outputs
+
+
+def _is_many(of: Any) -> bool:
+    return isinstance(of, Iterable) and not isinstance(of, str)
 
 
 @final
@@ -77,13 +99,13 @@ class Sensitivities:
     Parameters
     ----------
     derivative : at the solution
-    of : an affine function of the variables, or None for the optimal value
+    outputs : affine functions of the variables, or None for the optimal value, by the columns of their influences
     ranging : of linear and convex quadratic programs, else None
     """
 
-    def __init__(self, derivative: Derivative, of: ScalarFunction | None, ranging: Ranging | None) -> None:
-        self._derivative, self._of = derivative, of
-        self._adjoint = adjoint_of(derivative, of)
+    def __init__(self, derivative: Derivative, outputs: Outputs, ranging: Ranging | None) -> None:
+        self._derivative, self._outputs = derivative, outputs
+        self._adjoint = adjoint_of(derivative, list(outputs.values()))
         self._ranges: dict[Any, Line] = {}  # of sides that have a price, else of any
         for line in () if ranging is None else (*ranging.sides(), *ranging.parameters()):
             known = self._ranges.get(line.owner)
@@ -95,8 +117,12 @@ class Sensitivities:
         store = self._derivative.store
         parts = [self._of_kind(kind) for kind in store.kinds() if kind != PARAMETERS]
         parts.append(self._parameters())
-        names = ("what", "name", "value", "lower", "upper", "slack", "dual", "influence", "low", "high")
-        return frame({name: np.concatenate([part[name] for part in parts]) for name in names})
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        labels = {column: column.removeprefix(INFLUENCE_ON) for column in self._outputs}
+        if "influence" in self._outputs:
+            of = self._outputs["influence"]
+            labels["influence"] = "the optimal value" if of is None else str(of)
+        return sensitivity_table(columns, labels)
 
     def _of_kind(self, kind: Kind) -> dict[str, Any]:
         derivative, store, lowering = self._derivative, self._derivative.store, self._derivative.lowering
@@ -122,7 +148,7 @@ class Sensitivities:
             "upper": upper,
             "slack": slack,
             "dual": duals_up(lowering, kind, numbers, dims, derivative.point.y_sided),
-            "influence": -gradients_up(lowering, kind, numbers, dims, self._adjoint.wy) + 0.0,
+            **self._influences(-gradients_up(lowering, kind, numbers, dims, self._adjoint.wy) + 0.0),
             "low": low,
             "high": high,
         }
@@ -141,6 +167,9 @@ class Sensitivities:
         low = np.array([np.nan if line is None else line.low for line in lines])
         return low, np.array([np.nan if line is None else line.high for line in lines])
 
+    def _influences(self, found: FloatArray) -> dict[str, FloatArray]:
+        return dict(zip(self._outputs, found.T, strict=True))
+
     def _parameters(self) -> dict[str, Any]:
         parameters, store = self._derivative.lowering.parameters, self._derivative.store
         ids: list[int] = [] if parameters is None else parameters.ids.tolist()
@@ -155,7 +184,7 @@ class Sensitivities:
             "upper": nothing,
             "slack": nothing,
             "dual": self._derivative.costs if ids else np.zeros(0),
-            "influence": self._adjoint.parameters,
+            **self._influences(self._adjoint.parameters),
             "low": low,
             "high": high,
         }

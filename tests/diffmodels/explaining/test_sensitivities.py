@@ -118,7 +118,7 @@ def test_refusals() -> None:
     """Outputs that are no affine functions of the model's variables."""
     model, x, _ = cone_model()
     with pytest.raises(ot.InvalidData, match="scalar function"):
-        model.sensitivities(of=x)
+        model.sensitivities(of=[x])
     with pytest.raises(ot.InvalidData, match="affine"):
         model.sensitivities(of=x[0] * x[0])
     other = ot.Model()
