@@ -36,7 +36,7 @@ from ..modelkit.errors import DifferentiationError
 from .certainty import Sizes, in_doubt, verdict
 from .kkt import KKTSystem, Mask, automatic
 from .proximal_newton import proximal_newton
-from .standard_form import Magnitudes, StandardForm, Units
+from .standard_form import Magnitudes, Matrices, StandardForm, Units
 from .weak_rows import is_unique, makes_unique, spanning_rows
 
 __all__ = ["PolishedSolution", "polish"]
@@ -49,6 +49,8 @@ _UNDECIDED = 1e-9
 _NOISE = 1e-9
 # Residuals below this are rounding errors: no point is worse than another for them.
 _ROUNDOFF = 1e-14
+# The same of each condition, relative to the sizes of its terms: corrections have nothing left to correct.
+_LEAST_RESIDUAL = 16.0 * float(np.finfo(np.float64).eps)
 _ROUNDS = 12
 _ROUNDS_AFTER_PROXIMAL = 3
 _CORRECTIONS = 3
@@ -137,10 +139,13 @@ def _solve_on(kkt: KKTSystem, active: Mask, upper: FloatArray, rows: ArrayLike |
 @final
 @dataclass(frozen=True, slots=True)
 class _Point:
+    """A point with s and y in their cones, the rows taken to be active, and ``left = (Px + Aᵀy + c, Ax + s - b)``."""
+
     x: FloatArray
     y: FloatArray
     s: FloatArray
     active: Mask
+    left: tuple[FloatArray, FloatArray]
     residual: float
 
 
@@ -152,7 +157,7 @@ class _Judgement:
     Attributes
     ----------
     residual : componentwise
-    moves : (m, 1) by how much multipliers of active rows and slacks of others may be off
+    moves : (m,) by how much multipliers of active rows and slacks of others may be off
     rounding : the part of it that is rounding error
     mismatch : of both modes
     """
@@ -169,6 +174,7 @@ def polish(
     y: ArrayLike,
     basis: ArrayLike | None = None,
     solve_with: Any = None,
+    matrices: Matrices | None = None,
 ) -> PolishedSolution:
     """Return the exact solution near an approximate one, and its active rows.
 
@@ -180,28 +186,33 @@ def polish(
         which makes the derivative an element of the B-subdifferential. Without it, weakly active rows are kept only as
         far as x would not be unique without them.
     solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
+    matrices : of the form, if they are known from another one
 
     Returns
     -------
     PolishedSolution
         Never with larger residuals than the given point's.
     """
-    # A solver that failed may answer NaN: any finite start is better.
-    start_x = np.nan_to_num(np.array(x, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    start_y = np.nan_to_num(np.array(y, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     chosen = None if basis is None else np.asarray(basis) != 0
-    return _Polish(Units(form), chosen, solve_with or automatic).run(start_x, start_y)
+    units = Units(form, Matrices(form.P, form.A) if matrices is None else matrices)
+    return _Polish(units, chosen, solve_with or automatic).run(_finite(x), _finite(y))
+
+
+def _finite(values: ArrayLike) -> FloatArray:
+    """A solver that failed may answer NaN: any finite start is better."""
+    start = np.asarray(values, dtype=np.float64)
+    return start if np.isfinite(start).all() else np.where(np.isfinite(start), start, 0.0)
 
 
 class _Polish:
-    """The steps of `polish`; keeps the last factorization so that the same rows are not factorized twice."""
+    """The steps of `polish`."""
 
     def __init__(self, units: Units, basis: Mask | None, solve_with: Any) -> None:
         self.units = units
-        self.inequality = units.form.inequalities
+        self.inequality = units.inequality
         self.basis = basis
         self._solve_with = solve_with
-        self._last: tuple[bytes, KKTSystem] | None = None
+        self._last: tuple[FloatArray, FloatArray, Sizes] | None = None
 
     def run(self, x: FloatArray, y: FloatArray) -> PolishedSolution:
         given = best = self._given(x, y)
@@ -213,27 +224,26 @@ class _Polish:
         return self._finish(point, given)
 
     def factorization(self, active: Mask) -> KKTSystem:
-        key = active.tobytes()
-        if self._last is None or self._last[0] != key:
-            rows = np.flatnonzero(active)
-            scale = np.concatenate([self.units.column, self.units.row[rows]])
-            self._last = key, self._solve_with(self.units.P, self.units.A[rows], scale=scale)
-        return self._last[1]
+        """Of the system of some rows; of the last ones it is there."""
+        return self.units.matrices.system(active, self._solve_with)
 
     # ------------------------------------------------------------------ classification
 
     def _given(self, x: FloatArray, y: FloatArray) -> _Point:
         """The given point, its multipliers and slacks moved into their cones, and its classification."""
-        y = np.where(self.inequality, np.maximum(y, 0.0), y)
+        form = self.units.form
+        y = form.in_dual_cone(y)
         slack = self.units.slack(x)
-        unit = self.units.magnitudes(x, ~self.inequality)
+        unit = self.units.magnitudes(x, np.arange(form.zero_rows))
         y_hat, s_hat = y / self.units.row / unit.multiplier, slack * self.units.row / unit.slack
         active = ~self.inequality | (y_hat > s_hat)
         if self.basis is not None:
             undecided = self.inequality & (y_hat <= _UNDECIDED) & (np.abs(s_hat) <= _UNDECIDED)
             active = np.where(undecided, self.basis, active)
-        s = np.where(self.inequality, np.maximum(slack, 0.0), 0.0)
-        return _Point(x, y, s, active, self.units.residual(x, y, s, unit))
+        s = np.maximum(slack, 0.0)
+        s[: form.zero_rows] = 0.0
+        left = self.units.gradient(x, y), s - slack
+        return _Point(x, y, s, active, left, self.units.residual(y, s, left, unit))
 
     # ------------------------------------------------------------------ local steps
 
@@ -250,23 +260,28 @@ class _Polish:
             if active.tobytes() in seen:
                 break
             seen.add(active.tobytes())
-            x_new, y_new = self._solution_on(active, x, y)
+            x_new, y_new, gradient, slack = self._solution_on(active, x, y)
             if not (np.isfinite(x_new).all() and np.isfinite(y_new).all()):
                 break
-            slack = self.units.slack(x_new)
-            unit = self.units.magnitudes(x_new, active)
+            unit = self.units.magnitudes(x_new, np.flatnonzero(active))
             leaving = active & self.inequality & (y_new / self.units.row < -_TOLERANCE * unit.multiplier)
             entering = ~active & (slack * self.units.row < -_TOLERANCE * unit.slack)
             moved = leaving | entering
             if not moved.any():
                 moved = self._contradicting(active, slack, y_new, unit)
             if not moved.any():
-                inside = np.where(self.inequality, np.maximum(y_new, 0.0), y_new)
-                s = np.where(active, 0.0, np.maximum(slack, 0.0))
-                residual = self.units.residual(x_new, inside, s, unit)
+                inside = self.units.form.in_dual_cone(y_new)
+                if (inside != y_new).any():
+                    gradient = self.units.gradient(x_new, inside)
+                else:
+                    inside = y_new
+                s = np.maximum(slack, 0.0)
+                s[active] = 0.0
+                left = gradient, s - slack
+                residual = self.units.residual(inside, s, left, unit)
                 if residual > _TOLERANCE:
                     break
-                found = _Point(x_new, inside, s, active, residual)
+                found = _Point(x_new, inside, s, active, left, residual)
                 side = np.where(active, y_new, slack)
                 wrong = self.inequality & (side < 0.0)
                 if wrong.any():
@@ -298,15 +313,22 @@ class _Polish:
             leaving[off[first[np.isfinite(time[first])]]] = True
         return leaving
 
-    def _solution_on(self, active: Mask, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows."""
-        kkt = self.factorization(active)
-        rows = np.flatnonzero(active)
-        n = x.size
+    def _solution_on(
+        self, active: Mask, x: FloatArray, y: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Solve P x + A1'y1 + c = 0, A1 x = b1 for the correction to (x, y); y is zero on the other rows.
+
+        Returns x and y, the gradient and the slacks there.
+        """
+        units, n = self.units, x.size
+        kkt, rows = self.factorization(active), np.flatnonzero(active)
         y = np.where(active, y, 0.0)
+        gradient, slack = units.gradient(x, y), units.slack(x)
         last = np.inf
-        for _ in range(_CORRECTIONS):
-            right = np.concatenate([-self.units.gradient(x, y), self.units.slack(x)[rows]])
+        for corrections in range(_CORRECTIONS):
+            if corrections and self._is_rounding(x, y, gradient, np.where(active, slack, 0.0)):
+                break
+            right = np.concatenate([-gradient, slack[rows]])
             size = float(np.abs(right).max(initial=0.0))
             if size == 0.0 or not size < 0.5 * last:
                 break
@@ -314,7 +336,19 @@ class _Polish:
             step = kkt.solve(right)
             x, y = x + step[:n], y.copy()
             y[rows] += step[n:]
-        return x, y
+            gradient, slack = units.gradient(x, y), units.slack(x)
+        return x, y, gradient, slack
+
+    def _is_rounding(self, x: FloatArray, y: FloatArray, r1: FloatArray, r2: FloatArray) -> bool:
+        """Whether what the conditions leave at a point is rounding error."""
+        return self._sizes(x, y).residual(r1, r2) <= _LEAST_RESIDUAL
+
+    def _sizes(self, x: FloatArray, y: FloatArray) -> Sizes:
+        """Of the terms at a point; of the last one they are there."""
+        last, form = self._last, self.units.form
+        if last is None or last[0] is not x or last[1] is not y:
+            self._last = last = x, y, Sizes(self.units.matrices.terms, form.c, form.b, x, y)
+        return last[2]
 
     # ------------------------------------------------------------------ global fallback
 
@@ -340,22 +374,18 @@ class _Polish:
 
     def _judge(self, point: _Point) -> _Judgement:
         """How far the point may be off, by the factorization on its active rows."""
-        units, active = self.units, point.active
-        kkt, form = self.factorization(active), units.form
-        sizes = Sizes(units.P, units.A, form.c, form.b, point.x, point.y, units.column, units.row)
-        r1, r2 = units.gradient(point.x, point.y), point.s - units.slack(point.x)
+        kkt, sizes = self.factorization(point.active), self._sizes(point.x, point.y)
         try:
-            probe = sizes.probe(r1, r2, lambda primal, rows: _solve_on(kkt, active, primal, rows), kkt.probes)
+            probe = sizes.probe(*point.left, np.flatnonzero(point.active), kkt.solve, kkt.probes)
         except DifferentiationError:  # an iterative solution that is not accurate enough tells nothing
-            return _Judgement(float("inf"), np.zeros((active.size, 1)), 1.0, 0.0)
-        moves = np.where(active[:, None], np.abs(probe.dy), probe.slack_terms).max(axis=1, initial=0.0)
-        return _Judgement(sizes.residual(r1, r2), moves[:, None], probe.rounding, probe.mismatch)
+            return _Judgement(float("inf"), np.zeros(point.y.size), 1.0, 0.0)
+        return _Judgement(sizes.residual(*point.left), probe.moves, probe.rounding, probe.mismatch)
 
     def _finish(self, point: _Point, given: _Point) -> PolishedSolution:
         judged, values = self._judge(point), np.where(point.active, point.y, point.s)
         weak = self.inequality & in_doubt(values, judged.moves)
         # Where a row is more than rounding errors from its kink, the side on which it is makes the derivative.
-        open_rows = self.inequality & in_doubt(values, judged.rounding * judged.moves)
+        open_rows = self.inequality & in_doubt(values, judged.rounding * judged.moves) if weak.any() else weak
         strong = point.active & ~open_rows
         active, unique = self._choose(strong, open_rows)
         kkt = self.factorization(active)

@@ -23,15 +23,16 @@ coefficients and right-hand sides*, Numerische Mathematik 6 (1964), 405-409.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from ..modelkit.arrays import FloatArray
+from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import DifferentiationStatusCode
 from .kkt import Mask
 
-__all__ = ["ACCURACY", "ASYMMETRY", "Probe", "Sizes", "in_doubt", "verdict"]
+__all__ = ["ACCURACY", "ASYMMETRY", "MatrixTerms", "Probe", "Sizes", "in_doubt", "verdict"]
 
 ACCURACY = 1e-10
 """Componentwise residual up to which a point is a solution."""
@@ -45,6 +46,7 @@ _MARGIN = 3.0
 _SMALL = 1e-5
 # What is less than this, of the largest number of the point in equilibrated units, is less than its rounding error.
 _NOTHING = 1e-8
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 class Probe(NamedTuple):
@@ -52,18 +54,40 @@ class Probe(NamedTuple):
 
     Attributes
     ----------
-    dx, dy, ds : (n, k), (m, k), (m, k), a column for each of k draws
-    slack_terms : (m, k), the sizes of the terms of ds, which may cancel in ds itself
+    moves : (m,) by how much the multipliers of the rows in the system move at most; of others the terms of the slacks'
+        moves, which may cancel in these
     rounding : how much of these moves is rounding error or what the conditions leave, between 1e-2 and 1
     mismatch : the largest relative difference between ``<K⁻¹u, v>`` and ``<u, K⁻¹v>``
     """
 
-    dx: FloatArray
-    dy: FloatArray
-    ds: FloatArray
-    slack_terms: FloatArray
+    moves: FloatArray
     rounding: float
     mismatch: float
+
+
+@final
+class MatrixTerms:
+    """What matrices alone tell of the sizes of terms.
+
+    Parameters
+    ----------
+    P, A : (n, n) and (m, n), ndarrays or sparse; in models with curved rows those of the linearized conditions
+    column, row : D and E, positive (n,) and (m,); in a cone one scale for all its rows
+
+    Attributes
+    ----------
+    A, abs_P, abs_A, abs_A_T : A, and P, A and its transpose with the sizes of their entries
+    of_P, of_A, rows_of_A : ``|P|D`` and ``|A|ᵀE`` (n,), ``|A|D`` (m,)
+    """
+
+    def __init__(self, P: Any, A: Any, column: FloatArray, row: FloatArray) -> None:
+        self.A, self.column, self.row = A, column, row
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow are no solution: `Sizes.residual`
+            self.abs_P, self.abs_A = abs(P), abs(A)
+            self.abs_A_T = self.abs_A.T
+            self.of_P: FloatArray = self.abs_P @ column
+            self.of_A: FloatArray = self.abs_A_T @ row
+            self.rows_of_A: FloatArray = self.abs_A @ column
 
 
 @final
@@ -72,41 +96,36 @@ class Sizes:
 
     Parameters
     ----------
-    P, A : (n, n) and (m, n), ndarrays or sparse; in models with curved rows those of the linearized conditions
+    matrices : P and A
     c, b : (n,) and (m,)
     x, y : the point, (n,) and (m,)
-    column, row : D and E, positive (n,) and (m,); in a cone one scale for all its rows
 
     Attributes
     ----------
-    gradient, rows : ``|P||x| + |A|ᵀ|y| + |c|`` (n,) and ``|A||x| + |b|`` (m,)
-    gradient_bound, rows_bound : the same with X and Y
+    gradient_bound, rows_bound : ``|P|X + |A|ᵀY + |c|`` (n,) and ``|A|X + |b|`` (m,)
     """
 
-    def __init__(
-        self,
-        P: Any,
-        A: Any,
-        c: FloatArray,
-        b: FloatArray,
-        x: FloatArray,
-        y: FloatArray,
-        column: FloatArray,
-        row: FloatArray,
-    ) -> None:
-        self._A, self._unit = A, np.concatenate([column, row])[:, None]
-        with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow are no solution: `residual`
-            P, A, c, b, x, y = abs(P), abs(A), np.abs(c), np.abs(b), np.abs(x), np.abs(y)
-            self.gradient: FloatArray = P @ x + A.T @ y + c
-            self.rows: FloatArray = A @ x + b
-            x_hat, y_hat, c_hat = _largest(x / column), _largest(y / row), _largest(c * column)
+    def __init__(self, matrices: MatrixTerms, c: FloatArray, b: FloatArray, x: FloatArray, y: FloatArray) -> None:
+        self._matrices, self._point = matrices, (x, y)
+        column, row = matrices.column, matrices.row
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._c, self._b = np.abs(c), np.abs(b)
+            x_hat, y_hat = _largest(np.abs(x) / column), _largest(np.abs(y) / row)
+            c_hat = _largest(self._c * column)
             least = _NOTHING * max(x_hat, y_hat, c_hat)
-            if not c_hat and not ((y > 0.0) & (b > 0.0)).any():
+            if not c_hat and not ((y != 0.0) & (b != 0.0)).any():
                 # x = 0, y = 0 is the solution: what is left of them is rounding error, beside the units themselves
                 least = max(least, _NOTHING)
-            X, Y = column * max(x_hat, least), row * max(y_hat, least)
-            self.gradient_bound: FloatArray = P @ X + A.T @ Y + c
-            self.rows_bound: FloatArray = A @ X + b
+            x_hat, y_hat = max(x_hat, least), max(y_hat, least)
+            self.gradient_bound: FloatArray = matrices.of_P * x_hat + matrices.of_A * y_hat + self._c
+            self.rows_bound: FloatArray = matrices.rows_of_A * x_hat + self._b
+
+    def terms(self) -> tuple[FloatArray, FloatArray]:
+        """``|P||x| + |A|ᵀ|y| + |c|`` (n,) and ``|A||x| + |b|`` (m,)."""
+        at = self._matrices
+        with np.errstate(over="ignore", invalid="ignore"):
+            x, y = np.abs(self._point[0]), np.abs(self._point[1])
+            return at.abs_P @ x + at.abs_A_T @ y + self._c, at.abs_A @ x + self._b
 
     def residual(self, r1: FloatArray, r2: FloatArray) -> float:
         """The largest componentwise residual of ``r1 = Px + Aᵀy + c`` and ``r2 = Ax + s - b``."""
@@ -116,7 +135,8 @@ class Sizes:
         self,
         r1: FloatArray,
         r2: FloatArray,
-        solve: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]],
+        rows: IntArray,
+        solve: Callable[[FloatArray], FloatArray],
         draws: int = _DRAWS,
     ) -> Probe:
         """Move the data and see how the point moves.
@@ -124,29 +144,59 @@ class Sizes:
         Parameters
         ----------
         r1, r2 : as for `residual`
-        solve : from right-hand sides (n, k) of the gradient and (m, k) of the rows to (dx, dy), as
-            `SolutionPoint.solve`
-        draws : k
+        rows : (k,) the rows in the system; multipliers of others do not move
+        solve : from right-hand sides (n + k, draws) to solutions, as `KKTSystem.solve`
+        draws : number of moves
         """
+        at, n = self._matrices, len(r1)
         with np.errstate(over="ignore", invalid="ignore"):
-            n, m = len(r1), len(r2)
-            terms, left = np.concatenate([self.gradient, self.rows]), np.concatenate([r1, r2])
-            size = np.maximum(_MOVE * terms, np.abs(left))
-            rounding = float(np.clip(_ratio(left, _MOVE * terms), _ROUNDING, 1.0))
-            R = size[:, None] * np.random.default_rng(50).choice([-1.0, 1.0], size=(n + m, draws))
-            dx, dy = solve(R[:n], R[n:])
-            Adx = np.asarray(self._A @ dx)
-            Z = np.concatenate([dx, dy])
-            forward, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
+            terms, left = np.concatenate(self.terms()), np.abs(np.concatenate([r1, r2]))
+            terms *= _MOVE
+            every = np.maximum(terms, left)
+            rounding = min(max(_ratio(left, terms), _ROUNDING), 1.0)
+            size = np.concatenate([every[:n], every[n:][rows]])
+            unit = np.concatenate([at.column, at.row[rows]])
+            R = size[:, None] * _signs(len(size), draws)
+            Z = solve(R)
+            sizes = np.abs(Z)
+            moves = every[n:] + _row_maxima(np.abs(at.A @ Z[:n]))
+            moves[rows] = largest = _row_maxima(sizes[n:])
+            forward = R.T @ Z
             # what is nothing beside the largest of either, in equilibrated units, may be all rounding error
-            most = most + _SMALL * _largest(np.abs(R) * self._unit) * _largest(np.abs(Z) / self._unit)
+            largest = np.concatenate([_row_maxima(sizes[:n]), largest])
+            nothing = _SMALL * _largest(size * unit) * _largest(largest / unit)
+            most = size @ sizes + nothing  # |R|ᵀ|Z|, all of whose rows are alike
             mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
-            return Probe(dx, dy, R[n:] - Adx, np.abs(R[n:]) + np.abs(Adx), rounding, mismatch)
+            return Probe(moves, rounding, mismatch)
+
+
+def _signs(rows: int, columns: int) -> FloatArray:
+    """Random signs, (rows, columns); of few rows they are there."""
+    few = rows <= len(_FEW_SIGNS) and columns <= _DRAWS
+    return _FEW_SIGNS[:rows, :columns] if few else _drawn_signs(rows, columns)
+
+
+def _drawn_signs(rows: int, columns: int) -> FloatArray:
+    """The same, one a bit."""
+    count = rows * columns
+    drawn = np.frombuffer(np.random.default_rng(50).bytes(-(-count // 8)), np.uint8)
+    signs: FloatArray = np.unpackbits(drawn, count=count).reshape(rows, columns).astype(np.float64)
+    signs *= 2.0
+    signs -= 1.0
+    return signs
+
+
+_FEW_SIGNS = _drawn_signs(1000, _DRAWS)
+
+
+def _row_maxima(values: FloatArray) -> FloatArray:
+    """The largest of each row, (m,), of few columns, one after the other: NumPy's own is many times slower there."""
+    return reduce(np.maximum, values.T, np.zeros(len(values)))
 
 
 def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
-    """Which values (m,) may as well be zero, for all that moves (m, k) tell of their uncertainty."""
-    doubtful: Mask = np.abs(values) <= _MARGIN * np.abs(moves).max(axis=1, initial=0.0)
+    """Which values (m,) may as well be zero, for all that the sizes of their moves (m,) tell of their uncertainty."""
+    doubtful: Mask = np.abs(values) <= _MARGIN * moves
     return doubtful
 
 
@@ -160,8 +210,7 @@ def _largest(values: FloatArray) -> float:
 
 
 def _ratio(residual: FloatArray, bound: FloatArray) -> float:
-    left = np.abs(residual)
-    if not (np.isfinite(left).all() and np.isfinite(bound).all()):
-        return float("inf")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _largest(np.where(left > 0.0, left / bound, 0.0))
+    """The largest residual relative to its bound, zero of zero; infinite where one is not a number or not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        worst = _largest(np.abs(residual) / np.maximum(bound, _TINY))
+    return worst if worst < np.inf and _largest(bound) < np.inf else float("inf")

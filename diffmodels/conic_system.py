@@ -28,7 +28,7 @@ import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.form.matrix_form import MatrixForm
-from .certainty import Sizes
+from .certainty import MatrixTerms, Sizes
 from .cone_columns import ConeColumns
 from .cone_rows import ConeRows
 from .conic_units import ConicUnits
@@ -94,7 +94,7 @@ class Conditions:
         The rows of a cone share the largest, and v is one of their terms: the projection mixes them.
         """
         one = np.ones(len(at.x)), np.ones(len(at.y))
-        sizes = Sizes(self._P, at.A, self.q, self.g, at.x, at.y, *one)
+        sizes = Sizes(MatrixTerms(self._P, at.A, *one), self.q, self.g, at.x, at.y)
         return sizes.gradient_bound, self.cones.largest(sizes.rows_bound + np.abs(at.v))
 
 

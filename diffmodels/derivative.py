@@ -189,8 +189,9 @@ class Derivative:
                 continue
             numbers, dims = located(store, indices)
             inside = self._in_columns(rows)
-            weights = -gradients_up(lowering, indices.kind, numbers, dims, point.y_sided)
-            direct += self._slopes(rows, weights, directions)
+            if lowering.parameters is not None:
+                weights = -gradients_up(lowering, indices.kind, numbers, dims, point.y_sided)
+                direct += self._slopes(rows, weights, directions)
             for at, below in functions_down(lowering, indices.kind, numbers, dims, inside):
                 sides.add_functions(at, below)
         for indices, numbers_moved in sets:
@@ -300,15 +301,16 @@ class Derivative:
         seeds, theta = np.zeros(len(self._theta)), np.zeros(len(self._theta))  # of duals of parameters, of parameters
         ids, values = inputs.primal_seeds()
         at = self._columns[ids - store.base]
-        np.add.at(primal, at[at >= 0], values[at >= 0])
+        mine = at >= 0  # every variable is there once
+        primal[at[mine]] = values[mine]
         if lowering.parameters is not None:
-            np.add.at(theta, lowering.parameters.places(ids[at < 0]), values[at < 0])
-        for indices, mine in inputs.dual_seeds():
+            theta[lowering.parameters.places(ids[~mine])] = values[~mine]
+        for indices, numbers in inputs.dual_seeds():
             if indices.kind == PARAMETERS:
                 assert lowering.parameters is not None
-                np.add.at(seeds, lowering.parameters.places(indices.values), mine)
+                np.add.at(seeds, lowering.parameters.places(indices.values), numbers)
             else:
-                seeds_down(lowering, indices.kind, *located(store, indices), mine, duals)
+                seeds_down(lowering, indices.kind, *located(store, indices), numbers, duals)
         seed = lowering.sign * float(inputs.get(attr.ReverseObjectiveValue(), None) or 0.0)
         if seeds.any() and self._moving is not None and lowering.moving is not None:
             numbers_move = lowering.moving.map.push(self._theta, seeds[None])
@@ -463,8 +465,10 @@ class Derivative:
 
     @property
     def status(self) -> attr.DifferentiationStatusCode:
-        """What the derivatives are."""
-        return self.point.verdict(self._seen())[0]
+        """What the derivatives are; of those that are exact, or not accurate, it does not matter what is seen."""
+        known = self.point.solution.status
+        settled = known in (attr.DifferentiationStatusCode.EXACT, attr.DifferentiationStatusCode.INACCURATE)
+        return known if settled else self.point.verdict(self._seen())[0]
 
     def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         """1 in the rows at fault, else 0."""

@@ -101,7 +101,7 @@ class FormPoint:
     def one_sided(self, rows: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
         """Right-hand sides of the one-sided rows, (m, K), from those of the slots and moves of their sides."""
         layout = self.layout
-        sides = np.where((layout.sign > 0.0)[:, None], lower[layout.slot], -upper[layout.slot])
+        sides = np.where(layout.is_upper[:, None], -upper[layout.slot], lower[layout.slot])
         both: FloatArray = layout.signed(rows) - sides
         return both
 
@@ -111,15 +111,13 @@ class FormPoint:
         The gradient with respect to the constants of functions is wy.
         """
         layout = self.layout
-        seeds = np.where((layout.sign > 0.0)[:, None], duals[0][layout.slot], -duals[1][layout.slot])
+        seeds = np.where(layout.is_upper[:, None], -duals[1][layout.slot], duals[0][layout.slot])
         w, wy = self.solution.solve(primal, seeds)
         return w, self.sided(wy)
 
     def sided(self, rows: FloatArray) -> Sided:
         """Values of the one-sided rows, (m,) or (m, K), over the slots, by sides."""
-        is_upper = self.layout.sign < 0.0
-        is_upper = is_upper if rows.ndim == 1 else is_upper[:, None]
-        return self.layout.up(np.where(is_upper, 0.0, rows)), self.layout.up(np.where(is_upper, rows, 0.0))
+        return self.layout.by_sides(rows)
 
     # ------------------------------------------------------------------ what it is worth
     def verdict(self, seen: SeenBySides) -> tuple[attr.DifferentiationStatusCode, FloatArray]:

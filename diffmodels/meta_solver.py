@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, final
 
 from ..bridges.lowering import Lowering
+from ..bridges.lowering.named import named_form
 from ..bridges.lowering.shown import LoweredConstraint, lowered
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
@@ -30,6 +31,7 @@ from ..modelkit.errors import (
     UnsupportedObjective,
 )
 from ..modelkit.form import Abilities, Form, Journal
+from ..modelkit.form.named_form import NamedForm
 from ..modelkit.form.residuals import OPTIMAL_RESIDUAL, Residuals, checked
 from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex, VectorOfVariables
 from ..modelkit.functions.rows import Rows
@@ -52,7 +54,7 @@ from ..modelkit.store.block import ConstraintBlock
 from ..modelkit.store.changing import check_changes, make_changes
 from ..modelkit.store.checks import check_fit
 from ..modelkit.store.deletion import check_deletion, items_of
-from ..modelkit.store.parameters import Parameters, kinds_inserted
+from ..modelkit.store.parameters import PARAMETERS, Parameters, kinds_inserted
 from ..modelkit.store.store import Store
 from ..modelkit.store.unbounded import bounded
 from ..modelkit.warning import warn_user
@@ -87,6 +89,9 @@ _LISTS: dict[type[attr.Attribute], attr.On] = {
     attr.ListOfVariableAttributesSet: attr.On.VARIABLE,
     attr.ListOfConstraintAttributesSet: attr.On.CONSTRAINT,
 }
+
+
+_STARTS = attr.VariablePrimalStart(), attr.ConstraintDualStart()
 
 
 class DifferentiationWarning(UserWarning):
@@ -152,6 +157,8 @@ class MetaSolver(AbstractMetaSolver):
         self._lowerings: dict[Abilities, Lowering] = {}
         self._taken: set[Kind] = set()
         self._layout: Any = None
+        self._diff: tuple[Any, ConvexDiff] | None = None
+        self._objective: tuple[Any, type[Function]] | None = None
         self._written = Written()
         self._forget()
         if solvers:
@@ -162,6 +169,7 @@ class MetaSolver(AbstractMetaSolver):
         self._outcome: Outcome | None = None
         self._solved = False
         self._residuals: Residuals | None = None
+        self._status: attr.TerminationStatusCode | None = None
         self._derivative: Derivative | None = None
         self._warned = False
 
@@ -295,11 +303,15 @@ class MetaSolver(AbstractMetaSolver):
         )
 
     def _objective_type(self) -> type[Function]:
-        """Of the objective with the parameters inserted."""
-        block = self.store.objective_block
+        """Of the objective with the parameters inserted; looked for again where it may have become another one."""
+        store, block = self.store, self.store.objective_block
         if block is None or block.function_type.degree < 2:
             return ScalarAffineFunction
-        return Parameters(self.store).type_of(block.function_type, block.all_rows())
+        parameters = len(store.block(PARAMETERS)) if store.has_block(PARAMETERS) else 0
+        state = block, block.log.position, store.variables_alive, parameters, store.constraint_count
+        if self._objective is None or self._objective[0] != state:
+            self._objective = state, Parameters(store).type_of(block.function_type, block.all_rows())
+        return self._objective[1]
 
     def supports_constraint(self, function_type: type[Function], set_type: type[Set]) -> bool:
         """Whether a solver takes the kind (anything without one)."""
@@ -338,6 +350,10 @@ class MetaSolver(AbstractMetaSolver):
         lowering = self._lowering(self._present.solver.abilities)
         self._in_step(lowering)
         return lowered(self.store, lowering, index, str(self._present.solver.name))
+
+    def named_form(self, abilities: Abilities, target: str) -> NamedForm:
+        """The model as a form of these abilities, made for this once, with names."""
+        return named_form(self.store, Lowering(abilities), target)
 
     # ------------------------------------------------------------------ building
     def add_variable(self) -> VariableIndex:
@@ -472,7 +488,7 @@ class MetaSolver(AbstractMetaSolver):
                 raise InvalidIndex(f"{attribute!r} belongs to the whole model; it takes no index.")
             check_setting(attribute, index_and_value[-1])
             self.settings[kind] = index_and_value[-1]
-            self._derivative = None
+            self._derivative = self._diff = None
             return
         pairs = self.store.check_setting(attribute, *index_and_value)
         if attribute.on is attr.On.OPTIMIZER:
@@ -558,7 +574,9 @@ class MetaSolver(AbstractMetaSolver):
         if not self._has_results:
             return self._without_result(attribute)
         if isinstance(attribute, attr.TerminationStatus):
-            return self._checked_status(self.raw(attribute))
+            if self._status is None:
+                self._status = self._checked_status(self.raw(attribute))
+            return self._status
         if isinstance(attribute, (attr.PrimalStatus, attr.DualStatus)):
             return self._checked_result(self.raw(attribute))
         if isinstance(attribute, attr.DualObjectiveValue):
@@ -692,8 +710,8 @@ class MetaSolver(AbstractMetaSolver):
 
     def _start(self, lowering: Lowering) -> Any:
         """Where the user wants the solve to start: x and duals, NaN where nothing is said; None without any."""
-        xs, ys = (self.store.values_of(kind()) for kind in (attr.VariablePrimalStart, attr.ConstraintDualStart))
-        if not any(v is not None for v in xs.values()) and not any(v is not None for v in ys.values()):
+        xs, ys = (self.store.values_of(kind) for kind in _STARTS)
+        if not any(value is not None for values in (xs, ys) for value in values.values()):
             return None
         return start_of(self.store, lowering, xs, ys)
 
@@ -756,9 +774,7 @@ class MetaSolver(AbstractMetaSolver):
         chosen, reasons = self.settings[attr.ModelConstructor], []
         kinds = kinds_inserted(self.store)
         for make in DIFF_MODELS if chosen is None else [chosen]:
-            model = make()
-            if not isinstance(model, ConvexDiff):
-                raise DifferentiationError(f"{model!r} is no diff model: it makes no points of forms.")
+            model = self._made(make)
             abilities = abilities_of(model)
             lowering = self._lowering(abilities)
             lacking = [kind for kind in kinds if not lowering.takes(kind)]
@@ -766,8 +782,6 @@ class MetaSolver(AbstractMetaSolver):
                 words = (f"{describe_kind(k)} ({lowering.missing(k, model.name)})" for k in lacking)
                 reasons += [f"{model.name} takes no {one}" for one in words]
                 continue
-            model.linear_algebra = self.settings[attr.LinearAlgebraSolver]
-            model.allow_inaccurate = self.settings[attr.AllowInaccurateSolution]
             if self._outcome.lowering.serves(abilities, lowering):
                 return self._outcome.lowering, model
             try:
@@ -777,6 +791,17 @@ class MetaSolver(AbstractMetaSolver):
                 continue
             return lowering, model
         raise DifferentiationError("No diff model takes this model: " + "; ".join(reasons) + ".")
+
+    def _made(self, make: Callable[[], ConvexDiff]) -> ConvexDiff:
+        """A diff model with the user's settings: the last one, if it is of this maker, with what it has kept."""
+        if self._diff is None or self._diff[0] is not make:
+            model = make()
+            if not isinstance(model, ConvexDiff):
+                raise DifferentiationError(f"{model!r} is no diff model: it makes no points of forms.")
+            model.linear_algebra = self.settings[attr.LinearAlgebraSolver]
+            model.allow_inaccurate = self.settings[attr.AllowInaccurateSolution]
+            self._diff = make, model
+        return self._diff[1]
 
     def _output(self, attribute: attr.Attribute, index: Any) -> Any:
         for one in index if isinstance(index, (list, tuple)) else [index]:

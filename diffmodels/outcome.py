@@ -62,12 +62,13 @@ class Outcome:
         self.size = store.variable_count, store.constraint_count
         self._values: FloatArray | None = None
         self._costs: FloatArray | None = None
+        self._sides: Sided | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """All of the result, without the solver that found it."""
         if self._fetch is not None:
             self._fetch(self.result)
-        return {**self.__dict__, "_fetch": None}
+        return {**self.__dict__, "_fetch": None, "_sides": None}
 
     def frozen_copy(self) -> Outcome:
         """The same by itself, whatever becomes of the solver and of the form; its store is to be set."""
@@ -197,11 +198,13 @@ class Outcome:
         return duals_up(self.lowering, kind, numbers, dims, self._sided())
 
     def _sided(self) -> Sided:
-        sided = split(self._need("dual", _DUAL))
-        if self.result.crossed is not None and self.is_farkas:  # its two owners' duals cancel in the sum
-            sided[0][self.result.crossed] += 1.0
-            sided[1][self.result.crossed] -= 1.0
-        return sided
+        if self._sides is None:
+            sided = split(self._need("dual", _DUAL))
+            if self.result.crossed is not None and self.is_farkas:  # its two owners' duals cancel in the sum
+                sided[0][self.result.crossed] += 1.0
+                sided[1][self.result.crossed] -= 1.0
+            self._sides = sided
+        return self._sides
 
     def _duals(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         if index.kind == PARAMETERS:

@@ -11,7 +11,7 @@ the inactive rows eliminated and the rows of the multipliers divided by them, wh
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.form.matrix_form import MatrixForm
@@ -19,21 +19,32 @@ from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.sets import Nonnegatives, Zeros
 from .active_set import PolishedSolution, polish
 from .convex_diff import ConvexDiff
-from .standard_form import StandardForm
+from .standard_form import Matrices, StandardForm
 
 __all__ = ["QuadraticDiff"]
 
 
 @final
 class QuadraticDiff(ConvexDiff):
-    """The diff model of linear and convex quadratic programs."""
+    """The diff model of linear and convex quadratic programs.
+
+    It keeps what belongs to the matrices of the last form: those of the next one are often the same.
+    """
 
     name = "QuadraticDiff"
     kinds = ((VectorAffineFunction, Zeros), (VectorAffineFunction, Nonnegatives))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: tuple[Any, Any, Matrices] | None = None
 
     def polish(self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> PolishedSolution:
         """The exact solution on the right active rows."""
         equalities = form.parts.get(self.kinds[0])
         zero_rows = equalities.rows.stop if equalities else 0
-        standard = StandardForm(form.P, form.q, -form.F, form.g, zero_rows)
-        return polish(standard, x, y, activity, self.linear_algebra)
+        if self._last is None or self._last[0] is not form.P or self._last[1] is not form.F:
+            self._last = None  # it may be large
+            self._last = form.P, form.F, Matrices(form.P, -form.F)
+        matrices = self._last[2]
+        standard = StandardForm(matrices.P, form.q, matrices.A, form.g, zero_rows)
+        return polish(standard, x, y, activity, self.linear_algebra, matrices)

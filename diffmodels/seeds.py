@@ -44,7 +44,7 @@ class VariableNumbers:
 
     def items(self) -> tuple[IntArray, FloatArray]:
         """Identifiers and numbers."""
-        at = np.flatnonzero(~np.isnan(self._values))
+        at = (~np.isnan(self._values)).nonzero()[0]
         return at + self._base, self._values[at]
 
     def forget(self, numbers: IntArray) -> None:

@@ -16,7 +16,7 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ..modelkit.arrays import FloatArray, IntArray
+from ..modelkit.arrays import FloatArray, IntArray, sums
 from ..modelkit.form import Slots
 from ..modelkit.functions.rows import Rows
 
@@ -140,13 +140,19 @@ class _Entries:
             self._parts.append((row, column, value))
 
     def array(self, rows: int, columns: int) -> FloatArray:
-        out = np.zeros((rows, columns))
-        for row, column, value in self._parts:
-            np.add.at(out, (row, column), value)
-        return out
+        if not self._parts:
+            return np.zeros((rows, columns))
+        row, column, value = self._joined()
+        return sums(row * columns + column, value, rows * columns).reshape(rows, columns)
 
     def matrix(self, rows: int, columns: int) -> sp.csc_array:
         if not self._parts:
             return sp.csc_array((rows, columns))
-        row, column, value = (np.concatenate(arrays) for arrays in zip(*self._parts, strict=True))
+        row, column, value = self._joined()
         return sp.csc_array(sp.coo_array((value, (row, column)), shape=(rows, columns)))
+
+    def _joined(self) -> tuple[IntArray, IntArray, FloatArray]:
+        if len(self._parts) == 1:
+            return self._parts[0]
+        row, column, value = (np.concatenate(arrays) for arrays in zip(*self._parts, strict=True))
+        return row, column, value

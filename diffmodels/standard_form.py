@@ -11,18 +11,19 @@ with multipliers :math:`Px + A^T y + c = 0`, :math:`y_i \ge 0` and :math:`y_i s_
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..modelkit.arrays import FloatArray
-from .kkt import Mask
+from ..modelkit.arrays import FloatArray, IntArray
+from ..modelkit.form.products import workable
+from .certainty import MatrixTerms
+from .kkt import KKTSystem, Mask
 from .kkt.equilibrate import largest_entry, ruiz_scaling, scaled
 
-__all__ = ["Magnitudes", "StandardForm", "Units"]
-
-_MOSTLY_STORED = 0.3
+__all__ = ["Magnitudes", "Matrices", "StandardForm", "Units"]
 
 
 @final
@@ -50,6 +51,10 @@ class StandardForm:
         """Mask (m,) of the rows with s >= 0."""
         return np.arange(self.b.size) >= self.zero_rows
 
+    def in_dual_cone(self, y: FloatArray) -> FloatArray:
+        """Multipliers (m,), those of inequalities at least zero."""
+        return np.concatenate([y[: self.zero_rows], np.maximum(y[self.zero_rows :], 0.0)])
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -61,23 +66,70 @@ class Magnitudes:
 
 
 @final
-class Units:
-    r"""Equilibrated units of a standard form: :math:`\hat x = x / d, \hat s = e s, \hat y = y / e`.
+class Matrices:
+    r"""P and A of quadratic programs, their equilibrated units, and the KKT system that was asked for last.
+
+    .. math:: \hat x = x / d, \quad \hat s = e s, \quad \hat y = y / e.
 
     d and e equilibrate ``[[P, A'], [A, 0]]`` (Ruiz), so a slack and a multiplier can be compared whatever the
-    scaling of the rows and columns is.
+    scaling of the rows and columns is. Programs with other vectors share all of it.
+
+    Parameters
+    ----------
+    P, A : of a `StandardForm`
+
+    Attributes
+    ----------
+    P, A, A_T : for products
+    column, row : d (n,) and e (m,)
+    largest : entry of P in these units
     """
 
-    def __init__(self, form: StandardForm) -> None:
-        self.form = form
-        self.P, self.A = _workable(form.P, "csc"), _workable(form.A, "csr")
-        n = form.c.size
-        self.scale = ruiz_scaling(self.P, self.A)
-        self.column, self.row = self.scale[:n], self.scale[n:]
-        self._c = float(np.abs(self.column * form.c).max(initial=0.0))
-        self._P = largest_entry(self.P, self.column)
+    def __init__(self, P: Any, A: Any) -> None:
+        self.P, self.A = workable(P), workable(A)
+        self.A_T = self.A.T
+        n = P.shape[0]
+        scale = ruiz_scaling(self.P, self.A)
+        self.column, self.row = scale[:n], scale[n:]
+        self.largest = largest_entry(self.P, self.column)
+        self._system: tuple[bytes, Any, KKTSystem] | None = None
 
-    def magnitudes(self, x: FloatArray, active: Mask) -> Magnitudes:
+    @cached_property
+    def terms(self) -> MatrixTerms:
+        """What they tell of the sizes of terms."""
+        return MatrixTerms(self.P, self.A, self.column, self.row)
+
+    def system(self, active: Mask, solve_with: Any) -> KKTSystem:
+        """The KKT system of these rows, factorized anew only for other rows than the last ones."""
+        key, last = active.tobytes(), self._system
+        if last is not None and last[0] == key and last[1] is solve_with:
+            return last[2]
+        self._system = None  # which may be large
+        rows = np.flatnonzero(active)
+        scale = np.concatenate([self.column, self.row[rows]])
+        system: KKTSystem = solve_with(self.P, self.A[rows], scale=scale)
+        self._system = key, solve_with, system
+        return system
+
+
+@final
+class Units:
+    """A standard form in the equilibrated units of its matrices, and the residuals of points there.
+
+    Parameters
+    ----------
+    form : the program
+    matrices : its own
+    """
+
+    def __init__(self, form: StandardForm, matrices: Matrices) -> None:
+        self.form, self.matrices = form, matrices
+        self.P, self.A, self.column, self.row = matrices.P, matrices.A, matrices.column, matrices.row
+        self.inequality = form.inequalities
+        self._b = np.abs(self.row * form.b)
+        self._c = float(np.abs(self.column * form.c).max(initial=0.0))
+
+    def magnitudes(self, x: FloatArray, rows: IntArray) -> Magnitudes:
         r"""Return the magnitudes at x with these active rows.
 
         They come from the data: the larger of :math:`\|\hat b_{active}\|`, :math:`\|\hat c\| / \|\hat P\|`
@@ -85,12 +137,12 @@ class Units:
         data are all zero the equilibrated unit itself is the yardstick, so that noise around x = 0 is not
         one.
         """
-        b = float(np.abs((self.row * self.form.b)[active]).max(initial=0.0))
-        of_data = max(b, self._c / self._P if self._P > 0.0 else 0.0)
+        b, largest = float(self._b[rows].max(initial=0.0)), self.matrices.largest
+        of_data = max(b, self._c / largest if largest > 0.0 else 0.0)
         of_point = float(np.abs(x / self.column).max(initial=0.0))
         slack = max(of_data, of_point if of_data > 0.0 or self._c > 0.0 else max(of_point, 1.0))
         slack = slack if slack > 0.0 else 1.0
-        multiplier = max(self._c, self._P * slack if self._P > 0.0 else 0.0)
+        multiplier = max(self._c, largest * slack)
         return Magnitudes(slack, multiplier if multiplier > 0.0 else 1.0)
 
     def slack(self, x: FloatArray) -> FloatArray:
@@ -99,17 +151,21 @@ class Units:
 
     def gradient(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """Return P x + A'y + c, in the form's own units."""
-        return np.asarray(self.P @ x + self.A.T @ y + self.form.c)
+        return np.asarray(self.P @ x + self.matrices.A_T @ y + self.form.c)
 
-    def residual(self, x: FloatArray, y: FloatArray, s: FloatArray, unit: Magnitudes) -> float:
-        """Return the largest relative violation of feasibility, stationarity and complementarity."""
-        ineq = self.form.inequalities
-        cone = np.where(ineq, np.minimum(s, 0.0), s)
-        primal = np.maximum(np.abs(self.slack(x) - s), np.abs(cone)) * self.row / unit.slack
-        dual = np.abs(self.gradient(x, y)) * self.column / unit.multiplier
-        wrong_sign = np.where(ineq, np.maximum(-y, 0.0), 0.0) / self.row / unit.multiplier
-        gap = np.where(ineq, np.abs(y * s), 0.0) / (unit.slack * unit.multiplier)
-        return max(float(violation.max(initial=0.0)) for violation in (primal, dual, wrong_sign, gap))
+    def residual(self, y: FloatArray, s: FloatArray, left: tuple[FloatArray, FloatArray], unit: Magnitudes) -> float:
+        """Return the largest relative violation of stationarity, feasibility and complementarity.
+
+        Parameters
+        ----------
+        y, s : (m,) in their cones
+        left : Px + Aᵀy + c (n,) and Ax + s - b (m,)
+        unit : what counts as one
+        """
+        dual = float(np.abs(left[0] * self.column).max(initial=0.0)) / unit.multiplier
+        primal = float(np.abs(left[1] * self.row).max(initial=0.0)) / unit.slack
+        gap = float(np.abs(y * s).max(initial=0.0)) / (unit.slack * unit.multiplier)
+        return max(primal, dual, gap)
 
     def scaled_form(self) -> StandardForm:
         """Return the form in equilibrated units."""
@@ -121,13 +177,3 @@ class Units:
             self.row * self.form.b,
             self.form.zero_rows,
         )
-
-
-def _workable(M: Any, layout: str) -> Any:
-    """Return M as an ndarray if most entries are stored (faster products), else sparse."""
-    if not sp.issparse(M):
-        return np.asarray(M, dtype=np.float64)
-    if M.nnz > _MOSTLY_STORED * M.shape[0] * M.shape[1]:
-        return M.toarray()
-    compressed = sp.csc_array(M) if layout == "csc" else sp.csr_array(M)
-    return compressed.astype(np.float64)

@@ -81,7 +81,8 @@ def cofactors(factors: FloatArray) -> FloatArray:
     """For each entry of (T, D) the product of the others in its row: the derivative of the row's product."""
     others = np.ones(factors.shape)
     for column in range(factors.shape[1]):
-        others[:, column] = np.delete(factors, column, axis=1).prod(axis=1)
+        others[:, :column] *= factors[:, column, None]
+        others[:, column + 1 :] *= factors[:, column, None]
     return others
 
 
@@ -130,7 +131,9 @@ def added_up(keys: Sequence[IntArray], coef: FloatArray) -> tuple[list[IntArray]
     """
     row, *factors = keys
     keys = [row, *(np.sort(np.stack(factors), axis=0) if len(factors) > 1 else factors)]
-    ascending = np.zeros(max(len(coef) - 1, 0), bool)
+    if len(coef) < 2:
+        return keys, coef
+    ascending = np.zeros(len(coef) - 1, bool)
     for key in reversed(keys):
         step = np.diff(key)
         ascending = (step > 0) | ((step == 0) & ascending)

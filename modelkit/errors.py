@@ -6,7 +6,8 @@
     ├── InvalidIndex                an index that is deleted, or belongs to another model
     ├── InvalidData                 NaN, infinite or contradictory numbers
     │   ├── DimensionMismatch       sizes that do not fit together
-    │   └── NonconvexObjective      curvature of the wrong sign where convexity is needed
+    │   ├── NonconvexObjective      curvature of the wrong sign where convexity is needed
+    │   └── MalformedFile           a file that is none of a model: cut off, of another kind, with a word too many
     ├── Unsupported                 this model will never take it
     │   ├── UnsupportedConstraint
     │   ├── UnsupportedObjective
@@ -30,6 +31,7 @@ __all__ = [
     "DimensionMismatch",
     "InvalidData",
     "InvalidIndex",
+    "MalformedFile",
     "MissingDependency",
     "NonconvexObjective",
     "NotAllowed",
@@ -61,6 +63,29 @@ class DimensionMismatch(InvalidData):
 
 class NonconvexObjective(InvalidData):
     """A quadratic function whose curvature has the wrong sign for a convex method."""
+
+
+class MalformedFile(InvalidData):
+    """A file that cannot be read as a model.
+
+    Parameters
+    ----------
+    path : of the file
+    reason : what is wrong, and what was expected
+    line : where, counted from 1, or None where it is not known
+
+    Attributes
+    ----------
+    path, reason, line : as given
+    """
+
+    def __init__(self, path: str, reason: str, line: int | None = None) -> None:
+        super().__init__(path, reason, line)
+        self.path, self.reason, self.line = path, reason, line
+
+    def __str__(self) -> str:
+        place = "" if self.line is None else f", line {self.line}"
+        return f"{self.path}{place}: {self.reason}"
 
 
 class Unsupported(OptangentError):

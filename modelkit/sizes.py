@@ -20,7 +20,7 @@ def ratio(sizes: FloatArray | float, scales: FloatArray | float) -> FloatArray:
 
 def largest_size(values: FloatArray) -> float:
     """The largest absolute value; zero of none."""
-    return float(np.max(np.abs(values), initial=0.0))
+    return float(np.abs(values).max(initial=0.0))
 
 
 def largest_entries(matrix: Any) -> FloatArray:

@@ -174,10 +174,11 @@ class Solver(ABC):
         """Raise unless the solver takes all kinds of what is in a form."""
         abilities, kinds = self.abilities, form.discreteness
         lacking = sorted({cones.type.__name__ for cones in form.cones if cones.type not in abilities.cones})
-        if not abilities.whole and (kinds == Discreteness.INTEGER).any():
-            lacking.append("integer columns")
-        if not abilities.semi and (kinds >= Discreteness.SEMICONTINUOUS).any():
-            lacking.append("semicontinuous columns")
+        if kinds.any():
+            if not abilities.whole and (kinds == Discreteness.INTEGER).any():
+                lacking.append("integer columns")
+            if not abilities.semi and (kinds >= Discreteness.SEMICONTINUOUS).any():
+                lacking.append("semicontinuous columns")
         if not abilities.quadratic_rows and form.has_curved_rows:
             lacking.append("quadratic rows")
         advice = "use it through a model, ot.Model(solver), for its bridges, or choose another one."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -49,9 +50,15 @@ def _unsupported_objective() -> None:
     model.minimize(x * x)
 
 
+def _read_nothing() -> None:
+    with tempfile.NamedTemporaryFile(suffix=".mps") as file:
+        ot.read(file.name)
+
+
 TRIGGERS: dict[type[Exception], Callable[[], Any]] = {
     ot.InvalidIndex: lambda: Model("HiGHS").m.value(FOREIGN),
     ot.InvalidData: lambda: ot.LessThan("x"),  # type: ignore[arg-type]
+    ot.MalformedFile: _read_nothing,
     ot.DimensionMismatch: lambda: ot.Model().add_constraint(FOREIGN, ot.Zeros(1)),
     ot.NonconvexObjective: lambda: _solve(lambda m, x: m.minimize(-x * x)),
     ot.UnsupportedConstraint: lambda: ot.Model(ot.solvers.OSQP).add_variable(integer=True),

@@ -12,6 +12,7 @@ import pytest
 
 import optangent as ot
 from optangent.modelkit import naming
+from optangent.modelkit.store import describing
 
 
 def test_named_things_show_their_names() -> None:
@@ -131,13 +132,13 @@ def test_finding_names_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
     model.optimize()
     model.set(ot.ReverseVariablePrimal(), x, np.ones(301))
     asked: list[Any] = []
-    original = naming.described
+    original = describing.described
 
     def noting(*pair: Any) -> str:
         asked.append(pair)
         return original(*pair)
 
-    monkeypatch.setattr(naming, "described", noting)
+    monkeypatch.setattr(describing, "described", noting)
     with pytest.warns(ot.DifferentiationWarning, match="and 295 more"):
         model.reverse_differentiate()
     assert len(asked) == 5

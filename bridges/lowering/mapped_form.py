@@ -122,12 +122,15 @@ class MappedForm:
 
     def items_in(self, chunk: Chunk, kind: Kind, numbers: IntArray) -> tuple[IntArray, IntArray]:
         """Which of some constraints a chunk stands for: their places among them, and the items of the chunk."""
-        if chunk.count and len(numbers) == chunk.count and chunk.alive.all() and np.array_equal(chunk.numbers, numbers):
-            every = np.arange(chunk.count)
+        count = chunk.count
+        if count and len(numbers) == count and chunk.alive.all() and np.array_equal(chunk.numbers, numbers):
+            every = np.arange(count)
             return every, every
-        at = np.searchsorted(chunk.numbers, numbers)
-        inside = np.minimum(at, chunk.count - 1)
-        mine = np.flatnonzero((chunk.numbers[inside] == numbers) & chunk.alive[inside]) if chunk.count else at[:0]
+        at = chunk.numbers.searchsorted(numbers)
+        if not count:
+            return at[:0], at[:0]
+        inside = np.minimum(at, count - 1)
+        mine = ((chunk.numbers[inside] == numbers) & chunk.alive[inside]).nonzero()[0]
         return mine, at[mine]
 
     def _hold_still(self) -> None:

@@ -130,7 +130,7 @@ class MovingNumbers:
             infinite[np.unique(sp.coo_array(self._alone[:, np.flatnonzero(~finite)]).coords[0])] = True
             theta = np.where(finite, theta, 0.0)
         values = self.map(theta)
-        if np.array_equal(values, self._now) and np.array_equal(infinite, self._infinite):
+        if (values == self._now).all() and (infinite == self._infinite).all():
             return
         self._write(form, values, infinite)
 
@@ -141,7 +141,7 @@ class MovingNumbers:
     def _write(self, form: Form, values: FloatArray, infinite: np.ndarray) -> None:
         moved = values != self._now
         P, q, r, A, F, c, g, Q = self._slices
-        if moved[P].any() or moved[q].any() or moved[r].any():
+        if moved[P.start : r.stop].any():
             costs, constant, matrix = form.q.copy(), form.r, None
             costs[self._q] = values[q]
             if r.stop > r.start:

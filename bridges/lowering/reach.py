@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -37,6 +38,7 @@ _WRITTEN = (*SCALARS, *VECTORS)
 _MOST_COMPOSITES = 1000
 
 
+@cache
 def is_box(set_type: type[Set]) -> bool:
     """Whether the sets of a type are boxes: numbers between bounds."""
     return set_type.bounds(np.zeros((1, len(set_type.fields)))) is not None

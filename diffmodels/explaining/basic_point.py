@@ -20,7 +20,7 @@ from ...modelkit.arrays import FloatArray, IntArray
 from ..active_set import PolishedSolution
 from ..form_point import FormPoint
 from ..kkt import KKTSystem, Mask, automatic
-from ..standard_form import StandardForm, Units
+from ..standard_form import Matrices, StandardForm, Units
 
 __all__ = ["BasicPoint", "Span"]
 
@@ -77,7 +77,8 @@ class BasicPoint:
         assert isinstance(solution, PolishedSolution)
         self.P, self.F = rows.P, sp.csr_array(rows.F)
         self.q, self.r, self.g = rows.q, rows.r, rows.g
-        self._units = Units(StandardForm(rows.P, rows.q, -rows.F, rows.g, point.layout.zeros))
+        matrices = Matrices(rows.P, -rows.F)
+        self._units = Units(StandardForm(matrices.P, rows.q, matrices.A, rows.g, point.layout.zeros), matrices)
         self._FT = sp.csr_array(self.F.T)
         self.inequality: Mask = np.arange(rows.m) >= point.layout.zeros
         self.x, self.y, self.active = solution.x.copy(), solution.y.copy(), solution.active.copy()
@@ -174,7 +175,7 @@ class BasicPoint:
     def _is_noise(self, moves: FloatArray, dx: FloatArray, dq: FloatArray, dg: FloatArray) -> Mask:
         """Which moves of multipliers (of active rows) and of slacks are rounding errors of their directions."""
         column, row = self._units.column[:, None], self._units.row[:, None]
-        one = self._units.magnitudes(self.x, self.active)
+        one = self._units.magnitudes(self.x, np.flatnonzero(self.active))
         multipliers = np.where(self.active[:, None], np.abs(moves) / row, 0.0)
         parts = [
             (np.abs(dx) / column, one.slack),

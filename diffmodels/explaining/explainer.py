@@ -10,19 +10,22 @@ import numpy as np
 
 from ...bridges.lowering import Lowering
 from ...modelkit.attributes import ConstraintSet, TerminationStatusCode
-from ...modelkit.errors import InvalidIndex, NotOptimized, Unsupported
+from ...modelkit.errors import InvalidData, InvalidIndex, NotOptimized, Unsupported
 from ...modelkit.functions import VariableIndex
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.model.abstract_explainer import AbstractExplainer
 from ...modelkit.model.model import Model
+from ...modelkit.numeric import real_number
 from ...modelkit.warning import warn_user
 from ..active_set import PolishedSolution
 from ..derivative import Derivative
 from ..meta_solver import DifferentiationWarning, MetaSolver
 from .comparison import compared
+from .conflict import Conflict, ConflictSearch, printed
 from .path import Piece, SolutionPath, followed
 from .prediction import Prediction, checked_changes, predicted
 from .ranges import Ranging
+from .rays import Ray, ray_of
 from .sensitivities import Sensitivities, checked_outputs
 from .summary import Lines, summary_of
 from .ways import ways_of
@@ -132,3 +135,17 @@ class Explainer(AbstractExplainer):
                 "moves, and how far that can be trusted."
             )
         return Ranging(derivative)
+
+    def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Conflict:
+        """See `Model.conflict`."""
+        limit = real_number(np.inf if time_limit is None else time_limit, "A time limit")
+        if not limit > 0.0:
+            raise InvalidData(f"A time limit is a positive number of seconds, got {time_limit!r}.")
+        if not (progress in (None, True, False) or callable(progress)):
+            raise InvalidData(f"progress is True or a callable progress(done, total), got {progress!r}.")
+        told = printed if progress is True else progress or None
+        return ConflictSearch(self._model, limit, told).found()
+
+    def rays(self) -> Ray:
+        """See `Model.rays`."""
+        return ray_of(self._model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import final
 
 import numpy as np
@@ -10,10 +11,21 @@ import numpy as np
 from ...bridges.lowering.chunks import Place
 from ...bridges.lowering.mapped_form import MappedForm
 from ...bridges.lowering.reach import is_box
+from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.functions import VariableIndex
 from ...modelkit.indices import ConstraintIndex, Kind
-from ...modelkit.sets import EqualTo, GreaterThan, LessThan, Parameter, Set
+from ...modelkit.sets import (
+    EqualTo,
+    GreaterThan,
+    Integer,
+    LessThan,
+    Parameter,
+    Semicontinuous,
+    Semiinteger,
+    Set,
+    ZeroOne,
+)
 from ...modelkit.store.describing import constraint_text
 from ...modelkit.store.store import Store
 
@@ -27,6 +39,12 @@ _OF_VARIABLES: dict[type[Set], str] = {
     LessThan: "upper bound",
 }
 """What constraints of single variables are; others have two sides."""
+_GAPS: dict[type[Set], str] = {
+    Integer: "integer",
+    ZeroOne: "binary",
+    Semicontinuous: "semicontinuous",
+    Semiinteger: "semi-integer",
+}
 
 
 @final
@@ -146,9 +164,11 @@ def label(store: Store, index: ConstraintIndex, row: int | None = None, *, upper
     """
     name = store.name_of_constraint(index)
     if name:
-        return name if row is None or not index.kind[1].is_vector else f"{name}[{row}]"
+        return name if row is None or not index.kind[1].is_vector else f"{name}[{_place_of(store, index, row)}]"
     if index.kind[0] is VariableIndex:
         variable = store.name_of(index.value)
+        if index.kind[1] in _GAPS:
+            return f"{variable} is {_GAPS[index.kind[1]]}"
         words = _OF_VARIABLES.get(index.kind[1])
         if words is None:
             words = "bounds" if upper is None else "upper bound" if upper else "lower bound"
@@ -157,3 +177,21 @@ def label(store: Store, index: ConstraintIndex, row: int | None = None, *, upper
         return constraint_text(store, index)
     rows = store.block(index.kind).rows(store.number(index)).take(np.array([row]))
     return f"{store.text_of(rows)} in {index.kind[1].__name__}"
+
+
+def _place_of(store: Store, index: ConstraintIndex, row: int) -> str:
+    """Where a row of a vector constraint stands in the array that was written, by its labels if it has any.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model()
+    >>> c = model.add_constraint(model.add_variables((2, 2)) >= 0, name="all")
+    >>> label(model.store, c, 1)
+    'all[0,1]'
+    """
+    layout = store.get(attr.ConstraintLayout(), index)
+    if layout is None:
+        return str(row)
+    at = np.unravel_index(row, layout.shape) if layout.places is None else np.argwhere(layout.places == row)[0]
+    return ",".join(str(k if axis is None else axis[k]) for k, axis in zip_longest(map(int, at), layout.labels))

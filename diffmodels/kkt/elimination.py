@@ -21,6 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.form.products import workable
 from .factors import Factor
 
 __all__ = ["Eliminated", "Pivots"]
@@ -89,18 +90,16 @@ class Eliminated:
         rows = K.tocsr()
         self._bend = -K.diagonal()[p.curved][:, None]
         self._entry = p.entries[:, None]
-        self._of_fixed = rows[p.fixed]
-        core = rows[p.core]
-        self._core_of_fixed = sp.csr_array(core[:, p.fixed])
-        curved = rows[p.curved]
-        self._curved_of_fixed = sp.csr_array(curved[:, p.fixed])
-        self._curved = sp.csr_array(curved[:, p.core])
+        core, curved = rows[p.core], rows[p.curved]
+        bent = sp.csr_array(curved[:, p.core])
         remaining = sp.csc_array(core[:, p.core])
-        self._core = factorize_core(sp.csc_array(remaining + self._gram()))
+        self._core = factorize_core(sp.csc_array(remaining + self._gram(bent)))
+        self._of_fixed, self._curved = workable(rows[p.fixed]), workable(bent)
+        self._core_of_fixed, self._curved_of_fixed = workable(core[:, p.fixed]), workable(curved[:, p.fixed])
+        self._pull_of_curved = self._curved.T
 
-    def _gram(self) -> Any:
+    def _gram(self, A2: sp.csr_array) -> Any:
         """``A₂ᵀ C₂⁻¹ A₂`` of the curved rows."""
-        A2 = self._curved
         if A2.nnz > _MOSTLY_FULL * A2.shape[0] * A2.shape[1]:
             used = np.unique(A2.indices)
             scaled = A2[:, used].toarray() / np.sqrt(self._bend)
@@ -115,7 +114,7 @@ class Eliminated:
         X = np.zeros_like(B)
         X[p.fixed] = fixed = B[p.fixing] / self._entry
         bent = (B[p.curved] - self._curved_of_fixed @ fixed) / self._bend
-        X[p.core] = core = self._core.solve(B[p.core] - self._core_of_fixed @ fixed + self._curved.T @ bent)
+        X[p.core] = core = self._core.solve(B[p.core] - self._core_of_fixed @ fixed + self._pull_of_curved @ bent)
         X[p.curved] = self._curved @ core / self._bend - bent
         # The row of x_j gives the multiplier that stands in it beside what is known by now (X is zero there).
         X[p.fixing] = (B[p.fixed] - self._of_fixed @ X) / self._entry

@@ -23,15 +23,38 @@ def _column_maxima(M: Any) -> Callable[[FloatArray], FloatArray]:
     """From weights w to ``max_i w_i |M_ij|`` for every column j of a dense array or CSC matrix; zero if it is empty."""
     if not sp.issparse(M):
         return lambda weights: _dense_column_maxima(M, weights)
-    values, filled = np.abs(M.data), np.flatnonzero(np.diff(M.indptr))
+    return _line_maxima(M, np.abs(M.data))
+
+
+def _line_maxima(M: Any, sizes: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """The same of the lines of a compressed matrix, columns of CSC and rows of CSR, with entries of these sizes."""
+    filled = np.flatnonzero(np.diff(M.indptr))
+    starts, count = M.indptr[filled], len(M.indptr) - 1
 
     def maxima(weights: FloatArray) -> FloatArray:
-        found = np.zeros(M.shape[1])
+        found = np.zeros(count)
         if filled.size:
-            found[filled] = np.maximum.reduceat(values * weights[M.indices], M.indptr[filled])
+            weighted = weights[M.indices]
+            weighted *= sizes
+            found[filled] = np.maximum.reduceat(weighted, starts)
         return found
 
     return maxima
+
+
+def _maxima_of_rows(A: Any) -> tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray], FloatArray]]:
+    """Those of the columns of A, by weights of rows, and those of the rows, by weights of columns."""
+    if not sp.issparse(A):
+        return _column_maxima(A), _column_maxima(A.T)
+    rows = A.tocsr()
+    sizes, counts = np.abs(rows.data), np.diff(rows.indptr)
+
+    def of_columns(weights: FloatArray) -> FloatArray:
+        found = np.zeros(rows.shape[1])
+        np.maximum.at(found, rows.indices, sizes * np.repeat(weights, counts))
+        return found
+
+    return of_columns, _line_maxima(rows, sizes)
 
 
 def _dense_column_maxima(M: FloatArray, weights: FloatArray) -> FloatArray:
@@ -83,14 +106,12 @@ def ruiz_scaling(P: Any, A: Any = None, start: FloatArray | None = None, shared:
     """
     n, m = P.shape[0], 0 if A is None else A.shape[0]
     scale = np.ones(n + m) if start is None else start.copy()
-    blocks = [_column_maxima(P)]
-    if A is not None:
-        blocks += map(_column_maxima, (A.tocsc(), A.tocsr().T) if sp.issparse(A) else (A, A.T))
+    of_P = _column_maxima(P)
+    of_columns, of_rows = (of_P, of_P) if A is None else _maxima_of_rows(A)
     for _ in range(_MAX_SWEEPS):
-        maxima = blocks[0](scale[:n])
+        maxima = of_P(scale[:n])
         if A is not None:
-            columns, rows = np.maximum(maxima, blocks[1](scale[n:])), blocks[2](scale[:n])
-            maxima = np.concatenate([columns, rows])
+            maxima = np.concatenate([np.maximum(maxima, of_columns(scale[n:])), of_rows(scale[:n])])
         if shared is not None:
             first = len(maxima) - len(shared)
             maxima[first:] = _largest_of_each(maxima[first:], shared)

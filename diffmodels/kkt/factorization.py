@@ -107,7 +107,8 @@ class KKTFactorization(KKTSystem):
         self._scale = ruiz_scaling(K, start=scale, shared=every)
         self._is_of_data = shared is None
         self._scaled = scaled(K, self._scale)
-        self._rows = self._scaled if isinstance(self._scaled, np.ndarray) else self._scaled.tocsr()
+        # K is symmetric: its columns are its rows.
+        self._rows = self._scaled if isinstance(self._scaled, np.ndarray) else self._scaled.T
         self._norm = one_norm(self._scaled)
         self._examined = False
         # Of a singular K: what is projected out of equilibrated vectors and of others.
@@ -146,6 +147,8 @@ class KKTFactorization(KKTSystem):
         return self._primal_basis
 
     def _solve_columns(self, columns: FloatArray) -> tuple[FloatArray, float]:
+        if columns.shape[1] <= _BLOCK:
+            return self._solve_block(columns, columns.shape[1])
         solution, residual = np.empty(columns.shape), 0.0
         for start in range(0, columns.shape[1], _BLOCK):
             block = slice(start, start + _BLOCK)
@@ -206,8 +209,7 @@ class KKTFactorization(KKTSystem):
             self._fills_up = dense_is_faster(core, limit)
             if self._fills_up or prefers_dense(core.nnz, core.shape[0]):
                 return DenseLDL(np.asfortranarray(core.toarray()))
-            shift = sp.diags_array(self._shift(_REGULARIZATION)[coordinates], format="csc")
-            factor = _quasidefinite(sp.csc_array(core + shift))
+            factor = _quasidefinite(core, self._shift(_REGULARIZATION)[coordinates])
             self._one_at_a_time = isinstance(factor, SparseLDL)
             return factor
 
@@ -275,7 +277,7 @@ class KKTFactorization(KKTSystem):
             if isinstance(shifted, np.ndarray):
                 dense = DenseLDL(shifted)
                 return dense, dense, regularization
-            factor = _quasidefinite(shifted)
+            factor = _quasidefinite(self._scaled, self._shift(regularization))
             refined = Refined(factor, shifted)
             probe = self._probe()
             if float(np.abs(probe - shifted @ refined.solve(probe)).max()) <= _REFINABLE * np.abs(probe).max():
@@ -316,11 +318,12 @@ class KKTFactorization(KKTSystem):
             return
 
 
-def _quasidefinite(K: Any) -> Factor:
+def _quasidefinite(K: Any, shift: FloatArray) -> Factor:
+    """Of ``K + diag(shift)``."""
     try:
-        return SparseLDL(K)
+        return SparseLDL(K, shift)
     except SingularFactor:
-        return SparseLU(K)
+        return SparseLU(sp.csc_array(K + sp.diags_array(shift, format="csc")))
 
 
 def _assemble(P: Any, A1: Any, C: ArrayLike | None) -> Any:
@@ -340,12 +343,32 @@ def _assemble(P: Any, A1: Any, C: ArrayLike | None) -> Any:
         K[:n, n:] = block.T
         K[np.arange(n, size), np.arange(n, size)] = -diagonal
         return K
-    rows = sp.csc_array(A1)
     # A diagonal of zeros stays out of the pattern: the factorizations add what they need.
-    corner = sp.diags_array(-diagonal, format="csc") if diagonal.any() else None
-    K = sp.block_array([[sp.csc_array(P), rows.T], [rows, corner]], format="csc") if m else sp.csc_array(P)
-    K.sum_duplicates()
-    return K
+    K = _bordered(_canonical(sp.csc_array(P)), _canonical(sp.csr_array(A1)))
+    return sp.csc_array(K - sp.diags_array(np.concatenate([np.zeros(n), diagonal]))) if diagonal.any() else K
+
+
+def _canonical(M: Any) -> Any:
+    """M with sorted entries, none twice."""
+    if not M.has_canonical_format:
+        M = M.copy()
+        M.sum_duplicates()
+    return M
+
+
+def _bordered(P: Any, A1: Any) -> Any:
+    """``[[P, A1'], [A1, 0]]`` in CSC, of canonical P in CSC and A1 in CSR."""
+    columns, (n, m), entries = A1.tocsc(), (P.shape[0], A1.shape[0]), P.nnz + 2 * A1.nnz
+    index = np.int32 if max(entries, n + m) < np.iinfo(np.int32).max else np.int64
+    ends = P.indptr.astype(index) + columns.indptr  # of the first columns: entries of P, then those of A1
+    indices, data = np.empty(entries, index), np.empty(entries)
+    of_P = np.arange(P.nnz) + np.repeat(columns.indptr[:-1], np.diff(P.indptr))
+    of_A = np.arange(A1.nnz) + np.repeat(P.indptr[1:], np.diff(columns.indptr))
+    indices[of_P], data[of_P] = P.indices, P.data
+    indices[of_A], data[of_A] = columns.indices + n, columns.data
+    indices[ends[-1] :], data[ends[-1] :] = A1.indices, A1.data
+    indptr = np.concatenate([ends, ends[-1] + A1.indptr[1:].astype(index)])
+    return sp.csc_array((data, indices, indptr), shape=(n + m, n + m))
 
 
 def prefers_dense(entries: float, size: int) -> bool:

@@ -18,6 +18,8 @@ __all__ = ["DenseLDL", "Factor", "Refined", "SingularFactor", "SparseLDL", "Spar
 
 _ROUNDOFF = float(np.finfo(np.float64).eps)
 _MAX_REFINEMENTS = 40
+# Up to this many, the largest of each is found many times faster where they are contiguous (measured).
+_FEW_COLUMNS = 16
 
 
 class SingularFactor(ArithmeticError):
@@ -33,10 +35,11 @@ class Factor(Protocol):
 
 
 def one_norm(K: Any) -> float:
-    """Return the largest absolute column sum of a dense or sparse matrix."""
+    """Return the largest absolute column sum of a symmetric matrix, dense or compressed."""
     if isinstance(K, np.ndarray):
         return float(lapack.dlange("1", K)) if K.size else 0.0
-    return float(abs(K).sum(axis=0).max()) if K.shape[0] else 0.0
+    filled = np.flatnonzero(np.diff(K.indptr))  # of columns of CSC, of rows of CSR: alike in a symmetric matrix
+    return float(np.add.reduceat(np.abs(K.data), K.indptr[filled]).max()) if filled.size else 0.0
 
 
 class DenseLDL:
@@ -75,19 +78,24 @@ class DenseLDL:
 
 
 class SparseLDL:
-    """L D L' with diagonal D of a symmetric quasi-definite sparse matrix, in a fill-reducing order, by QDLDL.
+    """L D L' with diagonal D of a sparse quasi-definite matrix ``K + diag(shift)``, in a fill-reducing order, by QDLDL.
 
     Every symmetric permutation of a quasi-definite matrix has such a factorization, so no numerical pivoting
     disturbs the sparsity.
+
+    Parameters
+    ----------
+    K : symmetric, CSC with sorted columns
+    shift : (N,)
 
     References
     ----------
     R. J. Vanderbei, *Symmetric quasidefinite matrices*, SIAM J. Optimization 5 (1995), 100-113.
     """
 
-    def __init__(self, K: Any) -> None:
+    def __init__(self, K: Any, shift: FloatArray) -> None:
         try:
-            self._solver = qdldl.Solver(sp.triu(K, format="csc"), upper=True)
+            self._solver = qdldl.Solver(_upper(K, shift), upper=True)
         except (RuntimeError, ValueError) as error:  # QDLDL's for a zero pivot, and for an empty matrix
             raise SingularFactor from error
 
@@ -97,6 +105,20 @@ class SparseLDL:
         for j in range(B.shape[1]):
             X[:, j] = self._solver.solve(np.ascontiguousarray(B[:, j]))
         return X
+
+
+def _upper(K: Any, shift: FloatArray) -> sp.csc_matrix:
+    """The upper triangle of ``K + diag(shift)``, its whole diagonal stored, for K in CSC with sorted columns."""
+    column = np.repeat(np.arange(len(shift)), np.diff(K.indptr))
+    above = np.flatnonzero(K.indices < column)
+    counts = np.bincount(column[above], minlength=len(shift))
+    indptr = np.concatenate([np.zeros(1, K.indptr.dtype), np.cumsum(counts + 1, dtype=K.indptr.dtype)])
+    entries = np.ones(indptr[-1], bool)
+    entries[indptr[1:] - 1] = False  # where the diagonal stands: last in its column
+    indices, data = np.empty(len(entries), K.indices.dtype), np.empty(len(entries))
+    indices[entries], data[entries] = K.indices[above], K.data[above]
+    indices[indptr[1:] - 1], data[indptr[1:] - 1] = np.arange(len(shift)), K.diagonal() + shift
+    return sp.csc_matrix((data, indices, indptr), shape=K.shape)
 
 
 class SparseLU:
@@ -126,8 +148,9 @@ class SparseLU:
 
 def _column_norms(B: FloatArray) -> FloatArray:
     """Return the maximum norm of every column; infinity where the column is not finite."""
-    norms: FloatArray = np.abs(B).max(axis=0, initial=0.0)
-    return np.where(np.isfinite(norms), norms, np.inf)
+    sizes = np.abs(B, order="F") if B.shape[1] <= _FEW_COLUMNS else np.abs(B)
+    norms: FloatArray = np.fmin(sizes.max(axis=0, initial=0.0), np.inf)  # of nan, infinity
+    return norms
 
 
 def refine(
@@ -151,15 +174,15 @@ def refine(
     X = solve(B)
     R = B - apply(X)
     residual = _column_norms(R)
-    lost = ~np.isfinite(residual)
+    lost = residual == np.inf
     if lost.any():
         X, R = np.where(lost, 0.0, X), np.where(lost, B, R)
         residual = np.where(lost, size, residual)
     open_columns = residual > _ROUNDOFF * (matrix_norm * _column_norms(X) + size)
     for _ in range(_MAX_REFINEMENTS):
-        j = np.flatnonzero(open_columns)
-        if not j.size:
+        if not open_columns.any():
             break
+        j = np.flatnonzero(open_columns)
         every = j.size == B.shape[1]
         X_new = X + solve(R) if every else X[:, j] + solve(R[:, j])
         R_new = (B if every else B[:, j]) - apply(X_new)

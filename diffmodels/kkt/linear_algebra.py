@@ -16,6 +16,7 @@ from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import InvalidData
 from .factorization import KKTFactorization, count
 from .fill import LARGEST_DENSE, SPARSE_RATE, TooExpensive, is_open
+from .fixing import without_fixed
 from .krylov import KrylovSystem
 from .system import KKTSystem
 
@@ -46,9 +47,9 @@ class DirectKKT:
         C: ArrayLike | None = None,
         scale: FloatArray | None = None,
         shared: IntArray | None = None,
-    ) -> KKTFactorization:
+    ) -> KKTSystem:
         """The factorization of ``[[P, A1'], [A1, -diag(C)]]``."""
-        return KKTFactorization(P, A1, C, scale, shared)
+        return without_fixed(KKTFactorization, P, A1, C, scale, shared)
 
 
 @final
@@ -114,6 +115,10 @@ def automatic(
     shared: IntArray | None = None,
 ) -> KKTSystem:
     """The KKT system, factorized unless that costs too much."""
+    return without_fixed(_affordable, P, A1, C, scale, shared)
+
+
+def _affordable(P: Any, A1: Any, C: Any, scale: FloatArray | None, shared: IntArray | None) -> KKTSystem:
     chosen = choose(count(P) + 2 * count(A1), P.shape[0] + A1.shape[0])
     if chosen is not automatic:
         return chosen(P, A1, C, scale, shared)

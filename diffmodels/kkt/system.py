@@ -12,6 +12,7 @@ cone's boundary (zero for linear constraints). K is symmetric, so it serves forw
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,12 +96,12 @@ class KKTSystem(ABC):
         """Which rows of A1 (m,) take part in a dependence."""
         return self._loose[self.n :]
 
-    @property
+    @cached_property
     def primal_nullity(self) -> bool:
         """Whether some u != 0 has P u = 0 and A1 u = 0: the solution x is not unique."""
         return bool(self.undetermined_variables.any())
 
-    @property
+    @cached_property
     def dual_nullity(self) -> bool:
         """Whether some v != 0 has A1' v = 0, C v = 0: dependent rows, multipliers not unique."""
         return bool(self.dependent_rows.any())

@@ -97,9 +97,7 @@ class FormRoute:
         self._goes_by_rows = (
             made.diff_model is not None and isinstance(made.diff_model(), QuadraticDiff) and self.form.P.nnz > 0
         )
-        entries = self.moving.entries(self.form.slots)
-        self.is_curving = len(entries.P[0]) > 0
-        self._same_matrices = not (self.is_curving or len(entries.coefficients[0]) or len(entries.curvature[0]))
+        self.is_curving = len(self.moving.entries(self.form.slots).P[0]) > 0
         self._rows = SlotRows(self.form)
         self._sizes: MatrixSizes | None = None
         if not self.is_curving:
@@ -222,11 +220,10 @@ class FormRoute:
 
     def _largest(self, form: Form, x: FloatArray, dual: FloatArray) -> float:
         rows = self._rows.with_form(form)
-        if not (self._same_matrices and np.array_equal(rows.is_held, self._rows.is_held)):
-            return largest(rows, x, dual)
-        if self._sizes is None:
-            self._sizes = MatrixSizes(rows)
-        return largest(rows, x, dual, self._sizes)
+        sizes = self._sizes
+        if sizes is None or not sizes.fit(rows):
+            self._sizes = sizes = MatrixSizes(rows)
+        return largest(rows, x, dual, sizes)
 
     def _near(self, form: Form, start: State) -> State | None:
         """The exact solution, if the Newton steps that make answers exact lead there from that of another item."""

@@ -25,6 +25,7 @@ from ..sets import Set
 from ..store.block import SetBlock
 from .journal import Journal
 from .matrix_form import Curvature
+from .products import Products
 from .slots import Slots
 
 __all__ = ["BINARY_BOX", "Cones", "Discreteness", "Form"]
@@ -69,6 +70,14 @@ class Cones:
 
 
 @final
+class Stamp:
+    """A mark of matrices as they are: copies of a form have the same until one of them is changed."""
+
+    def __deepcopy__(self, memo: Any) -> Stamp:
+        return self
+
+
+@final
 class Form:
     """The numbers of a model; who changes them has checked before.
 
@@ -86,10 +95,14 @@ class Form:
     F : csr_array (k, n); g : (k,); cones : the sets of their rows, in order
     version : counts changes
     journal : what changed since it was last taken
+    stamp : another one whenever P, A, F, quadratic terms of rows or the numbers of rows and columns have changed
     """
 
     def __init__(self) -> None:
         self.version = 0
+        self.stamp = Stamp()
+        self._products: tuple[Stamp, Products] | None = None
+        self._slots: tuple[Stamp, Slots] | None = None
         self.journal = Journal()
         self._lower, self._upper = Growable(np.float64), Growable(np.float64)
         self._kinds, self._binary, self._split = Growable(np.uint8), Growable(np.bool_), Growable(np.bool_)
@@ -107,8 +120,8 @@ class Form:
         self.cones: tuple[Cones, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the matrix that is a view of the arrays: a copy has to make its own."""
-        return {**self.__dict__, "_A": None}
+        """Without what is made of the arrays, views of them among it: a copy has to make its own."""
+        return {**self.__dict__, "_A": None, "_products": None}
 
     # ------------------------------------------------------------------ sizes
     @property
@@ -129,7 +142,9 @@ class Form:
     @property
     def slots(self) -> Slots:
         """The places that constraints own."""
-        return Slots(self.m, self.n, self.k)
+        if self._slots is None or self._slots[0] is not self.stamp:
+            self._slots = self.stamp, Slots(self.m, self.n, self.k)
+        return self._slots[1]
 
     # ------------------------------------------------------------------ reading
     @property
@@ -209,6 +224,13 @@ class Form:
         return self._ends.view, self._indices.view, self._data.view
 
     @property
+    def products(self) -> Products:
+        """P, A and F for many products, made once while they stay."""
+        if self._products is None or self._products[0] is not self.stamp:
+            self._products = self.stamp, Products(self.P, self.A, self.F)
+        return self._products[1]
+
+    @property
     def curvature(self) -> Curvature | None:
         """Quadratic terms of the rows, ``coef x[first] x[second]``."""
         if not self._curved:
@@ -247,7 +269,7 @@ class Form:
         self._binary.extend(np.zeros(count, np.bool_))
         self._split.extend(np.zeros(count, np.bool_))
         self.journal.new_columns += count
-        self._touched()
+        self._touched(matrices=True)
         return np.arange(first, first + count)
 
     def add_rows(self, A: sp.csr_array, lower: FloatArray, upper: FloatArray) -> IntArray:
@@ -266,35 +288,36 @@ class Form:
         self._row_upper.extend(upper)
         self.journal.new_rows += len(lower)
         self._A = None
-        self._touched()
+        self._touched(matrices=True)
         return np.arange(first, first + len(lower))
 
     def set_row_curvature(self, terms: Sequence[tuple[IntArray, IntArray, IntArray, FloatArray]]) -> None:
         """Hold these quadratic terms of rows: (row, first, second, coefficient) of each group."""
         self._curved = [group for group in terms if len(group[0])]
         self.journal.has_row_curvature = True
-        self._touched()
+        self._touched(matrices=True)
 
     def set_cones(self, F: sp.csr_array, g: FloatArray, cones: Sequence[Cones]) -> None:
         """Hold these cones instead."""
         self._F, self.g, self.cones = F, g, tuple(cones)
         self.journal.has_cones = True
-        self._touched()
+        self._touched(matrices=True)
 
     # ------------------------------------------------------------------ changing
     def set_objective(self, P: sp.csc_array | None, q: FloatArray, r: float) -> None:
         """Have another objective; None keeps P."""
         self._q.view[:] = q
         self.r = r
-        self.journal.has_costs = True
+        self.journal.has_costs, is_another = True, False
         if P is not None:
             old = self.P
             same = old.nnz == P.nnz and np.array_equal(old.indptr, P.indptr) and np.array_equal(old.indices, P.indices)
-            if not (same and np.array_equal(old.data, P.data)):
+            is_another = not (same and np.array_equal(old.data, P.data))
+            if is_another:
                 self.journal.has_curvature = True
                 self.journal.keeps_curvature &= same
                 self._P = P
-        self._touched()
+        self._touched(matrices=is_another)
 
     def set_bounds(self, columns: IntArray, lower: Any = None, upper: Any = None, *, split: bool = False) -> None:
         """Give columns other bounds; None keeps a side. `split` says that the other side belongs to somebody else."""
@@ -325,7 +348,7 @@ class Form:
         self._rewrite()
         self._data.view[at] = values
         self.journal.note_entries(rows, self._indices.view[at], values)
-        self._touched()
+        self._touched(matrices=True)
 
     def set_row(self, row: int, columns: IntArray, values: FloatArray) -> None:
         """Give a row another function."""
@@ -336,7 +359,7 @@ class Form:
                 before[moved] = values[moved]  # a view of the data
             else:
                 self._rewritten[row] = columns, values
-            self.journal.note_entries(np.full(len(moved), row), columns[moved], values[moved])
+            every, new = columns[moved], values[moved]
         else:
             self._rewritten[row] = columns, values
             kept = len(old)
@@ -346,9 +369,9 @@ class Form:
             else:
                 gone = np.setdiff1d(old, columns)
                 every, new = np.append(gone, columns), np.append(np.zeros(len(gone)), values)
-            self.journal.note_entries(np.full(len(every), row), every, new)
             self.journal.keeps_rows = False
-        self._touched()
+        self.journal.note_entries(np.full(len(every), row), every, new)
+        self._touched(matrices=len(every) > 0)
 
     def set_cone_numbers(self, F: FloatArray | None, g: FloatArray | None) -> None:
         """Give ``F.data`` and g other values; None keeps them."""
@@ -358,7 +381,7 @@ class Form:
         if g is not None:
             self.g[:] = g
             self.journal.cone_constants = True
-        self._touched()
+        self._touched(matrices=F is not None)
 
     def set_cone_constants(self, rows: IntArray, values: FloatArray) -> None:
         """Give some rows of cones other constants."""
@@ -405,7 +428,7 @@ class Form:
                 held = Growable(np.float64)
                 held.replace(values)
                 setattr(twin, name, held)
-        twin._A = self._A if A is None else None
+        twin._A, twin._products = self._A if A is None else None, self._products
         if r is not None:
             twin.r = r
         if P is not None:
@@ -416,6 +439,8 @@ class Form:
             twin.g = g
         if curvature is not None:
             twin._curved = list(curvature)
+        if any(given is not None for given in (P, A, F, curvature)):
+            twin.stamp = Stamp()
         return twin
 
     def take_journal(self) -> Journal:
@@ -423,8 +448,10 @@ class Form:
         journal, self.journal = self.journal, Journal()
         return journal
 
-    def _touched(self) -> None:
+    def _touched(self, *, matrices: bool = False) -> None:
         self.version += 1
+        if matrices:
+            self.stamp = Stamp()
 
     def _rewrite(self) -> None:
         """Bring rows with other patterns into the arrays."""

@@ -16,7 +16,8 @@ from typing import Any, final
 import numpy as np
 
 from ..arrays import FloatArray
-from ..sizes import largest_size, ratio
+from ..sizes import largest_size
+from .products import Products
 from .scales import Scales
 from .slot_rows import SlotRows
 
@@ -26,6 +27,7 @@ _LEAST = 1e-2
 """Where the solution is the origin there is no unit but the one in which it is stated: at most so much of that."""
 _CANCELLED = 1e3
 """Terms of duals count up to so many times the objective's: those of nearly dependent rows are huge and cancel."""
+_TINY = float(np.finfo(np.float64).tiny)
 _Errors = tuple[float, float, float]
 
 
@@ -35,7 +37,7 @@ def violation(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float
 
 
 def _far(away: FloatArray, values: FloatArray) -> float:
-    return float(np.max(away / (1.0 + np.abs(values)), initial=0.0))
+    return float((away / (1.0 + np.abs(values))).max(initial=0.0))
 
 
 def _relative(size: float, *scales: float) -> float:
@@ -49,13 +51,18 @@ class MatrixSizes:
     Parameters
     ----------
     rows : of one of these forms; sides count by being finite alone
+
+    Attributes
+    ----------
+    products : of the sizes of the entries
+    column, row : (k, n) and (k, slots), scales of one or two kinds of units
     """
 
     def __init__(self, rows: SlotRows) -> None:
         form = rows.form
-        self.P, self.A, self.F = (_sizes(matrix) for matrix in (form.P, form.A, form.F))
-        self._is_held = rows.is_held
-        self.scales = [Scales(rows)]
+        self._stamp, self._is_held = form.stamp, rows.is_held
+        self.products = form.products.sizes
+        scales = [Scales(rows)]
         held, bounded, _ = form.slots.parts(rows.is_held)
         has_single = (
             bool(bounded.any())
@@ -64,28 +71,15 @@ class MatrixSizes:
             or bool((np.diff(form.P.indptr) == 1).any())
         )
         if has_single:
-            first, other = self.scales[0], Scales(rows, shared=True)
+            first, other = scales[0], Scales(rows, shared=True)
             if (other.column != first.column).any() or (other.row != first.row).any():
-                self.scales.append(other)
+                scales.append(other)
+        self.column: FloatArray = np.stack([one.column for one in scales])
+        self.row: FloatArray = np.stack([one.row for one in scales])
 
     def fit(self, rows: SlotRows) -> bool:
-        """Whether a form has the same matrices but for signs, and sides where these had."""
-        form = rows.form
-        pairs = ((self.P, form.P), (self.A, form.A), (self.F, form.F))
-        return np.array_equal(self._is_held, rows.is_held) and all(_are_alike(sizes, its) for sizes, its in pairs)
-
-
-def _are_alike(sizes: Any, matrix: Any) -> bool:
-    return (
-        sizes.shape == matrix.shape
-        and np.array_equal(sizes.indptr, matrix.indptr)
-        and np.array_equal(sizes.indices, matrix.indices)
-        and np.array_equal(sizes.data, np.abs(matrix.data))
-    )
-
-
-def _sizes(matrix: Any) -> Any:
-    return type(matrix)((np.abs(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+        """Whether a form has the same matrices, and sides where these had."""
+        return rows.form.stamp is self._stamp and np.array_equal(self._is_held, rows.is_held)
 
 
 @final
@@ -108,13 +102,15 @@ class PointErrors:
         self._far = rows.cone_distances(f + rows.g, dual=False) if rows.cones else []
         if y is None:
             return
-        self._Px, self._Wy, self._wrong = form.P @ x, rows.weights * y, rows.wrong(y)
+        self._Px, self._Wy, self._wrong = form.products.P @ x, rows.weights * y, rows.wrong(y)
         self._pulled = rows.adjoint(self._Wy, x)
         self._left = np.abs(self._Px + form.q - self._pulled)
         self._far_dual = rows.cone_distances(y, dual=True)
         terms = rows.dual_terms(y)
-        self._terms = terms if rows.curvature is None else terms + self._Wy * self._curved
+        terms = terms if rows.curvature is None else terms + self._Wy * self._curved
+        self._all_terms = float(np.abs(terms).sum())
         self._xPx, self._qx = float(x @ self._Px), float(form.q @ x)
+        self._total = self._xPx + self._qx - float(terms.sum())
 
     # ------------------------------------------------------------------ in the units stated
     def stated(self) -> _Errors:
@@ -122,66 +118,88 @@ class PointErrors:
         rows, y, sizes = self._rows, self._y, np.abs(self._linear)
         if rows.cones:
             sizes = np.maximum(np.maximum(sizes, np.abs(rows.g)), np.abs(self._curved))
-        primal = max(
+        primal = _worst(
             _far(self._away, self._f) if np.isfinite(self._f).all() else np.inf,
             rows.largest_in_cones(self._far, sizes, 1.0),
         )
         if y is None:
             return primal, np.nan, np.nan
         gradient = (largest_size(part) for part in (self._Px, rows.form.q, self._pulled))
-        dual = max(
-            _relative(largest_size(self._left), *gradient),
-            _relative(largest_size(self._wrong), largest_size(y)),
+        dual = _worst(
+            _relative(_most(self._left), *gradient),
+            _relative(_most(self._wrong), largest_size(y)),
             rows.largest_in_cones(self._far_dual, np.abs(y), 1.0),
         )
-        xPx, qx = self._xPx, self._qx
-        all_terms = float(np.abs(self._terms).sum())
-        gap = _relative(abs(xPx + qx - float(self._terms.sum())), abs(xPx), abs(qx), all_terms)
-        return primal, dual, gap
+        xPx, qx = abs(self._xPx), abs(self._qx)
+        return primal, dual, _relative(abs(self._total), xPx, qx, self._all_terms)
 
     # ------------------------------------------------------------------ in the form's own units
     def own(self, sizes: MatrixSizes | None = None) -> _Errors:
-        """The errors in the form's own units.
+        """The errors in the form's own units, the larger ones of both kinds.
 
         Parameters
         ----------
         sizes : of a form with the same matrices, if known
         """
-        sizes = MatrixSizes(self._rows) if sizes is None else sizes
-        errors, *others = [self._in_units(scales, sizes) for scales in sizes.scales]
-        for other in others:
-            errors = max(errors[0], other[0]), max(errors[1], other[1]), max(errors[2], other[2])
-        return errors
+        with np.errstate(over="ignore", invalid="ignore"):  # of what is not comparable: infinity is right
+            return self._in_units(MatrixSizes(self._rows) if sizes is None else sizes)
 
-    def _in_units(self, scales: Scales, sizes: MatrixSizes) -> _Errors:
+    def _in_units(self, sizes: MatrixSizes) -> _Errors:
+        """A row of each array for each kind of units."""
         rows, form, constants = self._rows, self._rows.form, self._rows.constants()
-        D, E = scales.column, scales.row
-        size = max(largest_size(self._x / D), min(largest_size(E * constants), 1.0), _LEAST)
-        X = size * D
-        terms = constants + np.concatenate([sizes.A @ X, X, sizes.F @ X])
+        D, E, products = sizes.column, sizes.row, sizes.products
+        size = np.abs(self._x / D).max(axis=1, initial=0.0)
+        size = np.maximum(np.maximum(size, np.minimum((E * constants).max(axis=1, initial=0.0), 1.0)), _LEAST)
+        X = size[:, None] * D
+        terms = np.concatenate([_times(products.A, X), X, _times(products.F, X)], axis=1)
+        terms += constants
         if rows.curvature is not None:
-            terms += rows.curved_sizes(X)
-        primal = max(largest_size(ratio(self._away, terms)), rows.largest_in_cones(self._far, terms, 0.0))
+            terms += [rows.curved_sizes(one) for one in X]
+        primal = _worst(_largest_ratio(self._away, terms), self._in_cones(self._far, terms))
         if self._y is None:
             return primal, np.nan, np.nan
-        gradient = np.abs(form.q) + sizes.P @ X
-        objective = largest_size(D * gradient) or 1.0
-        pull = np.minimum(self._pull(sizes), _CANCELLED * objective / D)
-        most = max(largest_size(self._y / E), objective) * E
-        dual = max(
-            largest_size(ratio(self._left, gradient + pull + objective / D)),
-            largest_size(ratio(self._wrong, most)),
-            rows.largest_in_cones(self._far_dual, most, 0.0),
+        gradient = np.abs(form.q) + _times(products.P, X)
+        objective = (D * gradient).max(axis=1, initial=0.0)
+        objective[objective == 0.0] = 1.0
+        of_objective = objective[:, None] / D
+        pull = np.minimum(self._pull(products), _CANCELLED * of_objective)
+        most = np.maximum(np.abs(self._y / E).max(axis=1, initial=0.0), objective)[:, None] * E
+        dual = _worst(
+            _largest_ratio(self._left, gradient + pull + of_objective),
+            _largest_ratio(self._wrong, most),
+            self._in_cones(self._far_dual, most),
         )
-        least = min(size * objective, 1.0)
-        total = float(self._terms.sum()) - self._xPx - self._qx
-        all_terms = float(np.abs(self._terms).sum()) + abs(self._xPx) + abs(self._qx)
-        return primal, dual, float(ratio(abs(total), least + all_terms))
+        least = np.minimum(size * objective, 1.0)
+        all_terms = self._all_terms + abs(self._xPx) + abs(self._qx)
+        return primal, dual, _most(abs(self._total) / (least + all_terms))
 
-    def _pull(self, sizes: MatrixSizes) -> FloatArray:
+    def _in_cones(self, far: list[FloatArray], sizes: FloatArray) -> float:
+        return _worst(*(self._rows.largest_in_cones(far, one, 0.0) for one in sizes)) if far else 0.0
+
+    def _pull(self, sizes: Products) -> FloatArray:
         """The terms of the duals in the gradient, by their sizes."""
         rows = self._rows
         on_rows, on_bounds, on_cones = rows.form.slots.parts(np.abs(self._Wy))
-        steepness = sizes.A if rows.curvature is None else _sizes(rows.jacobian(self._x))
-        pull: FloatArray = steepness.T @ on_rows + on_bounds + sizes.F.T @ on_cones
+        steepness = sizes.A_T if rows.curvature is None else abs(rows.jacobian(self._x)).T
+        pull: FloatArray = steepness @ on_rows + on_bounds + sizes.F_T @ on_cones
         return pull
+
+
+def _times(matrix: Any, X: FloatArray) -> FloatArray:
+    """The matrix times each row of X."""
+    found: FloatArray = (matrix @ X.T).T
+    return found
+
+
+def _most(sizes: FloatArray) -> float:
+    return float(sizes.max(initial=0.0))
+
+
+def _largest_ratio(sizes: FloatArray, scales: FloatArray) -> float:
+    """The largest size relative to its scale; zero of zero is zero."""
+    return _most(sizes / np.maximum(scales, _TINY))
+
+
+def _worst(*errors: float) -> float:
+    """The largest; nan if one is."""
+    return max(errors) if all(error == error for error in errors) else np.nan

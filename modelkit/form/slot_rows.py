@@ -72,7 +72,8 @@ class SlotRows:
     # ------------------------------------------------------------------ functions, and their adjoint
     def linear(self, x: FloatArray) -> FloatArray:
         """Their linear parts at x, (slots,)."""
-        return np.concatenate([self.form.A @ x, x, self.form.F @ x])
+        products = self.form.products
+        return np.concatenate([products.A @ x, x, products.F @ x])
 
     def curved(self, x: FloatArray) -> FloatArray:
         """Their quadratic parts at x, (slots,)."""
@@ -96,8 +97,9 @@ class SlotRows:
     def adjoint(self, Wy: FloatArray, x: FloatArray | None = None) -> FloatArray:
         """The duals, weighted, times the derivatives: at x, or of the linear parts alone."""
         y, z, w = self.form.slots.parts(Wy)
-        jacobian = self.form.A if x is None else self.jacobian(x)
-        total: FloatArray = jacobian.T @ y + z + self.form.F.T @ w
+        products = self.form.products
+        pull = products.A_T if x is None or self.curvature is None else self.jacobian(x).T
+        total: FloatArray = pull @ y + z + products.F_T @ w
         return total
 
     # ------------------------------------------------------------------ where they must be

@@ -23,7 +23,7 @@ from ..functions import VectorAffineFunction, VectorQuadraticFunction
 from ..indices import Kind
 from ..sets import Nonnegatives, Set, Zeros
 from ..store.block import SetBlock
-from .form import Cones, Form
+from .form import Cones, Form, Stamp
 from .matrix_form import Curvature, MatrixForm, Part
 
 __all__ = ["Stacked", "rows_at"]
@@ -77,9 +77,12 @@ class Stacked:
         self.sign: FloatArray = np.repeat([1.0, 1.0, -1.0, 1.0, 1.0, -1.0], counts)
         self.m, self.zeros, self.linear = len(self.slot), counts[0], sum(counts[:3])
         self._is_one_sided = np.repeat([False, True, True, False, True, True], counts)
-        self._upper, self._others = np.flatnonzero(self.sign < 0.0), np.flatnonzero(self.sign > 0.0)
+        self.is_upper: _Mask = self.sign < 0.0
+        self._upper, self._others = np.flatnonzero(self.is_upper), np.flatnonzero(~self.is_upper)
+        self._slots_by_side = self.slot[self._others], self.slot[self._upper]
         self._parts = self._made_parts(counts)
         self._pattern: _Pattern | None = None
+        self._last: tuple[Stamp, sp.csr_array] | None = None
 
     def _made_parts(self, counts: list[int]) -> dict[Kind, Part]:
         """Kind by kind: equalities, inequalities, cones, rows with quadratic terms."""
@@ -102,17 +105,24 @@ class Stacked:
         """Whether the rows of a form stand at the same places."""
         return (
             form.slots == self._slots
-            and all(np.array_equal(one, other) for one, other in zip(_sides(form), self._sides, strict=True))
-            and np.array_equal(_curved(form), self._curved)
+            and not (_sides(form) != self._sides).any()
+            and not (_curved(form) != self._curved).any()
             and (form.cones is self._cones or _same(form.cones, self._cones))
         )
 
     # ------------------------------------------------------------------ numbers
     def matrices(self, form: Form) -> MatrixForm:
-        """The one-sided rows of a form that `fits`, as those see them who take a `MatrixForm`."""
-        F = copy.copy(self._with_pattern(form).matrix)  # which checks nothing again
-        F.data = self.coefficients(form)
-        return MatrixForm(form.P, form.q.copy(), form.r, F, self.constants(form), self._parts, self._curvature(form))
+        """The one-sided rows of a form that `fits`, as those see them who take a `MatrixForm`.
+
+        Forms with the same stamp have the same F, which is to be read only.
+        """
+        last = self._last
+        if last is None or last[0] is not form.stamp:
+            F = copy.copy(self._with_pattern(form).matrix)  # which checks nothing again
+            F.data = self.coefficients(form)
+            self._last = last = form.stamp, F
+        q, g = form.q.copy(), self.constants(form)
+        return MatrixForm(form.P, q, form.r, last[1], g, self._parts, self._curvature(form))
 
     def coefficients(self, form: Form) -> FloatArray:
         """The data of F of the one-sided rows, whose entries stand in order."""
@@ -134,7 +144,7 @@ class Stacked:
         """Constants g of the one-sided rows, (m,)."""
         lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
         every = np.concatenate([-lower, form.g])[self.slot]
-        every[self._upper] = upper[self.slot[self._upper]]
+        every[self._upper] = upper[self._slots_by_side[1]]
         return every
 
     def _curvature(self, form: Form) -> Curvature | None:
@@ -157,10 +167,17 @@ class Stacked:
     # ------------------------------------------------------------------ duals
     def up(self, duals: FloatArray) -> FloatArray:
         """Duals of one-sided rows, (m,) or (m, k), as duals of the form: sums over the rows of each slot."""
-        found = np.zeros((self._slots.size, *duals.shape[1:]))
-        found[self.slot[self._others]] = duals[self._others]
-        found[self.slot[self._upper]] -= duals[self._upper]
-        return found
+        lower, upper = self.by_sides(duals)
+        lower += upper
+        return lower
+
+    def by_sides(self, duals: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The terms of `up`: those of all but upper sides, and those of upper sides."""
+        lower, upper = np.zeros((2, self._slots.size, *duals.shape[1:]))
+        others, above = self._slots_by_side
+        lower[others] = duals[self._others]
+        upper[above] -= duals[self._upper]
+        return lower, upper
 
     def down(self, duals: FloatArray) -> FloatArray:
         """Duals of the form as those of its one-sided rows: what is positive to the lower side, else to the upper."""
@@ -220,18 +237,24 @@ class _Pattern:
         )
 
 
-def _sides(form: Form) -> tuple[_Mask, _Mask, _Mask]:
+def _sides(form: Form) -> _Mask:
     """Masks over rows and columns: there is a lower side, an upper one, and both are equal and one constraint's."""
     lower, upper = np.concatenate([form.row_lower, form.lower]), np.concatenate([form.row_upper, form.upper])
-    whole = np.concatenate([np.ones(form.m, bool), ~form.split])
-    return lower > -np.inf, upper < np.inf, (lower == upper) & np.isfinite(lower) & whole
+    masks = np.empty((3, len(lower)), bool)
+    np.greater(lower, -np.inf, out=masks[0])
+    np.less(upper, np.inf, out=masks[1])
+    np.equal(lower, upper, out=masks[2])
+    masks[2] &= masks[0]
+    masks[2] &= masks[1]
+    masks[2, form.m :] &= ~form.split
+    return masks
 
 
 def _curved(form: Form) -> _Mask:
     """Which rows have quadratic terms."""
-    curved = np.zeros(form.m, bool)
-    if form.curvature is not None:
-        curved[form.curvature.row] = True
+    curved, terms = np.zeros(form.m, bool), form.curvature
+    if terms is not None:
+        curved[terms.row] = True
     return curved
 
 

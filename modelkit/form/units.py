@@ -70,7 +70,9 @@ def equilibrated(
         for k, each in enumerate(lines):
             largest[k] = each.largest(column)
             np.maximum.at(most, each.at, each.telling * np.repeat(power_of_two(largest[k]), each.counts))
-        column = power_of_two(most)
+        before, column = column, power_of_two(most)
+        if np.array_equal(before, column):
+            break
     middle = float(np.exp2(np.round(np.median(np.log2(column))))) if n else 1.0
     return column / middle, [np.where(size > 0.0, power_of_two(size) * middle, 1.0) for size in largest]
 

@@ -182,7 +182,7 @@ class Rows:
         """The same rows in other variables, one for one."""
         var = rename(self.var)
         if self.degree < 2:
-            return replace(self, var=var)
+            return Rows(self.constant, self.row, var, self.coef)
         higher = None if self.higher is None else self.higher.renamed(rename)
         return replace(self, var=var, qvar1=rename(self.qvar1), qvar2=rename(self.qvar2), higher=higher)
 
@@ -317,7 +317,7 @@ _Collect = Callable[[Sequence[IntArray], FloatArray], tuple[Sequence[IntArray], 
 def _nonzero(keys: Sequence[IntArray], coef: FloatArray) -> tuple[Sequence[IntArray], FloatArray]:
     keys, coef = added_up(keys, coef)
     keep = coef != 0.0
-    return [key[keep] for key in keys], coef[keep]
+    return (keys, coef) if keep.all() else ([key[keep] for key in keys], coef[keep])
 
 
 def _fewer(keys: Sequence[IntArray], coef: FloatArray) -> tuple[Sequence[IntArray], FloatArray]:

@@ -44,3 +44,11 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def compare_solvers(self, solvers: Sequence[Any] | None = None) -> Any:
         """The model by every solver."""
+
+    @abstractmethod
+    def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Any:
+        """Why there is no solution."""
+
+    @abstractmethod
+    def rays(self) -> Any:
+        """The certificate of an infeasible or unbounded model."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from ..form.abilities import Abilities
+from ..form.named_form import NamedForm
 from ..functions import Function, VariableIndex
 from ..indices import ConstraintIndex
 from ..sets import ScalarSet, Set
@@ -53,6 +55,15 @@ class AbstractMetaSolver(AbstractModel):
     @abstractmethod
     def lowered(self, index: ConstraintIndex, *, differentiated: bool = False) -> Any:
         """What stands for a constraint in the form of the solver, or of the diff model: see `Model.lowering`."""
+
+    @abstractmethod
+    def named_form(self, abilities: Abilities, target: str) -> NamedForm:
+        """The model as a form of these abilities, at the parameters' present values, with names.
+
+        Parameters
+        ----------
+        target : what it is for, in words
+        """
 
     @abstractmethod
     def recipe(self) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, cast, overload
@@ -30,6 +31,7 @@ from ..store.parameters import PARAMETERS, of_ray
 from ..store.store import Store
 from .abstract_meta_solver import AbstractMetaSolver, remade_model
 from .bound_handles import change_side, fix, reduced_costs, unfix
+from .diagnosed import Diagnosed
 from .explained import Explained
 from .locking import one_at_a_time
 from .passed_on import PassedOn
@@ -46,7 +48,7 @@ _INF = math.inf
 
 
 @one_at_a_time("add_variable", "add_constraint", "stand_before", "__init__")
-class Model(Explained, PassedOn):
+class Model(Explained, Diagnosed, PassedOn):
     """An optimization model: variables, functions in sets, an objective.
 
     Threads may share a model: each operation waits until the one before has ended. To do several as one, hold `lock`.
@@ -80,6 +82,9 @@ class Model(Explained, PassedOn):
 
     backend: ClassVar[type[AbstractMetaSolver]]
     """What keeps the model and asks solvers and diff models; the package's face sets it."""
+
+    file_writer: ClassVar[Callable[[AbstractMetaSolver, Any], None]]
+    """What writes files; the package's face sets it."""
 
     def __init__(self, optimizer: Any = None) -> None:
         makers = optimizer if isinstance(optimizer, (list, tuple)) else [] if optimizer is None else [optimizer]
@@ -860,6 +865,51 @@ class Model(Explained, PassedOn):
             )
         method: Callable[..., Any] = getattr(self.meta_solver, name)
         return method
+
+    # ------------------------------------------------------------------ files
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to an MPS or LP file, which `ot.read` and most solvers read.
+
+        Parameters
+        ----------
+        path : ending in ``.mps`` or ``.lp``, or in one of these and ``.gz``; a file that is there is replaced
+
+        Raises
+        ------
+        UnsupportedConstraint, UnsupportedObjective
+            If the model holds what such a file cannot, cones or quadratic rows; nothing is written.
+        InvalidData
+            If the name tells no format, there are no variables, or a constraint contradicts itself.
+
+        Notes
+        -----
+        It is the form that HiGHS is given: parameters have their present values, and what bridges rewrite (norms,
+        indicators, special ordered sets) is rewritten. Numbers keep all their digits, but for one side of a range in an
+        MPS file, which holds the width instead (the last digit may differ).
+
+        Names stay, as far as the format knows them: white space becomes ``_``, in LP files brackets become round
+        (``v[0]`` is ``v(0)``) and signs that mean something ``_``, a name that comes again gets a number. Rows without
+        a name are ``c1``, ``c2``, those of a vector ``name[0]``, ``name[1]``; a bound has no name in a file.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import optangent as ot
+        >>> model = ot.Model()
+        >>> x = model.add_variable("x", upper=4.0, integer=True)
+        >>> c = model.add_constraint(2 * x, ot.Interval(1.0, 5.0), name="c")
+        >>> model.maximize(3 * x + 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "model.mps")
+        ...     model.write(path)
+        ...     print(ot.read(path))
+        maximize 3 x + 1
+          x in LessThan(4.0)
+          x in Integer()
+          c: 2 x in Interval(1.0, 5.0)
+        """
+        with self.lock:
+            type(self).file_writer(self.meta_solver, path)
 
     # ------------------------------------------------------------------ names, in words
     def variable_by_name(self, name: str) -> VariableIndex:

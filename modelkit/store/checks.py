@@ -97,14 +97,15 @@ def check_name(name: Any) -> None:
 def check_rows(rows: Rows) -> None:
     """Refuse coefficients and constants that are NaN or infinite, or become so where terms of a variable add up."""
     higher = [] if rows.higher is None else [(rows.higher.coef, rows.higher.row, "coefficient")]
+    coefs = [rows.coef, rows.qcoef, rows.constant, *(values for values, _, _ in higher)]
+    if all(map(_is_moderate, coefs)):
+        return
     entries = [
         (rows.coef, rows.row, "coefficient"),
         (rows.qcoef, rows.qrow, "quadratic coefficient"),
         (rows.constant, np.arange(rows.m), "constant"),
         *higher,
     ]
-    if all(_is_moderate(values) for values, _, _ in entries):
-        return
     for values, row, what in entries:
         if len(values) and not np.isfinite(values).all():
             at = int(np.flatnonzero(~np.isfinite(values))[0])
@@ -128,7 +129,7 @@ def check_rows(rows: Rows) -> None:
 
 def _is_moderate(values: FloatArray) -> bool:
     """Whether all are finite, and so are their sums."""
-    return not len(values) or bool(values.max() < MODERATE and values.min() > -MODERATE)
+    return not len(values) or bool(np.abs(values).max() < MODERATE)
 
 
 def check_sides(set_type: type[Set], numbers: FloatArray, constants: FloatArray) -> None:

@@ -12,7 +12,7 @@ from ...modelkit.arrays import FloatArray
 from ..judging.rays import infeasibility_ray
 from ..options import load_library
 
-__all__ = ["FAR", "farkas_dual", "improving_ray", "stop_when"]
+__all__ = ["FAR", "farkas_dual", "improving_ray", "matrix_of", "stop_when"]
 
 TINY = 1e-9
 """Entries of a ray below this share of its largest are noise."""
@@ -36,7 +36,8 @@ def stop_when(caught: list[Any], handle: Any) -> None:
         handle.startCallback(kind)
 
 
-def _matrix(lp: Any) -> sp.csc_array:
+def matrix_of(lp: Any) -> sp.csc_array:
+    """The coefficients of the rows of a program that HiGHS has."""
     a = lp.a_matrix_
     shape = (lp.num_row_, lp.num_col_)
     data = (np.array(a.value_), np.array(a.index_, np.int32), np.array(a.start_, np.int32))
@@ -55,7 +56,7 @@ def farkas_dual(handle: Any, new_handle: Callable[[], Any]) -> tuple[FloatArray,
     """
     lp = handle.getLp()
     box = np.array([lp.row_lower_, lp.row_upper_]), np.array([lp.col_lower_, lp.col_upper_])
-    A = _matrix(lp)
+    A = matrix_of(lp)
     for y in _dual_rays(lp, A, handle, new_handle):
         y = np.asarray(y) / max(np.abs(y).max(initial=0.0), 1e-300)
         for sign in (1.0, -1.0):
@@ -107,7 +108,7 @@ def improving_ray(handle: Any, new_handle: Callable[[], Any], P: sp.csc_array | 
     With integer variables it is one of the relaxation, which for rational data proves as much.
     """
     lp = handle.getLp()
-    A, q = _matrix(lp), np.array(lp.col_cost_)
+    A, q = matrix_of(lp), np.array(lp.col_cost_)
     for ray in _primal_rays(lp, handle, new_handle, P):
         d = np.asarray(ray) / max(np.abs(ray).max(initial=0.0), 1e-300)
         d = np.where(np.abs(d) > TINY, d, 0.0)

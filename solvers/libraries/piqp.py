@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
@@ -47,31 +47,29 @@ _DENSE_ORDER, _DENSE_SHARE = 400, 0.2
 
 
 @final
-@dataclass(frozen=True, slots=True)
 class _Layout:
     """Which slots PIQP has: equalities in its A, other rows in its G, and other bounds of columns as bounds."""
 
-    equal: IntArray
-    ranges: IntArray
-    bounded: IntArray
+    def __init__(self, sides: FloatArray, m: int) -> None:
+        self._masks = self._masks_of(sides)
+        is_equal, is_there = self._masks
+        others = np.flatnonzero(is_there & ~is_equal)
+        self.equal: IntArray = np.flatnonzero(is_equal)
+        self.ranges, self.bounded = others[others < m], others[others >= m]
+        self.rows: IntArray = np.concatenate([self.equal, self.ranges])
 
-    @classmethod
-    def of(cls, sides: tuple[FloatArray, FloatArray], m: int) -> Self:
+    @staticmethod
+    def _masks_of(sides: FloatArray) -> NDArray[np.bool_]:
+        """Which sides are equal, and which slots have one."""
         lower, upper = sides
-        is_equal = lower == upper
-        others = np.flatnonzero(~is_equal & ((lower > -np.inf) | (upper < np.inf)))
-        return cls(np.flatnonzero(is_equal), others[others < m], others[others >= m])
+        masks = np.empty((2, len(lower)), bool)
+        np.equal(lower, upper, out=masks[0])
+        np.logical_or(lower > -np.inf, upper < np.inf, out=masks[1])
+        return masks
 
-    def fits(self, other: _Layout) -> bool:
-        return (
-            np.array_equal(self.equal, other.equal)
-            and np.array_equal(self.ranges, other.ranges)
-            and np.array_equal(self.bounded, other.bounded)
-        )
-
-    @property
-    def rows(self) -> IntArray:
-        return np.concatenate([self.equal, self.ranges])
+    def fits(self, sides: FloatArray) -> bool:
+        """Whether other sides make the same layout."""
+        return bool((self._masks_of(sides) == self._masks).all())
 
 
 @final
@@ -125,8 +123,8 @@ class PIQP(ArraySolver):
     # ------------------------------------------------------------------ in
     def load_arrays(self, form: Form) -> None:
         """Hand over all arrays, dense or sparse."""
-        sides = closed_sides(form)
-        self._layout = _Layout.of(sides, form.m)
+        sides = np.stack(closed_sides(form))
+        self._layout = _Layout(sides, form.m)
         A = canonical(rows_at(form, self._layout.rows))
         size, entries = form.n + A.shape[0], form.P.nnz + A.nnz
         self._is_dense = size <= _DENSE_ORDER and entries >= _DENSE_SHARE * form.n * size
@@ -137,8 +135,8 @@ class PIQP(ArraySolver):
 
     def update_arrays(self, form: Form, journal: Journal) -> bool:
         """Pass on vectors, and matrices whose pattern stayed: PIQP scales them afresh, and keeps the symbolic part."""
-        sides = closed_sides(form)
-        if not self._layout.fits(_Layout.of(sides, form.m)):
+        sides = np.stack(closed_sides(form))
+        if not self._layout.fits(sides):
             return False
         P = canonical(form.P) if journal.has_curvature else self._P
         A = self._A
@@ -166,18 +164,15 @@ class PIQP(ArraySolver):
             return {"A": np.asfortranarray(rows[:zeros]), "G": np.asfortranarray(rows[zeros:])}
         return {"A": canonical(self._A[:zeros]), "G": canonical(self._A[zeros:])}
 
-    def _vectors(self, form: Form, sides: tuple[FloatArray, FloatArray]) -> dict[str, FloatArray]:
+    def _vectors(self, form: Form, sides: FloatArray) -> dict[str, FloatArray]:
         """The sides of rows and columns, scaled, none but infinite ones beyond the farthest."""
         layout, zeros = self._layout, len(self._layout.equal)
-        given: dict[str, FloatArray] = {}
-        for letter, side, none in (("l", sides[0], -np.inf), ("u", sides[1], np.inf)):
-            side = np.where(np.isfinite(side), np.clip(side, -_FARTHEST, _FARTHEST), side)
-            bounds = np.full(form.n, none)
-            bounds[layout.bounded - form.m] = side[layout.bounded]
-            given[f"x_{letter}"] = bounds
-            given[f"h_{letter}"] = self._scale[zeros:] * side[layout.ranges]
-            given["b"] = self._scale[:zeros] * side[layout.equal]
-        return given
+        sides = np.where(np.isfinite(sides), np.minimum(np.maximum(sides, -_FARTHEST), _FARTHEST), sides)
+        bounds = np.array([[-np.inf], [np.inf]]).repeat(form.n, axis=1)
+        bounds[:, layout.bounded - form.m] = sides[:, layout.bounded]
+        ranges = self._scale[zeros:] * sides[:, layout.ranges]
+        equal = self._scale[:zeros] * sides[1, layout.equal]
+        return {"b": equal, "h_l": ranges[0], "h_u": ranges[1], "x_l": bounds[0], "x_u": bounds[1]}
 
     def _new(self, method: str) -> Any:
         solver = getattr(load_library("piqp"), method)()

@@ -36,8 +36,11 @@ from .modelkit.modifications import *  # noqa: F403
 from .modelkit.sets import *  # noqa: F403
 from .modelkit.store.store import Store
 from .solvers import testing
+from .solvers.files import read
+from .solvers.files import write as _write
 
 Model.backend = MetaSolver
+Model.file_writer = _write
 Model.explainer = _Explainer
 _Explainer.solvers = solvers.wrappers()
 # `from optangent.layers import TorchLayer`, as if they stood here
@@ -63,6 +66,7 @@ __all__ = [
     "layers",
     "modelkit",
     "print_bridges",
+    "read",
     "solvers",
     "testing",
     *_attributes.__all__,

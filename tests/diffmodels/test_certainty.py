@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
-from optangent.diffmodels.certainty import ACCURACY, Sizes, in_doubt, verdict
+from optangent.diffmodels.certainty import ACCURACY, MatrixTerms, Sizes, in_doubt, verdict
 from optangent.diffmodels.kkt import KKTFactorization, KKTSystem
 from optangent.diffmodels.kkt.equilibrate import ruiz_scaling
 
@@ -44,20 +44,14 @@ def judged(d: dict[str, Any], noise: float = 0.0) -> tuple[float, Array, float]:
     P, A, c, b, active = sp.csc_array(d["P"]), sp.csr_array(d["A"]), d["c"], d["b"], d["active"]
     scale = ruiz_scaling(P, A)
     x, y = d["x"] + noise * np.abs(d["x"]).max(), d["y"]
-    sizes = Sizes(P, A, c, b, x, y, scale[:n], scale[n:])
+    sizes = Sizes(MatrixTerms(P, A, scale[:n], scale[n:]), c, b, x, y)
     rows = np.flatnonzero(active)
     kkt = KKTFactorization(P, A[rows])
 
-    def solve(R1: Array, R2: Array) -> tuple[Array, Array]:
-        Z = kkt.solve(np.concatenate([R1, R2[rows]]))
-        dy = np.zeros(R2.shape)
-        dy[rows] = Z[n:]
-        return Z[:n], dy
-
     r1, slack = P @ x + A.T @ y + c, b - A @ x
     r2 = np.where(active, -slack, 0.0)
-    probe = sizes.probe(r1, r2, solve)
-    doubt = np.where(active, in_doubt(y, probe.dy), in_doubt(slack, probe.slack_terms))
+    probe = sizes.probe(r1, r2, rows, kkt.solve)
+    doubt = in_doubt(np.where(active, y, slack), probe.moves)
     return sizes.residual(r1, r2), doubt, probe.mismatch
 
 
@@ -93,11 +87,10 @@ def test_both_modes_agree_to_rounding() -> None:
 def test_mismatch_of_an_inverse_that_is_not_symmetric() -> None:
     """An inverse that is wrong by a skew part of 1e-6 shows it."""
     d = point(None, 1.0, 0)
-    sizes = Sizes(d["P"], d["A"], d["c"], d["b"], d["x"], d["y"], np.ones(n), np.ones(m))
+    sizes = Sizes(MatrixTerms(d["P"], d["A"], np.ones(n), np.ones(m)), d["c"], d["b"], d["x"], d["y"])
     skew = np.triu(np.ones((n, n)), 1)
-    mismatch = sizes.probe(
-        np.zeros(n), np.zeros(m), lambda R1, R2: (R1 + 1e-6 * ((skew - skew.T) @ R1), 0.0 * R2)
-    ).mismatch
+    none = np.zeros(0, np.int64)
+    mismatch = sizes.probe(np.zeros(n), np.zeros(m), none, lambda R: R + 1e-6 * ((skew - skew.T) @ R)).mismatch
     assert 1e-8 < mismatch < 1e-4
 
 
@@ -105,10 +98,10 @@ def test_zero_is_in_doubt_where_nothing_else_is_there() -> None:
     """Without any data, a point of rounding errors is a solution, and its rows are in doubt."""
     P, A, zero = np.eye(2), -np.eye(2), np.zeros(2)
     x = np.array([1e-22, 3e-25])
-    sizes = Sizes(P, A, zero, zero, x, zero, np.ones(2), np.ones(2))
+    sizes = Sizes(MatrixTerms(P, A, np.ones(2), np.ones(2)), zero, zero, x, zero)
     assert sizes.residual(x, zero) <= ACCURACY
-    probe = sizes.probe(x, zero, lambda R1, R2: (R1, 0.0 * R2))
-    assert in_doubt(x, probe.slack_terms).all()
+    probe = sizes.probe(x, zero, np.zeros(0, np.int64), lambda R: R)
+    assert in_doubt(x, probe.moves).all()
 
 
 def test_what_is_said_of_a_point_that_is_no_solution() -> None:

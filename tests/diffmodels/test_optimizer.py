@@ -39,8 +39,8 @@ class Counting:
 
 
 def test_one_factorization_serves_all_directions_of_both_modes() -> None:
-    """New tangents and seeds, and solving the unchanged model again, never factorize; a changed model does once."""
-    model, (x, _), row, bound = small()
+    """New tangents, seeds, and numbers with the same active rows, factorize nothing; other rows or matrices do."""
+    model, (x, y), row, bound = small()
     counting = Counting()
     model.set(ot.LinearAlgebraSolver(), counting)
     model.optimize()
@@ -58,10 +58,23 @@ def test_one_factorization_serves_all_directions_of_both_modes() -> None:
     model.set(ot.ForwardObjectiveFunction(), 1.0 * x)
     model.forward_differentiate()
     assert counting.calls == first
-    model.set(ot.ConstraintSet(), bound, ot.LessThan(0.6))
-    model.optimize()
-    model.forward_differentiate()
-    assert first < counting.calls <= 2 * first
+    model.empty_input_sensitivities()
+
+    def moved(side: float) -> float:
+        model.set(ot.ConstraintSet(), bound, ot.LessThan(side))
+        model.optimize()
+        model.set(ot.ForwardConstraintSet(), bound, ot.LessThan(1.0))
+        model.forward_differentiate()
+        return float(model.get(ot.ForwardVariablePrimal(), x))
+
+    assert moved(0.6) == pytest.approx(1.0) and counting.calls == first
+    assert moved(0.8) == pytest.approx(0.0, abs=1e-12) and first < counting.calls <= 2 * first  # at x = 0.75
+    second = counting.calls
+    model.minimize(x * x + y * y - 2.0 * x)
+    assert moved(0.8) == pytest.approx(1.0) and counting.calls > second  # other rows
+    second = counting.calls
+    model.minimize(2.0 * x * x + y * y - 4.0 * x)
+    assert moved(0.8) == pytest.approx(1.0) and counting.calls > second  # the same rows of other matrices
 
 
 def test_tangents_survive_optimize_and_results_do_not() -> None:

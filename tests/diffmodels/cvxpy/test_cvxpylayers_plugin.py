@@ -109,7 +109,7 @@ def context(problem: Any, gp: bool) -> tuple[Any, Any]:
     data, _, _ = cp.Problem(problem.objective, problem.constraints).get_problem_data("SCS", gp=gp)
     program = data["param_prob"]
     for reduced in (program.reduced_P, program.reduced_A):
-        reduced.meta_solver()
+        reduced.cache()
     names = {name: getattr(program, name) for name in ("reduced_P", "reduced_A", "q")}
     return types.SimpleNamespace(**names, cone_dims=data["dims"]), program
 

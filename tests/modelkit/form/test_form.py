@@ -46,6 +46,7 @@ def test_changes_are_those_of_dense_arrays(seed: Any) -> None:
     loaded = np.zeros((0, 0))  # what a reader of the journal has
     for step in range(300):
         what = rng.integers(7) if form.m and form.n else rng.integers(2)
+        stamp = form.stamp
         if what == 0:
             count = int(rng.integers(1, 4))
             assert form.add_columns(count).tolist() == list(range(dense.A.shape[1], dense.A.shape[1] + count))
@@ -84,6 +85,8 @@ def test_changes_are_those_of_dense_arrays(seed: Any) -> None:
             columns = rng.choice(form.n, 1)
             form.set_bounds(columns, upper=step)
             dense.box[1, columns] = step
+        assert form.stamp is stamp or what not in (4, 6)  # sides and bounds are in no matrix
+        np.testing.assert_array_equal(form.products.A, dense.A)
         if step % 7 == 0 or form.A.shape != dense.A.shape:
             loaded = read(loaded, form)
             np.testing.assert_array_equal(loaded, dense.A)
@@ -144,10 +147,15 @@ def test_curvature_with_the_same_pattern_keeps_it() -> None:
     form.add_columns(2)
     form.set_objective(sp.csc_array(np.eye(2)), np.zeros(2), 0.0)
     form.take_journal()
+    stamp = form.stamp
     form.set_objective(sp.csc_array(2.0 * np.eye(2)), np.zeros(2), 0.0)
     journal = form.take_journal()
     assert journal.has_curvature
     assert journal.keeps_curvature
+    assert form.stamp is not stamp
+    stamp = form.stamp
+    form.set_objective(sp.csc_array(2.0 * np.eye(2)), np.ones(2), 0.0)
+    assert form.stamp is stamp
 
 
 def test_slots_are_rows_then_bounds_then_cones() -> None:
@@ -171,3 +179,17 @@ def test_copies_are_written_into_by_themselves(move: Any) -> None:
     other.set_entries(np.array([1]), np.array([5.0]), np.array([0]))
     form.set_entries(np.array([0]), np.array([7.0]), np.array([0]))
     assert other.A.toarray().tolist() == [[1.0, 5.0]] and form.A.toarray().tolist() == [[7.0, 2.0]]
+
+
+def test_copies_have_the_same_stamp_until_one_is_changed() -> None:
+    """A copy, and a form with other sides, tell by the stamp that matrices are the same, not those with others."""
+    form = Form()
+    form.add_columns(2)
+    form.add_rows(sp.csr_array([[1.0, 2.0]]), np.zeros(1), np.ones(1))
+    other = copy.deepcopy(form)
+    assert other.stamp is form.stamp is form.with_numbers(row_lower=np.array([-1.0])).stamp
+    twin = form.with_numbers(A=np.array([3.0, 4.0]))
+    assert twin.stamp is not form.stamp and twin.products.A.tolist() == [[3.0, 4.0]]
+    other.set_entries(np.array([1]), np.array([5.0]), np.array([0]))
+    assert other.stamp is not form.stamp and other.products.A.tolist() == [[1.0, 5.0]]
+    assert form.products.A.tolist() == [[1.0, 2.0]]

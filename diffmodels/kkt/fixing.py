@@ -1,0 +1,161 @@
+r"""A KKT system whose rows with a single entry have left: each fixes a variable, before anything is factorized.
+
+Let R be such rows of :math:`A_1`, one for each column of X, :math:`A_{RX} = \mathrm{diag}(a)`, and let U and O be the
+other columns and rows. Of the system with right-hand sides (b, r) they take :math:`x_X = r_R / a` at once, leave
+
+.. math::
+
+    \begin{pmatrix} P_{UU} & A_{OU}^T \\ A_{OU} & 0 \end{pmatrix} \begin{pmatrix} x_U \\ y_O \end{pmatrix} =
+    \begin{pmatrix} b_U - P_{UX} x_X \\ r_O - A_{OX} x_X \end{pmatrix},
+
+and at last :math:`a\, y_R = b_X - P_X x - A_{OX}^T y_O`. Every step is exact but for rounding, in all units, so it is
+the smaller system alone whose solution is refined. Active bounds are such rows: where most are active, little is left.
+It is singular exactly if K is, and then K as a whole is asked, whose null vectors count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
+
+from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.form.products import workable
+from .system import KKTSystem, Mask
+
+__all__ = ["Fixing", "WithoutFixed", "fixing", "without_fixed"]
+
+_LEAST = 200
+"""Order up to which there is nothing to gain: such a system is factorized as a dense one."""
+_MANY = 0.2
+"""Share of coordinates from which it pays to take them out."""
+
+
+def without_fixed(
+    make: Callable[..., KKTSystem],
+    P: Any,
+    A1: Any,
+    C: ArrayLike | None,
+    scale: FloatArray | None,
+    shared: IntArray | None,
+) -> KKTSystem:
+    """The system that `make` makes, of what rows that fix variables leave where they are many, again and again."""
+    found = fixing(P, A1) if C is None and shared is None else None
+    return make(P, A1, C, scale, shared) if found is None else WithoutFixed(P, A1, found, make, scale)
+
+
+@final
+class Fixing:
+    """The rows that leave, and the columns that leave with them.
+
+    Parameters
+    ----------
+    rows, columns, entries : a row, its only column and the entry there, (k,) each; no column twice
+    n, m : numbers of columns and rows
+    """
+
+    def __init__(self, rows: IntArray, columns: IntArray, entries: FloatArray, n: int, m: int) -> None:
+        self.rows, self.columns, self.entries = rows, columns, entries
+        leaves = np.zeros(n + m, bool)
+        leaves[columns] = True
+        leaves[n + rows] = True
+        self.others: IntArray = np.flatnonzero(~leaves)
+        self.free = self.others[: n - len(columns)]
+        self.kept = self.others[n - len(columns) :] - n
+
+
+def fixing(P: Any, A1: Any) -> Fixing | None:
+    """The rows that fix variables, if they are many; none where two fix the same one, as K is singular then."""
+    (m, n), size = A1.shape, A1.shape[0] + A1.shape[1]
+    if size <= _LEAST or not (sp.issparse(A1) and sp.issparse(P)):
+        return None
+    A = A1.tocsr()
+    rows = np.flatnonzero(np.diff(A.indptr) == 1)
+    if 2 * len(rows) < _MANY * size:
+        return None
+    first = A.indptr[rows]
+    columns, entries = A.indices[first].astype(np.int64), A.data[first]
+    if not entries.all() or np.bincount(columns, minlength=n).max() > 1:
+        return None
+    return Fixing(rows, columns, entries, n, m)
+
+
+@final
+class WithoutFixed(KKTSystem):
+    """The system of a matrix, by that of what its `Fixing` leaves.
+
+    Parameters
+    ----------
+    P, A1 : (n, n) and (m, n), sparse
+    fixing : of A1
+    make : makes systems, with the parameters of `KKTFactorization`
+    scale : positive (n + m,), a first guess of the equilibration, or None
+    """
+
+    def __init__(
+        self,
+        P: Any,
+        A1: Any,
+        fixing: Fixing,
+        make: Callable[..., KKTSystem],
+        scale: FloatArray | None = None,
+    ) -> None:
+        self.n, self.m = P.shape[0], A1.shape[0]
+        self._fixing = fixing
+        self._of_whole: Callable[[], KKTSystem] = partial(make, P, A1, None, scale, None)
+        self._whole: KKTSystem | None = None
+        P, A = sp.csc_array(P), sp.csr_array(A1)[fixing.kept]
+        of_P, self._A_fixed = P[:, fixing.columns], workable(A[:, fixing.columns])
+        mixed = of_P[fixing.free]
+        self._P_mixed = workable(mixed) if mixed.nnz else None
+        self._pulls = workable(of_P).T, self._A_fixed.T
+        core = sp.csc_array(P[:, fixing.free][fixing.free])
+        start = None if scale is None else scale[fixing.others]
+        self._core = without_fixed(make, core, sp.csr_array(A[:, fixing.free]), None, start, None)
+        self.probes = self._core.probes
+
+    @property
+    def _singular(self) -> KKTSystem | None:
+        """K as a whole if it is singular, else None."""
+        if self._whole is None and self._core._loose.any():
+            self._whole = self._of_whole()
+        return self._whole
+
+    def _solve_columns(self, columns: FloatArray) -> tuple[FloatArray, float]:
+        if self._singular is not None:
+            return self._singular._solve_columns(columns)
+        at, n = self._fixing, self.n
+        entries, free = at.entries[:, None], len(at.free)
+        solution = np.zeros(columns.shape)
+        fixed = columns[n + at.rows] / entries
+        solution[at.columns] = fixed
+        right = columns[at.others]
+        if self._P_mixed is not None:
+            right[:free] -= self._P_mixed @ fixed
+        right[free:] -= self._A_fixed @ fixed
+        found, residual = self._core._solve_columns(right)
+        solution[at.others] = found
+        pulled = self._pulls[0] @ solution[:n] + self._pulls[1] @ found[free:]
+        solution[n + at.rows] = (columns[at.columns] - pulled) / entries
+        return solution, residual
+
+    # ------------------------------------------------------------------ what is singular
+    @property
+    def _loose(self) -> Mask:
+        return np.zeros(self.size, bool) if self._singular is None else self._singular._loose
+
+    @property
+    def null_vectors(self) -> tuple[FloatArray, FloatArray]:
+        """Of the two factors of the null space."""
+        whole = self._singular
+        return (np.zeros((self.n, 0)), np.zeros((self.m, 0))) if whole is None else whole.null_vectors
+
+    @property
+    def primal_null_basis(self) -> FloatArray | None:
+        """Orthonormal basis (n, p) of {u : P u = 0, A1 u = 0}; None if too large to compute."""
+        whole = self._singular
+        return np.zeros((self.n, 0)) if whole is None else whole.primal_null_basis

@@ -1,0 +1,5 @@
+"""Models as MPS and LP files."""
+
+from .doors import read, write
+
+__all__ = ["read", "write"]
