@@ -164,7 +164,7 @@ class Derivative:
         start = time.perf_counter()
         sides, moves, direct = self._right_hand_sides(inputs.tangents(), 1)
         dx, dy = self._solved(sides)
-        of_parameters = self._dual_tangents(dx, dy[0] + dy[1], moves, direct)
+        of_parameters = self.dual_tangents(dx, dy[0] + dy[1], moves, direct)[0]
         self._pushed = dx[:, 0], (dy[0][:, 0], dy[1][:, 0]), float(sides.objective_values()[0]), of_parameters
         self._moves = moves[0]
         self.seconds = time.perf_counter() - start
@@ -205,10 +205,15 @@ class Derivative:
             for at, constants, low, high in found:
                 sides.add_constants(at, constants)
                 sides.add_sides(at, low, high)
-        if moves.any() and self._moving is not None and lowering.moving is not None:
-            numbers_move = lowering.moving.map.push(self._theta, moves)
-            sides.add_right_hand_sides(*self._moving.right_hand_sides(point.x, point.y, numbers_move))
+        self.add_parameters(sides, moves)
         return sides, moves, direct
+
+    def add_parameters(self, sides: SlotTangents, moves: FloatArray) -> None:
+        """Add to right-hand sides what moves of the parameters (K, p) do to the form."""
+        moving, point = self.lowering.moving, self.point
+        if moves.any() and self._moving is not None and moving is not None:
+            numbers_move = moving.map.push(self._theta, moves)
+            sides.add_right_hand_sides(*self._moving.right_hand_sides(point.x, point.y, numbers_move))
 
     def right_hand_sides(self, tangents: Tangents) -> tuple[FloatArray, FloatArray, float]:
         """Of one direction: of the gradient (n, 1) and of the one-sided rows (m, 1); and how the form's value moves."""
@@ -252,17 +257,15 @@ class Derivative:
         sides.add_objective(centred.moved(np.repeat(np.arange(len(moved)), k), len(moved)))
         direct += self._slopes(rows, -costs[place], len(direct))
 
-    def _dual_tangents(self, dx: FloatArray, dy: FloatArray, moves: FloatArray, direct: FloatArray) -> FloatArray:
-        """How the duals of the parameters move, (p,)."""
+    def dual_tangents(self, dx: FloatArray, dy: FloatArray, moves: FloatArray, direct: FloatArray) -> FloatArray:
+        """How the duals of the parameters move, (K, p), with dx (n, K), dy (slots, K) and moves (K, p)."""
         lowering, point = self.lowering, self.point
         if self._moving is None or lowering.moving is None:
-            unmoved: FloatArray = direct[0]
-            return unmoved
+            return direct
         of_moves = self._moving.gradient(point.x, point.y, -dx.T, -dy.T, np.zeros((1, 1)))
         turned = lowering.moving.map.turn(self._theta, moves, self._of_lagrangian())
         moved: FloatArray = self._to_parameters(of_moves) + turned + direct
-        first: FloatArray = moved[0]
-        return first
+        return moved
 
     def directional(self, outputs: VectorOfVariables, directions: Sequence[Direction]) -> FloatArray:
         """Derivatives of N variables along K directions, (K, N).
@@ -330,6 +333,36 @@ class Derivative:
         self._pulled = w, (low, high), seed, theta, seeds
         self.seconds = time.perf_counter() - start
         self._modes.add("reverse")
+
+    def pulled_back(
+        self, primal: FloatArray, duals: Sided, seeds: FloatArray, of_parameters: FloatArray
+    ) -> tuple[FloatArray, Sided, FloatArray]:
+        """The adjoints of K combinations of the solution, and their gradients in the parameters.
+
+        Parameters
+        ----------
+        primal, duals : seeds (n, K) of x, and (slots, K) of y by sides
+        seeds : (K,) of the form's objective value
+        of_parameters : (K, p) of the duals of the parameters
+
+        Returns
+        -------
+        w (n, K); wy (slots, K) by sides, the gradients in the constants of functions; gradients (K, p)
+        """
+        lowering, point, K = self.lowering, self.point, len(seeds)
+        theta = np.zeros((K, len(self._theta)))
+        if of_parameters.any() and self._moving is not None and lowering.moving is not None:
+            numbers_move = lowering.moving.map.push(self._theta, of_parameters)
+            of_x, of_y, _ = self._moving.right_hand_sides(point.x, point.y, numbers_move)
+            primal, duals = primal - of_x.T, (duals[0] - of_y.T, duals[1] - of_y.T)
+            theta += lowering.moving.map.turn(self._theta, of_parameters, self._of_lagrangian())
+        w, (low, high) = point.pull(primal, duals)
+        if self._moving is not None:
+            of_numbers = self._moving.gradient(point.x, point.y, w.T, (low + high).T, seeds[:, None])
+            theta += self._to_parameters(of_numbers)
+        # the envelope theorem: d f* = ½xᵀdP x + dqᵀx - yᵀ(dA x + dc)
+        wy = low - np.outer(point.y_sided[0], seeds), high - np.outer(point.y_sided[1], seeds)
+        return w, wy, theta
 
     # ------------------------------------------------------------------ up
     def output(self, attribute: attr.Attribute, index: Any) -> Any:

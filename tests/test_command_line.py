@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import optangent as ot
-from optangent.command_line import COMMANDS, main
+from optangent.command_line import main
+from optangent.reports import COMMANDS
 from optangent.tables import FORMATS, Table
 
 DIET = """max
@@ -125,6 +126,74 @@ def test_exit_codes_tell_whether_there_is_a_solution(
     assert main(["solve", str(path)]) == (0 if solved else 1)
     out = capsys.readouterr().out
     assert f" {status}: " in out and ("Variables" in out) == solved
+
+
+FURNITURE = """max
+ profit: 30 tables + 12 chairs
+st
+ wood: 4 tables + chairs <= 40
+ hours: 2 tables + 2 chairs <= 50
+ least: tables >= 1
+end
+"""
+
+
+@pytest.fixture
+def furniture(tmp_path: Path) -> Path:
+    """A model whose prices are known: 6 for wood from 28 to 100, 3 for hours from 20 to 74."""
+    path = tmp_path / "furniture.lp"
+    path.write_text(FURNITURE)
+    return path
+
+
+def test_sensitivity_shows_prices_and_their_ranges(furniture: Path, tmp_path: Path) -> None:
+    """Both tables of a linear program, by name, with all digits."""
+    pytest.importorskip("pandas")
+    out = tmp_path / "prices.csv"
+    assert main(["sensitivity", str(furniture), "--output", str(out)]) == 0
+    tables = tables_of(out.read_text())
+    worth, ranges = tables["What constraints and bounds are worth"], tables["Until when that holds"]
+    for table, slope in ((worth, "influence"), (ranges, "slope")):
+        heads, found = table[0], {row[table[0].index("name")]: row for row in table[1:]}
+        for name, expected in (("wood", [6.0, 28.0, 100.0]), ("hours", [3.0, 20.0, 74.0])):
+            numbers = [float(found[name][heads.index(head)]) for head in (slope, "low", "high")]
+            assert numbers == pytest.approx(expected, abs=1e-9)
+
+
+def test_sensitivity_without_duals_is_no_answer(furniture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """1 for a program with whole numbers, in words, and for one without a solution."""
+    pytest.importorskip("pandas")
+    furniture.write_text(FURNITURE.replace("end", "gen\n tables\nend"))
+    assert main(["sensitivity", str(furniture)]) == 1
+    assert "integer variables" in capsys.readouterr().err
+    furniture.write_text(FURNITURE.replace(">= 1", ">= 11"))
+    assert main(["sensitivity", str(furniture)]) == 1
+    output = capsys.readouterr()
+    assert "INFEASIBLE: " in output.out and "worth" not in output.out and not output.err
+
+
+def test_explain_tells_of_model_and_constraints(furniture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The summary, and one constraint of each kind or those that are named; a name that is not there ends with 2."""
+    assert main(["explain", str(furniture)]) == 0
+    out = capsys.readouterr().out
+    assert "linear program" in out and "\nleast\n" in out and "\nwood\n" in out and "\nhours\n" not in out
+    assert main(["explain", str(furniture), "--constraint", "hours"]) == 0
+    out = capsys.readouterr().out
+    assert "\nhours\n" in out and "\nwood\n" not in out
+    assert main(["explain", str(furniture), "--constraint", "glue"]) == 2
+    assert "'glue'" in capsys.readouterr().err
+
+
+def test_conflict_tells_what_contradicts(furniture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 with the rows that cannot hold together and no other, 1 where there is a solution."""
+    assert main(["conflict", str(furniture)]) == 1
+    assert "no conflict" in capsys.readouterr().err
+    furniture.write_text(FURNITURE.replace(">= 1", ">= 11"))
+    out = tmp_path / "conflict.csv"
+    assert main(["conflict", str(furniture), "--output", str(out)]) == 0
+    heads, *members = tables_of(out.read_text())["What cannot hold together"]
+    names = {row[heads.index("name")] for row in members}
+    assert {"wood", "least"} <= names and "hours" not in names
 
 
 def test_a_time_limit_is_handed_on(diet: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,8 @@ from ..derivative import Derivative
 from ..meta_solver import DifferentiationWarning, MetaSolver
 from .comparison import compared
 from .conflict import Conflict, ConflictSearch, printed
+from .influence import influence_table
+from .jacobian import Jacobian, jacobian_of
 from .path import Piece, SolutionPath, followed
 from .prediction import Prediction, checked_changes, predicted
 from .ranges import Ranging
@@ -104,6 +106,14 @@ class Explainer(AbstractExplainer):
                 DifferentiationWarning,
             )
         return found
+
+    def jacobian(self, of: Any, wrt: Any) -> Jacobian:
+        """See `Model.jacobian`."""
+        return jacobian_of(self._derivative(), of, wrt)
+
+    def influence(self, of: Any, data: Any) -> Any:
+        """See `Model.influence`."""
+        return influence_table(self._derivative(), of, data)
 
     def summary(self) -> Lines:
         """See `Model.summary`."""

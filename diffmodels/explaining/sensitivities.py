@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -12,7 +12,8 @@ from ...bridges.lowering.reach import is_box
 from ...bridges.lowering.travel import Sided, duals_up, gradients_up
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import InvalidData
-from ...modelkit.functions import ScalarFunction, VariableIndex
+from ...modelkit.functions import ScalarFunction, VariableIndex, VectorFunction
+from ...modelkit.functions.shaped import ArrayFunction
 from ...modelkit.indices import Kind
 from ...modelkit.store.parameters import PARAMETERS
 from ..derivative import Derivative
@@ -21,7 +22,7 @@ from .owners import label
 from .ranges import Line, Ranging
 from .sensitivity_table import sensitivity_table
 
-__all__ = ["Adjoint", "Outputs", "Sensitivities", "adjoint_of", "checked_outputs"]
+__all__ = ["Adjoint", "Outputs", "Sensitivities", "adjoint_of", "checked_outputs", "scalar_functions"]
 
 
 Outputs = dict[str, ScalarFunction | None]
@@ -47,49 +48,55 @@ class Adjoint:
 def adjoint_of(derivative: Derivative, outputs: Sequence[ScalarFunction | None]) -> Adjoint:
     """The adjoint of outputs: affine functions of the solution, or the optimal value (None)."""
     lowering, point = derivative.lowering, derivative.point
-    n, size, K = len(point.x), len(point.y), len(outputs)
-    primal, seeds, direct = np.zeros((n, K)), np.zeros(K), np.zeros((len(derivative.theta), K))
+    K = len(outputs)
+    primal, duals, seeds = np.zeros((len(point.x), K)), np.zeros((len(point.y), K)), np.zeros(K)
+    direct = np.zeros((len(derivative.theta), K))
     for k, of in enumerate(outputs):
         if of is None:
             seeds[k] = lowering.sign
             continue
         rows = of.rows
         if rows.degree > 1:
-            raise InvalidData(f"Sensitivities are of affine functions of the variables, got {of!r}.")
+            raise InvalidData(f"Outputs are affine functions of the variables, got {of!r}.")
         derivative.store.check_variables(rows)
         columns = lowering.column_of(rows.var, derivative.store.base)
         np.add.at(primal[:, k], columns[columns >= 0], rows.coef[columns >= 0])
         if lowering.parameters is not None:
             np.add.at(direct[:, k], lowering.parameters.places(rows.var[columns < 0]), rows.coef[columns < 0])
-    w, wy = np.zeros((n, K)), (np.zeros((size, K)), np.zeros((size, K)))
-    if primal.any():
-        nothing = np.zeros((size, K))
-        w, wy = point.pull(primal, (nothing, nothing))
-    moving = lowering.moving
-    if moving is not None:
-        by_numbers = moving.derivative(lowering.form.slots)
-        of_numbers = by_numbers.gradient(point.x, point.y, w.T, (wy[0] + wy[1]).T, seeds[:, None])
-        direct = direct + moving.map.pull(derivative.theta, of_numbers).T
-    low, high = (part - mine[:, None] * seeds for part, mine in zip(wy, point.y_sided, strict=True))
-    return Adjoint(w, (low, high), direct)
+    w, wy, theta = derivative.pulled_back(primal, (duals, duals), seeds, np.zeros((K, len(direct))))
+    return Adjoint(w, wy, direct + theta.T)
+
+
+def scalar_functions(of: Any) -> Iterator[ScalarFunction]:
+    """The outputs that a user means by a function, an array of them, or a list of these."""
+    if isinstance(of, (list, tuple)):
+        for one in of:
+            yield from scalar_functions(one)
+    elif isinstance(of, ArrayFunction):
+        yield from scalar_functions(of.flat)
+    elif isinstance(of, VectorFunction):
+        yield from (of[i] for i in range(of.output_dimension))
+    elif isinstance(of, ScalarFunction):
+        yield of
+    else:
+        raise InvalidData(f"Outputs are affine functions of the variables, got {of!r}.")
 
 
 def checked_outputs(of: Any) -> Outputs:
-    """The outputs that a user asks for, by the columns of their influences; raises unless each is a scalar function."""
+    """The outputs that a user asks for, by the columns of their influences."""
     if of is None or isinstance(of, ScalarFunction):
         return {"influence": of}
-    named = of.items() if isinstance(of, Mapping) else ((str(one), one) for one in of) if _is_many(of) else [("", of)]
-    outputs = {f"{INFLUENCE_ON}{name}": one for name, one in named}
-    for one in outputs.values():
-        if not isinstance(one, ScalarFunction) and not (one is None and isinstance(of, Mapping)):
-            raise InvalidData(f"Sensitivities are of scalar functions of the variables, got {one!r}.")
+    outputs: Outputs = {}
+    if isinstance(of, Mapping):
+        for name, one in of.items():
+            if not (one is None or isinstance(one, ScalarFunction)):
+                raise InvalidData(f"Outputs are affine functions of the variables, got {one!r}.")
+            outputs[f"{INFLUENCE_ON}{name}"] = one
+    else:
+        outputs |= {f"{INFLUENCE_ON}{one}": one for one in scalar_functions(of)}
     if not outputs:
-        raise InvalidData("Sensitivities are of at least one function of the variables, got none.")
+        raise InvalidData("There are no outputs: give affine functions of the variables.")
     return outputs
-
-
-def _is_many(of: Any) -> bool:
-    return isinstance(of, Iterable) and not isinstance(of, str)
 
 
 @final

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrays import FloatArray
 from .slot_rows import SlotRows
-from .units import FARTHEST, Lines, equilibrated
+from .units import FARTHEST, equilibrated
 
 __all__ = ["Scales"]
 
@@ -52,8 +52,9 @@ class Scales:
 def _equilibrated(rows: SlotRows, *, alone: bool, shared: bool) -> tuple[FloatArray, FloatArray]:
     form = rows.form
     held, bounded, _ = rows.form.slots.parts(rows.is_held)
-    lines = [Lines(form.A, shared=shared, among=held), Lines(form.F, shared=shared)]
+    lines = [(each, each.telling(shared=shared)) for each in (rows.lines.A, rows.lines.F)]
+    lines[0] = rows.lines.A, lines[0][1] & held
     if form.P.nnz and not alone:
-        lines.append(Lines(form.P, shared=shared))
+        lines.append((rows.lines.P, rows.lines.P.telling(shared=shared)))
     column, scales = equilibrated(lines, form.n, None if shared else bounded)
     return column, np.concatenate([np.where(held, scales[0], 1.0), np.where(bounded, scales[-1], 1.0), scales[1]])

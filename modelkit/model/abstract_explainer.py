@@ -46,9 +46,17 @@ class AbstractExplainer(ABC):
         """The model by every solver."""
 
     @abstractmethod
+    def jacobian(self, of: Any, wrt: Any) -> Any:
+        """The derivative as a linear operator."""
+
+    @abstractmethod
     def conflict(self, *, time_limit: float | None = None, progress: Any = None) -> Any:
         """Why there is no solution."""
 
     @abstractmethod
     def rays(self) -> Any:
         """The certificate of an infeasible or unbounded model."""
+
+    @abstractmethod
+    def influence(self, of: Any, data: Any) -> Any:
+        """Which data points move an output."""

@@ -299,3 +299,90 @@ class Explained:
         (['OPTIMAL', 'OPTIMAL'], ['WEAKLY_ACTIVE', 'WEAKLY_ACTIVE'], True)
         """
         return self.explainer(self).compare_solvers(solvers)
+
+    def jacobian(self, of: Any, wrt: Any) -> Any:
+        """The derivative of the solution as a linear operator, outputs by data.
+
+        Parameters
+        ----------
+        of : variables, affine functions of variables, constraints (their duals), or ``ObjectiveValue()``; arrays and
+            lists of these
+        wrt : parameters, constraints (their right-hand sides, minus the constants of their functions), or variables
+            (their linear costs); arrays and lists of these
+
+        Returns
+        -------
+        Jacobian
+            A ``scipy.sparse.linalg.LinearOperator`` (N, K): ``J @ V`` is forward mode and ``J.T @ U`` reverse mode, for
+            vectors and for blocks of directions with one factorization; ``J.toarray()`` is the matrix, by the mode that
+            takes fewer solves; ``J.to_frame()`` has names, ``J.outputs`` by ``J.data``. Its units are those of outputs
+            per datum.
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        InvalidData
+            If something is no output, or no datum.
+
+        Notes
+        -----
+        It belongs to the present solution, and stays that one's when the model changes.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> x = model.add_variables(2, name="x")
+        >>> p = model.add_parameters([1.0, 3.0], name="p")
+        >>> c = model.add_constraint(x[0] + x[1] == 1, name="sum")
+        >>> model.minimize((x - p) @ (x - p))
+        >>> model.optimize()
+        >>> model.jacobian(of=[x, c], wrt=[p, c]).to_frame().round(12)
+                     p[0]  p[1]  right-hand side of sum
+        x[0]          0.5  -0.5                     0.5
+        x[1]         -0.5   0.5                     0.5
+        dual of sum  -1.0  -1.0                     1.0
+        """
+        return self.explainer(self).jacobian(of, wrt)
+
+    def influence(self, of: Any, data: Any) -> Any:
+        """Which data points move an output: a row for each.
+
+        Parameters
+        ----------
+        of : an affine function of the variables (a weight, a prediction ``w @ z + b``), or an array or list of them
+        data : constraints, one for each data point, or the rows of one; or an array of parameters, (points,) or
+            (points, numbers)
+
+        Returns
+        -------
+        DataFrame
+            A row for each data point, by name. ``influence`` is the Euclidean norm of the derivatives of all outputs in
+            all numbers of the point. Of one output there is a column for each number: ``by <variable>`` for the
+            coefficient of a variable that stands in at least two of the rows, and ``by constant``; of parameters
+            ``by 0``, ``by 1``, ... Of several outputs there is the norm for each.
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        InvalidData
+            If something is no output, or no data point.
+
+        Examples
+        --------
+        The mean of three numbers as the nearest point: each moves it by a third.
+
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> mean, numbers = model.add_variable("mean"), model.add_parameters([1.0, 2.0, 6.0], name="number")
+        >>> model.minimize(sum((mean - number) * (mean - number) for number in numbers))
+        >>> model.optimize()
+        >>> model.influence(of=mean, data=numbers).round(3)
+                   influence   by 0
+        number[0]      0.333  0.333
+        number[1]      0.333  0.333
+        number[2]      0.333  0.333
+        """
+        return self.explainer(self).influence(of, data)

@@ -1,6 +1,6 @@
 """``python -m optangent``: a model's file in, tables out.
 
-A command is a function that makes tables of a solved model; `COMMANDS` names them.
+What the commands show is in `reports`, what it looks like in `tables`.
 """
 
 from __future__ import annotations
@@ -8,124 +8,35 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
 import optangent as ot
 
-from .tables import FORMATS, Table
+from .reports import COMMANDS
+from .tables import FORMATS
 
 __all__ = ["main"]
 
-SOLVED, UNSOLVED, WRONG = 0, 1, 2
-_POINTS = (ot.ResultStatusCode.FEASIBLE_POINT, ot.ResultStatusCode.NEARLY_FEASIBLE_POINT)
+ANSWERED, UNANSWERED, WRONG = 0, 1, 2
+_NO_ANSWER = (ot.NotOptimized, ot.NotAllowed, ot.DifferentiationError)
 _EPILOG = """
 exit codes:
-  0  solved to optimality
-  1  there is no optimal solution to tell of: infeasible, unbounded, or stopped before
+  0  solved to optimality; conflict: one was found
+  1  no answer: infeasible, unbounded, or stopped before; sensitivity: no duals; conflict: there is a solution
   2  wrong usage, or a file that cannot be read
 
 examples:
   python -m optangent solve diet.mps
   python -m optangent solve diet.lp.gz --solver Clarabel --output diet.html
   python -m optangent solve plan.mps --time-limit 60 --format csv > plan.csv
+  python -m optangent sensitivity diet.mps --output prices.html
+  python -m optangent explain diet.mps --constraint calories
+  python -m optangent conflict plan.lp
 """
-
-
-@final
-@dataclass(frozen=True)
-class Command:
-    """A word of the command line.
-
-    Attributes
-    ----------
-    help : what it shows
-    tables : makes the tables, of a model that has been solved
-    """
-
-    help: str
-    tables: Callable[[ot.Model], list[Table]]
-
-
-# ---------------------------------------------------------------------- commands
-def solution(model: ot.Model) -> list[Table]:
-    """What was found: status, variables, constraints."""
-    found = [_result(model)]
-    if model.get(ot.PrimalStatus()) in _POINTS:
-        found += [_variables(model), _constraints(model)]
-    return found
-
-
-COMMANDS = {
-    "solve": Command("solve a model: status, objective, values, duals and reduced costs", solution),
-}
-
-
-# ---------------------------------------------------------------------- tables
-def _result(model: ot.Model) -> Table:
-    status = model.termination_status()
-    n, m = model.get(ot.NumberOfVariables()), sum(len(one) for _, one in _rows(model))
-    rows: list[tuple[Any, ...]] = [
-        ("status", f"{status.name}: {status.value}"),
-        ("solver", f"{model.get(ot.SolverName())} {model.get(ot.SolverVersion())}, {model.get(ot.RawStatusString())}"),
-        ("seconds", round(model.get(ot.SolveTimeSec()), 6)),
-        ("size", f"{n} variables, {m} constraints"),
-    ]
-    if model.get(ot.PrimalStatus()) in _POINTS:
-        sense = model.get(ot.ObjectiveSense()) is ot.ObjectiveSenseCode.MAX_SENSE
-        rows.insert(1, ("objective", model.objective_value()))
-        rows.insert(2, ("sense", "maximize" if sense else "minimize"))
-    return Table("Result", (), rows)
-
-
-def _variables(model: ot.Model) -> Table:
-    v = model.get(ot.ListOfVariableIndices())
-    lower, upper = np.full(len(v), -np.inf), np.full(len(v), np.inf)
-    store = model.store
-    for kind in model.get(ot.ListOfConstraintTypesPresent()):
-        if kind[0] is not ot.VariableIndex:
-            continue
-        block, _ = store.block(kind).snapshot()
-        at = block.rows.var - store.base
-        if kind[1] is ot.ZeroOne:
-            lower[at], upper[at] = 0.0, 1.0
-        elif kind[1].fields:  # of semicontinuous ones the two numbers between which they are if they are not zero
-            low, high = kind[1].bounds(block.sets.numbers) or block.sets.numbers.T
-            lower[at], upper[at] = np.maximum(lower[at], low), np.minimum(upper[at], high)
-    names = [store.name_of(int(i)) for i in v.ids]
-    costs = _if_dual(model, model.reduced_cost, v)
-    columns = names, model.value(v).tolist(), lower.tolist(), upper.tolist(), costs
-    return Table("Variables", ("name", "value", "lower", "upper", "reduced cost"), list(zip(*columns, strict=True)))
-
-
-def _rows(model: ot.Model) -> list[tuple[Any, Any]]:
-    """Kind and indices of the constraints that are no bounds."""
-    kinds = [kind for kind in model.get(ot.ListOfConstraintTypesPresent()) if kind[0] is not ot.VariableIndex]
-    return [(kind, model.get(ot.ListOfConstraintIndices(*kind))) for kind in kinds]
-
-
-def _constraints(model: ot.Model) -> Table:
-    rows: list[tuple[Any, ...]] = []
-    for kind, indices in _rows(model):
-        block, _ = model.store.block(kind).snapshot()
-        lower, upper = kind[1].bounds(block.sets.numbers)
-        value = np.asarray(model.value(indices))
-        slack = np.minimum(value - lower, upper - value)
-        duals = _if_dual(model, model.dual, indices)
-        names = model.get(ot.ConstraintName(), indices)
-        columns = names, value.tolist(), lower.tolist(), upper.tolist(), slack.tolist(), duals
-        rows += zip(*columns, strict=True)
-    return Table("Constraints", ("name", "value", "lower", "upper", "slack", "dual"), rows)
-
-
-def _if_dual(model: ot.Model, duals: Callable[[Any], Any], of: Any) -> list[Any]:
-    """Duals, where there are any."""
-    has_duals = model.get(ot.DualStatus()) in _POINTS
-    return list(np.asarray(duals(of)).tolist()) if has_duals else [None] * len(of)
 
 
 # ---------------------------------------------------------------------- the command line
@@ -145,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--format", choices=list(FORMATS), help="default: what --output ends in (.csv, .html), else text"
         )
+        if name == "explain":
+            one.add_argument(
+                "--constraint", action="append", metavar="NAME", help="one to explain; without, one of each kind"
+            )
     return parser
 
 
@@ -180,33 +95,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         With 0 after ``--help``, and with 2 where the arguments are wrong, as argparse does.
     """
     given = _parser().parse_args(arguments)
+    command = COMMANDS[given.command]
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always")
         try:
-            model = ot.read(given.file, given.solver)
+            model = ot.read(given.file, ot.diff_optimizer(given.solver) if command.differentiates else given.solver)
             if given.time_limit is not None:
                 model.set(ot.TimeLimitSec(), given.time_limit)
             model.optimize()
-            text = FORMATS[_format(given)](Path(given.file).name, COMMANDS[given.command].tables(model))
+            text = FORMATS[_format(given)](Path(given.file).name, command.tables(model, given))
+            if given.output is None:
+                sys.stdout.write(text)
+            else:
+                given.output.write_text(text, encoding="utf-8")
         except (ot.OptangentError, OSError) as error:
             return _complain(error)
         finally:
             for one in noted:
                 print(f"warning: {one.message}", file=sys.stderr)
-    if given.output is None:
-        sys.stdout.write(text)
-    else:
-        try:
-            given.output.write_text(text, encoding="utf-8")
-        except OSError as error:
-            return _complain(error)
-    return SOLVED if model.termination_status() is ot.TerminationStatusCode.OPTIMAL else UNSOLVED
+    return ANSWERED if command.is_answer(model) else UNANSWERED
 
 
 def _complain(error: Any) -> int:
     of_file = isinstance(error, OSError) and error.filename is not None
     print(f"error: {f'{error.filename}: {error.strerror}' if of_file else error}", file=sys.stderr)
-    return WRONG
+    return UNANSWERED if isinstance(error, _NO_ANSWER) else WRONG
 
 
 def _format(given: argparse.Namespace) -> str:

@@ -42,9 +42,7 @@ class Table:
 
     @staticmethod
     def of(frame: Any, title: str) -> Table:
-        """A pandas ``DataFrame``, its labels in front where they are more than numbers in order."""
-        if type(frame.index).__name__ != "RangeIndex":
-            frame = frame.reset_index()
+        """A pandas ``DataFrame`` without its labels."""
         rows = [tuple(_plain(value) for value in row) for row in frame.itertuples(index=False, name=None)]
         return Table(title, tuple(map(str, frame.columns)), rows)
 

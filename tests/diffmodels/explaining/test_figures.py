@@ -197,8 +197,8 @@ def test_refusals() -> None:
     with pytest.raises(ot.InvalidData, match='"values", "duals"'):
         path.plot(of="prices")
     model, made = workshop()
-    for of in ([], [made[0], 2.0], "tables"):
-        with pytest.raises(ot.InvalidData, match="of the variables, got"):
+    for of in ([], [made[0], 2.0], "tables", {"tables": 2.0}, {}):
+        with pytest.raises(ot.InvalidData, match="affine functions of the variables"):
             model.sensitivities(of=of)
     with pytest.raises(ot.InvalidData, match="There is no output 'x', but 'tables'"):
         model.sensitivities(of=made).plot.tornado(of="x")
