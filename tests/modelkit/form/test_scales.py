@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import scipy.sparse as sp
 
 from optangent.modelkit.form import Form
-from optangent.modelkit.form.scales import Scales, scales_of
+from optangent.modelkit.form.scales import Scales, both_scales
 from optangent.modelkit.form.slot_rows import SlotRows
 
 
@@ -20,15 +19,13 @@ def some_form() -> Form:
     return form
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_scales_stay_while_matrices_and_kinds_of_sides_do(shared: bool) -> None:
+def test_scales_stay_while_matrices_and_kinds_of_sides_do() -> None:
     """Other costs and other numbers at sides ask for no new ones; a new bound or another entry does, and rightly."""
     form = some_form()
-    first = scales_of(SlotRows(form), shared=shared)
+    first = both_scales(SlotRows(form))
     form.set_objective(None, np.ones(2), 0.0)
     form.set_sides(np.array([0]), -1.0, 3.0)
-    assert scales_of(SlotRows(form), shared=shared) is first
-    assert scales_of(SlotRows(form), shared=not shared) is not first
+    assert both_scales(SlotRows(form)) is first
     changes = [
         lambda: form.set_bounds(np.array([1]), upper=1.0),
         lambda: form.set_entries(np.array([0]), np.array([1e-4]), np.array([0])),
@@ -37,8 +34,10 @@ def test_scales_stay_while_matrices_and_kinds_of_sides_do(shared: bool) -> None:
     for change in changes:
         change()
         rows = SlotRows(form)
-        found, fresh = scales_of(rows, shared=shared), Scales(rows, shared=shared)
+        found = both_scales(rows)
         assert found is not first
-        np.testing.assert_array_equal(found.column, fresh.column)
-        np.testing.assert_array_equal(found.row, fresh.row)
+        for one, shared in zip(found, (False, True), strict=False):
+            fresh = Scales(rows, shared=shared)
+            np.testing.assert_array_equal(one.column, fresh.column)
+            np.testing.assert_array_equal(one.row, fresh.row)
         first = found
