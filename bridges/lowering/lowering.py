@@ -261,7 +261,9 @@ class Lowering(Changing):
         self._hold_still()
         self._objective, self._objective_columns = seen, self.form.n
         self.sign = -1.0 if store.sense is ObjectiveSenseCode.MAX_SENSE else 1.0
-        rows = Rows(np.zeros(1)) if block is None else block.all_rows().scaled(np.array([self.sign]))
+        rows = Rows(np.zeros(1)) if block is None else block.all_rows()
+        if self.sign < 0.0:
+            rows = rows.scaled(np.array([self.sign]))
         present = self.parameters or Parameters(store)
         if rows.degree > 2:
             present.check_inserted(rows, UnsupportedObjective)

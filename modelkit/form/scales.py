@@ -16,7 +16,7 @@ from ..arrays import FloatArray
 from .slot_rows import SlotRows
 from .units import FARTHEST, equilibrated
 
-__all__ = ["Scales"]
+__all__ = ["Scales", "both_scales"]
 
 
 @final
@@ -47,6 +47,34 @@ class Scales:
             row[at] = np.where(np.isfinite(in_cone), in_cone, 1.0)
         self.column: FloatArray = column
         self.row: FloatArray = row
+
+
+def both_scales(rows: SlotRows) -> list[Scales]:
+    """Those that are not `shared`, and those that are where they differ, which takes rows with one entry.
+
+    They are made once for the matrices of a form: solvers ask for them, and those who check their answers.
+
+    Parameters
+    ----------
+    rows : of the form as it is now
+    """
+    memo = rows.form.products.memo
+    if both_scales not in memo or not np.array_equal(memo[both_scales][0], rows.is_held):
+        memo[both_scales] = rows.is_held, _both_scales(rows)
+    scales: list[Scales] = memo[both_scales][1]
+    return scales
+
+
+def _both_scales(rows: SlotRows) -> list[Scales]:
+    first = Scales(rows)
+    held, bounded, _ = rows.form.slots.parts(rows.is_held)
+    F, P = rows.form.F, rows.form.P
+    singles = (np.diff(rows.form.A.indptr) == 1) & held, np.diff(F.indptr) == 1, np.diff(P.indptr) == 1
+    if not (bounded.any() or any(single.any() for single in singles)):
+        return [first]
+    other = Scales(rows, shared=True)
+    differ = (other.column != first.column).any() or (other.row != first.row).any()
+    return [first, other] if differ else [first]
 
 
 def _equilibrated(rows: SlotRows, *, alone: bool, shared: bool) -> tuple[FloatArray, FloatArray]:

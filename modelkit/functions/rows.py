@@ -293,7 +293,8 @@ class Rows:
     def dot(self, other: Rows) -> Rows:
         """The sum of the row by row products, one row: equal terms added up, those that cancel left out."""
         if max(self.degree, other.degree) > 1 or self.has_one_each or other.has_one_each:
-            return self.times(other).total()
+            full = self._full_form(other)
+            return self.times(other).total() if full is None else self._times_constants(other).total() + full
         first = np.zeros(self.m, np.int64)
         # (F x + f)ᵀ(G x + g) has the quadratic part xᵀ(FᵀG)x: a product of matrices, not a term for each pair of terms
         ids = np.union1d(self.var, other.var)
@@ -302,6 +303,22 @@ class Rows:
         i, j = P.coords
         quadratic = Rows(np.zeros(1), qrow=np.zeros(P.nnz, np.int64), qvar1=ids[i], qvar2=ids[j], qcoef=P.data)
         return (self._times_constants(other).moved(first, 1) + quadratic).merged()
+
+    def _full_form(self, other: Rows) -> Rows | None:
+        """The quadratic terms of ``xᵀDx``, x these variables and D x the others, where D stores all its entries."""
+        m, x = self.m, self.var
+        if other.degree != 1 or len(other.row) != m * m or not self.has_one_each or not (x[1:] > x[:-1]).all():
+            return None
+        is_full = (other.row.reshape(m, m) == self.row[:, None]).all() and (other.var.reshape(m, m) == x).all()
+        if not is_full:
+            return None
+        D = other.coef.reshape(m, m) * self.coef[:, None]
+        total = D + D.T
+        np.fill_diagonal(total, D.diagonal())
+        upper = ~np.tri(m, k=-1, dtype=np.bool_)
+        first, second = np.nonzero(upper)
+        zero = np.zeros(len(first), np.int64)
+        return Rows(np.zeros(1), qrow=zero, qvar1=x[first], qvar2=x[second], qcoef=total[upper])
 
     def _times_constants(self, other: Rows) -> Rows:
         """Of the row by row products, the terms of which one factor is a constant (not zero), and the constants."""

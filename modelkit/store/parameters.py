@@ -137,6 +137,9 @@ class Parameters:
         """The degree of each row in the variables that are not multiplied as parameters, (m,)."""
         degrees = np.zeros(rows.m, np.int64)
         degrees[rows.row] = 1
+        if not self and rows.higher is None:
+            degrees[rows.qrow] = 2
+            return degrees
         for row, columns, _ in rows.products():
             others = np.zeros(len(row), np.int8)
             for factor in columns:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...modelkit.arrays import FloatArray
 from ...modelkit.form import Form
-from ...modelkit.form.scales import Scales
+from ...modelkit.form.scales import Scales, both_scales
 from ...modelkit.form.slot_rows import SlotRows
 from ...modelkit.form.units import power_of_two, size_of_solution
 from ...modelkit.sizes import largest_size
@@ -55,8 +55,9 @@ class Oddness:
     """
 
     def __init__(self, rows: SlotRows) -> None:
-        both = Scales(rows), Scales(rows, shared=True)
-        scales = both[:1] if np.array_equal(both[0].column, both[1].column) else both
+        scales = both_scales(rows)
+        if np.array_equal(scales[0].column, scales[-1].column):
+            scales = scales[:1]
         numbers = rows.constants()
         self._units = [(each.column, each.row * numbers, rows.lines.P.largest_square(each.column)) for each in scales]
         self._without_costs = any(_are_odd(rows, each) for each in scales)

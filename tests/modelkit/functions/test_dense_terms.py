@@ -111,6 +111,14 @@ def test_products_with_plain_variables_in_either_order() -> None:
     np.testing.assert_allclose(values(y @ f), [at @ value])
     np.testing.assert_allclose(values(f @ y), [at @ value])
     np.testing.assert_allclose(values((2.0 * y) * (3.0 * y)), 6.0 * at**2)
+    for z, there in ((x, point), (2.0 * x, 2.0 * point), (x[::-1], point[::-1]), (x - 1.0, point - 1.0)):
+        np.testing.assert_allclose(values(z @ f), [there @ value], rtol=1e-12)
+        np.testing.assert_allclose(values(f @ z), [there @ value], rtol=1e-12)
+    form = (x @ f).rows
+    assert len(form.qcoef) == 15  # of which x y and y x are one
+    assert form.quadratic_coefficients(np.zeros(2, int), x.ids[[0, 2]], x.ids[[3, 2]]) == pytest.approx(
+        [A[0, 3] + A[3, 0], A[2, 2]]
+    )
 
 
 def test_units_of_a_full_matrix_are_those_of_its_entries_in_any_order() -> None:
