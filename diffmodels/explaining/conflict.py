@@ -4,8 +4,9 @@ A set of constraints without a common point is irreducible if it has one as soon
 found by deletion: what can be left out without a solution appearing is left out for good. Whenever the solver proves
 that what is left has no solution, only what its certificate uses is kept, so that few solves are needed where there
 are certificates (J. W. Chinneck, E. W. Dravnieks, *Locating minimal infeasible constraint sets in linear programs*,
-1991; of convex cones the same holds by the certificate's being a proof). Where there are none, as with integers, it is
-tried with many constraints at once, half of them if that fails.
+1991; of convex cones the same holds by the certificate's being a proof). Of linear rows their rank tells whether all
+are needed (`minimal_rows`). Where there are no certificates, as with integers, it is tried with many constraints at
+once, half of them if that fails.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from ...modelkit.model.model import Model
 from ..kkt import Mask
 from ..meta_solver import MetaSolver
 from .frames import frame
+from .minimal_rows import is_minimal
 from .parts import HeldParts, Parts
 
 __all__ = ["Conflict", "ConflictMember", "ConflictSearch", "own_copy", "printed"]
@@ -146,6 +148,7 @@ class ConflictSearch:
         self._patience = np.inf
         self._why = ""  # why the last solve told nothing
         self._has_proof = False
+        self._shows_all = False  # whether the last proof uses all parts
         self._status = model.termination_status()
         _refuse(self._status)
         self.parts = Parts.of(model.store)
@@ -160,9 +163,16 @@ class ConflictSearch:
         kept, doubts = self._start(), list[str]()
         undecided, needed = kept.copy(), np.zeros(len(kept), bool)
         total = int(kept.sum())
+        self._held.hold(kept)
+        self._held.drop_variables()
         size = 1 if self._has_proof else max(1, total // 2)
         group = np.flatnonzero(self.parts.is_gap & kept)  # without integers all is easier
         while undecided.any():
+            if self._shows_all and is_minimal(self.parts, kept):
+                needed |= kept
+                self._tell(total, total)
+                break
+            self._shows_all = False
             if not len(group):
                 group = self._in_order(undecided)[:size]
             if time.perf_counter() >= self._end:
@@ -183,9 +193,12 @@ class ConflictSearch:
             else:
                 size = max(1, min(size, len(group)) // 2)
             group = group[:0]
-            if self._progress is not None:
-                self._progress(total - int(undecided.sum()), total)
+            self._tell(total - int(undecided.sum()), total)
         return self._result(kept, needed, doubts)
+
+    def _tell(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress(done, total)
 
     def _start(self) -> Mask:
         """Parts that are in conflict: all, or those of a certificate."""
@@ -226,6 +239,7 @@ class ConflictSearch:
             self._has_proof = self._model.get(attr.DualStatus()) is _PROOF
             used = self._support(kept) if self._has_proof else kept
             if used.sum() == kept.sum() or self._feasible(used) is not False:
+                self._shows_all = self._has_proof and used.sum() == kept.sum()
                 return kept
             kept = used
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
-from ...modelkit.functions import VariableIndex
+from ...modelkit.functions import VariableIndex, VectorOfVariables
 from ...modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ...modelkit.model.model import Model
 from ...modelkit.sets import Set
@@ -86,6 +86,12 @@ class Parts:
     def side_name(self, part: int) -> str:
         """Which side of a box it is, "" of others."""
         return _SIDES[int(self.side[part])]
+
+    @property
+    def is_linear(self) -> Mask:
+        """(p,) whether a part is a side of a row, which may yet be curved."""
+        linear: Mask = self.side != _WHOLE
+        return linear
 
     def owner(self) -> IntArray:
         """(p,) a number for each constraint."""
@@ -192,7 +198,10 @@ class HeldParts:
         self._ends = np.searchsorted(self._owner, np.arange(count + 1))
         self._held = np.ones(len(parts), bool)
         self._local = np.maximum(parts.row, 0)  # row of each part in the constraint as it is now
-        self._now: list[ConstraintIndex | None] = [parts.index(int(part)) for part in self._ends[:-1]]
+        self._now: list[ConstraintIndex | None] = []
+        first = self._ends[:-1]
+        for k, kind in enumerate(parts.kinds):
+            self._now += parts.store.indices(kind, parts.number[first[parts.kind[first] == k]])
         self._sizes = parts.sizes()
 
     def hold(self, parts: Mask) -> None:
@@ -226,6 +235,17 @@ class HeldParts:
                     numbers[off, column] = none
             rows, chosen = rows.take(kept), index.kind[1].build((len(kept),), numbers)
         return self.model.add_constraint(index.kind[0].from_rows(rows), chosen)
+
+    def drop_variables(self) -> None:
+        """Delete the variables of which nothing is held, where they are most: what they were in never comes back."""
+        store = self.model.store
+        used = [np.zeros(0, np.int64)]
+        for kind in store.kinds():
+            block = store.block(kind)
+            used.append(block.all_rows().take(block.rows_of(block.numbers_alive())).variables())
+        unused = np.setdiff1d(store.variable_ids(), np.concatenate(used))
+        if 2 * len(unused) > store.variables_alive:
+            self.model.delete(list(VectorOfVariables.of_ids(unused)))
 
     def multipliers(self) -> FloatArray:
         """(p,) how much each part does for the proof that the model has no solution; zero for what is not held."""

@@ -33,7 +33,7 @@ class Diagnosed:
         -------
         Conflict
             A sequence of members with ``name``, ``what`` ("constraint", "bound", "integrality"), ``side``, ``says``,
-            ``index`` and ``row``; ``constraints``, their indices; ``to_frame()``; ``irreducible``, whether the solver
+            ``index`` and ``row``; ``constraints``, their indices; ``to_frame()``; ``irreducible``, whether it is
             proved for each that the others have a common point, and if not the ``reason``; ``seconds`` and ``solves``.
 
         Raises
