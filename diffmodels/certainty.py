@@ -32,13 +32,14 @@ from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import DifferentiationStatusCode
 from .kkt import Mask
 
-__all__ = ["ACCURACY", "ASYMMETRY", "MatrixTerms", "Probe", "Sizes", "in_doubt", "verdict"]
+__all__ = ["ACCURACY", "ASYMMETRY", "DATA_MOVE", "MatrixTerms", "Probe", "Sizes", "in_doubt", "verdict"]
 
 ACCURACY = 1e-10
 """Componentwise residual up to which a point is a solution."""
 ASYMMETRY = 1e-9
 """Mismatch of both modes from which the user is told."""
-_MOVE = 1e-12
+DATA_MOVE = 1e-12
+"""Part of their terms by which the data are moved to see what is in doubt."""
 _ROUNDING = 1e-2
 _DRAWS = 3
 _MARGIN = 3.0
@@ -151,7 +152,7 @@ class Sizes:
         at, n = self._matrices, len(r1)
         with np.errstate(over="ignore", invalid="ignore"):
             terms, left = np.concatenate(self.terms()), np.abs(np.concatenate([r1, r2]))
-            terms *= _MOVE
+            terms *= DATA_MOVE
             every = np.maximum(terms, left)
             rounding = min(max(_ratio(left, terms), _ROUNDING), 1.0)
             size = np.concatenate([every[:n], every[n:][rows]])
