@@ -285,13 +285,10 @@ class MetaSolver(AbstractMetaSolver):
             return
         parameters = Parameters(self.store)
         self.store.check_variables(rows)
-        parameters.check_degree(parameters.insert(rows))
         self.require(parameters.type_of(kind[0], rows), kind[1])
 
     def _require_objective(self, function: Any) -> None:
-        parameters = Parameters(self.store)
-        parameters.check_degree(parameters.insert(function.rows), UnsupportedObjective)
-        function_type = parameters.type_of(type(function), function.rows)
+        function_type = Parameters(self.store).type_of(type(function), function.rows, UnsupportedObjective)
         if not self.supports_objective(function_type):
             raise self._refused_objective(function_type, self._solvers[0])
 

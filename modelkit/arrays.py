@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -13,8 +14,9 @@ __all__ = [
     "Growable",
     "IntArray",
     "added_up",
-    "pairs",
     "cofactors",
+    "fewer",
+    "pairs",
     "segments",
     "spread",
     "sums",
@@ -22,6 +24,9 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+_FULL = 4
+"""A table with so many places for each of the terms that it is for is faster than a sort of them."""
 
 
 @final
@@ -129,17 +134,75 @@ def added_up(keys: Sequence[IntArray], coef: FloatArray) -> tuple[list[IntArray]
            [2, 2],
            [2, 5]]), array([2., 4.]))
     """
-    row, *factors = keys
-    keys = [row, *(np.sort(np.stack(factors), axis=0) if len(factors) > 1 else factors)]
-    if len(coef) < 2:
+    keys = [keys[0], *_ascending(keys[1:])]
+    if len(coef) < 2 or _is_sorted(keys):
         return keys, coef
-    ascending = np.zeros(len(coef) - 1, bool)
-    for key in reversed(keys):
-        step = np.diff(key)
-        ascending = (step > 0) | ((step == 0) & ascending)
-    if ascending.all():
-        return keys, coef
+    spans = [(int(key.min()), int(np.ptp(key)) + 1) for key in keys]
+    if math.prod(span for _, span in spans) <= _FULL * len(coef):
+        return _added_in_table(keys, spans, coef)
     order = np.lexsort(keys[::-1])
     keys = [key[order] for key in keys]
     first = np.flatnonzero(np.concatenate([[True], np.logical_or.reduce([key[1:] != key[:-1] for key in keys])]))
     return [key[first] for key in keys], np.add.reduceat(coef[order], first)
+
+
+def fewer(keys: Sequence[IntArray], coef: FloatArray) -> tuple[Sequence[IntArray], FloatArray]:
+    """The same, but terms as they are where no two are equal.
+
+    A few looks tell that where one of the keys grows from term to term, and is the row, or stands for variables of
+    which none is in the other places, as a matrix of parameters does.
+    """
+    if len(coef) < 2 or _is_telling(keys):
+        return keys, coef
+    merged, total = added_up(keys, coef)
+    return (merged, total) if len(total) < len(coef) else (keys, coef)
+
+
+def _is_telling(keys: Sequence[IntArray]) -> bool:
+    """Whether a key alone shows that all terms differ."""
+    for number, key in enumerate(keys):
+        if (key[1:] > key[:-1]).all():
+            others = [one for at, one in enumerate(keys) if at and at != number]
+            if not number or all(one.max() < key[0] or one.min() > key[-1] for one in others):
+                return True
+    return False
+
+
+def _ascending(factors: Sequence[IntArray]) -> list[IntArray]:
+    """The factors of each term in ascending order."""
+    ordered = list(factors)
+    for last in range(len(ordered) - 1, 0, -1):
+        for k in range(last):  # of few factors, faster than a sort of each term
+            low, high = ordered[k], ordered[k + 1]
+            ordered[k], ordered[k + 1] = np.minimum(low, high), np.maximum(low, high)
+    return ordered
+
+
+def _is_sorted(keys: Sequence[IntArray]) -> bool:
+    """Whether each term stands before the next one and differs from it."""
+    equal: Any = True
+    for key in keys:
+        if ((key[1:] < key[:-1]) & equal).any():
+            return False
+        equal = (key[1:] == key[:-1]) & equal
+        if not equal.any():
+            return True
+    return False
+
+
+def _added_in_table(
+    keys: Sequence[IntArray], spans: Sequence[tuple[int, int]], coef: FloatArray
+) -> tuple[list[IntArray], FloatArray]:
+    """The same by a table of all terms that there may be, where it is not much longer than the list of them."""
+    shape = [span for _, span in spans]
+    place = np.zeros(len(coef), np.int64)
+    for key, (least, span) in zip(keys, spans, strict=True):
+        if span > 1:
+            place *= span
+            place += key
+            place -= least
+    there = np.zeros(math.prod(shape), bool)
+    there[place] = True
+    total = sums(place, coef, len(there))[there]
+    found = np.nonzero(there.reshape(shape))
+    return [key + least for key, (least, _) in zip(found, spans, strict=True)], total

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import qdldl
-import scipy.linalg as sla
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
 from .errors import NonconvexObjective
 
@@ -74,16 +74,12 @@ def is_positive_semidefinite(P: Any) -> bool:
     scale = 1.0 / np.sqrt(np.maximum(matrix.diagonal(), _SMALLEST_DIAGONAL * largest))
     if sparse and n > _DENSE_SIZE and matrix.nnz <= _DENSE_SHARE * n * n:
         return _is_sparse_semidefinite(matrix, scale)
-    dense = matrix.toarray() if sparse else matrix
-    shifted = 0.5 * (dense + dense.T)
+    dense = matrix.toarray(order="F") if sparse else np.asfortranarray(matrix)
+    shifted = dense * scale if (dense == dense.T).all() else (0.5 * (dense + dense.T)) * scale
     shifted *= scale[:, None]
-    shifted *= scale
     shifted[np.diag_indices(n)] += _TOLERANCE
-    try:
-        sla.cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
-    except sla.LinAlgError:
-        return False
-    return True
+    _, info = lapack.dpotrf(shifted, lower=1, clean=0, overwrite_a=1)
+    return bool(info == 0)
 
 
 def _is_sparse_semidefinite(P: Any, scale: NDArray[np.float64]) -> bool:

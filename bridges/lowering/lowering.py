@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import final
 
 import numpy as np
-import scipy.sparse as sp
 
 from ...modelkit.arrays import IntArray
 from ...modelkit.attributes import ObjectiveSenseCode
@@ -37,6 +36,7 @@ from ...modelkit.store.store import Store
 from ...modelkit.store.unbounded import check_infinite_parameters
 from ..bridge import Bridge
 from .changing import Changing
+from .making import with_places
 from .reach import is_box
 from .terms import split
 
@@ -261,7 +261,9 @@ class Lowering(Changing):
         self._hold_still()
         self._objective, self._objective_columns = seen, self.form.n
         self.sign = -1.0 if store.sense is ObjectiveSenseCode.MAX_SENSE else 1.0
-        rows = Rows(np.zeros(1)) if block is None else block.all_rows().scaled(np.array([self.sign]))
+        rows = Rows(np.zeros(1)) if block is None else block.all_rows()
+        if self.sign < 0.0:
+            rows = rows.scaled(np.array([self.sign]))
         present = self.parameters or Parameters(store)
         if rows.degree > 2:
             present.check_inserted(rows, UnsupportedObjective)
@@ -272,14 +274,9 @@ class Lowering(Changing):
         self._objective_moving = moving
         n = self.form.n
         curved = np.flatnonzero(moving.second >= 0)
-        zeros = np.zeros(2 * len(curved))
         P, q, r = objective_matrices(rows, lambda ids: ids, n)
         if len(curved):
-            i, j = moving.first[curved], moving.second[curved]
-            both = np.concatenate([i, j]), np.concatenate([j, i])
-            there = sp.coo_array(P)
-            places = tuple(np.concatenate([old, new]) for old, new in zip(there.coords, both, strict=True))
-            P = sp.csc_array(sp.coo_array((np.concatenate([there.data, zeros]), places), shape=(n, n)))
+            P = with_places(P, moving.first[curved], moving.second[curved])
         self.form.set_objective(P, q, r)
 
 

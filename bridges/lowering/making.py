@@ -24,8 +24,11 @@ __all__ = [
     "sides_of",
     "taken",
     "values_of",
+    "with_places",
 ]
 
+_FULL = 4
+"""So many places for each entry of a matrix are few."""
 Values = tuple[FloatArray, FloatArray]
 """Constants (k, m) of the functions and numbers (k, m q) of the sets of k constraints."""
 
@@ -105,6 +108,21 @@ def pattern(rows: Rows, moving: MovingTerms, n: int) -> sp.csr_array:
         coef = np.concatenate([coef, np.zeros(len(affine))])
     (row, column), coef = added_up([row, column], coef)
     return sp.csr_array((coef, column, np.searchsorted(row, np.arange(rows.m + 1))), shape=(rows.m, n))
+
+
+def with_places(P: sp.csc_array, i: IntArray, j: IntArray) -> sp.csc_array:
+    """A symmetric matrix with an entry at all (i, j) and (j, i), zeros where it has none."""
+    n = P.shape[0]
+    if n * n > _FULL * len(i):
+        both, there = (np.concatenate([i, j]), np.concatenate([j, i])), sp.coo_array(P)
+        places = tuple(np.concatenate([old, new]) for old, new in zip(there.coords, both, strict=True))
+        return sp.csc_array(sp.coo_array((np.concatenate([there.data, np.zeros(2 * len(i))]), places), shape=(n, n)))
+    stored = sp.csc_array((np.ones(P.nnz, np.bool_), P.indices, P.indptr), shape=(n, n)).toarray(order="C")
+    stored.ravel()[i * n + j] = True
+    stored |= stored.T.copy()
+    column, row = np.nonzero(stored)
+    ends = np.concatenate([[0], np.cumsum(np.count_nonzero(stored, axis=1))])
+    return sp.csc_array((P.toarray()[column, row], row.astype(np.int32), ends), shape=(n, n))
 
 
 def mapped(rows: Rows, moving: MovingTerms, one: StandIn, k: int, extra: IntArray) -> tuple[Rows, MovingTerms]:

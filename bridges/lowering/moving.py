@@ -16,6 +16,7 @@ import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.form import Form, Slots
+from ...modelkit.form.entry_layers import EntryLayers
 from ...modelkit.form.polynomial_map import PolynomialMap
 from .chunks import Chunk, Place
 from .moving_derivative import Entries, MovingDerivative
@@ -56,8 +57,9 @@ class MovingNumbers:
         self._curved = curved
         constant, linear, square = _by_degree(objective)
         i, j = square.first, square.second
-        self._P = np.concatenate([i, j]), np.concatenate([j, i])
-        P_at, self._P_place = _joined(_places(form.P, self._P[1], self._P[0]))
+        # each entry and, on the other side of the diagonal, its twin; P is symmetric, so columns are lines
+        both = [_places(form.P, line, other) for line, other in ((j, i), (i, j))]
+        P_at, self._P_place = _joined(np.concatenate(both))
         q_at, self._q = _joined(linear.first)
         c_rows, A_rows, Q_rows = _by_degree(rows)
         g_cones, F_cones, _ = _by_degree(cones)
@@ -68,29 +70,33 @@ class MovingNumbers:
         self._Q = Q_rows.row, Q_rows.first, Q_rows.second
         self._A = _row_of(form.A, self._A_place), form.A.indices[self._A_place].astype(np.int64)
         self._F = _row_of(form.F, self._F_place), form.F.indices[self._F_place].astype(np.int64)
-        P_column = _row_of(form.P, self._P_place)
-        self._P = form.P.indices[self._P_place].astype(np.int64), P_column
-        groups = [  # (where among its kind, code, factor), how many, fixed part
-            (P_at, np.tile(square.code, 2), np.tile(square.coef, 2), form.P.data[self._P_place]),
-            (q_at, linear.code, linear.coef, form.q[self._q]),
-            (constant.row, constant.code, constant.coef, np.full(min(len(constant), 1), form.r)),
-            (A_at, A_rows.code, A_rows.coef, form.A.data[self._A_place]),
-            (F_at, F_cones.code, F_cones.coef, form.F.data[self._F_place]),
-            (c_at, c_rows.code, c_rows.coef, np.zeros(len(self._c))),
-            (g_at, g_cones.code, g_cones.coef, form.g[self._g]),
-            (np.arange(len(Q_rows)), Q_rows.code, Q_rows.coef, np.zeros(len(Q_rows))),
+        self._P = form.P.indices[self._P_place].astype(np.int64), _row_of(form.P, self._P_place)
+        groups: list[tuple[list[tuple[IntArray, MovingTerms]], FloatArray]] = [
+            # (where among its kind, terms) of each layer, and the fixed parts
+            ([(P_at[: len(i)], square), (P_at[len(i) :], square)], form.P.data[self._P_place]),
+            ([(q_at, linear)], form.q[self._q]),
+            ([(constant.row, constant)], np.full(min(len(constant), 1), form.r)),
+            ([(A_at, A_rows)], form.A.data[self._A_place]),
+            ([(F_at, F_cones)], form.F.data[self._F_place]),
+            ([(c_at, c_rows)], np.zeros(len(self._c))),
+            ([(g_at, g_cones)], form.g[self._g]),
+            ([(np.arange(len(Q_rows)), Q_rows)], np.zeros(len(Q_rows))),
         ]
-        ends = np.cumsum([0, *(len(base) for *_, base in groups)]).tolist()
+        ends = np.cumsum([0, *(len(base) for _, base in groups)]).tolist()
         self._slices = tuple(slice(a, b) for a, b in pairwise(ends))
-        place = np.concatenate([at + end for (at, *_), end in zip(groups, ends, strict=False)])
-        codes = np.concatenate([code for _, code, *_ in groups])
-        coef = np.concatenate([factor for _, _, factor, _ in groups])
-        self.base: FloatArray = np.concatenate([base for *_, base in groups])
-        factors = table.factors(count)
-        M = sp.csr_array(sp.coo_array((coef, (place, table.rows(codes, count))), shape=(len(self.base), len(factors))))
+        self.base: FloatArray = np.concatenate([base for _, base in groups])
+        layers = tuple(
+            (at + end, table.rows(terms.code, count), terms.coef)
+            for (parts, _), end in zip(groups, ends, strict=False)
+            for at, terms in parts
+        )
+        factors = table.several(count)
+        M = EntryLayers(layers, (len(self.base), count if factors is None else len(factors)))
         self.map = PolynomialMap(self.base, M, factors, count)
+        alone = (layers[6][0] - ends[5], *layers[6][1:])
+        sides = EntryLayers((alone,), (len(self._c), M.shape[1])).tocsr()
+        self._alone = sp.csr_array(sides[:, :count])  # to find rows with infinite sides
         self._lower, self._upper = form.row_lower[self._c].copy(), form.row_upper[self._c].copy()
-        self._alone = sp.csr_array(M[self._slices[5]][:, :count])  # to find rows with infinite sides
         self._now: FloatArray = self.base.copy()
         self._infinite = np.zeros(len(self._c), bool)
         self._entries: tuple[Slots, Entries] | None = None
@@ -181,16 +187,22 @@ def _alive(chunks: Sequence[Chunk], place: Place) -> MovingTerms:
 
 def _by_degree(terms: MovingTerms) -> tuple[MovingTerms, MovingTerms, MovingTerms]:
     """Constant, affine and quadratic terms."""
-    degree = (terms.first >= 0).astype(np.int64) + (terms.second >= 0)
+    degree = (terms.first >= 0).astype(np.int8) + (terms.second >= 0)
+    if len(terms) and (degree == degree[0]).all():
+        nothing = MovingTerms.none()
+        zero, one, two = (terms if d == degree[0] else nothing for d in range(3))
+        return zero, one, two
     zero, one, two = (terms.take(np.flatnonzero(degree == d)) for d in range(3))
     return zero, one, two
 
 
 def _joined(places: IntArray) -> tuple[IntArray, IntArray]:
     """Where each of some places is among the different ones, and these, in order."""
-    if len(places) > 1 and not (np.diff(places) > 0).all():
+    if len(places) > 1 and not (places[1:] > places[:-1]).all():
         there = np.zeros(int(places.max()) + 1, bool)
         there[places] = True
+        if there.all():
+            return places, np.arange(len(there))
         return np.cumsum(there)[places] - 1, np.flatnonzero(there)
     return np.arange(len(places)), places
 
@@ -201,6 +213,8 @@ def _places(matrix: sp.csr_array | sp.csc_array, line: IntArray, other: IntArray
         return np.zeros(0, np.int64)
     width = matrix.shape[1] if matrix.format == "csr" else matrix.shape[0]
     wanted = line * width + other
+    if matrix.nnz == width * (len(matrix.indptr) - 1) and matrix.has_canonical_format:
+        return np.asarray(wanted, np.int64)  # all entries are stored
     there = np.zeros(len(matrix.indptr) - 1, bool)
     there[line] = True
     lines = np.flatnonzero(there)
@@ -223,4 +237,5 @@ def _row_of(matrix: sp.csr_array | sp.csc_array, places: IntArray) -> IntArray:
     """The lines in which entries of a compressed matrix stand."""
     if len(places) < len(matrix.indptr):
         return np.searchsorted(matrix.indptr, places, side="right").astype(np.int64) - 1
-    return np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))[places]
+    rows: IntArray = np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
+    return rows if len(places) == len(rows) else rows[places]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...modelkit.arrays import FloatArray, IntArray, spread
 from ...modelkit.functions.monomials import Monomials
@@ -51,6 +53,10 @@ class ProductTable:
     def _code(self, product: tuple[int, ...]) -> int:
         return self._several.setdefault(product, _SEVERAL + len(self._several))
 
+    def several(self, count: int) -> IntArray | None:
+        """`factors`, where there are products of several parameters."""
+        return self.factors(count) if self._several else None
+
     def factors(self, count: int) -> IntArray:
         """(count + products of several, K) numbers of the parameters in each product, -1 for none.
 
@@ -65,9 +71,10 @@ class ProductTable:
             out[row, : len(product)] = product
         return out
 
-    @staticmethod
-    def rows(codes: IntArray, count: int) -> IntArray:
+    def rows(self, codes: IntArray, count: int) -> IntArray:
         """The rows of `factors` that products with these numbers have."""
+        if not self._several:
+            return codes
         return np.where(codes >= _SEVERAL, codes - _SEVERAL + count, codes)
 
 
@@ -102,8 +109,8 @@ class MovingTerms:
     def stack(parts: list[MovingTerms]) -> MovingTerms:
         """The terms of all parts."""
         parts = [part for part in parts if len(part)]
-        if not parts:
-            return MovingTerms.none()
+        if len(parts) < 2:
+            return parts[0] if parts else MovingTerms.none()
         arrays = zip(*((p.row, p.code, p.first, p.second, p.coef) for p in parts), strict=True)
         return MovingTerms(*(np.concatenate(one) for one in arrays))
 
@@ -117,7 +124,7 @@ class MovingTerms:
 
     def in_columns(self, columns: IntArray, base: int) -> MovingTerms:
         """With columns for identifiers of variables."""
-        first, second = (np.where(v >= 0, columns[np.maximum(v - base, 0)], _NONE) for v in (self.first, self.second))
+        first, second = (_in_columns(v, columns, base) for v in (self.first, self.second))
         return MovingTerms(self.row, self.code, first, second, self.coef)
 
     def mapped(self, A: Matrix, copies: int) -> MovingTerms:
@@ -130,6 +137,14 @@ class MovingTerms:
         return MovingTerms(copy[at] * p + place, self.code[at], self.first[at], self.second[at], self.coef[at] * number)
 
 
+def _in_columns(ids: IntArray, columns: IntArray, base: int) -> IntArray:
+    if ids.min(initial=0) >= 0:
+        return columns[ids - base]
+    if ids.max(initial=_NONE) < 0:
+        return ids
+    return np.where(ids >= 0, columns[np.maximum(ids - base, 0)], _NONE)
+
+
 def split(rows: Rows, parameters: Parameters | None, table: ProductTable) -> tuple[Rows, MovingTerms]:
     """The rows without the terms in which parameters stand, and these terms.
 
@@ -140,23 +155,39 @@ def split(rows: Rows, parameters: Parameters | None, table: ProductTable) -> tup
     """
     if not parameters:
         return rows, MovingTerms.none()
-    if rows.degree < 2:
-        place = parameters.places(rows.var)
-        mine = np.flatnonzero(place >= 0)
-        if not len(mine):
-            return rows, MovingTerms.none()
-        nothing = np.full(len(mine), _NONE)
-        moving = MovingTerms(rows.row[mine], table.codes(place[mine][:, None]), nothing, nothing, rows.coef[mine])
-        other = place < 0
-        return Rows(rows.constant, rows.row[other], rows.var[other], rows.coef[other]), moving
-    terms = rows.terms().packed()
-    place = parameters.places(terms.factors)
-    has = (place >= 0).any(axis=1)
-    at = np.flatnonzero(has)
-    if not len(at):
+    stays, moving = [], []
+    for row, factors, coef in ((rows.row, (rows.var,), rows.coef), *rows.products()):
+        are = [parameters.among(factor) for factor in factors]
+        moves = functools.reduce(np.logical_or, are)
+        stays.append(~moves)
+        if moves.all():
+            moving.append(_moving(row, factors, coef, are, parameters, table))
+        elif moves.any():
+            own, mine = [factor[moves] for factor in factors], [some[moves] for some in are]
+            moving.append(_moving(row[moves], own, coef[moves], mine, parameters, table))
+    if not moving:
         return rows, MovingTerms.none()
-    code = table.codes(place[at])
-    others = Monomials(terms.row[at], np.where(place[at] >= 0, _NONE, terms.factors[at]), terms.coef[at]).packed()
-    factors = np.pad(others.factors, ((0, 0), (0, max(2 - others.factors.shape[1], 0))), constant_values=_NONE)
-    moving = MovingTerms(terms.row[at], code, factors[:, 0], factors[:, 1], terms.coef[at])
-    return Rows.of_terms(rows.constant, terms.take(~has)), moving
+    return rows.where(*stays), MovingTerms.stack(moving)
+
+
+def _moving(
+    row: IntArray,
+    factors: Sequence[IntArray],
+    coef: FloatArray,
+    are: Sequence[NDArray[np.bool_]],
+    parameters: Parameters,
+    table: ProductTable,
+) -> MovingTerms:
+    """Terms, each with parameters among its factors: those that `are`."""
+    mine = [factor for factor, some in zip(factors, are, strict=True) if some.all()]
+    others = [factor for factor, some in zip(factors, are, strict=True) if not some.any()]
+    if len(mine) == 1 and len(others) == len(factors) - 1 < 3:  # as of a matrix of parameters times variables
+        while len(others) < 2:
+            others.append(np.full(len(row), _NONE))
+        # the store may change its own numbers
+        return MovingTerms(row, parameters.places(mine[0]), others[0], others[1], coef.copy())
+    code = table.codes(np.stack([parameters.places(factor) for factor in factors], axis=1))
+    left = np.stack([np.where(some, _NONE, factor) for factor, some in zip(factors, are, strict=True)])
+    packed = Monomials(row, left.T, coef).packed().factors
+    padded = np.pad(packed, ((0, 0), (0, max(2 - packed.shape[1], 0))), constant_values=_NONE)
+    return MovingTerms(row, code, padded[:, 0], padded[:, 1], coef)

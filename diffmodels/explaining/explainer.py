@@ -28,6 +28,7 @@ from .path import Piece, SolutionPath, followed
 from .prediction import Prediction, checked_changes, predicted
 from .ranges import Ranging
 from .rays import Ray, ray_of
+from .relaxation import Relaxation, relaxed
 from .sensitivities import Sensitivities
 from .summary import Lines, summary_of
 from .ways import ways_of
@@ -160,3 +161,9 @@ class Explainer(AbstractExplainer):
     def rays(self) -> Ray:
         """See `Model.rays`."""
         return ray_of(self._model)
+
+    def relax(
+        self, constraints: Any = None, penalties: Any = None, norm: int = 1, *, weight: float = 0.0
+    ) -> Relaxation:
+        """See `Model.relax`."""
+        return relaxed(self._model, constraints, penalties, norm, real_number(weight, "A weight"))

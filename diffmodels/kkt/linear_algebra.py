@@ -119,7 +119,8 @@ def automatic(
 
 
 def _affordable(P: Any, A1: Any, C: Any, scale: FloatArray | None, shared: IntArray | None) -> KKTSystem:
-    chosen = choose(count(P) + 2 * count(A1), P.shape[0] + A1.shape[0])
+    size = P.shape[0] + A1.shape[0]
+    chosen = choose(count(P) + 2 * count(A1) if size * size > _LARGEST_ENTRIES else 0, size)
     if chosen is not automatic:
         return chosen(P, A1, C, scale, shared)
     try:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..arrays import FloatArray, IntArray
+from .entry_layers import EntryLayers, Layered
 
 __all__ = ["LinearMap"]
 
@@ -25,7 +26,11 @@ class LinearMap:
 
     Parameters
     ----------
-    matrix : sparse (m, n)
+    matrix : sparse (m, n), or in layers
+
+    Attributes
+    ----------
+    layered : the map, where it goes by layers
 
     Examples
     --------
@@ -37,7 +42,15 @@ class LinearMap:
     """
 
     def __init__(self, matrix: Any) -> None:
-        self._M, self._Mt = _prepared(sp.csr_array(matrix)), _prepared(sp.csr_array(sp.csr_array(matrix).T))
+        self._M: Any
+        self._Mt: Any
+        self.layered: Layered | None = None
+        if isinstance(matrix, EntryLayers) and matrix.nnz > _SMALL and matrix.are_matchings():
+            self._M, self._Mt = Layered(matrix), Layered(matrix.T)
+            self.layered = self._M
+            return
+        rows = sp.csr_array(matrix.tocsr())
+        self._M, self._Mt = _prepared(rows), _prepared(sp.csr_array(rows.T))
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """(..., n) to (..., m)."""

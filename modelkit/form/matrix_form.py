@@ -98,5 +98,16 @@ def objective_matrices(rows: Rows, column: Any, n: int) -> tuple[sp.csc_array, F
     if not len(rows.qcoef):
         return sp.csc_array((n, n)), q, float(rows.constant[0])
     i, j = column(rows.qvar1), column(rows.qvar2)
-    half = sp.coo_array((rows.qcoef, (i, j)), shape=(n, n)).tocsc()
-    return sp.csc_array(half + half.T), q, float(rows.constant[0])
+    return _with_transpose(i, j, rows.qcoef, n), q, float(rows.constant[0])
+
+
+def _with_transpose(i: IntArray, j: IntArray, values: FloatArray, n: int) -> sp.csc_array:
+    """The sum of a matrix and its transpose; one with a term for each pair stores all entries, without a sort."""
+    if 2 * len(values) < n * (n + 1):
+        half = sp.coo_array((values, (i, j)), shape=(n, n)).tocsc()
+        return sp.csc_array(half + half.T)
+    dense = sums(i * n + j, values, n * n).reshape(n, n)
+    dense = dense + dense.T
+    if not dense.all():  # sums of sparse matrices leave zeros out
+        return sp.csc_array(dense)
+    return sp.csc_array((dense.ravel(), np.tile(np.arange(n, dtype=np.int32), n), np.arange(n + 1) * n), shape=(n, n))

@@ -18,7 +18,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..sizes import largest_size
 from .products import Products
-from .scales import Scales
+from .scales import both_scales
 from .slot_rows import SlotRows
 
 __all__ = ["MatrixSizes", "PointErrors", "violation"]
@@ -62,18 +62,7 @@ class MatrixSizes:
         form = rows.form
         self._stamp, self._is_held = form.stamp, rows.is_held
         self.products = form.products.sizes
-        scales = [Scales(rows)]
-        held, bounded, _ = form.slots.parts(rows.is_held)
-        has_single = (
-            bool(bounded.any())
-            or bool(((np.diff(form.A.indptr) == 1) & held).any())
-            or bool((np.diff(form.F.indptr) == 1).any())
-            or bool((np.diff(form.P.indptr) == 1).any())
-        )
-        if has_single:
-            first, other = scales[0], Scales(rows, shared=True)
-            if (other.column != first.column).any() or (other.row != first.row).any():
-                scales.append(other)
+        scales = both_scales(rows)
         self.column: FloatArray = np.stack([one.column for one in scales])
         self.row: FloatArray = np.stack([one.row for one in scales])
 

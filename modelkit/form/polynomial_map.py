@@ -21,8 +21,8 @@ class PolynomialMap:
     Parameters
     ----------
     constant : (m,) c
-    M : sparse (m, number of products)
-    factors : (number of products, K) the entries of z in each product, -1 for none
+    M : sparse (m, number of products), or in layers
+    factors : (number of products, K) the entries of z in each product, -1 for none; None where they are those of z
     count : of entries of z
 
     Attributes
@@ -37,19 +37,23 @@ class PolynomialMap:
     (array([56.]), array([10., 11.]))
     """
 
-    def __init__(self, constant: FloatArray, M: Any, factors: IntArray, count: int) -> None:
-        self._constant, self._factors, self._count, self._M = constant, factors, count, M
+    def __init__(self, constant: FloatArray, M: Any, factors: IntArray | None, count: int) -> None:
+        self._constant, self._factors, self._count = constant, factors, count
         # products of one entry need no multiplication, and are the entries themselves
-        self.is_linear = factors.shape[1] == 1 and bool((factors >= 0).all())
-        if self.is_linear:
-            is_plain = len(factors) == count and np.array_equal(factors[:, 0], np.arange(count))
-            self._map, self._choices = LinearMap(M if is_plain else M @ _chosen(factors[:, 0], count)), []
+        self.is_linear = factors is None or (factors.shape[1] == 1 and bool((factors >= 0).all()))
+        self._choices: list[LinearMap] = []
+        if factors is None:
+            self._map = LinearMap(M)
+        elif self.is_linear:
+            M, self._factors = M.tocsr() @ _chosen(factors[:, 0], count), None
+            self._map = LinearMap(M)
         else:
             self._map, self._choices = LinearMap(M), [LinearMap(_chosen(one, count)) for one in factors.T]
+        self._M = self._map.layered or M
 
     def followed_by(self, S: Any, constant: FloatArray) -> PolynomialMap:
         """The map ``z -> constant + S M φ(z)``: S after this one without its constant."""
-        return PolynomialMap(constant, sp.csr_array(S @ self._M), self._factors, self._count)
+        return PolynomialMap(constant, sp.csr_array(S @ self._M.tocsr()), self._factors, self._count)
 
     def __call__(self, z: FloatArray) -> FloatArray:
         """The values, (..., count) to (..., m)."""
@@ -84,6 +88,7 @@ class PolynomialMap:
 
     def _at(self, z: FloatArray) -> FloatArray:
         """The factors of each product, (..., products, K)."""
+        assert self._factors is not None  # of what is not linear
         padded = np.concatenate([z, np.ones((*z.shape[:-1], 1))], axis=-1)  # which the number -1 names
         return np.asarray(padded[..., self._factors])
 

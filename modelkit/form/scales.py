@@ -14,9 +14,9 @@ import numpy as np
 
 from ..arrays import FloatArray
 from .slot_rows import SlotRows
-from .units import FARTHEST, Lines, equilibrated
+from .units import FARTHEST, equilibrated
 
-__all__ = ["Scales"]
+__all__ = ["Scales", "both_scales"]
 
 
 @final
@@ -49,11 +49,25 @@ class Scales:
         self.row: FloatArray = row
 
 
+def both_scales(rows: SlotRows) -> list[Scales]:
+    """Those that are not `shared`, and those that are where they differ, which takes rows with one entry."""
+    first = Scales(rows)
+    held, bounded, _ = rows.form.slots.parts(rows.is_held)
+    F, P = rows.form.F, rows.form.P
+    singles = (np.diff(rows.form.A.indptr) == 1) & held, np.diff(F.indptr) == 1, np.diff(P.indptr) == 1
+    if not (bounded.any() or any(single.any() for single in singles)):
+        return [first]
+    other = Scales(rows, shared=True)
+    differ = (other.column != first.column).any() or (other.row != first.row).any()
+    return [first, other] if differ else [first]
+
+
 def _equilibrated(rows: SlotRows, *, alone: bool, shared: bool) -> tuple[FloatArray, FloatArray]:
     form = rows.form
     held, bounded, _ = rows.form.slots.parts(rows.is_held)
-    lines = [Lines(form.A, shared=shared, among=held), Lines(form.F, shared=shared)]
+    lines = [(each, each.telling(shared=shared)) for each in (rows.lines.A, rows.lines.F)]
+    lines[0] = rows.lines.A, lines[0][1] & held
     if form.P.nnz and not alone:
-        lines.append(Lines(form.P, shared=shared))
+        lines.append((rows.lines.P, rows.lines.P.telling(shared=shared)))
     column, scales = equilibrated(lines, form.n, None if shared else bounded)
     return column, np.concatenate([np.where(held, scales[0], 1.0), np.where(bounded, scales[-1], 1.0), scales[1]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,8 +16,17 @@ from ..sets.cone import NativeCone
 from ..sizes import ratio
 from .form import Cones, Discreteness, Form
 from .matrix_form import Curvature
+from .units import Lines
 
 __all__ = ["SlotRows"]
+
+
+class FormLines(NamedTuple):
+    """The sizes of the entries of a form's matrices."""
+
+    A: Lines
+    F: Lines
+    P: Lines
 
 
 @final
@@ -50,6 +59,7 @@ class SlotRows:
         self._take(form)
 
     def _take(self, form: Form) -> None:
+        self._lines: FormLines | None = None
         self.form, self.curvature, self.g = form, form.curvature, np.zeros(form.slots.size)
         lower, upper, free = form.lower, form.upper, np.full(form.k, np.inf)
         if form.is_discrete:
@@ -62,6 +72,13 @@ class SlotRows:
         self.g[form.slots.sided :] = form.g
         self.is_held: NDArray[np.bool_] = (self.lower > -np.inf) | (self.upper < np.inf)
         self.is_held[form.slots.sided :] = True
+
+    @property
+    def lines(self) -> FormLines:
+        """The sizes of the entries of the form's matrices, made when they are first asked for."""
+        if self._lines is None:
+            self._lines = FormLines(*(Lines(matrix) for matrix in (self.form.A, self.form.F, self.form.P)))
+        return self._lines
 
     def with_form(self, form: Form) -> SlotRows:
         """The rows of a form with other numbers in the same cones."""

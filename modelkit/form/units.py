@@ -7,7 +7,7 @@ number is compared with the others of its row, and with those of its variable in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -18,6 +18,9 @@ from ..arrays import FloatArray
 __all__ = ["FARTHEST", "Lines", "equilibrated", "equilibration", "power_of_two", "size_of_solution"]
 
 _SWEEPS = 3
+_Mask = NDArray[np.bool_]
+_CACHED = 32_768
+"""Entries of a matrix handled at a time."""
 FARTHEST = 1e20
 """Ratio of the scales of two columns beyond which the smallest entries are noise, and tell no unit."""
 
@@ -41,21 +44,21 @@ def equilibration(F: Any, P: Any = None, *, shared: bool = False) -> tuple[Float
     >>> equilibration(sp.csr_array([[5e5, 5e5], [1.0, 1.0]]))
     (array([1., 1.]), array([1.90734863e-06, 5.00000000e-01]))
     """
-    lines = [Lines(F, shared=shared)]
+    lines = [Lines(F)]
     if P is not None and P.nnz:
-        lines.append(Lines(P, shared=shared))
-    column, rows = equilibrated(lines, F.shape[1])
+        lines.append(Lines(P))
+    column, rows = equilibrated([(each, each.telling(shared=shared)) for each in lines], F.shape[1])
     return column, rows[0]
 
 
 def equilibrated(
-    lines: Sequence[Lines], n: int, telling: NDArray[np.bool_] | None = None
+    lines: Sequence[tuple[Lines, _Mask]], n: int, telling: _Mask | None = None
 ) -> tuple[FloatArray, list[FloatArray]]:
     """The same of several matrices, one below the other, and of n rows with one entry, a 1, one for each column.
 
     Parameters
     ----------
-    lines : of matrices with n columns
+    lines : of matrices with n columns, and which of them scale these
     n : number of columns
     telling : (n,) which of these further rows scale their columns; None for none
 
@@ -63,13 +66,13 @@ def equilibrated(
     -------
     The scales of the columns, those of the lines of each matrix, and at last those of the further rows.
     """
-    largest, column = [*(np.zeros(len(each.counts)) for each in lines), np.ones(n)], np.ones(n)
+    largest, column = [*(np.zeros(len(tells)) for _, tells in lines), np.ones(n)], np.ones(n)
     for _ in range(_SWEEPS):
         largest[-1] = column
         most = np.zeros(n) if telling is None else np.where(telling, power_of_two(column), 0.0)
-        for k, each in enumerate(lines):
+        for k, (each, tells) in enumerate(lines):
             largest[k] = each.largest(column)
-            np.maximum.at(most, each.at, each.telling * np.repeat(power_of_two(largest[k]), each.counts))
+            each.raise_columns(most, np.where(tells, power_of_two(largest[k]), 0.0))
         before, column = column, power_of_two(most)
         if np.array_equal(before, column):
             break
@@ -77,7 +80,7 @@ def equilibrated(
     return column / middle, [np.where(size > 0.0, power_of_two(size) * middle, 1.0) for size in largest]
 
 
-def size_of_solution(P: Any, q: FloatArray, column: FloatArray, numbers: FloatArray) -> float:
+def size_of_solution(curvature: float, q: FloatArray, column: FloatArray, numbers: FloatArray) -> float:
     """The power of two near which the variables of an equilibrated program may be expected; 1 beyond 1e±20.
 
     Where matrices have entries near one, a solution is about as large as bounds are and, beside a matrix P, linear
@@ -85,21 +88,19 @@ def size_of_solution(P: Any, q: FloatArray, column: FloatArray, numbers: FloatAr
 
     Parameters
     ----------
-    P : symmetric csc_array (n, n), not scaled
+    curvature : the largest entry of P, scaled; 0 without one
     q : (n,) costs, not scaled
     column : (n,) the scales of the columns
     numbers : bounds, and constants of cones, scaled; those that are zero or infinite tell nothing
 
     Examples
     --------
-    >>> import scipy.sparse as sp
-    >>> size_of_solution(sp.csc_array([[2.0]]), np.array([5e-7]), np.ones(1), np.array([2e-6, np.inf]))
+    >>> size_of_solution(2.0, np.array([5e-7]), np.ones(1), np.array([2e-6, np.inf]))
     9.5367431640625e-07
     """
     told = [np.abs(numbers)]
-    if P.nnz:
-        squares = np.abs(P.data) * column[P.indices] * np.repeat(column, np.diff(P.indptr))
-        told.append(np.abs(column * q) / max(float(squares.max()), np.finfo(np.float64).tiny))
+    if curvature > 0.0:
+        told.append(np.abs(column * q) / curvature)
     sizes = np.concatenate(told)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0.0)]
     size = float(np.exp2(np.round(np.median(np.log2(sizes))))) if len(sizes) else 1.0
@@ -108,29 +109,57 @@ def size_of_solution(P: Any, q: FloatArray, column: FloatArray, numbers: FloatAr
 
 @final
 class Lines:
-    """The sizes of the entries of a matrix, line by line; `telling` those, or zero, that scale their columns.
+    """The sizes of the entries of a matrix, line by line.
 
     Parameters
     ----------
-    matrix : compressed sparse, with lines of entries
-    shared : whether lines with one entry scale no columns
-    among : (lines,) those that do, or None for all
+    matrix : csr_array, or a symmetric csc_array
     """
 
-    def __init__(self, matrix: Any, *, shared: bool = False, among: NDArray[np.bool_] | None = None) -> None:
-        self.size, self.at, self.counts = np.abs(matrix.data), matrix.indices, np.diff(matrix.indptr)
-        self.telling = np.where(np.repeat(self.counts, self.counts) > 1, self.size, 0.0) if shared else self.size
-        if among is not None:
-            self.telling = np.where(np.repeat(among, self.counts), self.telling, 0.0)
-        self._filled = np.flatnonzero(self.counts)
+    def __init__(self, matrix: Any) -> None:
+        self._counts = np.diff(matrix.indptr)
+        self._size, self._at = np.abs(matrix.data), matrix.indices
+        self._filled = np.flatnonzero(self._counts)
         self._starts = matrix.indptr[self._filled]
+        # of a matrix that stores all entries, in order, the places need not be looked at
+        n = matrix.shape[1]
+        is_full = 0 < len(self._size) == n * len(self._counts) and bool((self._counts == n).all())
+        is_full = is_full and bool((self._at.reshape(-1, n) == np.arange(n)).all())
+        self._grid = self._size.reshape(-1, n) if is_full else None
+
+    def telling(self, *, shared: bool) -> _Mask:
+        """Which lines scale their columns: all, or those with several entries alone."""
+        tells: _Mask = self._counts > (1 if shared else -1)
+        return tells
 
     def largest(self, weights: FloatArray) -> FloatArray:
         """The largest entry of each line, columns weighted; zero of an empty one."""
-        found = np.zeros(len(self.counts))
-        if len(self._filled):
-            found[self._filled] = np.maximum.reduceat(self.size * weights[self.at], self._starts)
+        found = np.zeros(len(self._counts))
+        if self._grid is not None:
+            for part in self._parts():
+                found[part] = (self._grid[part] * weights).max(axis=1)
+        elif len(self._filled):
+            found[self._filled] = np.maximum.reduceat(self._size * weights[self._at], self._starts)
         return found
+
+    def largest_square(self, weights: FloatArray) -> float:
+        """The largest entry of a square matrix, lines and columns weighted."""
+        return float((self.largest(weights) * weights).max(initial=0.0))
+
+    def raise_columns(self, most: FloatArray, weights: FloatArray) -> None:
+        """Raise the numbers (n,) of columns to the largest entry of each, lines weighted."""
+        if self._grid is not None:
+            for part in self._parts():
+                np.maximum(most, (self._grid[part] * weights[part, None]).max(axis=0), out=most)
+        else:
+            np.maximum.at(most, self._at, self._size * np.repeat(weights, self._counts))
+
+    def _parts(self) -> Iterator[slice]:
+        """Some lines at a time of a grid, which stay in the cache."""
+        assert self._grid is not None
+        count, n = self._grid.shape
+        step = max(1, _CACHED // n)
+        return (slice(first, first + step) for first in range(0, count, step))
 
 
 def power_of_two(sizes: FloatArray) -> FloatArray:

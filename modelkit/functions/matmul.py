@@ -73,8 +73,12 @@ def matmul(a: Any, b: Any) -> tuple[VectorFunction, tuple[int, ...], IntArray | 
         return plain, (m, p), None
     left, right = _repeated(left, batch), _repeated(right, batch)
     (lb, li, lk), (rb, rk, rj) = left.place, right.place
-    one, two = pairs(lb * n + lk, rb * n + rk, stacked * n)
-    place = (lb[one] * m + li[one]) * p + rj[two]
+    if not batch and len(lk) == m * n and len(rk) == n * p:  # all entries, row by row
+        one, two = np.repeat(np.arange(m * n), p), np.tile(np.arange(n * p), m)
+        place = np.repeat(np.arange(m * p).reshape(m, p), n, axis=0).ravel()
+    else:
+        one, two = pairs(lb * n + lk, rb * n + rk, stacked * n)
+        place = (lb[one] * m + li[one]) * p + rj[two]
     shape = (*batch, *(() if left.was_vector else (m,)), *(() if right.was_vector else (p,)))
     sparse = left.is_sparse and right.is_sparse and len(shape) == 2 and len(place) < stacked * m * p
     stored, at = np.unique(place, return_inverse=True) if sparse else (None, place)

@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from ..arrays import FloatArray, IntArray, added_up, cofactors, pairs
+from ..arrays import FloatArray, IntArray, added_up, cofactors, fewer, pairs
 
 __all__ = ["Monomials"]
 
@@ -25,7 +25,7 @@ class Monomials:
     ----------
     row : array of shape (T,)
     factors : array of shape (T, D)
-        Identifiers of variables, repeated for powers; -1 fills up shorter terms.
+        Identifiers of variables, repeated for powers; -1 fills up shorter terms. Column by column in memory, best.
     coef : array of shape (T,)
     """
 
@@ -43,7 +43,7 @@ class Monomials:
             return parts[0]
         join = np.concatenate
         row, coef = join([p.row for p in parts]), join([p.coef for p in parts])
-        factors, first = np.full((len(row), max(p.factors.shape[1] for p in parts)), _NONE, np.int64), 0
+        factors, first = np.full((max(p.factors.shape[1] for p in parts), len(row)), _NONE, np.int64).T, 0
         for p in parts:
             count, width = p.factors.shape
             factors[first : first + count, :width] = p.factors
@@ -103,29 +103,39 @@ class Monomials:
 
     def merged(self) -> Monomials:
         """Equal terms added up, sums that are zero included; as they are where no terms are equal."""
-        (row, *factors), total = added_up((self.row, *self.factors.T), self.coef)
+        (row, *factors), total = fewer((self.row, *self.factors.T), self.coef)
         if len(total) == len(self):
             return self
-        return Monomials(row, np.stack(factors, axis=1), total).packed()
+        return Monomials(row, np.stack(factors).T, total).packed()
 
     def canonical(self) -> Monomials:
         """Factors sorted, equal terms added up, zeros dropped; terms in order of row."""
         (row, *factors), total = added_up((self.row, *self.factors.T), self.coef)
-        return Monomials(row, np.stack(factors, axis=1)[:, ::-1], total).take(total != 0.0)
+        return Monomials(row, np.stack(factors[::-1]).T, total).take(total != 0.0)
 
     def times(self, other: Monomials, m: int) -> Monomials:
         """All products of a term here and a term there in the same of m rows."""
-        term, partner = pairs(self.row, other.row, m)
-        factors = np.concatenate([self.factors[term], other.factors[partner]], axis=1)
-        return Monomials(self.row[term], factors, self.coef[term] * other.coef[partner])
+        every = np.arange(m)
+        term: IntArray | slice = slice(None)
+        partner: IntArray | slice = slice(None)
+        if np.array_equal(self.row, every):  # a term in each row: no pairs to look for
+            term = other.row
+        elif np.array_equal(other.row, every):
+            partner = self.row
+        else:
+            term, partner = pairs(self.row, other.row, m)
+        columns = [*(one[term] for one in self.factors.T), *(one[partner] for one in other.factors.T)]
+        return Monomials(self.row[term], np.stack(columns).T, self.coef[term] * other.coef[partner])
 
     def packed(self) -> Monomials:
         """The same with the fillers last and no more of them than needed."""
         factors, degrees = self.factors, self.degrees
+        if degrees.min(initial=0) == factors.shape[1]:
+            return self
         width = int(degrees.max(initial=0))
         columns = list(factors.T)
         if any((left == _NONE).any() and (right[left == _NONE] != _NONE).any() for left, right in pairwise(columns)):
-            packed, at = np.full((len(factors), width), _NONE, np.int64), np.zeros(len(factors), np.int64)
+            packed, at = np.full((width, len(factors)), _NONE, np.int64).T, np.zeros(len(factors), np.int64)
             for factor in columns:
                 there = np.flatnonzero(factor != _NONE)
                 packed[there, at[there]] = factor[there]

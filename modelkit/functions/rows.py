@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray, IntArray, added_up, pairs, spread, sums
+from ..arrays import FloatArray, IntArray, added_up, fewer, pairs, spread, sums
 from .monomials import Monomials
 
 __all__ = ["TERMS", "Rows"]
@@ -60,6 +60,8 @@ class Rows:
         """Constants and terms of any degree, sorted into their arrays."""
         terms = terms.packed()
         degrees = terms.degrees
+        if degrees.min(initial=3) > 2:
+            return Rows(constant, higher=terms if len(terms) else None)
         lowest, first, second = (np.flatnonzero(degrees == d) for d in range(3))
         rest = np.flatnonzero(degrees > 2)
         constant = constant + sums(terms.row[lowest], terms.coef[lowest], len(constant))
@@ -79,12 +81,23 @@ class Rows:
 
     def terms(self) -> Monomials:
         """All terms but the constants."""
-        parts = [Monomials(self.row, self.var[:, None], self.coef)]
+        parts = []
+        if len(self.row) or self.degree < 2:
+            parts.append(Monomials(self.row, self.var[:, None], self.coef))
         if len(self.qrow):
-            parts.append(Monomials(self.qrow, np.stack([self.qvar1, self.qvar2], axis=1), self.qcoef))
+            parts.append(Monomials(self.qrow, np.stack([self.qvar1, self.qvar2]).T, self.qcoef))
         if self.higher is not None:
             parts.append(self.higher)
         return Monomials.stack(parts)
+
+    def products(self) -> list[tuple[IntArray, tuple[IntArray, ...], FloatArray]]:
+        """Row, factors and coefficient of the terms of degree two and more; -1 fills up shorter ones."""
+        parts: list[tuple[IntArray, tuple[IntArray, ...], FloatArray]] = [
+            (self.qrow, (self.qvar1, self.qvar2), self.qcoef)
+        ]
+        if self.higher is not None:
+            parts.append((self.higher.row, tuple(self.higher.factors.T), self.higher.coef))
+        return parts
 
     @staticmethod
     def of_variables(ids: IntArray) -> Rows:
@@ -151,27 +164,34 @@ class Rows:
     @_QUIET
     def _weighted(self, operation: Any, numbers: FloatArray, higher: Monomials | None) -> Rows:
         """Constants and coefficients, each combined with the number of its row."""
-        constant, coef = operation(self.constant, numbers), operation(self.coef, numbers[self.row])
+        every = len(numbers) == 1  # one number for all
+        constant = operation(self.constant, numbers)
+        coef = operation(self.coef, numbers if every else numbers[self.row])
         if self.degree < 2:
             return Rows(constant, self.row, self.var, coef)
-        return replace(
-            self, constant=constant, coef=coef, qcoef=operation(self.qcoef, numbers[self.qrow]), higher=higher
-        )
+        qcoef = operation(self.qcoef, numbers if every else numbers[self.qrow])
+        return replace(self, constant=constant, coef=coef, qcoef=qcoef, higher=higher)
 
     def only(self, keep: NDArray[np.bool_]) -> Rows:
         """All constants, and the terms of some of the rows (a mask of shape (m,))."""
         if keep.all():
             return self
         higher = self.higher and self.higher.take(keep[self.higher.row])
-        return self._where(keep[self.row], keep[self.qrow], higher)
+        return self._kept(keep[self.row], keep[self.qrow], higher)
 
     def without(self, ids: IntArray) -> Rows:
         """The rows without the terms in these variables."""
         affine, one, two = (~np.isin(var, ids) for var in (self.var, self.qvar1, self.qvar2))
         higher = self.higher and self.higher.take(~np.isin(self.higher.factors, ids).any(axis=1))
-        return self._where(affine, one & two, higher)
+        return self._kept(affine, one & two, higher)
 
-    def _where(self, affine: NDArray[np.bool_], quadratic: NDArray[np.bool_], higher: Monomials | None) -> Rows:
+    def where(
+        self, affine: NDArray[np.bool_], quadratic: NDArray[np.bool_], higher: NDArray[np.bool_] | None = None
+    ) -> Rows:
+        """All constants, and some of the terms (masks)."""
+        return self._kept(affine, quadratic, self.higher and self.higher.take(higher))
+
+    def _kept(self, affine: NDArray[np.bool_], quadratic: NDArray[np.bool_], higher: Monomials | None) -> Rows:
         row, var, coef = self.row[affine], self.var[affine], self.coef[affine]
         if self.degree < 2:
             return Rows(self.constant, row, var, coef)
@@ -192,11 +212,20 @@ class Rows:
         higher = None if self.higher is None else self.higher.moved(rows)
         return replace(self, constant=constant, row=rows[self.row], qrow=rows[self.qrow], higher=higher)
 
+    def total(self) -> Rows:
+        """The sum of the rows, one row, equal terms added up."""
+        row, qrow = np.zeros(len(self.row), np.int64), np.zeros(len(self.qrow), np.int64)
+        higher = self.higher and replace(self.higher, row=np.zeros(len(self.higher), np.int64))
+        constant = sums(np.zeros(self.m, np.int64), self.constant, 1)
+        return replace(self, constant=constant, row=row, qrow=qrow, higher=higher).merged()
+
     def take(self, rows: IntArray) -> Rows:
         """The rows at the given positions, in that order (repeats allowed)."""
         m, count = self.m, len(rows)
         if count == m and np.array_equal(rows, np.arange(m)):
             return self
+        if self.has_one_each:
+            return Rows(self.constant[rows], np.arange(count), self.var[rows], self.coef[rows])
         matrix = sp.csr_array((np.ones(count), rows, np.arange(count + 1)), shape=(count, m))
         return self.mapped(matrix)
 
@@ -239,18 +268,34 @@ class Rows:
         if self.degree + other.degree > 2:
             curved = Rows.of_terms(np.zeros(self.m), self.terms().times(other.terms(), self.m))
         else:
-            mine, others = pairs(self.row, other.row, self.m)
-            coef = self.coef[mine] * other.coef[others]
-            row, one, two = self.row[mine], self.var[mine], other.var[others]
-            curved = Rows(np.zeros(self.m), qrow=row, qvar1=one, qvar2=two, qcoef=coef)
+            curved = self._products(other)
         return self._times_constants(other) + curved
+
+    def _products(self, other: Rows) -> Rows:
+        """The products of all pairs of an affine term here and one there in the same row."""
+        mine: IntArray | slice = slice(None)
+        others: IntArray | slice = slice(None)
+        if other.has_one_each:
+            others = self.row
+        elif self.has_one_each:
+            mine = other.row
+        else:
+            mine, others = pairs(self.row, other.row, self.m)
+        coef = self.coef[mine] * other.coef[others]
+        return Rows(np.zeros(self.m), qrow=self.row[mine], qvar1=self.var[mine], qvar2=other.var[others], qcoef=coef)
+
+    @property
+    def has_one_each(self) -> bool:
+        """Whether each row has one term, an affine one, and they are in order."""
+        return self.degree == 1 and len(self.row) == self.m and bool((self.row == np.arange(self.m)).all())
 
     @_QUIET
     def dot(self, other: Rows) -> Rows:
         """The sum of the row by row products, one row: equal terms added up, those that cancel left out."""
+        if max(self.degree, other.degree) > 1 or self.has_one_each or other.has_one_each:
+            full = self._full_form(other)
+            return self.times(other).total() if full is None else self._times_constants(other).total() + full
         first = np.zeros(self.m, np.int64)
-        if max(self.degree, other.degree) > 1:
-            return self.times(other).moved(first, 1).merged()
         # (F x + f)ᵀ(G x + g) has the quadratic part xᵀ(FᵀG)x: a product of matrices, not a term for each pair of terms
         ids = np.union1d(self.var, other.var)
         F, G = (rows.matrix(lambda i: np.searchsorted(ids, i), len(ids)) for rows in (self, other))
@@ -258,6 +303,22 @@ class Rows:
         i, j = P.coords
         quadratic = Rows(np.zeros(1), qrow=np.zeros(P.nnz, np.int64), qvar1=ids[i], qvar2=ids[j], qcoef=P.data)
         return (self._times_constants(other).moved(first, 1) + quadratic).merged()
+
+    def _full_form(self, other: Rows) -> Rows | None:
+        """The quadratic terms of ``xᵀDx``, x these variables and D x the others, where D stores all its entries."""
+        m, x = self.m, self.var
+        if other.degree != 1 or len(other.row) != m * m or not self.has_one_each or not (x[1:] > x[:-1]).all():
+            return None
+        is_full = (other.row.reshape(m, m) == self.row[:, None]).all() and (other.var.reshape(m, m) == x).all()
+        if not is_full:
+            return None
+        D = other.coef.reshape(m, m) * self.coef[:, None]
+        total = D + D.T
+        np.fill_diagonal(total, D.diagonal())
+        upper = ~np.tri(m, k=-1, dtype=np.bool_)
+        first, second = np.nonzero(upper)
+        zero = np.zeros(len(first), np.int64)
+        return Rows(np.zeros(1), qrow=zero, qvar1=x[first], qvar2=x[second], qcoef=total[upper])
 
     def _times_constants(self, other: Rows) -> Rows:
         """Of the row by row products, the terms of which one factor is a constant (not zero), and the constants."""
@@ -271,7 +332,7 @@ class Rows:
 
         Sums that are zero stay terms, so that the degree does not depend on a number.
         """
-        return self._collected(_fewer, None if self.higher is None else self.higher.merged())
+        return self._collected(fewer, None if self.higher is None else self.higher.merged())
 
     @_QUIET
     def canonical(self) -> Rows:
@@ -320,19 +381,18 @@ def _nonzero(keys: Sequence[IntArray], coef: FloatArray) -> tuple[Sequence[IntAr
     return (keys, coef) if keep.all() else ([key[keep] for key in keys], coef[keep])
 
 
-def _fewer(keys: Sequence[IntArray], coef: FloatArray) -> tuple[Sequence[IntArray], FloatArray]:
-    if len(coef) < 2:
-        return keys, coef
-    merged, total = added_up(keys, coef)
-    return (merged, total) if len(total) < len(coef) else (keys, coef)
-
-
 def _joined(constant: FloatArray, parts: Sequence[Rows], offsets: IntArray) -> Rows:
     """Constants, and the terms of all parts, those of part k moved down by ``offsets[k]`` rows."""
     terms: dict[str, Any] = {}
     for key, *names in TERMS:
         counts = [len(getattr(p, key)) for p in parts]
-        if any(counts):
+        filled = [k for k, count in enumerate(counts) if count]
+        if len(filled) == 1:  # nothing to be joined
+            only, down = parts[filled[0]], offsets[filled[0]]
+            terms |= {name: getattr(only, name) for name in (key, *names)}
+            if down:
+                terms[key] = terms[key] + down
+        elif filled:
             terms |= {name: np.concatenate([getattr(p, name) for p in parts]) for name in (key, *names)}
             if offsets[-1]:
                 terms[key] = terms[key] + np.repeat(offsets, counts)

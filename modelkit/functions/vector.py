@@ -96,6 +96,8 @@ class VectorFunction(Function):
         if array.ndim == 1:
             weights = array.toarray() if sp.issparse(array) else array
             return _total(self.rows.scaled(weights.astype(np.float64)), at_least=max(1, self.degree))
+        if self.degree == 0 and not sp.issparse(array):
+            return VectorAffineFunction.of_array(array, self.rows.var)
         matrix = sp.csr_array(array, dtype=np.float64)
         if not matrix.has_canonical_format:
             matrix = matrix.copy()  # it may share the caller's arrays
@@ -120,7 +122,7 @@ def _positions(key: Any, m: int) -> IntArray:
 
 
 def _total(rows: Rows, *, at_least: int) -> Any:
-    return build(rows.moved(np.zeros(rows.m, np.int64), 1).merged(), vector=False, at_least=at_least)
+    return build(rows.total(), vector=False, at_least=at_least)
 
 
 @final
@@ -238,6 +240,15 @@ class VectorAffineFunction(VectorPolynomial, canonical=True):
     def __init__(self, A: Any, v: VectorOfVariables, b: ArrayLike | None = None) -> None:
         f = A @ v
         self._rows = f.rows if b is None else (f + b).rows
+
+    @classmethod
+    def of_array(cls, array: NDArray[Any], ids: IntArray) -> VectorAffineFunction:
+        """The rows of an array (m, n), without its zeros, in the variables with these identifiers."""
+        m, n = array.shape
+        there = None if np.count_nonzero(array) == array.size else np.flatnonzero(array)
+        row, var, coef = np.repeat(np.arange(m), n), np.tile(ids, m), array.astype(np.float64).ravel()
+        terms = (row, var, coef) if there is None else (row[there], var[there], coef[there])
+        return cls.from_rows(Rows(np.zeros(m), *terms))
 
     @classmethod
     def of_matrix(cls, matrix: sp.csr_array, ids: IntArray) -> VectorAffineFunction:

@@ -58,5 +58,9 @@ class AbstractExplainer(ABC):
         """The certificate of an infeasible or unbounded model."""
 
     @abstractmethod
+    def relax(self, constraints: Any = None, penalties: Any = None, norm: int = 1, *, weight: float = 0.0) -> Any:
+        """The least change that makes the model feasible."""
+
+    @abstractmethod
     def influence(self, of: Any, data: Any) -> Any:
         """Which data points move an output."""

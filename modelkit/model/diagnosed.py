@@ -108,3 +108,59 @@ class Diagnosed:
                    1  demand  sell - buy >= 15
         """
         return self.explainer(self).rays()
+
+    def relax(self, constraints: Any = None, penalties: Any = None, norm: int = 1, *, weight: float = 0.0) -> Any:
+        """The least change of rows that makes the model feasible, and the closest feasible solution.
+
+        Each chosen row gets a slack, and the penalized sum of these, or of their squares, is made as small as possible.
+        The model is left as it is; it need not have been solved.
+
+        Parameters
+        ----------
+        constraints : those that may move, one or several
+            Without, all that are no bounds of single variables; bounds move where they are chosen. A constraint in a
+            box moves by its sides, one in a cone by what is added to the rows of its function. What makes a variable
+            integer cannot move.
+        penalties : of a unit (or the square of it): a number, one for each constraint, or a dictionary
+            1 where none is given. A constraint that should rather not move is expensive.
+        norm : 1 or 2
+            With 1 few rows move; with 2 the change is spread, unique, and differentiable in the data.
+        weight : how much the model's own objective counts beside the changes
+            0 counts the changes alone. With a little of it the point is the best of the closest ones.
+
+        Returns
+        -------
+        Relaxation
+            ``changes``, each with ``name``, ``side``, ``value``, ``needed``, ``change``, ``price`` (what a unit more of
+            the side would save), ``cost``, ``index`` and ``row``; their ``total``; ``values`` of the variables at the
+            closest feasible point, and ``value(x)``; ``to_frame()``. ``model`` is the relaxed model, solved, with
+            derivatives; ``changed()`` a copy of this model with the changes made, to be optimized.
+
+        Raises
+        ------
+        NotAllowed
+            If there is no feasible point however much these rows move.
+        NotOptimized
+            If the solver does not find the least change.
+        InvalidData, InvalidIndex
+            If the constraints, penalties, norm or weight are none.
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.solvers.HiGHS)
+        >>> beds, doctors = model.add_variable("beds", lower=0, upper=90), model.add_variable("doctors", lower=0)
+        >>> staff = model.add_constraint(beds <= 6 * doctors, name="staff")
+        >>> patients = model.add_constraint(beds >= 60, name="patients")
+        >>> budget = model.add_constraint(beds + 20 * doctors <= 250, name="budget")
+        >>> model.relax([patients, budget])
+        These changes make it feasible, at a cost of 2.30769:
+          patients  60 -> 57.6923 (lower)
+        >>> relaxation = model.relax([patients, budget], penalties={patients: 10.0})
+        >>> relaxation
+        These changes make it feasible, at a cost of 10:
+          budget  250 -> 260 (upper)
+        >>> relaxation.values
+        {'beds': 60.0, 'doctors': 10.0}
+        """
+        return self.explainer(self).relax(constraints, penalties, norm, weight=weight)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray
 from ..errors import InvalidData, Unsupported, UnsupportedConstraint, UnsupportedObjective
@@ -50,18 +51,33 @@ class Parameters:
         if PARAMETERS in store.kinds():
             block, _ = store.block(PARAMETERS).snapshot()
             self.ids, self.values = block.rows.var, block.sets.numbers[:, 0]
-        self._place = np.full(store.variable_count + 1, -1, np.int64)
-        self._place[self.ids - self._base] = np.arange(len(self.ids))
+        # mostly they were made one after the other: then there is nothing to look up
+        self._are_consecutive = len(self.ids) > 0 and bool((self.ids[1:] - self.ids[:-1] == 1).all())
+        self._place: IntArray = np.zeros(0, np.int64)
+        if not self._are_consecutive:
+            self._place = np.full(store.variable_count + 1, -1, np.int64)
+            self._place[self.ids - self._base] = np.arange(len(self.ids))
 
     def __bool__(self) -> bool:
         return bool(len(self.ids))
 
     def places(self, ids: IntArray) -> IntArray:
         """The numbers of variables among the parameters, -1 for what is none: for -1, and for variables made since."""
+        if self._are_consecutive:
+            found: IntArray = ids - self.ids[0]
+            found[(found < 0) | (found >= len(self.ids))] = -1
+            return found
         numbers = ids - self._base
         known = (numbers >= 0) & (numbers < len(self._place) - 1)
         places: IntArray = self._place[np.where(known, numbers, -1)]  # the last entry is -1
         return places
+
+    def among(self, ids: IntArray) -> NDArray[np.bool_]:
+        """Which of some variables are parameters."""
+        if self._are_consecutive:
+            found: NDArray[np.bool_] = (ids >= self.ids[0]) & (ids <= self.ids[-1])
+            return found
+        return self.places(ids) >= 0
 
     def products(self, rows: Rows) -> Monomials:
         """The terms of degree two and more with a parameter among their factors."""
@@ -101,35 +117,36 @@ class Parameters:
             f"The product of {' and '.join(named)} with the coefficient {terms.coef[at]} is too large: {numbers[at]}."
         )
 
-    def check_inserted(self, rows: Rows, error: type[Unsupported] = UnsupportedConstraint) -> None:
-        """`check_degree` of the rows after insertion, which are made only to say what is wrong with them."""
-        if rows.degree < 3:
-            return
-        if not self or rows.higher is None:
-            self.check_degree(rows, error)
-            return
-        terms = rows.higher
-        place = self.places(terms.factors)
-        others, numbers = np.zeros(len(terms), np.int64), terms.coef
-        with np.errstate(over="ignore"):
-            for factor, number in zip(terms.factors.T, place.T, strict=True):
-                others += (factor != -1) & (number < 0)
-                numbers = numbers * np.where(number >= 0, self.values[number], 1.0)
-        if others.max(initial=0) > 2 or not np.isfinite(numbers).all():
+    def check_inserted(self, rows: Rows, error: type[Unsupported] = UnsupportedConstraint) -> int:
+        """`check_degree` of the rows after insertion, which are made only to say what is wrong; their degree."""
+        degree = int(self.degrees(rows).max(initial=0))
+        if degree > 2 or self._may_overflow(rows):
             self.check_degree(self.insert(rows), error)
+        return degree
+
+    def _may_overflow(self, rows: Rows) -> bool:
+        """Whether products of the parameters' values and coefficients may be too large, by the largest of either."""
+        if not self or rows.degree < 2:
+            return False
+        value = max(float(np.abs(self.values).max()), 1.0)
+        most = max(float(np.abs(coef).max(initial=0.0)) for _, _, coef in rows.products())
+        factors = max(len(columns) for _, columns, _ in rows.products())
+        return not (most < _MODERATE and value < _MODERATE ** (1.0 / factors))
 
     def degrees(self, rows: Rows) -> IntArray:
         """The degree of each row in the variables that are not multiplied as parameters, (m,)."""
+        degrees = np.zeros(rows.m, np.int64)
+        degrees[rows.row] = 1
         if not self and rows.higher is None:
-            degrees = np.zeros(rows.m, np.int64)
-            degrees[rows.row] = 1
             degrees[rows.qrow] = 2
             return degrees
-        terms = rows.terms()
-        alone = terms.degrees == 1
-        others = np.where(alone, 1, ((terms.factors >= 0) & (self.places(terms.factors) < 0)).sum(axis=1))
-        degrees = np.zeros(rows.m, np.int64)
-        np.maximum.at(degrees, terms.row, others)
+        for row, columns, _ in rows.products():
+            others = np.zeros(len(row), np.int8)
+            for factor in columns:
+                others += (factor != -1) & ~self.among(factor)
+            for degree in range(1, int(others.max(initial=0)) + 1):
+                at = row[others == degree]
+                degrees[at] = np.maximum(degrees[at], degree)
         return degrees
 
     # ------------------------------------------------------------------ what functions become
@@ -149,11 +166,13 @@ class Parameters:
         vector = function_type.is_vector
         return [(np.flatnonzero(now == d), class_of(vector=vector, degree=int(d))) for d in np.unique(now)]
 
-    def type_of(self, function_type: type[Function], rows: Rows) -> type[Function]:
-        """The type of a function after insertion."""
+    def type_of(
+        self, function_type: type[Function], rows: Rows, error: type[Unsupported] = UnsupportedConstraint
+    ) -> type[Function]:
+        """The type of a function after insertion; see `check_inserted` for the arguments and what is refused."""
         if function_type.degree < 2:
             return function_type
-        return class_of(vector=function_type.is_vector, degree=int(self.degrees(rows).max(initial=1)))
+        return class_of(vector=function_type.is_vector, degree=max(self.check_inserted(rows, error), 1))
 
     def check_degree(self, rows: Rows, error: type[Unsupported] = UnsupportedConstraint) -> Rows:
         """The rows, which are the inserted ones, or a refusal that names the term of too high a degree."""
@@ -168,6 +187,8 @@ class Parameters:
         return rows
 
 
+_MODERATE = 1e150
+"""The product of two numbers below it is finite."""
 _NO_TERMS = Monomials(np.zeros(0, np.int64), np.zeros((0, 1), np.int64), np.zeros(0))
 
 

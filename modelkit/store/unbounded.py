@@ -132,14 +132,7 @@ def infinite_values(store: Tables, ids: IntArray) -> NDArray[np.bool_]:
     place = np.full(store.variable_count, -1)
     place[ids - store.base] = np.arange(len(ids))
     stands, refused = np.zeros(len(ids), bool), np.zeros((len(ids), 2), bool)
-
-    def mine(variables: IntArray) -> IntArray:
-        places: IntArray = place[np.maximum(variables - store.base, 0)]
-        return places
-
-    def refuse(variables: IntArray) -> None:
-        found = mine(variables[variables >= 0])
-        refused[found[found >= 0]] = True
+    is_refused = np.zeros(store.variable_count, bool)
 
     blocks: list[tuple[Kind | None, Rows]] = [
         (kind, store.block(kind).snapshot()[0].rows) for kind in store.kinds() if kind != PARAMETERS
@@ -148,17 +141,17 @@ def infinite_values(store: Tables, ids: IntArray) -> NDArray[np.bool_]:
         blocks.append((None, store.objective_block.all_rows()))
     for kind, rows in blocks:
         inwards = 0.0 if kind is None or kind[0].degree == 0 else _INWARDS.get(kind[1], 0.0)
-        if rows.degree > 1:
-            products = replace(rows, row=_NONE, var=_NONE, coef=np.zeros(0))
-            refuse(products.terms().factors.ravel())
+        for _, factors, _ in rows.products():
+            for factor in factors:
+                is_refused[(factor if factor.min(initial=0) >= 0 else factor[factor >= 0]) - store.base] = True
         if not inwards:
-            refuse(rows.var)
+            is_refused[rows.var - store.base] = True
             continue
-        affine = rows.without_curvature()
-        at = mine(affine.var)
-        which = np.flatnonzero((at >= 0) & (affine.coef != 0.0))
-        rises = inwards * affine.coef[which] > 0.0
+        at = place[rows.var - store.base]
+        which = np.flatnonzero((at >= 0) & (rows.coef != 0.0))
+        rises = inwards * rows.coef[which] > 0.0
         stands[at[at >= 0]] = True
         refused[at[which][rises], 0] = True  # there minus infinity asks for a number beyond infinity
         refused[at[which][~rises], 1] = True
+    refused[is_refused[ids - store.base]] = True
     return stands[:, None] & ~refused

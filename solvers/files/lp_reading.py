@@ -51,7 +51,7 @@ def read_lp(path: str, source: str) -> Program:
     for message in said:
         _judge(path, message)
     if int(status) < 0:
-        raise MalformedFile(path, "HiGHS cannot read it as an LP file, and does not say why.")
+        raise MalformedFile(path, "HiGHS cannot read it as an LP file, and does not say why; from 1.16 on it does.")
     lp = handle.getLp()
     if not lp.num_col_:
         raise MalformedFile(path, "there are no variables in it: an LP file has an objective, constraints and bounds.")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...modelkit.arrays import FloatArray
 from ...modelkit.form import Form
-from ...modelkit.form.scales import Scales
+from ...modelkit.form.scales import Scales, both_scales
 from ...modelkit.form.slot_rows import SlotRows
 from ...modelkit.form.units import power_of_two, size_of_solution
 from ...modelkit.sizes import largest_size
@@ -55,10 +55,11 @@ class Oddness:
     """
 
     def __init__(self, rows: SlotRows) -> None:
-        both = Scales(rows), Scales(rows, shared=True)
-        scales = both[:1] if np.array_equal(both[0].column, both[1].column) else both
+        scales = both_scales(rows)
+        if np.array_equal(scales[0].column, scales[-1].column):
+            scales = scales[:1]
         numbers = rows.constants()
-        self._units = [(each.column, each.row * numbers) for each in scales]
+        self._units = [(each.column, each.row * numbers, rows.lines.P.largest_square(each.column)) for each in scales]
         self._without_costs = any(_are_odd(rows, each) for each in scales)
         self._known: tuple[FloatArray, bool] | None = None
 
@@ -67,8 +68,8 @@ class Oddness:
         if self._without_costs:
             return True
         if self._known is None or not np.array_equal(self._known[0], form.q):
-            sizes = (_objective_unit(form, D) for D, _ in self._units)
-            solutions = (size_of_solution(form.P, form.q, D, numbers) for D, numbers in self._units)
+            sizes = (_objective_unit(curvature, form.q, D) for D, _, curvature in self._units)
+            solutions = (size_of_solution(most, form.q, D, numbers) for D, numbers, most in self._units)
             found = any(not 1.0 / _ODD <= size <= _ODD for size in (*sizes, *solutions))
             self._known = form.q.copy(), found
         return self._known[1]
@@ -103,7 +104,7 @@ def wordings(rows: SlotRows) -> Iterator[Wording]:
     yielded: list[Wording] = []
     for units in (scales, Scales(rows, shared=True)):
         for size in dict.fromkeys((1.0, _size_of_solution(rows, units))):
-            way = _in_units(form, units, size)
+            way = _in_units(rows, units, size)
             if way is not None and not any(_same(way, other) for other in yielded):
                 yielded.append(way)
                 yield way
@@ -113,10 +114,10 @@ def _same(one: Wording, other: Wording) -> bool:
     return np.array_equal(one.column, other.column) and np.array_equal(one.slot, other.slot)
 
 
-def _in_units(form: Form, scales: Scales, size: float) -> Wording | None:
+def _in_units(rows: SlotRows, scales: Scales, size: float) -> Wording | None:
     """The form in these units, in which its objective and a solution of this size are near one; None if it is."""
-    D, E = scales.column * size, scales.row / size
-    unit = _objective_unit(form, D)
+    form, D, E = rows.form, scales.column * size, scales.row / size
+    unit = _objective_unit(rows.lines.P.largest_square(D), form.q, D)
     of_rows, _, of_cones = form.slots.parts(E)
     if (D == 1.0).all() and (of_rows == 1.0).all() and (of_cones == 1.0).all() and unit == 1.0:
         return None
@@ -145,19 +146,16 @@ def _multiplied(form: Form, D: FloatArray, rows: FloatArray, cones: FloatArray, 
     )
 
 
-def _objective_unit(form: Form, D: FloatArray) -> float:
-    P = form.P
-    if P.nnz:
-        largest = float((np.abs(P.data) * D[P.indices] * np.repeat(D, np.diff(P.indptr))).max())
-    else:
-        largest = largest_size(D * form.q)
+def _objective_unit(curvature: float, q: FloatArray, D: FloatArray) -> float:
+    largest = curvature if curvature > 0.0 else largest_size(D * q)
     return float(power_of_two(np.array([largest]))[0])
 
 
 def _size_of_solution(rows: SlotRows, scales: Scales) -> float:
     """Where the units tell nothing of it; 1 where it is usual."""
     form = rows.form
-    size = size_of_solution(form.P, form.q, scales.column, scales.row * rows.constants())
+    curvature = rows.lines.P.largest_square(scales.column)
+    size = size_of_solution(curvature, form.q, scales.column, scales.row * rows.constants())
     return 1.0 if 1.0 / _ODD <= size <= _ODD else size
 
 

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from ...modelkit.arrays import FloatArray, Growable, IntArray
 from ...modelkit.errors import InvalidData, UnsupportedObjective
 from ...modelkit.form import BINARY_BOX, Discreteness, Form, Journal
-from ...modelkit.form.units import equilibration, power_of_two, size_of_solution
+from ...modelkit.form.units import Lines, equilibration, power_of_two, size_of_solution
 from ..options import load_library
 
 __all__ = ["Loaded", "Translation"]
@@ -363,7 +363,7 @@ def _are_odd(*scales: FloatArray) -> bool:
 def _size(form: Form, column: FloatArray, row: FloatArray) -> float:
     """Of the solution in equilibrated units; 1 where it is not odd."""
     sides, box = (row * form.row_lower, row * form.row_upper), (form.lower / column, form.upper / column)
-    size = size_of_solution(form.P, form.q, column, np.concatenate([*sides, *box]))
+    size = size_of_solution(Lines(form.P).largest_square(column), form.q, column, np.concatenate([*sides, *box]))
     return 1.0 if 1.0 / _ODD <= size <= _ODD else size
 
 

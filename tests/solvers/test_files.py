@@ -16,6 +16,7 @@ import pytest
 import scipy.sparse as sp
 
 import optangent as ot
+from optangent.solvers.files import lp_reading
 from optangent.solvers.files.lp_reading import read_lp
 from optangent.solvers.files.lp_writing import lp_lines
 from optangent.solvers.files.mps_reading import read_mps
@@ -343,6 +344,26 @@ def test_a_malformed_file_is_refused_with_its_line(case: str, tmp_path: Path) ->
     error = pickle.loads(pickle.dumps(caught.value))
     assert (error.path, error.line) == (str(path), line) and str(error).startswith(str(path))
     assert line is None or f"line {line}:" in str(error)
+
+
+def test_an_lp_file_that_nothing_is_said_of_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HiGHS before 1.16 does not say what is wrong, only that something is."""
+    monkeypatch.setattr(lp_reading, "_judge", lambda path, message: None)
+    path = tmp_path / "broken.lp"
+    path.write_text(LP[:-4])
+    with pytest.raises(ot.MalformedFile, match=r"does not say why.*1\.16"):
+        ot.read(path)
+
+
+def test_what_highs_leaves_out_is_warned_of(tmp_path: Path) -> None:
+    """A coefficient below 1e-12 is none for HiGHS, which reads LP files; others are kept, however large some are."""
+    path = tmp_path / "small.lp"
+    path.write_text(LP.replace("x - y", "1e-13 x - 1e-11 y + 1e200 z"))
+    with pytest.warns(UserWarning, match="ignored"):
+        model = ot.read(path)
+    function = model.get(ot.ConstraintFunction(), model.constraint_by_name("c2"))
+    found = [function.coefficient(model.variable_by_name(name)) for name in "xyz"]
+    assert found == [0.0, -1e-11, 1e200]
 
 
 def test_the_files_that_were_broken_are_whole() -> None:
