@@ -108,6 +108,11 @@ class PolishedSolution:
         """
         return _solve_on(self.kkt, self.active, np.asarray(primal, np.float64), rows)
 
+    @property
+    def system(self) -> KKTSystem:
+        """That of all active rows."""
+        return self.tight[1]
+
     def bends(self, columns: Mask) -> bool:
         """Whether the derivative of some variables depends on the multipliers: rows are linear, so never."""
         return False
@@ -411,7 +416,6 @@ class _Polish:
 
     def _margin(self, values: FloatArray, moves: FloatArray) -> tuple[float, int]:
         """How far the data may move until a multiplier of an active row, or the slack of another, may be zero."""
-        moved = moves.reshape(len(values))
         sizes = np.abs(values)
         margins = np.full(len(values), np.inf)
         at = self.inequality & (moves > 0.0)

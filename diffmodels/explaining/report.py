@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, onenormest
 
 from ...modelkit import attributes as attr
-from ...modelkit.arrays import FloatArray
 from ...modelkit.store.parameters import PARAMETERS
 from ...modelkit.store.store import Store
 from ..certainty import ACCURACY, ASYMMETRY
@@ -25,10 +22,8 @@ from .summary import Lines
 __all__ = ["DiffReport", "report_of"]
 
 _SHOWN = 10
-_ILL = 1e12
-"""Condition from which solutions of the system have few digits."""
 _NEAR = 1e-8
-"""Part of the data up to which a kink is near."""
+"""Part of their size up to which a move of the data is small."""
 
 
 @final
@@ -112,12 +107,11 @@ def _margin_words(margin: float, nearest: str) -> str:
 def report_of(derivative: Derivative) -> DiffReport:
     """See `Model.diff_report`."""
     point = derivative.point
-    solution, layout = point.solution, point.layout
-    owners = Owners(derivative.store, derivative.lowering)
+    solution = point.solution
     margin, nearest = solution.margin
-    name = "" if nearest < 0 else owners.name(int(layout.slot[nearest]), upper=bool(layout.sign[nearest] < 0.0))
+    name = "" if nearest < 0 else _name_of(derivative, nearest)
     system = solution.system
-    rank = system.m - solution.dependent_count
+    rank = system.m - solution.freedom[1].shape[1]
     codes = attr.DifferentiationStatusCode
     return DiffReport(
         derivative.status,
@@ -127,32 +121,30 @@ def report_of(derivative: Derivative) -> DiffReport:
         rank,
         derivative.status is not codes.NONUNIQUE,
         not system.dual_nullity,
-        _condition(solution),
+        system.condition(),
         point.refinement,
-        float(solution.last_residual),
+        float(system.residual),
         point.mismatch,
         tuple(_faults(derivative)),
     )
 
 
-def _condition(solution: Any) -> float:
-    """Of the equilibrated matrix, by a few solves (N. J. Higham, F. Tisseur, SIAM J. Matrix Anal. 21, 2000)."""
-    system, scale, norm = solution.system, solution.scale, solution.norm
-    size = system.size
-    if not size:
-        return 1.0
-
-    def solved(R: Any) -> FloatArray:
-        right = np.asarray(R, np.float64).reshape(size, -1) / scale[:, None]
-        return np.asarray(system.solve(right) / scale[:, None])
-
-    inverse = LinearOperator((size, size), matvec=solved, rmatvec=solved, matmat=solved, rmatmat=solved, dtype=float)
-    return float(norm * onenormest(inverse, t=min(2, size)))
+def _name_of(derivative: Derivative, row: int) -> str:
+    """Of a one-sided row."""
+    layout = derivative.point.layout
+    owners = Owners(derivative.store, derivative.lowering)
+    return owners.name(int(layout.slot[row]), upper=bool(layout.sign[row] < 0.0))
 
 
 def _faults(derivative: Derivative) -> Iterator[tuple[str, str, str]]:
-    store = derivative.store
     codes, status, point = attr.DifferentiationStatusCode, derivative.status, derivative.point
+    margin, nearest = point.solution.margin
+    if status is codes.EXACT and margin <= _NEAR:
+        yield (
+            _name_of(derivative, nearest),
+            f"is at its kink as soon as the data move by {margin:.1e} of their size",
+            "do not rely on the derivative for larger changes: model.ranges() tells how far it holds",
+        )
     why, advice = {
         codes.WEAKLY_ACTIVE: (
             "holds with equality, and its dual is zero: the solution has a kink here",
@@ -181,7 +173,7 @@ def _faults(derivative: Derivative) -> Iterator[tuple[str, str, str]]:
         )
     if point.mismatch > ASYMMETRY:
         yield "the linear system", f"forward and reverse mode differ by {point.mismatch:.1e}", "scale the data"
-    residual = float(point.solution.last_residual)
+    residual = float(point.solution.system.residual)
     if residual > ACCEPTED_RESIDUAL:
         yield "the linear system", f"its last solution has a relative residual of {residual:.1e}", "scale the data"
 
