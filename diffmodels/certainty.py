@@ -30,6 +30,8 @@ import numpy as np
 
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import DifferentiationStatusCode
+from ..modelkit.form.products import sizes_of
+from ..modelkit.sizes import largest_size
 from .kkt import Mask
 
 __all__ = ["ACCURACY", "ASYMMETRY", "DATA_MOVE", "MatrixTerms", "Probe", "Sizes", "in_doubt", "verdict"]
@@ -84,7 +86,7 @@ class MatrixTerms:
     def __init__(self, P: Any, A: Any, column: FloatArray, row: FloatArray) -> None:
         self.A, self.column, self.row = A, column, row
         with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow are no solution: `Sizes.residual`
-            self.abs_P, self.abs_A = abs(P), abs(A)
+            self.abs_P, self.abs_A = sizes_of(P), sizes_of(A)
             self.abs_A_T = self.abs_A.T
             self.of_P: FloatArray = self.abs_P @ column
             self.of_A: FloatArray = self.abs_A_T @ row
@@ -111,22 +113,30 @@ class Sizes:
         column, row = matrices.column, matrices.row
         with np.errstate(over="ignore", invalid="ignore"):
             self._c, self._b = np.abs(c), np.abs(b)
-            x_hat, y_hat = _largest(np.abs(x) / column), _largest(np.abs(y) / row)
+            x_hat, y_hat = largest_size(x / column), largest_size(y / row)
             c_hat = _largest(self._c * column)
             least = _NOTHING * max(x_hat, y_hat, c_hat)
             if not c_hat and not ((y != 0.0) & (b != 0.0)).any():
                 # x = 0, y = 0 is the solution: what is left of them is rounding error, beside the units themselves
                 least = max(least, _NOTHING)
             x_hat, y_hat = max(x_hat, least), max(y_hat, least)
-            self.gradient_bound: FloatArray = matrices.of_P * x_hat + matrices.of_A * y_hat + self._c
-            self.rows_bound: FloatArray = matrices.rows_of_A * x_hat + self._b
+            # Of many numbers, memory for a sum that is there already costs more than the sum: so here and below.
+            self.gradient_bound: FloatArray = matrices.of_A * y_hat
+            self.gradient_bound += matrices.of_P * x_hat
+            self.gradient_bound += self._c
+            self.rows_bound: FloatArray = matrices.rows_of_A * x_hat
+            self.rows_bound += self._b
 
-    def terms(self) -> tuple[FloatArray, FloatArray]:
-        """``|P||x| + |A|ᵀ|y| + |c|`` (n,) and ``|A||x| + |b|`` (m,)."""
-        at = self._matrices
+    def terms(self) -> FloatArray:
+        """``|P||x| + |A|ᵀ|y| + |c|`` and ``|A||x| + |b|``, (n + m,)."""
+        at, n = self._matrices, len(self._c)
         with np.errstate(over="ignore", invalid="ignore"):
             x, y = np.abs(self._point[0]), np.abs(self._point[1])
-            return at.abs_P @ x + at.abs_A_T @ y + self._c, at.abs_A @ x + self._b
+            found = np.concatenate([self._c, self._b])
+            found[:n] += at.abs_P @ x
+            found[:n] += at.abs_A_T @ y
+            found[n:] += at.abs_A @ x
+            return found
 
     def residual(self, r1: FloatArray, r2: FloatArray) -> float:
         """The largest componentwise residual of ``r1 = Px + Aᵀy + c`` and ``r2 = Ax + s - b``."""
@@ -151,18 +161,19 @@ class Sizes:
         """
         at, n = self._matrices, len(r1)
         with np.errstate(over="ignore", invalid="ignore"):
-            terms, left = np.concatenate(self.terms()), np.abs(np.concatenate([r1, r2]))
-            terms *= DATA_MOVE
-            every = np.maximum(terms, left)
-            rounding = min(max(_ratio(left, terms), _ROUNDING), 1.0)
+            every, left = self.terms(), np.concatenate([r1, r2])
+            every *= DATA_MOVE
+            rounding = min(max(_ratio(left, every), _ROUNDING), 1.0)
+            np.maximum(every, np.abs(left, out=left), out=every)
             size = np.concatenate([every[:n], every[n:][rows]])
             unit = np.concatenate([at.column, at.row[rows]])
             R = size[:, None] * _signs(len(size), draws)
             Z = solve(R)
-            sizes = np.abs(Z)
-            moves = every[n:] + _row_maxima(np.abs(at.A @ Z[:n]))
+            forward, slopes = R.T @ Z, at.A @ Z[:n]
+            sizes = np.abs(Z, out=Z)
+            moves = every[n:]
+            moves += _row_maxima(np.abs(slopes, out=slopes))
             moves[rows] = largest = _row_maxima(sizes[n:])
-            forward = R.T @ Z
             # what is nothing beside the largest of either, in equilibrated units, may be all rounding error
             largest = np.concatenate([_row_maxima(sizes[:n]), largest])
             nothing = _SMALL * _largest(size * unit) * _largest(largest / unit)
@@ -178,10 +189,10 @@ def _signs(rows: int, columns: int) -> FloatArray:
 
 
 def _drawn_signs(rows: int, columns: int) -> FloatArray:
-    """The same, one a bit."""
+    """The same, one a bit; those of a column stand side by side."""
     count = rows * columns
     drawn = np.frombuffer(np.random.default_rng(50).bytes(-(-count // 8)), np.uint8)
-    signs: FloatArray = np.unpackbits(drawn, count=count).reshape(rows, columns).astype(np.float64)
+    signs: FloatArray = np.unpackbits(drawn, count=count).reshape(columns, rows).T.astype(np.float64)
     signs *= 2.0
     signs -= 1.0
     return signs
@@ -192,7 +203,7 @@ _FEW_SIGNS = _drawn_signs(1000, _DRAWS)
 
 def _row_maxima(values: FloatArray) -> FloatArray:
     """The largest of each row, (m,), of few columns, one after the other: NumPy's own is many times slower there."""
-    return reduce(np.maximum, values.T, np.zeros(len(values)))
+    return reduce(lambda most, column: np.maximum(most, column, out=most), values.T, np.zeros(len(values)))
 
 
 def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
@@ -212,6 +223,7 @@ def _largest(values: FloatArray) -> float:
 
 def _ratio(residual: FloatArray, bound: FloatArray) -> float:
     """The largest residual relative to its bound, zero of zero; infinite where one is not a number or not finite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        worst = _largest(np.abs(residual) / np.maximum(bound, _TINY))
+    relative = np.maximum(bound, _TINY)
+    np.divide(residual, relative, out=relative)
+    worst = largest_size(relative)
     return worst if worst < np.inf and _largest(bound) < np.inf else float("inf")

@@ -284,8 +284,7 @@ class Derivative:
         elif len(mine):
             seeds = np.zeros((len(self.point.x), len(mine)))
             seeds[at[mine], np.arange(len(mine))] = 1.0
-            nothing = np.zeros((self._slots.size, len(mine)))
-            w, (low, high) = self.point.pull(seeds, (nothing, nothing))
+            w, (low, high) = self.point.pull(seeds, None)
             lower, upper = sides.sides()
             found[:, mine] = sides.primal().T @ w + sides.rows().T @ (low + high) - lower.T @ low - upper.T @ high
         if self.lowering.parameters is not None and len(mine) < len(at):
@@ -321,8 +320,9 @@ class Derivative:
             primal, duals = primal - of_x[0], (duals[0] - of_y[0], duals[1] - of_y[0])
             theta = theta + lowering.moving.map.turn(self._theta, seeds[None], self._of_lagrangian())[0]
         w, low, high = np.zeros(len(primal)), np.zeros(size), np.zeros(size)
-        if primal.any() or duals[0].any() or duals[1].any():
-            w2, (low2, high2) = point.pull(primal[:, None], (duals[0][:, None], duals[1][:, None]))
+        sides = (duals[0][:, None], duals[1][:, None]) if duals[0].any() or duals[1].any() else None
+        if sides is not None or primal.any():
+            w2, (low2, high2) = point.pull(primal[:, None], sides)
             w, low, high = w2[:, 0], low2[:, 0], high2[:, 0]
         if self._moving is not None:
             of_numbers = self._moving.gradient(point.x, point.y, w[None], (low + high)[None], np.full((1, 1), seed))

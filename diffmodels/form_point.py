@@ -105,13 +105,14 @@ class FormPoint:
         both: FloatArray = layout.signed(rows) - sides
         return both
 
-    def pull(self, primal: FloatArray, duals: Sided) -> tuple[FloatArray, Sided]:
-        """W (n, K) and wy (slots, K) by sides, for seeds (n, K) of x and (slots, K) of y by sides.
+    def pull(self, primal: FloatArray, duals: Sided | None) -> tuple[FloatArray, Sided]:
+        """W (n, K) and wy (slots, K) by sides, for seeds (n, K) of x and (slots, K) of y by sides, None for zeros.
 
         The gradient with respect to the constants of functions is wy.
         """
-        layout = self.layout
-        seeds = np.where(layout.is_upper[:, None], -duals[1][layout.slot], duals[0][layout.slot])
+        layout, seeds = self.layout, None
+        if duals is not None:
+            seeds = np.where(layout.is_upper[:, None], -duals[1][layout.slot], duals[0][layout.slot])
         w, wy = self.solution.solve(primal, seeds)
         return w, self.sided(wy)
 

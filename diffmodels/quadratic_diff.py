@@ -15,6 +15,7 @@ from typing import Any, final
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.form.matrix_form import MatrixForm
+from ..modelkit.form.products import with_entries
 from ..modelkit.functions import VectorAffineFunction
 from ..modelkit.sets import Nonnegatives, Zeros
 from .active_set import PolishedSolution, polish
@@ -44,7 +45,7 @@ class QuadraticDiff(ConvexDiff):
         zero_rows = equalities.rows.stop if equalities else 0
         if self._last is None or self._last[0] is not form.P or self._last[1] is not form.F:
             self._last = None  # it may be large
-            self._last = form.P, form.F, Matrices(form.P, -form.F)
+            self._last = form.P, form.F, Matrices(form.P, with_entries(form.F, -form.F.data))
         matrices = self._last[2]
         standard = StandardForm(matrices.P, form.q, matrices.A, form.g, zero_rows)
         return polish(standard, x, y, activity, self.linear_algebra, matrices)

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.form.products import workable
+from ..modelkit.sizes import largest_size
 from .certainty import MatrixTerms
 from .kkt import KKTSystem, Mask
 from .kkt.equilibrate import largest_entry, ruiz_scaling, scaled
@@ -126,8 +127,8 @@ class Units:
         self.form, self.matrices = form, matrices
         self.P, self.A, self.column, self.row = matrices.P, matrices.A, matrices.column, matrices.row
         self.inequality = form.inequalities
-        self._b = np.abs(self.row * form.b)
-        self._c = float(np.abs(self.column * form.c).max(initial=0.0))
+        self._b = self.row * form.b
+        self._c = largest_size(self.column * form.c)
 
     def magnitudes(self, x: FloatArray, rows: IntArray) -> Magnitudes:
         r"""Return the magnitudes at x with these active rows.
@@ -137,9 +138,9 @@ class Units:
         data are all zero the equilibrated unit itself is the yardstick, so that noise around x = 0 is not
         one.
         """
-        b, largest = float(self._b[rows].max(initial=0.0)), self.matrices.largest
+        b, largest = largest_size(self._b[rows]), self.matrices.largest
         of_data = max(b, self._c / largest if largest > 0.0 else 0.0)
-        of_point = float(np.abs(x / self.column).max(initial=0.0))
+        of_point = largest_size(x / self.column)
         slack = max(of_data, of_point if of_data > 0.0 or self._c > 0.0 else max(of_point, 1.0))
         slack = slack if slack > 0.0 else 1.0
         multiplier = max(self._c, largest * slack)
@@ -147,11 +148,15 @@ class Units:
 
     def slack(self, x: FloatArray) -> FloatArray:
         """Return b - A x, in the form's own units."""
-        return np.asarray(self.form.b - self.A @ x)
+        values: FloatArray = self.A @ x
+        return np.subtract(self.form.b, values, out=values)
 
     def gradient(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """Return P x + A'y + c, in the form's own units."""
-        return np.asarray(self.P @ x + self.matrices.A_T @ y + self.form.c)
+        total: FloatArray = self.P @ x
+        total += self.matrices.A_T @ y
+        total += self.form.c
+        return total
 
     def residual(self, y: FloatArray, s: FloatArray, left: tuple[FloatArray, FloatArray], unit: Magnitudes) -> float:
         """Return the largest relative violation of stationarity, feasibility and complementarity.
@@ -162,10 +167,9 @@ class Units:
         left : Px + Aᵀy + c (n,) and Ax + s - b (m,)
         unit : what counts as one
         """
-        dual = float(np.abs(left[0] * self.column).max(initial=0.0)) / unit.multiplier
-        primal = float(np.abs(left[1] * self.row).max(initial=0.0)) / unit.slack
-        gap = float(np.abs(y * s).max(initial=0.0)) / (unit.slack * unit.multiplier)
-        return max(primal, dual, gap)
+        dual, primal = largest_size(left[0] * self.column), largest_size(left[1] * self.row)
+        gap = largest_size(y * s) / (unit.slack * unit.multiplier)
+        return max(primal / unit.slack, dual / unit.multiplier, gap)
 
     def scaled_form(self) -> StandardForm:
         """Return the form in equilibrated units."""

@@ -20,7 +20,7 @@ def ratio(sizes: FloatArray | float, scales: FloatArray | float) -> FloatArray:
 
 def largest_size(values: FloatArray) -> float:
     """The largest absolute value; zero of none."""
-    return float(np.abs(values).max(initial=0.0))
+    return float(max(values.max(initial=0.0), -values.min(initial=0.0)))  # an array of sizes would cost more
 
 
 def largest_entries(matrix: Any) -> FloatArray:

@@ -11,7 +11,7 @@ import numpy as np
 from ...bridges.lowering import Lowering
 from ...modelkit.attributes import ConstraintSet, TerminationStatusCode
 from ...modelkit.errors import InvalidData, InvalidIndex, NotOptimized, Unsupported
-from ...modelkit.functions import ScalarFunction, VariableIndex
+from ...modelkit.functions import VariableIndex
 from ...modelkit.indices import ConstraintIndex
 from ...modelkit.model.abstract_explainer import AbstractExplainer
 from ...modelkit.model.model import Model
@@ -30,7 +30,7 @@ from .ranges import Ranging
 from .rays import Ray, ray_of
 from .relaxation import Relaxation, relaxed
 from .report import DiffReport, report_of
-from .sensitivities import Sensitivities
+from .sensitivities import Sensitivities, checked_outputs
 from .summary import Lines, summary_of
 from .ways import ways_of
 
@@ -86,11 +86,10 @@ class Explainer(AbstractExplainer):
 
     def sensitivities(self, of: Any = None) -> Any:
         """See `Model.sensitivities`."""
-        if of is not None and not isinstance(of, ScalarFunction):
-            raise InvalidData(f"Sensitivities are of a scalar function of the variables, got {of!r}.")
+        outputs = checked_outputs(of)
         derivative = self._derivative()
         plain = isinstance(derivative.point.solution, PolishedSolution)
-        return Sensitivities(derivative, of, Ranging(derivative) if plain else None).table()
+        return Sensitivities(derivative, outputs, Ranging(derivative) if plain else None).table()
 
     def predict(self, changes: Any) -> Prediction:
         """See `Model.predict`."""

@@ -10,7 +10,7 @@ import numpy as np
 from ...bridges.lowering.travel import gradients_up
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import InvalidData
-from ...modelkit.functions import ScalarFunction, VectorFunction, VectorOfVariables
+from ...modelkit.functions import VectorOfVariables
 from ...modelkit.functions.shaped import ArrayFunction
 from ...modelkit.indices import ConstraintIndex, ConstraintIndices
 from ...modelkit.store.parameters import PARAMETERS, Parameters
@@ -18,7 +18,7 @@ from ..derivative import Derivative
 from ..outcome import located
 from .frames import frame
 from .owners import label
-from .sensitivities import Adjoint, adjoint_of
+from .sensitivities import Adjoint, adjoint_of, scalar_functions
 
 __all__ = ["influence_table"]
 
@@ -28,13 +28,13 @@ _SHARED = 2
 
 def influence_table(derivative: Derivative, of: Any, data: Any) -> Any:
     """See `Model.influence`."""
-    outputs = list(_outputs(of))
+    outputs = list(scalar_functions(of))
     names = [repr(one) for one in outputs]
-    adjoints = [adjoint_of(derivative, one) for one in outputs]
+    adjoint = adjoint_of(derivative, outputs)
     if isinstance(data, (VectorOfVariables, ArrayFunction)):
-        points, numbers, gradients = _of_parameters(derivative, data, adjoints)
+        points, numbers, gradients = _of_parameters(derivative, data, adjoint)
     else:
-        points, numbers, gradients = _of_rows(derivative, data, adjoints)
+        points, numbers, gradients = _of_rows(derivative, data, adjoint)
     columns: dict[str, Any] = {"influence": np.sqrt((gradients**2).sum(axis=(0, 2)))}
     if len(outputs) == 1:
         columns |= {f"by {name}": gradients[0, :, k] for k, name in enumerate(numbers)}
@@ -43,23 +43,8 @@ def influence_table(derivative: Derivative, of: Any, data: Any) -> Any:
     return frame(columns, points)
 
 
-def _outputs(of: Any) -> Iterator[ScalarFunction]:
-    """Scalar functions, of one, an array or a list of them."""
-    if isinstance(of, (list, tuple)):
-        for one in of:
-            yield from _outputs(one)
-    elif isinstance(of, ArrayFunction):
-        yield from _outputs(of.flat)
-    elif isinstance(of, VectorFunction):
-        yield from (of[i] for i in range(of.output_dimension))
-    elif isinstance(of, ScalarFunction):
-        yield of
-    else:
-        raise InvalidData(f"Influences are on affine functions of the variables, got {of!r}.")
-
-
 def _of_parameters(
-    derivative: Derivative, data: VectorOfVariables | ArrayFunction, adjoints: list[Adjoint]
+    derivative: Derivative, data: VectorOfVariables | ArrayFunction, adjoint: Adjoint
 ) -> tuple[list[str], list[str], FloatArray]:
     """Parameters (points,) or (points, numbers): gradients (outputs, points, numbers)."""
     ids = data.ids if data.ids.ndim > 1 else data.ids[:, None]
@@ -69,12 +54,12 @@ def _of_parameters(
     if (places < 0).any():
         name = derivative.store.name_of(int(ids.ravel()[places < 0][0]))
         raise InvalidData(f"Data points are rows of parameters, or constraints; {name} is no parameter.")
-    gradients = np.array([one.parameters[places].reshape(ids.shape) for one in adjoints])
+    gradients = adjoint.parameters[places].T.reshape(-1, *ids.shape)
     points = [derivative.store.name_of(int(row[0])) for row in ids]
     return points, [str(k) for k in range(ids.shape[1])], gradients
 
 
-def _of_rows(derivative: Derivative, data: Any, adjoints: list[Adjoint]) -> tuple[list[str], list[str], FloatArray]:
+def _of_rows(derivative: Derivative, data: Any, adjoint: Adjoint) -> tuple[list[str], list[str], FloatArray]:
     """Rows of constraints: gradients in the coefficients that they share, and in their constants."""
     store, lowering, point = derivative.store, derivative.lowering, derivative.point
     points: list[str] = []
@@ -89,18 +74,16 @@ def _of_rows(derivative: Derivative, data: Any, adjoints: list[Adjoint]) -> tupl
         variables.append(block.all_rows().take(block.rows_of(numbers)).canonical().var)
         each = [indices] if isinstance(indices, ConstraintIndex) else list(indices)
         points += [label(store, one, k) for one, d in zip(each, dims.tolist(), strict=True) for k in range(d)]
-        parts = []
-        for adjoint in adjoints:
-            sides = tuple(np.stack([y, w], axis=1) for y, w in zip(point.y_sided, adjoint.wy, strict=True))
-            parts.append(gradients_up(lowering, indices.kind, numbers, dims, (sides[0], sides[1])))
-        left.append(np.array(parts))  # (outputs, rows, 2): (y, w_y)
+        low, high = (np.column_stack(parts) for parts in zip(point.y_sided, adjoint.wy, strict=True))
+        found = gradients_up(lowering, indices.kind, numbers, dims, (low, high)).T
+        left.append(np.stack(np.broadcast_arrays(found[0], found[1:]), axis=2))  # (outputs, rows, 2): (y, w_y)
     if not points:
         raise InvalidData("There are no data points: give constraints, or an array of parameters.")
     ids, counts = np.unique(np.concatenate(variables), return_counts=True)
     columns = lowering.column_of(ids, store.base)
     shared = (counts >= min(_SHARED, len(points))) & (columns >= 0)
     ids, columns = ids[shared], columns[shared]
-    right = np.array([np.stack([one.w[columns], point.x[columns]], axis=1) for one in adjoints])
+    right = np.stack(np.broadcast_arrays(adjoint.w[columns].T, point.x[columns]), axis=2)
     factors = np.concatenate(left, axis=1)
     gradients = np.concatenate([factors @ right.transpose(0, 2, 1), factors[:, :, 1:]], axis=2)
     return points, [*(store.name_of(i) for i in ids.tolist()), "constant"], gradients

@@ -10,7 +10,7 @@ them: the next piece is looked for beyond, and closer to the breakpoint until it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -18,9 +18,10 @@ import numpy as np
 
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import InvalidData
+from .figures import COLOURS, draw_path
 from .frames import frame
 
-__all__ = ["Piece", "SolutionPath", "followed"]
+__all__ = ["PathPlot", "Piece", "SolutionPath", "followed"]
 
 _FIRST = 1e-3
 """Part of the whole, beyond a breakpoint, at which the next piece is looked for first."""
@@ -30,6 +31,10 @@ _TOLERATED = 1e-6
 """Part of the rest, beyond an end, at which a solver may still call a model feasible."""
 _HALVINGS = 60
 _MOST_PIECES = 100_000
+_DRAWN = 33
+"""Points of a curved piece in a drawing."""
+_ZERO = 1e-12
+"""Part of the largest number up to which a line of a drawing is zero."""
 
 
 @final
@@ -59,10 +64,14 @@ class Piece:
     bend: float
     event: str
 
-    def objective_at(self, t: float) -> float:
+    def objective_at(self, t: Any) -> Any:
         """The optimal value."""
         step = t - self.at
         return self.objective + self.slope * step + 0.5 * self.bend * step * step
+
+    def slope_at(self, t: Any) -> Any:
+        """The derivative of the optimal value."""
+        return self.slope + self.bend * (t - self.at)
 
 
 def followed(piece_at: Callable[[float], Piece | str], start: float, stop: float) -> tuple[list[Piece], str]:
@@ -197,6 +206,11 @@ class SolutionPath:
         which: IntArray = np.minimum(np.searchsorted(self._of_pieces("stop"), asked), len(self.pieces) - 1)
         return which, asked - self._of_pieces("at")[which]
 
+    @property
+    def plot(self) -> PathPlot:
+        """Drawings of the path: ``path.plot(ax, of, names)``, see `PathPlot`."""
+        return PathPlot(self)
+
     def to_frame(self) -> Any:
         """A pandas ``DataFrame`` with a row for each piece."""
         pieces = self.pieces
@@ -206,8 +220,8 @@ class SolutionPath:
                 "stop": [p.stop for p in pieces],
                 "objective_start": [p.objective_at(p.start) for p in pieces],
                 "objective_stop": [p.objective_at(p.stop) for p in pieces],
-                "slope_start": [p.slope + (p.start - p.at) * p.bend for p in pieces],
-                "slope_stop": [p.slope + (p.stop - p.at) * p.bend for p in pieces],
+                "slope_start": [p.slope_at(p.start) for p in pieces],
+                "slope_stop": [p.slope_at(p.stop) for p in pieces],
                 "at_stop": [p.event for p in pieces],
             }
         )
@@ -220,3 +234,72 @@ class SolutionPath:
             f"SolutionPath({self.name} from {self.start:.6g} to {self.stop:.6g}, {count} breakpoint"
             f"{'' if count == 1 else 's'}{': ' + points if count else ''}{ends})"
         )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PathPlot:
+    """Draws a `SolutionPath` by matplotlib.
+
+    Parameters
+    ----------
+    of_path : what is drawn
+    """
+
+    of_path: SolutionPath
+
+    def __call__(self, ax: Any = None, *, of: str = "values", names: Sequence[str] | None = None) -> Any:
+        """Draw the path, exact between breakpoints, with a dot wherever a line bends or jumps.
+
+        Parameters
+        ----------
+        ax : axes to draw on; a new figure's by default
+        of : "values", "duals", "objective" or "slope"
+        names : which variables, or rows of duals; by default all that are not zero throughout, the largest in colour
+
+        Returns
+        -------
+        Axes
+        """
+        path = self.of_path
+        pieces, words = path.pieces, {"x": path.name, "stop": _word(path.ends)}
+        sides = np.array([[piece.start, piece.stop] for piece in pieces])
+        ends = np.append(sides[:, 0], path.stop)
+        if of in ("objective", "slope"):
+            curved = of == "objective" and any(piece.bend for piece in pieces)
+            places = np.linspace(sides[:, 0], sides[:, 1], _DRAWN if curved else 2, axis=1)
+            read = Piece.objective_at if of == "objective" else Piece.slope_at
+            lines = np.array([read(piece, t) for piece, t in zip(pieces, places, strict=True)])[:, :, None]
+            y = "optimal value" if of == "objective" else f"slope of the optimal value in {path.name}"
+            return draw_path(ax, ends, places, lines, [y], y=y, **words)
+        if of not in ("values", "duals"):
+            raise InvalidData(f'A path is drawn of "values", "duals", "objective" or "slope", got {of!r}.')
+        known, move = (path.variables, "moves") if of == "values" else (path.rows, "dual_moves")
+        steps = (sides - np.array([[piece.at] for piece in pieces]))[:, :, None]
+        lines = (
+            np.array([getattr(p, of) for p in pieces])[:, None]
+            + steps * np.array([getattr(p, move) for p in pieces])[:, None]
+        )
+        sizes = np.abs(lines).max(axis=(0, 1), initial=0.0)
+        if names is None:
+            chosen = np.argsort(-sizes, kind="stable")
+            chosen = chosen[sizes[chosen] > _ZERO * sizes.max(initial=0.0)]
+            labels = [known[k] for k in chosen[: len(COLOURS)]]
+        else:
+            chosen = np.array([_position(known, name) for name in names], np.int64)
+            labels = list(names)
+        return draw_path(ax, ends, sides, lines[:, :, chosen], labels, y=labels[0] if len(labels) == 1 else of, **words)
+
+    path = __call__
+
+
+def _position(known: Sequence[str], name: str) -> int:
+    if name not in known:
+        raise InvalidData(f"There is no {name!r} on this path, but {', '.join(map(repr, known[:20]))}.")
+    return known.index(name)
+
+
+def _word(ends: str) -> str:
+    """Why a path ends early, for a drawing: "INFEASIBLE at 230 (...)" is "infeasible"."""
+    status = ends.partition(" at ")[0]
+    return status.replace("_", " ").lower() if status.isupper() else "ends here" if ends else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -11,27 +12,32 @@ from ...bridges.lowering.reach import is_box
 from ...bridges.lowering.travel import Sided, duals_up, gradients_up
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import InvalidData
-from ...modelkit.functions import ScalarFunction, VariableIndex
+from ...modelkit.functions import ScalarFunction, VariableIndex, VectorFunction
+from ...modelkit.functions.shaped import ArrayFunction
 from ...modelkit.indices import Kind
 from ...modelkit.store.parameters import PARAMETERS
 from ..derivative import Derivative
 from ..outcome import every
-from .frames import frame
 from .owners import label
 from .ranges import Line, Ranging
+from .sensitivity_table import sensitivity_table
 
-__all__ = ["Adjoint", "Sensitivities", "adjoint_of"]
+__all__ = ["Adjoint", "Outputs", "Sensitivities", "adjoint_of", "checked_outputs", "scalar_functions"]
+
+
+Outputs = dict[str, ScalarFunction | None]
+INFLUENCE_ON = "influence on "
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Adjoint:
-    """How an output answers to the data of a form: the right factors of all its gradients.
+    """How K outputs answer to the data of a form: the right factors of all their gradients.
 
     Attributes
     ----------
-    w : (n,) of the columns, wy : over the slots, by sides; the gradient in the constants of functions is wy
-    parameters : (p,) the gradient in the parameters
+    w : (n, K) of the columns, wy : (slots, K) by sides; the gradient in the constants of functions is wy
+    parameters : (p, K) the gradient in the parameters
     """
 
     w: FloatArray
@@ -39,23 +45,58 @@ class Adjoint:
     parameters: FloatArray
 
 
-def adjoint_of(derivative: Derivative, of: ScalarFunction | None) -> Adjoint:
-    """The adjoint of the optimal value (None), or of an affine function of the solution."""
+def adjoint_of(derivative: Derivative, outputs: Sequence[ScalarFunction | None]) -> Adjoint:
+    """The adjoint of outputs: affine functions of the solution, or the optimal value (None)."""
     lowering, point = derivative.lowering, derivative.point
-    primal, duals = np.zeros((len(point.x), 1)), np.zeros((len(point.y), 1))
-    direct = np.zeros(len(derivative.theta))
-    if of is not None:
+    K = len(outputs)
+    primal, duals, seeds = np.zeros((len(point.x), K)), np.zeros((len(point.y), K)), np.zeros(K)
+    direct = np.zeros((len(derivative.theta), K))
+    for k, of in enumerate(outputs):
+        if of is None:
+            seeds[k] = lowering.sign
+            continue
         rows = of.rows
         if rows.degree > 1:
-            raise InvalidData(f"Sensitivities are of an affine function of the variables, got {of!r}.")
+            raise InvalidData(f"Outputs are affine functions of the variables, got {of!r}.")
         derivative.store.check_variables(rows)
         columns = lowering.column_of(rows.var, derivative.store.base)
-        np.add.at(primal[:, 0], columns[columns >= 0], rows.coef[columns >= 0])
+        np.add.at(primal[:, k], columns[columns >= 0], rows.coef[columns >= 0])
         if lowering.parameters is not None:
-            np.add.at(direct, lowering.parameters.places(rows.var[columns < 0]), rows.coef[columns < 0])
-    seeds = np.array([lowering.sign if of is None else 0.0])
-    w, wy, theta = derivative.pulled_back(primal, (duals, duals), seeds, np.zeros((1, len(direct))))
-    return Adjoint(w[:, 0], (wy[0][:, 0], wy[1][:, 0]), direct + theta[0])
+            np.add.at(direct[:, k], lowering.parameters.places(rows.var[columns < 0]), rows.coef[columns < 0])
+    w, wy, theta = derivative.pulled_back(primal, (duals, duals), seeds, np.zeros((K, len(direct))))
+    return Adjoint(w, wy, direct + theta.T)
+
+
+def scalar_functions(of: Any) -> Iterator[ScalarFunction]:
+    """The outputs that a user means by a function, an array of them, or a list of these."""
+    if isinstance(of, (list, tuple)):
+        for one in of:
+            yield from scalar_functions(one)
+    elif isinstance(of, ArrayFunction):
+        yield from scalar_functions(of.flat)
+    elif isinstance(of, VectorFunction):
+        yield from (of[i] for i in range(of.output_dimension))
+    elif isinstance(of, ScalarFunction):
+        yield of
+    else:
+        raise InvalidData(f"Outputs are affine functions of the variables, got {of!r}.")
+
+
+def checked_outputs(of: Any) -> Outputs:
+    """The outputs that a user asks for, by the columns of their influences."""
+    if of is None or isinstance(of, ScalarFunction):
+        return {"influence": of}
+    outputs: Outputs = {}
+    if isinstance(of, Mapping):
+        for name, one in of.items():
+            if not (one is None or isinstance(one, ScalarFunction)):
+                raise InvalidData(f"Outputs are affine functions of the variables, got {one!r}.")
+            outputs[f"{INFLUENCE_ON}{name}"] = one
+    else:
+        outputs |= {f"{INFLUENCE_ON}{one}": one for one in scalar_functions(of)}
+    if not outputs:
+        raise InvalidData("There are no outputs: give affine functions of the variables.")
+    return outputs
 
 
 @final
@@ -65,13 +106,13 @@ class Sensitivities:
     Parameters
     ----------
     derivative : at the solution
-    of : an affine function of the variables, or None for the optimal value
+    outputs : affine functions of the variables, or None for the optimal value, by the columns of their influences
     ranging : of linear and convex quadratic programs, else None
     """
 
-    def __init__(self, derivative: Derivative, of: ScalarFunction | None, ranging: Ranging | None) -> None:
-        self._derivative, self._of = derivative, of
-        self._adjoint = adjoint_of(derivative, of)
+    def __init__(self, derivative: Derivative, outputs: Outputs, ranging: Ranging | None) -> None:
+        self._derivative, self._outputs = derivative, outputs
+        self._adjoint = adjoint_of(derivative, list(outputs.values()))
         self._ranges: dict[Any, Line] = {}  # of sides that have a price, else of any
         for line in () if ranging is None else (*ranging.sides(), *ranging.parameters()):
             known = self._ranges.get(line.owner)
@@ -83,8 +124,12 @@ class Sensitivities:
         store = self._derivative.store
         parts = [self._of_kind(kind) for kind in store.kinds() if kind != PARAMETERS]
         parts.append(self._parameters())
-        names = ("what", "name", "value", "lower", "upper", "slack", "dual", "influence", "low", "high")
-        return frame({name: np.concatenate([part[name] for part in parts]) for name in names})
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        labels = {column: column.removeprefix(INFLUENCE_ON) for column in self._outputs}
+        if "influence" in self._outputs:
+            of = self._outputs["influence"]
+            labels["influence"] = "the optimal value" if of is None else str(of)
+        return sensitivity_table(columns, labels)
 
     def _of_kind(self, kind: Kind) -> dict[str, Any]:
         derivative, store, lowering = self._derivative, self._derivative.store, self._derivative.lowering
@@ -110,7 +155,7 @@ class Sensitivities:
             "upper": upper,
             "slack": slack,
             "dual": duals_up(lowering, kind, numbers, dims, derivative.point.y_sided),
-            "influence": -gradients_up(lowering, kind, numbers, dims, self._adjoint.wy) + 0.0,
+            **self._influences(-gradients_up(lowering, kind, numbers, dims, self._adjoint.wy) + 0.0),
             "low": low,
             "high": high,
         }
@@ -129,6 +174,9 @@ class Sensitivities:
         low = np.array([np.nan if line is None else line.low for line in lines])
         return low, np.array([np.nan if line is None else line.high for line in lines])
 
+    def _influences(self, found: FloatArray) -> dict[str, FloatArray]:
+        return dict(zip(self._outputs, found.T, strict=True))
+
     def _parameters(self) -> dict[str, Any]:
         parameters, store = self._derivative.lowering.parameters, self._derivative.store
         ids: list[int] = [] if parameters is None else parameters.ids.tolist()
@@ -143,7 +191,7 @@ class Sensitivities:
             "upper": nothing,
             "slack": nothing,
             "dual": self._derivative.costs if ids else np.zeros(0),
-            "influence": self._adjoint.parameters,
+            **self._influences(self._adjoint.parameters),
             "low": low,
             "high": high,
         }

@@ -108,12 +108,14 @@ class WithoutFixed(KKTSystem):
         self._fixing = fixing
         self._of_whole: Callable[[], KKTSystem] = partial(make, P, A1, None, scale, None)
         self._whole: KKTSystem | None = None
-        P, A = sp.csc_array(P), sp.csr_array(A1)[fixing.kept]
-        of_P, self._A_fixed = P[:, fixing.columns], workable(A[:, fixing.columns])
-        mixed = of_P[fixing.free]
-        self._P_mixed = workable(mixed) if mixed.nnz else None
-        self._pulls = workable(of_P).T, self._A_fixed.T
-        core = sp.csc_array(P[:, fixing.free][fixing.free])
+        # The coordinates in another order: those that stay, the columns that leave, their rows; and the way back.
+        self._order = np.concatenate([fixing.others, fixing.columns, self.n + fixing.rows])
+        self._places = np.empty(self.size, np.int64)
+        self._places[self._order] = np.arange(self.size)
+        core, fixed, mixed = _blocks(sp.csc_array(P), fixing.free, fixing.columns)
+        self._P_fixed, self._P_mixed = workable(fixed), workable(mixed) if mixed.nnz else None
+        A = sp.csr_array(A1)[fixing.kept]
+        self._A_fixed = workable(A[:, fixing.columns])
         start = None if scale is None else scale[fixing.others]
         self._core = without_fixed(make, core, sp.csr_array(A[:, fixing.free]), None, start, None)
         self.probes = self._core.probes
@@ -132,20 +134,21 @@ class WithoutFixed(KKTSystem):
     def _solve_columns(self, columns: FloatArray) -> tuple[FloatArray, float]:
         if self._singular is not None:
             return self._singular._solve_columns(columns)
-        at, n = self._fixing, self.n
-        entries, free = at.entries[:, None], len(at.free)
-        solution = np.zeros(columns.shape)
-        fixed = columns[n + at.rows] / entries
-        solution[at.columns] = fixed
-        right = columns[at.others]
+        # Each right-hand side stands in a row here: numbers are found many times faster that lie side by side.
+        given = np.take(columns.T, self._order, axis=1)
+        free, others, entries = len(self._fixing.free), len(self._fixing.others), self._fixing.entries
+        right, pull, fixed = np.split(given, [others, others + len(entries)], axis=1)
+        fixed /= entries
         if self._P_mixed is not None:
-            right[:free] -= self._P_mixed @ fixed
-        right[free:] -= self._A_fixed @ fixed
-        found, residual = self._core._solve_columns(right)
-        solution[at.others] = found
-        pulled = self._pulls[0] @ solution[:n] + self._pulls[1] @ found[free:]
-        solution[n + at.rows] = (columns[at.columns] - pulled) / entries
-        return solution, residual
+            right[:, :free] -= (self._P_mixed @ fixed.T).T
+        right[:, free:] -= (self._A_fixed @ fixed.T).T
+        found, residual = self._core._solve_columns(right.T)
+        pull -= (self._P_fixed @ fixed.T).T
+        if self._P_mixed is not None:
+            pull -= (self._P_mixed.T @ found[:free]).T
+        pull -= (self._A_fixed.T @ found[free:]).T
+        pull /= entries
+        return np.take(np.concatenate([found.T, fixed, pull], axis=1), self._places, axis=1).T, residual
 
     # ------------------------------------------------------------------ what is singular
     @property
@@ -163,3 +166,20 @@ class WithoutFixed(KKTSystem):
         """Orthonormal basis (n, p) of {u : P u = 0, A1 u = 0}; None if too large to compute."""
         whole = self._singular
         return np.zeros((self.n, 0)) if whole is None else whole.primal_null_basis
+
+
+def _blocks(P: Any, free: IntArray, fixed: IntArray) -> tuple[Any, Any, Any]:
+    """P on the free columns, on those that are fixed, and between the two, of P in CSC."""
+    if np.array_equal(P.indices, np.repeat(np.arange(P.shape[0]), np.diff(P.indptr))):
+        diagonal = P.diagonal()
+        nothing = sp.csc_array((len(free), len(fixed)))
+        return _diagonal(diagonal[free]), _diagonal(diagonal[fixed]), nothing
+    of_fixed = P[:, fixed]
+    return sp.csc_array(P[:, free][free]), of_fixed[fixed], of_fixed[free]
+
+
+def _diagonal(values: FloatArray) -> Any:
+    """Without its zeros, in CSC."""
+    there = values != 0.0
+    at, indptr = np.flatnonzero(there), np.concatenate([np.zeros(1, np.int64), np.cumsum(there)])
+    return sp.csc_array((values[at], at, indptr), shape=(len(values), len(values)))

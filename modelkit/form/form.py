@@ -156,7 +156,10 @@ class Form:
     def P(self) -> sp.csc_array:
         """Curvature of the objective, (n, n)."""
         if self._P.shape[0] < self.n:
-            self._P.resize((self.n, self.n))
+            if self._P.nnz:
+                self._P.resize((self.n, self.n))
+            else:  # which `resize` takes long for
+                self._P = sp.csc_array((self.n, self.n))
         return self._P
 
     @property

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 
-__all__ = ["Products", "workable"]
+from ..arrays import FloatArray
+
+__all__ = ["Products", "sizes_of", "with_entries", "workable"]
 
 _SMALL = 30_000
 """Numbers of places up to which a product with an array costs less than the look that SciPy takes at its arguments."""
@@ -25,6 +28,18 @@ def workable(matrix: Any) -> Any:
     return matrix if matrix.dtype == np.float64 else matrix.astype(np.float64)
 
 
+def with_entries(matrix: Any, data: FloatArray) -> Any:
+    """A compressed matrix of the same pattern, which both share."""
+    other = copy.copy(matrix)  # which checks nothing again
+    other.data = data
+    return other
+
+
+def sizes_of(matrix: Any) -> Any:
+    """The matrix with the sizes of its entries."""
+    return with_entries(matrix, np.abs(matrix.data)) if sp.issparse(matrix) else np.abs(matrix)
+
+
 @final
 class Products:
     """The matrices P, A and F of a form and the transposes of the latter two, for products.
@@ -32,16 +47,21 @@ class Products:
     Parameters
     ----------
     P, A, F : compressed, or arrays
+
+    Attributes
+    ----------
+    memo : what else was made of these matrices and may be asked for again
     """
 
     def __init__(self, P: Any, A: Any, F: Any) -> None:
         self.P, self.A, self.F = workable(P), workable(A), workable(F)
         self.A_T, self.F_T = self.A.T, self.F.T
+        self.memo: dict[Any, Any] = {}
         self._sizes: Products | None = None
 
     @property
     def sizes(self) -> Products:
         """The same of the sizes of all entries."""
         if self._sizes is None:
-            self._sizes = Products(abs(self.P), abs(self.A), abs(self.F))
+            self._sizes = Products(sizes_of(self.P), sizes_of(self.A), sizes_of(self.F))
         return self._sizes

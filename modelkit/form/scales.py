@@ -50,7 +50,22 @@ class Scales:
 
 
 def both_scales(rows: SlotRows) -> list[Scales]:
-    """Those that are not `shared`, and those that are where they differ, which takes rows with one entry."""
+    """Those that are not `shared`, and those that are where they differ, which takes rows with one entry.
+
+    They are made once for the matrices of a form: solvers ask for them, and those who check their answers.
+
+    Parameters
+    ----------
+    rows : of the form as it is now
+    """
+    memo = rows.form.products.memo
+    if both_scales not in memo or not np.array_equal(memo[both_scales][0], rows.is_held):
+        memo[both_scales] = rows.is_held, _both_scales(rows)
+    scales: list[Scales] = memo[both_scales][1]
+    return scales
+
+
+def _both_scales(rows: SlotRows) -> list[Scales]:
     first = Scales(rows)
     held, bounded, _ = rows.form.slots.parts(rows.is_held)
     F, P = rows.form.F, rows.form.P

@@ -146,13 +146,19 @@ class SlotRows:
         """``W y · side``, the side that the sign of y names (zero where infinite), or ``-g`` in a cone; (slots,)."""
         side = np.where(y > 0.0, self.lower, self.upper)
         side[self.form.slots.sided :] = -self.form.g
-        is_finite = np.isfinite(side)
-        return np.where(is_finite, self.weights * y * np.where(is_finite, side, 0.0), 0.0)
+        side[np.isinf(side)] = 0.0
+        side *= y
+        side *= self.weights
+        return side
 
     def constants(self) -> FloatArray:
         """The sizes of the numbers that stand in the rows beside the variables, (slots,)."""
-        sides = [np.where(np.isfinite(side), np.abs(side), 0.0) for side in (self.lower, self.upper)]
-        return np.maximum(np.abs(self.g), np.maximum(*sides))
+        found = np.abs(self.g)
+        for side in (self.lower, self.upper):
+            sizes = np.abs(side)
+            sizes[np.isinf(sizes)] = 0.0
+            np.maximum(found, sizes, out=found)
+        return found
 
 
 def _groups(cones: Cones, first: int) -> Iterator[tuple[VectorSet, IntArray]]:

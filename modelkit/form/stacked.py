@@ -218,12 +218,16 @@ class _Pattern:
         starts = np.concatenate([ends, units + entries, F.indptr[1:].astype(np.int64) + (entries + n)])
         counts = np.diff(starts)[slot]
         at = segments(starts[slot], counts)
-        columns = np.concatenate([indices, np.arange(n), F.indices])[at]
-        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        matrix = sp.csr_array((np.arange(len(at), dtype=np.float64), columns, indptr), shape=(len(slot), n))
-        matrix.sort_indices()
-        order = matrix.data.astype(np.int64)
-        self.matrix, self.at, self.sign = matrix, at[order], np.repeat(sign, counts)
+        index = np.int32 if max(len(at), n) < np.iinfo(np.int32).max else np.int64  # which SciPy would choose as well
+        columns = np.concatenate([indices, np.arange(n), F.indices], dtype=index, casting="unsafe")[at]
+        indptr = np.zeros(len(slot) + 1, index)
+        np.cumsum(counts, out=indptr[1:])
+        matrix = sp.csr_array((np.zeros(len(at)), columns, indptr), shape=(len(slot), n))
+        if not matrix.has_sorted_indices:
+            matrix.data = np.arange(len(at), dtype=np.float64)
+            matrix.sort_indices()
+            at = at[matrix.data.astype(np.int64)]
+        self.matrix, self.at, self.sign = matrix, at, np.repeat(sign, counts)
 
     def is_of(self, form: Form) -> bool:
         """Whether a form has the patterns that this was made of."""

@@ -78,7 +78,7 @@ class Explained:
         SolutionPath
             With ``breakpoints``, and ``values(t)``, ``duals(t)``, ``objective(t)`` and ``slope(t)`` at any t between;
             ``variables`` and ``rows`` name the entries of the first two; ``to_frame()`` has a row for each piece;
-            ``ends`` says why the path ends before ``stop``, if it does.
+            ``plot(ax, of="values")`` draws it; ``ends`` says why the path ends before ``stop``, if it does.
 
         Raises
         ------
@@ -113,23 +113,27 @@ class Explained:
 
         Parameters
         ----------
-        of : an affine function of the variables, or None for the optimal value
+        of : optional
+            An affine function of the variables; several of them, or a mapping from names to them (and to None, the
+            optimal value); the optimal value by default.
 
         Returns
         -------
-        DataFrame
+        SensitivityTable
             A row for each row of each constraint, for each bound, and for each parameter. Columns: ``what``
             ("constraint", "bound" or "parameter"), ``name``; ``value`` of the left-hand side, ``lower`` and ``upper``,
             ``slack`` (NaN of cones); ``dual``; ``influence``, the derivative of the output when the right-hand side (of
-            a cone, minus the constant of the row; or the parameter) grows; of linear and convex quadratic programs
-            ``low`` and ``high``, between which the active constraints stay: see `ranges`.
+            a cone, minus the constant of the row; or the parameter) grows, and of several outputs a column for each,
+            ``influence on NAME``; of linear and convex quadratic programs ``low`` and ``high``, between which the
+            active constraints stay: see `ranges`. It is a DataFrame, whose ``plot`` also has ``tornado(ax)``, bars of
+            what a change of each number does, and ``heatmap(ax)``, the same of several outputs in colours.
 
         Raises
         ------
         DifferentiationError
             If there is no solution with duals.
         InvalidData
-            If the output is no affine function of the variables.
+            If an output is no affine function of the variables.
 
         Examples
         --------
@@ -148,6 +152,12 @@ class Explained:
         hours   50.0    0.0        3.0  20.0   80.0
         >>> model.sensitivities(of=chairs).set_index("name").loc["hours", "influence"].round(3)
         np.float64(0.667)
+        >>> both = model.sensitivities(of={"profit": None, "pieces": tables + chairs})
+        >>> both.set_index("name").loc[["wood", "hours"], ["influence on profit", "influence on pieces"]].round(3)
+               influence on profit  influence on pieces
+        name
+        wood                   6.0                  0.0
+        hours                  3.0                  0.5
         """
         return self.explainer(self).sensitivities(of)
 

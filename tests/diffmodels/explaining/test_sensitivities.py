@@ -117,8 +117,8 @@ def test_an_output_may_be_a_parameter_and_seeds_stay() -> None:
 def test_refusals() -> None:
     """Outputs that are no affine functions of the model's variables."""
     model, x, _ = cone_model()
-    with pytest.raises(ot.InvalidData, match="scalar function"):
-        model.sensitivities(of=x)
+    with pytest.raises(ot.InvalidData, match="affine functions of the variables, got 'x'"):
+        model.sensitivities(of=[x, "x"])
     with pytest.raises(ot.InvalidData, match="affine"):
         model.sensitivities(of=x[0] * x[0])
     other = ot.Model()
