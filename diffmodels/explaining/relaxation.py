@@ -29,7 +29,7 @@ from .frames import frame
 from .owners import label
 from .slack import ChosenRows
 
-__all__ = ["Change", "Relaxation", "relaxed", "with_slack"]
+__all__ = ["Change", "Relaxation", "least_change", "relaxed"]
 
 _NOISE = 1e-7
 """Part of the largest change up to which one is left out, and of a side with which it is compared."""
@@ -129,7 +129,7 @@ class Relaxation:
     __repr__ = __str__
 
 
-def with_slack(model: Model, chosen: ChosenRows, norm: int) -> tuple[VectorOfVariables, IntArray, FloatArray, Any]:
+def _with_slack(model: Model, chosen: ChosenRows, norm: int) -> tuple[VectorOfVariables, IntArray, FloatArray, Any]:
     """Slacks in a copy of a model: the variables, their rows and signs, and what the constraints are called there."""
     if norm == 2:
         row, sign = np.arange(len(chosen)), np.ones(len(chosen))
@@ -155,11 +155,10 @@ def relaxed(model: Model, constraints: Any, penalties: Any, norm: Any, weight: f
     own = model.get(attr.ObjectiveFunction()) if has_own else None
     made = own_copy(model)
     made.meta_solver.differentiates = True
-    slacks, row, sign, below = with_slack(made, chosen, norm)
+    slacks, row, sign, below = _with_slack(made, chosen, norm)
     cost = (chosen.penalty * chosen.weight)[row]
-    made.minimize(
-        _objective(slacks, cost, norm, own, -weight if sense is attr.ObjectiveSenseCode.MAX_SENSE else weight)
-    )
+    towards = -weight if sense is attr.ObjectiveSenseCode.MAX_SENSE else weight
+    made.minimize(least_change(slacks, cost, norm=norm, own=own, weight=towards))
     made.optimize()
     _require(made, constraints is None)
     moved = made.value(slacks)
@@ -171,7 +170,10 @@ def relaxed(model: Model, constraints: Any, penalties: Any, norm: Any, weight: f
     return Relaxation(made, changes, float(sum(one.cost for one in changes)), slacks, moved, (sense, own))
 
 
-def _objective(slacks: VectorOfVariables, cost: FloatArray, norm: int, own: Any, weight: float) -> ScalarFunction:
+def least_change(
+    slacks: VectorOfVariables, cost: FloatArray, *, norm: int, own: Any = None, weight: float = 0.0
+) -> ScalarFunction:
+    """What slacks cost, by themselves or squared, and so much of the model's own objective."""
     total: Any = cost @ slacks if norm == 1 else slacks @ (cost * slacks)
     if own is not None and weight:
         total = total + weight * own

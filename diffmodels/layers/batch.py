@@ -19,6 +19,7 @@ from ...modelkit.attributes import DifferentiationStatusCode, TerminationStatusC
 from ...modelkit.errors import InvalidData, OptangentError
 from ..meta_solver import DifferentiationWarning
 from .choices import checked_list, require_model, require_word
+from .closest import ClosestProgram
 from .executors import Shipment, Workers
 from .failures import UnsolvedItems, check_policy, outputs_of
 from .form_solvers import form_solvers
@@ -26,7 +27,7 @@ from .packing import Shape
 from .program import Item, Program
 from .route import Mode
 from .variants import variant
-from .work import Found, differentiate_items, solve_items
+from .work import Found, Programs, differentiate_items, solve_items
 
 __all__ = ["Batch", "Call"]
 
@@ -41,9 +42,9 @@ class Batch:
     Parameters
     ----------
     program : Program
-    on_failure : "raise", "nan" or "zero_gradient"
+    on_failure : "raise", "nan", "zero_gradient" or "closest"
     executor : where items are solved, see `Workers`; None for here, one after the other
-    retry : programs with other solvers, tried in this order where the first one fails
+    retry : programs with other solvers, tried in this order where the first one fails, and of closest solutions
     warm_start : False, "position" (of True the same), or "order"
 
     Attributes
@@ -60,12 +61,12 @@ class Batch:
         program: Program,
         on_failure: str = "raise",
         executor: Any = None,
-        retry: Sequence[Program] = (),
+        retry: Sequence[Program | ClosestProgram] = (),
         warm_start: bool | str = False,
     ) -> None:
         check_policy(on_failure)
         require_word(warm_start, "warm_start", (False, True, "position", "order"))
-        self.programs = (program, *retry)
+        self.programs: Programs = (program, *retry)
         self.on_failure = on_failure
         self.workers = None if executor is None else Workers(executor)
         self.warm_start = warm_start
@@ -105,7 +106,10 @@ class Batch:
         threads = None if executor is None else 1
         with model.lock:
             first = model if threads is None else variant(model, threads=threads)
-            programs = [Program(variant(model, solver, threads), parameters, outputs) for solver in others]
+            programs: list[Program | ClosestProgram] = []
+            programs += [Program(variant(model, solver, threads), parameters, outputs) for solver in others]
+            if isinstance(on_failure, str) and on_failure == "closest":
+                programs.append(ClosestProgram(first, parameters, outputs))
             return cls(Program(first, parameters, outputs), on_failure, executor, programs, warm_start)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -181,7 +185,7 @@ class Batch:
         known, place = memory
         known += [None] * (place + len(items) - len(known))
         for k, item in enumerate(items, place):
-            if not item.reason:
+            if not item.reason and item.status is not TerminationStatusCode.INFEASIBLE:  # as closest ones are
                 known[k] = copy.copy(item)
         if known is self._seen:
             self._at += len(items)

@@ -8,6 +8,8 @@ on_failure                outputs of such an item                            gra
 ``"zero_gradient"``       the point at which the solver stopped, entry by    zero
                           entry; 0 where there is none, so that a loss
                           stays finite
+``"closest"``             of an infeasible one the closest feasible          its own
+                          solution (`closest`), of others NaN
 ========================  =================================================  ==========
 
 The other items are not touched in any way: they are what single calls give, to the last digits but one.
@@ -26,12 +28,10 @@ from ...modelkit.errors import NotOptimized
 from .choices import require_word
 from .program import Item
 
-__all__ = ["UnsolvedItems", "check_policy", "outputs_of", "worth_another_try"]
+__all__ = ["UnsolvedItems", "check_policy", "outputs_of"]
 
-_POLICIES = ("raise", "nan", "zero_gradient")
+_POLICIES = ("raise", "nan", "zero_gradient", "closest")
 _NAMED = 5
-_CODES = TerminationStatusCode
-_PROVED = (_CODES.INFEASIBLE, _CODES.DUAL_INFEASIBLE, _CODES.INVALID_MODEL)
 
 
 class UnsolvedItems(NotOptimized):
@@ -89,8 +89,3 @@ def _put(outputs: FloatArray, on_failure: str) -> FloatArray:
     if on_failure == "zero_gradient":
         return np.where(np.isfinite(outputs), outputs, 0.0)
     return np.full_like(outputs, np.nan)
-
-
-def worth_another_try(item: Item) -> bool:
-    """Whether another solver might do better: not where there is a solution, or a checked proof that there is none."""
-    return bool(item.reason) and item.status not in _PROVED

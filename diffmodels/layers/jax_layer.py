@@ -70,11 +70,12 @@ def layer_class() -> type[Any]:
         outputs : list
             Variables (their values), constraints (their duals), ``(ot.ConstraintPrimal(), c)`` (the values of a
             constraint's function), ``ot.ObjectiveValue()``.
-        on_failure : {"nan", "zero_gradient"}
+        on_failure : {"nan", "zero_gradient", "closest"}
             What becomes of items without a solution, and of those that contain NaN, which no solver gets to see.
             "nan" makes their outputs NaN, "zero_gradient" keeps the entries of the point at which the solver
             stopped, with 0 where there are none; with both their gradients are zero and the other items as if solved
-            alone. `with_status` and `status` tell which they are. A compiled function cannot raise.
+            alone. With "closest" infeasible items have the solution of the closest feasible program, as for
+            `TorchLayer`. `with_status` and `status` tell which they are. A compiled function cannot raise.
         executor : optional
             Where the items of a batch are solved, as for `TorchLayer`: one after the other (None), in "threads",
             "processes", "auto", or by an executor of yours.

@@ -30,6 +30,7 @@ from .route import Answer, Mode, Route
 
 __all__ = ["Item", "Output", "Program"]
 
+_PROVED = tuple(attr.TerminationStatusCode[name] for name in ("INFEASIBLE", "DUAL_INFEASIBLE", "INVALID_MODEL"))
 Output = Any
 """A variable or vector of them, a constraint (its dual), ``(ConstraintPrimal(), c)`` (value), or `ObjectiveValue()`."""
 
@@ -58,6 +59,9 @@ class Program:
         If a parameter or output is none of the model, or a parameter is named twice.
     """
 
+    called = "another solver"
+    """What it is to an item that was tried with another program before."""
+
     def __init__(self, model: Any, parameters: Sequence[Any], outputs: Sequence[Output]) -> None:
         require_model(model)
         parameters = checked_list(parameters, "The parameters of a layer")
@@ -71,6 +75,10 @@ class Program:
         self.general = FormRoute(model, self._ids, list(outputs))
         self.route: Route = DenseRoute(self.general) if DenseRoute.fits(self.general) else self.general
         self._may_be_infinite = infinite_values(model.store, self._ids)
+
+    def helps(self, item: Item) -> bool:
+        """Whether it may solve what another one did not: not where there is a proof that there is no solution."""
+        return bool(item.reason) and item.status not in _PROVED
 
     def solve(self, theta: FloatArray, warm: Item | None = None) -> Item:
         """The solution at one value of all parameters; safe to call from several threads.

@@ -56,11 +56,13 @@ def layer_class() -> type[Any]:
         outputs : list
             Variables (their values), constraints (their duals), ``(ot.ConstraintPrimal(), c)`` (the values of a
             constraint's function), ``ot.ObjectiveValue()``.
-        on_failure : {"raise", "nan", "zero_gradient"}
+        on_failure : {"raise", "nan", "zero_gradient", "closest"}
             What becomes of items without a solution, and of those that contain NaN, which no solver gets to see.
             "raise" names all of them in an `UnsolvedItems` error. "nan" makes their outputs NaN, "zero_gradient"
             keeps the entries of the point at which the solver stopped, with 0 where there are none; with both their
-            gradients are zero and the other items as if solved alone. `status` and `reasons` tell which they are.
+            gradients are zero and the other items as if solved alone. With "closest" an infeasible item has the
+            solution of the closest feasible program, whose rows are moved by the least squares of changes, and the
+            derivative of that; others that fail are NaN. `status` and `reasons` tell which they are.
         executor : optional
             Where the items of a batch are solved: one after the other (None), in "threads" or "processes" (as many
             as there are cores), "auto" (threads, or processes for a solver that keeps Python's lock), a

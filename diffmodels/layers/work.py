@@ -1,6 +1,7 @@
 """What is done to some items of a batch at a time, here or in another process: solve them, differentiate them.
 
-The first argument is always the programs: the model's own, and those with other solvers for what it gives up on.
+The first argument is always the programs: the model's own, those with other solvers for what it gives up on, and one
+for the closest solution where there is none.
 """
 
 from __future__ import annotations
@@ -10,32 +11,33 @@ from collections.abc import Sequence
 from ...modelkit.arrays import FloatArray
 from ...modelkit.attributes import DifferentiationStatusCode
 from ...modelkit.errors import OptangentError
-from .failures import worth_another_try
+from .closest import ClosestProgram
 from .program import Item, Program
 from .route import Mode
 
-__all__ = ["Found", "differentiate_items", "solve_items"]
+__all__ = ["Found", "Programs", "differentiate_items", "solve_items"]
 
+Programs = tuple[Program, *tuple[Program | ClosestProgram, ...]]
 Found = tuple[FloatArray | str, DifferentiationStatusCode]
 """A derivative or why there is none, and what it is."""
 
 
-def solve_items(programs: Sequence[Program], thetas: FloatArray, warm: Sequence[Item | None] | None) -> list[Item]:
+def solve_items(programs: Programs, thetas: FloatArray, warm: Sequence[Item | None] | None) -> list[Item]:
     """The items at (B, p) parameters by the first program; those that fail are tried with the next ones."""
     items = programs[0].solve_batch(thetas, warm)
     for program in programs[1:]:
-        failed = [k for k, item in enumerate(items) if worth_another_try(item)]
+        failed = [k for k, item in enumerate(items) if program.helps(item)]
         if failed:
             for k, item in zip(failed, program.solve_batch(thetas[failed]), strict=True):
                 if not item.reason:
                     items[k] = item
                 else:  # the first solver's status stays
-                    items[k].reason += f"; another solver: {item.reason}"
+                    items[k].reason += f"; {program.called}: {item.reason}"
     return items
 
 
 def differentiate_items(
-    programs: Sequence[Program], mode: Mode, items: Sequence[Item], places: Sequence[int], vectors: FloatArray
+    programs: Programs, mode: Mode, items: Sequence[Item], places: Sequence[int], vectors: FloatArray
 ) -> list[Found]:
     """The derivative of item ``places[k]`` applied to ``vectors[k]``, or why there is none, for each k."""
     found: list[Found] = [("", DifferentiationStatusCode.NOT_DIFFERENTIATED)] * len(places)

@@ -118,4 +118,4 @@ class _Sparse:
 
     def __call__(self, values: FloatArray) -> FloatArray:
         rows = values.reshape(-1, values.shape[-1])
-        return np.ascontiguousarray((self._matrix @ rows.T).T).reshape(*values.shape[:-1], -1)
+        return np.ascontiguousarray((self._matrix @ rows.T).T).reshape(*values.shape[:-1], self._matrix.shape[0])

@@ -339,7 +339,7 @@ def test_real_items_are_kept_without_their_systems() -> None:
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        ({"on_failure": "ignore"}, "'raise', 'nan' or 'zero_gradient', got 'ignore'"),
+        ({"on_failure": "ignore"}, "'raise', 'nan', 'zero_gradient' or 'closest', got 'ignore'"),
         ({"warm_start": "always"}, "'position' or 'order', got 'always'"),
         ({"executor": 3}, "or a dask Client, got 3"),
         ({"retry": ["SCS"]}, "callables that make a solver, got 'SCS'"),

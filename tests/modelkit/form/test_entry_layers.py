@@ -81,3 +81,15 @@ def test_what_follows_a_large_map(name: str) -> None:
     found = PolynomialMap(np.ones(matrix.shape[0]), matrix, None, matrix.shape[1]).followed_by(S, np.zeros(20))
     v = RNG.standard_normal(matrix.shape[1])
     np.testing.assert_allclose(found(v), S @ (matrix.tocsr() @ v), atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [3, 400])
+def test_no_vectors_at_all(size: int) -> None:
+    """An array without rows has as many columns as the map has, whatever it is made as."""
+    rng = np.random.default_rng(0)
+    matrix = sp.csr_array(sp.random_array((size, size + 1), density=0.2, rng=rng))
+    mapped = LinearMap(matrix)
+    assert mapped(np.zeros((0, size + 1))).shape == (0, size) and mapped.transposed(np.zeros((0, size))).shape == (
+        0,
+        size + 1,
+    )
