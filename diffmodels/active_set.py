@@ -33,7 +33,7 @@ from scipy.sparse.csgraph import connected_components
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.errors import DifferentiationError
-from .certainty import Sizes, in_doubt, verdict
+from .certainty import DATA_MOVE, Sizes, in_doubt, verdict
 from .kkt import KKTSystem, Mask, automatic
 from .proximal_newton import proximal_newton
 from .standard_form import Magnitudes, Matrices, StandardForm, Units
@@ -64,9 +64,12 @@ class PolishedSolution:
     Attributes
     ----------
     x, y : solution (n,) and multipliers (m,)
-    active : mask (m,) of the rows in `kkt`: equalities, strongly active rows, and the chosen weakly active ones
+    active : mask (m,) of the rows in `kkt`: equalities, strongly active rows, and the chosen weakly active ones,
+        without those inequalities on which equalities would depend, so that tangents can follow these
     weakly_active : mask (m,) of the inequality rows with y = s = 0, for all that is known (`certainty`)
     kkt : factorization of ``[[P, A1'], [A1, 0]]``, A1 the active rows
+    tight : mask (m,) of the active rows with those inequalities, and their system
+    margin : by how much, relative to their terms, the data may move before a row is at its kink; and which row, or -1
     status : what the derivatives are
     refinement : largest relative violation of the optimality conditions, of the given point and of this one
     mismatch : relative difference of forward and reverse mode, see `certainty.Probe`
@@ -78,10 +81,12 @@ class PolishedSolution:
     active: Mask
     weakly_active: Mask
     kkt: KKTSystem
+    tight: tuple[Mask, KKTSystem]
     status: DifferentiationStatusCode
     refinement: Refinement
     mismatch: float
     strong: KKTSystem
+    margin: tuple[float, int]
 
     @property
     def polished(self) -> bool:
@@ -103,6 +108,11 @@ class PolishedSolution:
         """
         return _solve_on(self.kkt, self.active, np.asarray(primal, np.float64), rows)
 
+    @property
+    def system(self) -> KKTSystem:
+        """That of all active rows."""
+        return self.tight[1]
+
     def bends(self, columns: Mask) -> bool:
         """Whether the derivative of some variables depends on the multipliers: rows are linear, so never."""
         return False
@@ -114,16 +124,18 @@ class PolishedSolution:
     @property
     def freedom(self) -> tuple[FloatArray, FloatArray]:
         """How x and y can move: (n, p) and (m, d), null vectors of the system."""
-        (primal, _), (_, dual) = self.strong.null_vectors, self.kkt.null_vectors
-        rows = np.zeros((self.active.size, dual.shape[1]))
-        rows[self.active] = dual
+        tight, kkt = self.tight
+        (primal, _), (_, dual) = self.strong.null_vectors, kkt.null_vectors
+        rows = np.zeros((tight.size, dual.shape[1]))
+        rows[tight] = dual
         return primal, rows
 
     @property
     def rows_at_fault(self) -> Mask:
         """Mask (m,) of the rows that keep the status from being EXACT: weakly active or dependent ones."""
         mask = self.weakly_active.copy()
-        mask[np.flatnonzero(self.active)[self.kkt.dependent_rows]] = True
+        tight, kkt = self.tight
+        mask[np.flatnonzero(tight)[kkt.dependent_rows]] = True
         return mask
 
 
@@ -393,7 +405,54 @@ class _Polish:
         status = kkt.status(weakly_active=bool(weak.any())) if unique else DifferentiationStatusCode.NONUNIQUE
         status = verdict(status, judged.residual)
         refinement = Refinement(given.residual, point.residual)
-        return PolishedSolution(point.x, point.y, active, weak, kkt, status, refinement, judged.mismatch, of_strong)
+        tight = active, kkt
+        followed = self._followed(active, kkt, point.y)
+        if followed is not active:
+            active, kkt = followed, self.factorization(followed)
+        margin = self._margin(values, judged.moves)
+        return PolishedSolution(
+            point.x, point.y, active, weak, kkt, tight, status, refinement, judged.mismatch, of_strong, margin
+        )
+
+    def _margin(self, values: FloatArray, moves: FloatArray) -> tuple[float, int]:
+        """How far the data may move until a multiplier of an active row, or the slack of another, may be zero."""
+        sizes = np.abs(values)
+        margins = np.full(len(values), np.inf)
+        at = self.inequality & (moves > 0.0)
+        margins[at] = DATA_MOVE * sizes[at] / moves[at]
+        margins[self.inequality & (sizes == 0.0)] = 0.0
+        if not len(margins) or not np.isfinite(margins.min()):
+            return float("inf"), -1
+        return float(margins.min()), int(margins.argmin())
+
+    def _followed(self, active: Mask, kkt: KKTSystem, y: FloatArray) -> Mask:
+        """Active rows without inequalities on which an equality depends: a tangent of its side could not be followed.
+
+        The multipliers go along a vector v with ``A1'v = 0`` until one is zero, whose row leaves; what the rows span
+        stays the same, and so does what moves of the objective do to x.
+        """
+        zeros = self.units.form.zero_rows
+        if not zeros or not kkt.dual_nullity:
+            return active
+        rows = np.flatnonzero(active)
+        free = self.inequality[rows]
+        V, y = np.array(kkt.null_vectors[1]), y[rows].copy()
+        gone = np.zeros(len(rows), bool)
+        for k in range(V.shape[1]):
+            v = np.where(gone, 0.0, V[:, k])
+            v[np.abs(v) <= _NOISE * np.abs(v).max(initial=0.0)] = 0.0
+            if not (v[~free].any() and v[free].any()):
+                continue
+            sides = np.where(free & (v != 0.0), y / np.where(v != 0.0, np.abs(v), 1.0), np.inf)
+            r = int(np.argmin(sides))
+            y = np.where(free, np.maximum(y - y[r] / v[r] * v, 0.0), y)
+            gone[r] = True
+            V[:, k + 1 :] -= np.outer(v, V[r, k + 1 :] / v[r])
+        if not gone.any():
+            return active
+        followed = active.copy()
+        followed[rows[gone]] = False
+        return followed
 
     def _choose(self, strong: Mask, weak: Mask) -> tuple[Mask, bool]:
         """Return the rows to differentiate with, and whether x is unique."""

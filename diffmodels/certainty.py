@@ -34,13 +34,14 @@ from ..modelkit.form.products import sizes_of
 from ..modelkit.sizes import largest_size
 from .kkt import Mask
 
-__all__ = ["ACCURACY", "ASYMMETRY", "MatrixTerms", "Probe", "Sizes", "in_doubt", "verdict"]
+__all__ = ["ACCURACY", "ASYMMETRY", "DATA_MOVE", "MatrixTerms", "Probe", "Sizes", "in_doubt", "verdict"]
 
 ACCURACY = 1e-10
 """Componentwise residual up to which a point is a solution."""
 ASYMMETRY = 1e-9
 """Mismatch of both modes from which the user is told."""
-_MOVE = 1e-12
+DATA_MOVE = 1e-12
+"""Part of their terms by which the data are moved to see what is in doubt."""
 _ROUNDING = 1e-2
 _DRAWS = 3
 _MARGIN = 3.0
@@ -161,7 +162,7 @@ class Sizes:
         at, n = self._matrices, len(r1)
         with np.errstate(over="ignore", invalid="ignore"):
             every, left = self.terms(), np.concatenate([r1, r2])
-            every *= _MOVE
+            every *= DATA_MOVE
             rounding = min(max(_ratio(left, every), _ROUNDING), 1.0)
             np.maximum(every, np.abs(left, out=left), out=every)
             size = np.concatenate([every[:n], every[n:][rows]])

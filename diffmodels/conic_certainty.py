@@ -16,7 +16,7 @@ from ..modelkit.arrays import FloatArray
 from .conic_system import Inverse, Iterate
 from .kkt import Mask, automatic
 
-__all__ = ["Probe", "curvature_depends", "least_multipliers", "probe"]
+__all__ = ["Probe", "curvature_depends", "least_multipliers", "nearest_kink", "probe"]
 
 _KNOWN_TO = 1e-12
 """Relative rounding of each condition that a solution is taken to have at the least."""
@@ -25,6 +25,7 @@ _SAFETY = 3.0
 _HARD = 1e-10
 """Slopes nearer to one than this are those of the face of the multipliers."""
 _HALVINGS = 50
+_BISECTIONS = 12
 _SAME = 1e-8
 """Largest relative difference of derivatives that are the same."""
 _NOTHING = 1e-6
@@ -61,6 +62,29 @@ def probe(at: Iterate, solve: Callable[[FloatArray], FloatArray]) -> Probe:
     paired, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
     mismatch = np.abs(paired - paired.T) / np.where(most > 0.0, most, 1.0)
     return Probe(at.rotation.kink | doubtful, float(mismatch.max(initial=0.0)))
+
+
+def nearest_kink(at: Iterate, solve: Callable[[FloatArray], FloatArray]) -> tuple[float, int]:
+    """How far the data may move in random directions, relative to their terms, and the row whose kink is reached first.
+
+    By bisection of the exponent, with the derivative at the solution; infinite, and -1, where no row is reached.
+    """
+    if at.rotation.kink.any():
+        return 0.0, int(np.argmax(at.rotation.kink))
+    n = len(at.x)
+    signs = np.random.default_rng(40).choice([-1.0, 1.0], size=(len(at.sizes), _DRAWS))
+    moves = solve(signs * at.sizes[:, None])[n:]
+
+    def reached(exponent: float) -> Mask:
+        return at.conditions.cones.changes(at.v, 10.0**exponent * moves)
+
+    low, high = -16.0, 0.0
+    if not reached(high).any():
+        return float("inf"), -1
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if reached(middle).any() else (middle, high)
+    return float(10.0**high), int(np.argmax(reached(high)))
 
 
 def curvature_depends(at: Iterate, inverse: Inverse, solve_with: Any, columns: Mask) -> bool:

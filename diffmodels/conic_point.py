@@ -21,9 +21,9 @@ from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.form.matrix_form import MatrixForm
 from .certainty import ACCURACY, verdict
 from .cone_rows import Rotation
-from .conic_certainty import Probe, curvature_depends, least_multipliers, probe
+from .conic_certainty import Probe, curvature_depends, least_multipliers, nearest_kink, probe
 from .conic_system import Conditions, Inverse, Iterate
-from .kkt import ACCEPTED_RESIDUAL, Mask, automatic
+from .kkt import ACCEPTED_RESIDUAL, KKTSystem, Mask, automatic
 from .kkt.factors import refine
 
 __all__ = ["ConicPoint", "polish"]
@@ -78,6 +78,16 @@ class ConicPoint:
     def mismatch(self) -> float:
         """Relative difference of forward and reverse mode at random right-hand sides."""
         return self._probe.mismatch
+
+    @property
+    def system(self) -> KKTSystem:
+        """The factorized system, in the axes of the cones."""
+        return self._inverse.kkt
+
+    @cached_property
+    def margin(self) -> tuple[float, int]:
+        """By how much, relative to their terms, the data may move before a row is at its kink; and which, or -1."""
+        return nearest_kink(self._at, self._solve)
 
     def bends(self, columns: Mask) -> bool:
         """Whether the derivative of some variables (n,) depends on which of many multipliers was found."""

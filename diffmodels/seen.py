@@ -201,7 +201,8 @@ def _is_moved(point: SolutionPoint, F: sp.csr_array, weak: Mask, seen: Seen, kep
 
     rng = np.random.default_rng(60)
     size = np.sqrt(F.multiply(F).sum(axis=1))
-    kept = on_kinks(kept)[weak]
+    given, kept = kept[weak], on_kinks(kept)[weak]
+    kept = kept[:, np.linalg.norm(kept, axis=0) > _PRESENT * np.linalg.norm(given, axis=0)]  # the rest is rounding
 
     def drawn(unit: FloatArray) -> FloatArray:
         free = on_kinks(rng.standard_normal((len(weak), _DRAWS)) * unit[:, None])

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
-from .kkt import Mask
+from .kkt import KKTSystem, Mask
 
 __all__ = ["SolutionPoint"]
 
@@ -43,6 +43,14 @@ class SolutionPoint(Protocol):
     @property
     def weakly_active(self) -> Mask:
         """(m,): the rows at a kink."""
+
+    @property
+    def system(self) -> KKTSystem:
+        """The factorized system."""
+
+    @property
+    def margin(self) -> tuple[float, int]:
+        """By how much, relative to their terms, the data may move before a row is at its kink; and which, or -1."""
 
     def bends(self, columns: Mask) -> bool:
         """Whether the derivative of some variables (n,) depends on which of many multipliers was found."""

@@ -29,6 +29,7 @@ from .prediction import Prediction, checked_changes, predicted
 from .ranges import Ranging
 from .rays import Ray, ray_of
 from .relaxation import Relaxation, relaxed
+from .report import DiffReport, report_of
 from .sensitivities import Sensitivities, checked_outputs
 from .summary import Lines, summary_of
 from .ways import ways_of
@@ -111,6 +112,10 @@ class Explainer(AbstractExplainer):
     def jacobian(self, of: Any, wrt: Any) -> Jacobian:
         """See `Model.jacobian`."""
         return jacobian_of(self._derivative(), of, wrt)
+
+    def diff_report(self) -> DiffReport:
+        """See `Model.diff_report`."""
+        return report_of(self._derivative())
 
     def influence(self, of: Any, data: Any) -> Any:
         """See `Model.influence`."""

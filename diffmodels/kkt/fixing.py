@@ -120,6 +120,10 @@ class WithoutFixed(KKTSystem):
         self._core = without_fixed(make, core, sp.csr_array(A[:, fixing.free]), None, start, None)
         self.probes = self._core.probes
 
+    def condition(self) -> float:
+        """Of what is left once the fixed variables are known; of K as a whole if it is singular."""
+        return (self._singular or self._core).condition()
+
     @property
     def _singular(self) -> KKTSystem | None:
         """K as a whole if it is singular, else None."""

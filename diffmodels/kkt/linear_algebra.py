@@ -120,7 +120,7 @@ def automatic(
 
 def _affordable(P: Any, A1: Any, C: Any, scale: FloatArray | None, shared: IntArray | None) -> KKTSystem:
     size = P.shape[0] + A1.shape[0]
-    chosen = choose(count(P) + 2 * count(A1) if size * size > _LARGEST_ENTRIES else 0, size)
+    chosen = choose(count(P) + 2 * count(A1) if size > LARGEST_DENSE else 0, size)  # else whatever there is of them
     if chosen is not automatic:
         return chosen(P, A1, C, scale, shared)
     try:

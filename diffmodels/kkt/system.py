@@ -80,6 +80,10 @@ class KKTSystem(ABC):
     def _solve_columns(self, columns: FloatArray) -> tuple[FloatArray, float]:
         """The solutions for right-hand sides (N, k), and their largest relative residual."""
 
+    def condition(self) -> float:
+        """Estimate of the condition of the equilibrated matrix in the 1-norm, by a few solves; nan without a factor."""
+        return float("nan")
+
     # ------------------------------------------------------------------ what is singular
     @property
     @abstractmethod

@@ -64,3 +64,7 @@ class AbstractExplainer(ABC):
     @abstractmethod
     def influence(self, of: Any, data: Any) -> Any:
         """Which data points move an output."""
+
+    @abstractmethod
+    def diff_report(self) -> Any:
+        """The certificate of the derivative."""

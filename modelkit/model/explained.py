@@ -386,3 +386,40 @@ class Explained:
         number[2]      0.333  0.333
         """
         return self.explainer(self).influence(of, data)
+
+    def diff_report(self) -> Any:
+        """The certificate of the derivative at the solution: how much it can be trusted, and what is at fault.
+
+        Returns
+        -------
+        DiffReport
+            With ``status``; ``margin``, by how much of their own size the data have to move before the nearest
+            constraint, ``nearest``, is at a kink; ``active`` rows and their ``rank``; whether the solution is
+            ``unique`` and the duals are (``unique_duals``); an estimate of the ``condition`` of the equilibrated KKT
+            matrix; ``refinement``, the residuals of the solver's point and of the exact one; ``linear_residual``;
+            ``mismatch`` of forward and reverse mode at random directions; and ``at_fault``: rows and variables by name,
+            why, and what to do. It prints as lines and as a table in notebooks; ``to_frame()`` has what is at fault.
+            All of these are ratios, which no change of units changes.
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+
+        Notes
+        -----
+        The margin is that of a few random directions, with the derivative at the solution (docs/design.md, section 7).
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> x = model.add_variable("x", lower=0)
+        >>> p = model.add_parameter(0.0, "p")
+        >>> model.minimize((x - p) * (x - p))
+        >>> model.optimize()
+        >>> report = model.diff_report()
+        >>> report.status.name, report.margin, report.nearest, report.at_fault[0][0]
+        ('WEAKLY_ACTIVE', 0.0, 'lower bound of x', 'lower bound of x')
+        """
+        return self.explainer(self).diff_report()

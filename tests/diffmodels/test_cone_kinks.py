@@ -182,3 +182,36 @@ def test_duals_of_targets_start_in_their_cones(cone: Any) -> None:
         model.set(ot.ForwardObjectiveFunction(), 1.0 * v[0])
         model.forward_differentiate()
         assert model.get(ot.DifferentiationStatus()) is STATUS.EXACT
+
+
+def on_the_rim(kind: str, rng: np.random.Generator) -> tuple[Any, Any]:
+    """A cone, and a random point of its boundary."""
+    if kind == "second order":
+        u = rng.standard_normal(3)
+        return ot.SecondOrderCone(4), np.append(np.linalg.norm(u), u)
+    if kind == "rotated":
+        u, t = rng.standard_normal(2), rng.uniform(0.5, 2.0)
+        return ot.RotatedSecondOrderCone(4), np.array([t, u @ u / (2.0 * t), *u])
+    if kind == "semidefinite":
+        v = np.linalg.qr(rng.standard_normal((3, 3)))[0][:, :2] * rng.uniform(0.5, 2.0, 2)
+        return ot.PositiveSemidefiniteConeTriangle(3), (v @ v.T)[np.tril_indices(3)]
+    y, r = rng.uniform(0.5, 2.0), rng.uniform(-1.0, 1.0)
+    if kind == "exponential":
+        return ot.ExponentialCone(), np.array([r * y, y, y * np.exp(r)])
+    return ot.PowerCone(0.3), np.array([y, 1.2, y**0.3 * 1.2**0.7])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["second order", "rotated", "semidefinite", "exponential", "power"])
+@pytest.mark.filterwarnings("ignore::optangent.DifferentiationWarning")
+def test_a_point_that_is_its_own_projection_is_at_a_kink(kind: str, seed: int) -> None:
+    """On the rim, without a multiplier, the projection has one derivative inwards and another outwards."""
+    cone, place = on_the_rim(kind, np.random.default_rng(seed))
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    x = model.add_variables(len(place), name="x")
+    model.add_constraint(x, cone)
+    model.minimize((x - place) @ (x - place))
+    model.optimize()
+    model.set(ot.ForwardObjectiveFunction(), x[0] + 0.5 * x[1])
+    model.forward_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.WEAKLY_ACTIVE

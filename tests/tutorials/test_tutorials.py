@@ -96,10 +96,50 @@ def test_ridge_tuning(tmp_path: Path) -> None:
     assert_is_picture(report.figure)
 
 
-@pytest.mark.parametrize("name", ["svm_sensitivity", "ridge_sensitivity", "ridge_tuning", "relu_layers"])
-def test_missing_libraries_are_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without scikit-learn the message says what to install."""
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+def test_dispatch_prices(tmp_path: Path) -> None:
+    """Paths and ranges of prices are those of the textbook; beyond its range a price is wrong."""
+    pytest.importorskip("pandas")
+    report = run("dispatch_prices", tmp_path / "made")
+    np.testing.assert_allclose(report.bent.slope([11.0, 25.0, 145.0, 230.0]), [24.4, 30.0, 46.0, 80.0], rtol=1e-12)
+    assert report.flat.slope([149.9, 150.1]).tolist() == pytest.approx([20.0, 30.0])
+    assert report.bent.ends.startswith("INFEASIBLE") and report.flat.ends.startswith("INFEASIBLE")
+    assert report.here.slope == pytest.approx(40.0) and report.trusted == pytest.approx(30.0 + 175.0 * 16.0 / 120.0)
+    assert report.price_error <= 1e-9 and report.solve_error <= 1e-7
+    assert_is_picture(report.figure)
+
+
+def test_stigler_diet(tmp_path: Path) -> None:
+    """The diet is that of the literature, and changes where the ranges of its prices end."""
+    pytest.importorskip("pandas")
+    report = run("stigler_diet", tmp_path / "made")
+    expected = {  # dollars a year, as published with the data by others
+        "Wheat flour (enriched)": 10.774457511918,
+        "Liver (beef)": 0.690783411107,
+        "Cabbage": 4.093268864843,
+        "Spinach": 1.827796070355,
+        "Navy beans, dried": 22.275425687243,
+    }
+    assert report.bought == pytest.approx(expected, rel=1e-9)
+    assert report.dollars == pytest.approx(39.66173154547, abs=1e-9)
+    assert report.tried > 77 and (report.ranges.low <= 1.0).all() and (report.ranges.high >= 1.0).all()
+    assert len(report.path.pieces) == 5 and report.path.ends == ""
+    assert_is_picture(report.figure)
+
+
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("svm_sensitivity", "sklearn.datasets"),
+        ("ridge_sensitivity", "sklearn.datasets"),
+        ("ridge_tuning", "sklearn.datasets"),
+        ("relu_layers", "sklearn.datasets"),
+        ("dispatch_prices", "matplotlib"),
+        ("stigler_diet", "matplotlib"),
+    ],
+)
+def test_missing_libraries_are_named(name: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the library that a tutorial needs the message says what to install."""
+    monkeypatch.setitem(sys.modules, library, None)
     extra = "tutorials,torch" if name == "relu_layers" else "tutorials"
     with pytest.raises(ImportError, match=rf"optangent\[{extra}\]"):
         run(name, tmp_path)
