@@ -119,6 +119,8 @@ def draw_tornado(
     """
     shown = _strongest(np.abs(influence * change), top)[::-1]
     with _canvas(ax, (7.5, 1.4 + 0.36 * max(len(shown), 2))) as axes:
+        if not len(shown):
+            return _empty(axes)
         heights, step = np.arange(len(shown)), change[shown]
         is_pale = False
         for way, sign, colour in (("less", -1.0, COLOURS[0]), ("more", 1.0, COLOURS[1])):
@@ -141,7 +143,7 @@ def draw_tornado(
 
 def _amount(change: FloatArray) -> str:
     """How much each number changes, where that is the same for all."""
-    return f"{change[0]:g} " if len(change) and (change == change[0]).all() else ""
+    return f"{change[0]:g} " if (change == change[0]).all() else ""
 
 
 def draw_heatmap(
@@ -161,10 +163,12 @@ def draw_heatmap(
     effects = effects[shown]
     K = len(outputs)
     with _canvas(ax, (2.6 + 0.85 * min(K, _NUMBERS), 1.4 + 0.36 * max(len(shown), 2))) as axes:
+        if not len(shown):
+            return _empty(axes)
         from matplotlib.colors import LinearSegmentedColormap
 
         colours = LinearSegmentedColormap.from_list("influence", [COLOURS[0], "white", COLOURS[1]])
-        most = float(np.abs(effects).max(initial=0.0)) or 1.0
+        most = float(np.abs(effects).max())
         image = axes.imshow(effects, cmap=colours, vmin=-most, vmax=most, aspect="auto")
         axes.set_xticks(range(K), outputs, rotation=0 if K <= 6 else 90)
         axes.set_yticks(range(len(shown)), [names[k] for k in shown])
@@ -186,6 +190,14 @@ def draw_heatmap(
         else:
             axes.figure.colorbar(image, ax=axes)
         return axes
+
+
+def _empty(axes: Any) -> Any:
+    """Axes that say why there is nothing on them."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, "no number has an influence", transform=axes.transAxes, ha="center", va="center")
+    return axes
 
 
 def _strongest(sizes: FloatArray, top: int) -> Any:

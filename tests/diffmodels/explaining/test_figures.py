@@ -216,3 +216,32 @@ def test_new_figures() -> None:
     drawn = [dispatch().plot(), workshop()[0].sensitivities().plot.tornado()]
     assert {ax.figure.number for ax in drawn} == set(pyplot.get_fignums()) and len(drawn) == 2
     assert dict(matplotlib.rcParams) == before
+
+
+def test_nothing_to_draw() -> None:
+    """Where nothing moves anything, and all is zero throughout, the axes stay empty."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    x = model.add_variable("x", lower=-1.0)
+    p = model.add_parameter(1.0, "p")
+    model.add_constraint(x <= p, name="far")
+    model.minimize(x * x)
+    model.optimize()
+    table = model.sensitivities()
+    for draw in (table.plot.tornado, table.plot.heatmap):
+        ax = draw(new_axes())
+        assert len(ax.get_yticks()) == 0 and [text.get_text() for text in ax.texts] == ["no number has an influence"]
+    path = model.path(p, 1.0, 2.0)
+    ax = new_axes()
+    assert path.plot.path(ax) is ax  # the same by its long name
+    assert not ax.lines
+
+
+def test_many_columns() -> None:
+    """A heat map too wide for numbers has a scale of its colours."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    x = model.add_variables(14, name="x", lower=np.arange(1.0, 15.0))
+    model.minimize(np.sum(x))
+    model.optimize()
+    ax = model.sensitivities(of=x).plot.heatmap(new_axes())
+    assert not ax.texts and len(ax.figure.axes) == 2
+    np.testing.assert_allclose(ax.images[0].get_array(), np.eye(14), atol=1e-12)
