@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from .errors import NonconvexObjective
+from .form.products import as_array
+from .sizes import largest_size
 
 __all__ = ["is_positive_semidefinite", "require_convex"]
 
@@ -65,19 +67,18 @@ def is_positive_semidefinite(P: Any) -> bool:
         raise ValueError(f"P has shape {P.shape}, expected a square matrix")
     matrix: Any = sp.csc_array(P, dtype=np.float64) if sparse else np.asarray(P, dtype=np.float64)
     entries: Any = matrix.data if sparse else matrix
-    if not np.isfinite(entries).all():
+    n, largest = P.shape[0], largest_size(entries.ravel("K"))
+    if not largest < np.inf:
         return False
-    n = P.shape[0]
-    largest = max(float(entries.max(initial=0.0)), -float(entries.min(initial=0.0)))
     if largest == 0.0:
         return True
-    scale = 1.0 / np.sqrt(np.maximum(matrix.diagonal(), _SMALLEST_DIAGONAL * largest))
+    diagonal = np.maximum(matrix.diagonal(), _SMALLEST_DIAGONAL * largest)
     if sparse and n > _DENSE_SIZE and matrix.nnz <= _DENSE_SHARE * n * n:
-        return _is_sparse_semidefinite(matrix, scale)
-    dense = matrix.toarray(order="F") if sparse else np.asfortranarray(matrix)
-    shifted = dense * scale if (dense == dense.T).all() else (0.5 * (dense + dense.T)) * scale
-    shifted *= scale[:, None]
-    shifted[np.diag_indices(n)] += _TOLERANCE
+        return _is_sparse_semidefinite(matrix, 1.0 / np.sqrt(diagonal))
+    dense = as_array(matrix) if sparse else matrix
+    shifted = np.array(dense, order="F") if (dense == dense.T).all() else np.asfortranarray(0.5 * (dense + dense.T))
+    # Cholesky's rounding errors are relative to the diagonal whatever its units are: they can stay.
+    shifted[np.diag_indices(n)] += _TOLERANCE * diagonal
     _, info = lapack.dpotrf(shifted, lower=1, clean=0, overwrite_a=1)
     return bool(info == 0)
 

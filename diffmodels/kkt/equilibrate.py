@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, IntArray
 
-__all__ = ["largest_entry", "ruiz_scaling", "scaled"]
+__all__ = ["largest_entry", "ruiz_scaling", "scaled", "sums_of_sizes"]
 
 _MAX_SWEEPS = 25
 # Row maxima within this factor of one are as good as ones: the scales are rounded to powers of two anyway.
@@ -72,6 +72,19 @@ def _dense_column_maxima(M: FloatArray, weights: FloatArray) -> FloatArray:
         part *= weights[i : i + slices, None]
         np.maximum(maxima, part.max(axis=0, initial=0.0), out=maxima)
     return maxima
+
+
+def sums_of_sizes(M: FloatArray) -> FloatArray:
+    """The sum of the sizes of the entries of each row of a dense array, in the same way."""
+    sums = np.zeros(M.shape[0])
+    step = max(1, _SLICE // max(1, M.shape[0] if M.flags.f_contiguous else M.shape[1]))
+    if M.flags.f_contiguous:
+        for j in range(0, M.shape[1], step):
+            sums += np.abs(M.T[j : j + step]).sum(axis=0)
+        return sums
+    for i in range(0, M.shape[0], step):
+        sums[i : i + step] = np.abs(M[i : i + step]).sum(axis=1)
+    return sums
 
 
 def largest_entry(P: Any, scale: FloatArray) -> float:

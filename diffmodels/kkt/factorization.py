@@ -28,12 +28,21 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
-from scipy.sparse.linalg import LinearOperator, onenormest
 
 from ...modelkit.arrays import FloatArray, IntArray
 from .elimination import Eliminated, Pivots
 from .equilibrate import ruiz_scaling, scaled
-from .factors import DenseLDL, Factor, Refined, SingularFactor, SparseLDL, SparseLU, one_norm, refine
+from .factors import (
+    DenseLDL,
+    Factor,
+    Refined,
+    SingularFactor,
+    SparseLDL,
+    SparseLU,
+    estimated_condition,
+    one_norm,
+    refine,
+)
 from .fill import LARGEST_DENSE, dense_is_faster
 from .null_space import NullSpace, ResolventProjector, by_eigenvalues, by_inverse_iteration
 from .system import ACCEPTED_RESIDUAL, KKTSystem, Mask
@@ -132,19 +141,10 @@ class KKTFactorization(KKTSystem):
     def condition(self) -> float:
         """Estimate of the condition of the equilibrated matrix in the 1-norm, by a few solves.
 
-        Of a singular matrix that of its part where it is not. (N. J. Higham, F. Tisseur, *A block algorithm for matrix
-        1-norm estimation*, SIAM J. Matrix Analysis 21 (2000), 1185-1201.)
+        Of a singular matrix that of its part where it is not.
         """
-        if self.size < 2:
-            return 1.0
-
-        def solved(R: FloatArray) -> FloatArray:
-            columns = np.asarray(R, np.float64).reshape(self.size, -1) / self._scale[:, None]
-            return self._solve_columns(columns)[0] / self._scale[:, None]
-
-        shape = self.size, self.size
-        inverse = LinearOperator(shape, solved, solved, solved, np.float64, solved)
-        return float(self._norm * onenormest(inverse))
+        scale = self._scale[:, None]
+        return estimated_condition(self._norm, lambda R: self._solve_columns(R / scale)[0] / scale, self.size)
 
     @property
     def _loose(self) -> Mask:
@@ -354,11 +354,11 @@ def _assemble(P: Any, A1: Any, C: ArrayLike | None) -> Any:
     curved = int(np.count_nonzero(diagonal))
     by_hand = max(by_hand, curved if curved > n else 0)
     if size <= _DENSE_SIZE or (by_hand < _MANY_PIVOTS * size and prefers_dense(entries, size)):
-        K = np.zeros((size, size), order="F")
-        K[:n, :n] = _to_dense(P)
-        block = _to_dense(A1)
+        K, dense, block = np.empty((size, size), order="F"), _to_dense(P), _to_dense(A1)
+        K[:n, :n] = dense.T if dense.flags.c_contiguous else dense  # symmetric: so that it is read along its memory
         K[n:, :n] = block
         K[:n, n:] = block.T
+        K[n:, n:] = 0.0
         K[np.arange(n, size), np.arange(n, size)] = -diagonal
         return K
     # A diagonal of zeros stays out of the pattern: the factorizations add what they need.

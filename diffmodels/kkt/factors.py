@@ -14,7 +14,17 @@ from scipy.linalg import lapack
 
 from ...modelkit.arrays import FloatArray
 
-__all__ = ["DenseLDL", "Factor", "Refined", "SingularFactor", "SparseLDL", "SparseLU", "one_norm", "refine"]
+__all__ = [
+    "DenseLDL",
+    "Factor",
+    "Refined",
+    "SingularFactor",
+    "SparseLDL",
+    "SparseLU",
+    "estimated_condition",
+    "one_norm",
+    "refine",
+]
 
 _ROUNDOFF = float(np.finfo(np.float64).eps)
 _MAX_REFINEMENTS = 40
@@ -144,6 +154,22 @@ class SparseLU:
     def solve(self, B: FloatArray) -> FloatArray:
         """Return ``K^-1 B``, all columns at once."""
         return np.asarray(self._lu.solve(B))
+
+
+def estimated_condition(norm: float, solve: Callable[[FloatArray], FloatArray], size: int) -> float:
+    """Estimate of the condition in the 1-norm of a symmetric matrix with this norm, by a few solves.
+
+    N. J. Higham, F. Tisseur, *A block algorithm for matrix 1-norm estimation*, SIAM J. Matrix Analysis 21 (2000),
+    1185-1201.
+    """
+    if size < 2:
+        return 1.0
+
+    def solved(R: FloatArray) -> FloatArray:
+        return solve(np.asarray(R, np.float64).reshape(size, -1))
+
+    inverse = spla.LinearOperator((size, size), solved, solved, solved, np.float64, solved)
+    return float(norm * spla.onenormest(inverse))
 
 
 def _column_norms(B: FloatArray) -> FloatArray:

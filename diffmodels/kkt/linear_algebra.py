@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.errors import InvalidData
+from .definite import definite
 from .factorization import KKTFactorization, count
 from .fill import LARGEST_DENSE, SPARSE_RATE, TooExpensive, is_open
 from .fixing import without_fixed
@@ -49,7 +50,7 @@ class DirectKKT:
         shared: IntArray | None = None,
     ) -> KKTSystem:
         """The factorization of ``[[P, A1'], [A1, -diag(C)]]``."""
-        return without_fixed(KKTFactorization, P, A1, C, scale, shared)
+        return without_fixed(_factorized, P, A1, C, scale, shared)
 
 
 @final
@@ -91,6 +92,11 @@ class IterativeKKT:
     ) -> KrylovSystem:
         """The system ``[[P, A1'], [A1, -diag(C)]]``; what is said of its equilibration is of no use here."""
         return KrylovSystem(P, A1, C, self.tolerance, self.max_iterations)
+
+
+def _factorized(P: Any, A1: Any, C: Any, scale: FloatArray | None, shared: IntArray | None) -> KKTSystem:
+    found = definite(P, A1, C, scale) if shared is None else None
+    return KKTFactorization(P, A1, C, scale, shared) if found is None else found
 
 
 def choose(entries: float, size: int) -> Callable[..., KKTSystem]:

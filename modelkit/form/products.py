@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from ..arrays import FloatArray
 
-__all__ = ["Products", "sizes_of", "with_entries", "workable"]
+__all__ = ["Products", "as_array", "grid", "sizes_of", "with_entries", "workable"]
 
 _SMALL = 30_000
 """Numbers of places up to which a product with an array costs less than the look that SciPy takes at its arguments."""
@@ -18,13 +18,34 @@ _MOSTLY_STORED = 0.3
 """Share of entries from which an array is faster whatever the size."""
 
 
+def grid(matrix: Any) -> FloatArray | None:
+    """The entries of a compressed matrix as an array to be read only, if it stores all of them in order, else None."""
+    lines, n = matrix.shape if matrix.format == "csr" else matrix.shape[::-1]
+    if not 0 < matrix.nnz == len(matrix.data) == lines * n or matrix.dtype != np.float64:
+        return None
+    in_order = (matrix.indptr == np.arange(lines + 1) * n).all() and (
+        matrix.indices.reshape(lines, n) == np.arange(n, dtype=matrix.indices.dtype)
+    ).all()
+    if not in_order:
+        return None
+    entries: FloatArray = matrix.data.reshape(lines, n)
+    entries.flags.writeable = False
+    return entries if matrix.format == "csr" else entries.T
+
+
+def as_array(matrix: Any) -> FloatArray:
+    """A compressed matrix as an array; it may share the entries, and is to be read only."""
+    entries = grid(matrix) if matrix.nnz > _SMALL else None
+    return np.asarray(matrix.toarray(), np.float64) if entries is None else entries
+
+
 def workable(matrix: Any) -> Any:
-    """The matrix as an array if it is small or full, else as it is, compressed."""
+    """The matrix as an array if it is small or full, else as it is, compressed; where it can it shares the entries."""
     if not sp.issparse(matrix):
         return np.asarray(matrix, np.float64)
     places = matrix.shape[0] * matrix.shape[1]
     if places <= _SMALL or matrix.nnz > _MOSTLY_STORED * places:
-        return matrix.toarray()
+        return as_array(matrix)
     return matrix if matrix.dtype == np.float64 else matrix.astype(np.float64)
 
 

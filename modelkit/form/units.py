@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import FloatArray
+from .products import grid
 
 __all__ = ["FARTHEST", "Lines", "equilibrated", "equilibration", "power_of_two", "size_of_solution"]
 
@@ -122,10 +123,7 @@ class Lines:
         self._filled = np.flatnonzero(self._counts)
         self._starts = matrix.indptr[self._filled]
         # of a matrix that stores all entries, in order, the places need not be looked at
-        n = matrix.shape[1]
-        is_full = 0 < len(self._size) == n * len(self._counts) and bool((self._counts == n).all())
-        is_full = is_full and bool((self._at.reshape(-1, n) == np.arange(n)).all())
-        self._grid = self._size.reshape(-1, n) if is_full else None
+        self._grid = None if grid(matrix) is None else self._size.reshape(-1, matrix.shape[1])
 
     def telling(self, *, shared: bool) -> _Mask:
         """Which lines scale their columns: all, or those with several entries alone."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray
 from ...modelkit.form import Abilities, Form, Journal, rows_at
+from ...modelkit.form.products import as_array
 from ..array_solver import ArraySolver, Candidate, closed_sides
 from ..contract import Start
 from ..options import Option, load_library, moment
@@ -115,13 +116,13 @@ class DAQP(ArraySolver):
     # ------------------------------------------------------------------ run, out
     def run(self, form: Form, start: Start | None = None) -> Result:
         """Solve the form; DAQP starts by itself."""
-        P = form.P.toarray(order="F").T  # symmetric: so it is quick
+        P = as_array(form.P).T  # symmetric: so it is in C order
         lower, upper = closed_sides(form)
         is_held = (lower > -np.inf) | (upper < np.inf)
         rows = np.flatnonzero(is_held[: form.m])
         has_bounds = bool(is_held[form.m :].any())
         chosen = np.concatenate([np.arange(form.m, form.slots.sided), rows]) if has_bounds else rows
-        A = rows_at(form, rows).toarray(order="C")
+        A = as_array(form.A if len(rows) == form.m else rows_at(form, rows))
         with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers; what is not finite is no result
             result = self._scaled_and_solved(P, form.q, A, lower[chosen], upper[chosen])
         if result.dual is not None:
