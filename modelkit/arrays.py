@@ -72,6 +72,8 @@ def segments(starts: IntArray, counts: IntArray) -> IntArray:
     total = int(counts.sum())
     if total == 0:
         return np.zeros(0, np.int64)
+    if (counts == counts[0]).all():  # a sum of two vectors
+        return np.add.outer(np.asarray(starts, np.int64), np.arange(counts[0])).ravel()
     ends = np.cumsum(counts)
     positions: IntArray = np.arange(total) + np.repeat(starts - (ends - counts), counts)
     return positions

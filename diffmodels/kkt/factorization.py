@@ -2,7 +2,7 @@ r"""The KKT system by factorization.
 
 K is equilibrated symmetrically (Ruiz), then
 
-* dense data: Bunch-Kaufman factorization;
+* dense data: Bunch-Kaufman factorization (where P is definite, see `definite`);
 * sparse data with many rows that are good pivots: these are eliminated by hand (`elimination`), the rest is dense data
   or as follows;
 * sparse data whose factor would fill up (`fill`): as dense data;

@@ -77,7 +77,9 @@ class SlotRows:
     def lines(self) -> FormLines:
         """The sizes of the entries of the form's matrices, made when they are first asked for."""
         if self._lines is None:
-            self._lines = FormLines(*(Lines(matrix) for matrix in (self.form.A, self.form.F, self.form.P)))
+            form, sizes = self.form, self.form.products.sizes
+            pairs = (form.A, sizes.A), (form.F, sizes.F), (form.P, sizes.P)
+            self._lines = FormLines(*(Lines(matrix, of_entries) for matrix, of_entries in pairs))
         return self._lines
 
     def with_form(self, form: Form) -> SlotRows:

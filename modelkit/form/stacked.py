@@ -128,7 +128,8 @@ class Stacked:
         """The data of F of the one-sided rows, whose entries stand in order."""
         pattern = self._with_pattern(form)
         data: FloatArray = np.concatenate([form.entries[2], np.ones(form.n), form.F.data])[pattern.at]
-        data *= pattern.sign
+        for first, last in pattern.negative:
+            data[first:last] *= -1.0
         return data
 
     def has_pattern(self, form: Form) -> bool:
@@ -137,7 +138,7 @@ class Stacked:
 
     def _with_pattern(self, form: Form) -> _Pattern:
         if self._pattern is None or not self._pattern.is_of(form):
-            self._pattern = _Pattern(form, self.slot, self.sign)
+            self._pattern = _Pattern(form, self.slot, self.is_upper)
         return self._pattern
 
     def constants(self, form: Form) -> FloatArray:
@@ -200,7 +201,7 @@ def rows_at(form: Form, slot: IntArray) -> sp.csr_array:
 
     Entries that are zero stay, and those of a row stand in order.
     """
-    pattern = _Pattern(form, slot, np.ones(len(slot)))
+    pattern = _Pattern(form, slot, np.zeros(len(slot), bool))
     rows = pattern.matrix
     rows.data = np.concatenate([form.entries[2], np.ones(form.n), form.F.data])[pattern.at]
     return rows
@@ -208,9 +209,13 @@ def rows_at(form: Form, slot: IntArray) -> sp.csr_array:
 
 @final
 class _Pattern:
-    """Where the coefficients of some slots stand in those of A, units and F one after the other, and their signs."""
+    """Where the coefficients of some slots stand in those of A, units and F one after the other.
 
-    def __init__(self, form: Form, slot: IntArray, sign: FloatArray) -> None:
+    Those of the slots marked `negative` count with the other sign: these stand from `negative[k][0]` to
+    `negative[k][1]`.
+    """
+
+    def __init__(self, form: Form, slot: IntArray, negative: _Mask) -> None:
         ends, indices, _ = form.entries
         F, n = form.F, form.n
         self._A, self._F = (ends.copy(), indices.copy()), (F.indptr, F.indices)
@@ -227,7 +232,9 @@ class _Pattern:
             matrix.data = np.arange(len(at), dtype=np.float64)
             matrix.sort_indices()
             at = at[matrix.data.astype(np.int64)]
-        self.matrix, self.at, self.sign = matrix, at, np.repeat(sign, counts)
+        ends = np.flatnonzero(np.diff(negative, prepend=False, append=False)).reshape(-1, 2)
+        self.matrix, self.at = matrix, at
+        self.negative: list[list[int]] = matrix.indptr[ends].tolist()
 
     def is_of(self, form: Form) -> bool:
         """Whether a form has the patterns that this was made of."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..arrays import FloatArray
@@ -115,15 +116,20 @@ class Lines:
     Parameters
     ----------
     matrix : csr_array, or a symmetric csc_array
+    sizes : of its entries, compressed or an array, if they are known
     """
 
-    def __init__(self, matrix: Any) -> None:
-        self._counts = np.diff(matrix.indptr)
-        self._size, self._at = np.abs(matrix.data), matrix.indices
+    def __init__(self, matrix: Any, sizes: Any = None) -> None:
+        self._counts, self._at = np.diff(matrix.indptr), matrix.indices
         self._filled = np.flatnonzero(self._counts)
         self._starts = matrix.indptr[self._filled]
         # of a matrix that stores all entries, in order, the places need not be looked at
-        self._grid = None if grid(matrix) is None else self._size.reshape(-1, matrix.shape[1])
+        is_grid = grid(matrix) is not None
+        if sp.issparse(sizes):
+            self._size = sizes.data
+        else:
+            self._size = np.abs(matrix.data) if sizes is None or not is_grid else sizes.ravel("K")
+        self._grid = self._size.reshape(-1, matrix.shape[1]) if is_grid else None
 
     def telling(self, *, shared: bool) -> _Mask:
         """Which lines scale their columns: all, or those with several entries alone."""

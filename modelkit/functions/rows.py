@@ -312,13 +312,14 @@ class Rows:
         is_full = (other.row.reshape(m, m) == self.row[:, None]).all() and (other.var.reshape(m, m) == x).all()
         if not is_full:
             return None
-        D = other.coef.reshape(m, m) * self.coef[:, None]
+        D = other.coef.reshape(m, m)
+        if (self.coef != 1.0).any():
+            D = D * self.coef[:, None]
         total = D + D.T
         np.fill_diagonal(total, D.diagonal())
         upper = ~np.tri(m, k=-1, dtype=np.bool_)
-        first, second = np.nonzero(upper)
-        zero = np.zeros(len(first), np.int64)
-        return Rows(np.zeros(1), qrow=zero, qvar1=x[first], qvar2=x[second], qcoef=total[upper])
+        first, second, coef = np.repeat(x, np.arange(m, 0, -1)), np.broadcast_to(x, (m, m))[upper], total[upper]
+        return Rows(np.zeros(1), qrow=np.zeros(len(coef), np.int64), qvar1=first, qvar2=second, qcoef=coef)
 
     def _times_constants(self, other: Rows) -> Rows:
         """Of the row by row products, the terms of which one factor is a constant (not zero), and the constants."""
