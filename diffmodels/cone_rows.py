@@ -6,6 +6,7 @@ by block. As the projection onto a cone is homogeneous, it is also the projectio
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, final
@@ -139,6 +140,12 @@ class Rotation:
         cone += np.repeat(first[:-1], [r.size for r, _ in spectra])
         row = np.concatenate([np.zeros(0, np.int64), *(r.ravel() for r, _ in spectra)])
         self._same_cone = sp.csr_array(sp.coo_array((np.ones(len(row)), (row, cone)), shape=(m, int(first[-1]))))
+
+    def without(self, axes: Mask) -> Rotation:
+        """The same with slope zero in some rotated rows (m,)."""
+        other = copy.copy(self)
+        other.delta, other.active = np.where(axes, 0.0, self.delta), self.active & ~axes
+        return other
 
     def _block_diagonal(self) -> sp.csr_array:
         """Uᵀ of the small cones as a sparse matrix; the rows of large ones are empty."""

@@ -9,6 +9,7 @@ inverse and refine against the derivative at hand; it is renewed only where that
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import Any, final
 
@@ -25,6 +26,7 @@ from .conic_certainty import Probe, curvature_depends, least_multipliers, neares
 from .conic_system import Conditions, Inverse, Iterate
 from .kkt import ACCEPTED_RESIDUAL, KKTSystem, Mask, automatic
 from .kkt.factors import refine
+from .slope import Solve
 
 __all__ = ["ConicPoint", "polish"]
 
@@ -150,6 +152,13 @@ class ConicPoint:
         Z = self._solve(R)
         dx, dy = units.given_primal(Z[:n]), units.given_dual(self._at.rotation.derivative(Z[n:]))
         return dx.reshape(upper.shape), dy.reshape(lower.shape)
+
+    def without_kinks(self) -> Solve:
+        """`solve` without the axes in which the derivative is not unique."""
+        off = copy.copy(self)
+        off._at = self._at.turned(self._near.without(self._near.kink_axes))
+        off._renew()
+        return off.solve
 
     def _solve(self, R: FloatArray) -> FloatArray:
         at, inverse = self._at, self._inverse

@@ -20,6 +20,7 @@ as for nonlinear programs, and the same system is exact again; no factorization 
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import Any, final
 
@@ -30,7 +31,7 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.form.matrix_form import MatrixForm
 from .certainty import MatrixTerms, Sizes
 from .cone_columns import ConeColumns
-from .cone_rows import ConeRows
+from .cone_rows import ConeRows, Rotation
 from .conic_units import ConicUnits
 from .kkt import IterativeKKT, KKTSystem, choose
 
@@ -131,6 +132,12 @@ class Iterate:
     def P(self) -> sp.csc_array:
         """Hessian of the Lagrangian."""
         return self.conditions.P(self.y)
+
+    def turned(self, rotation: Rotation) -> Iterate:
+        """The same point with other axes and slopes."""
+        other = copy.copy(self)
+        other.rotation = rotation
+        return other
 
     def apply(self, Z: FloatArray) -> FloatArray:
         """J applied to (n + m, k)."""
