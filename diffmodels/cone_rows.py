@@ -43,7 +43,6 @@ class _Group:
     rows: IntArray
 
 
-@final
 class ConeRows:
     """The cones of a matrix form, grouped by type and shape.
 
@@ -122,10 +121,15 @@ class Rotation:
     active : (m,) mask of the rotated rows with δ > 0, which stay in the KKT system
     kink : (m,) mask of the rows of cones at whose point the derivative is not unique
     kink_axes : (m,) mask of the rotated rows in which it is not
+
+    Parameters
+    ----------
+    m, spectra : number of rows; rows and spectra of equal cones
+    image : (m,) values of what is differentiated, where it is not the projection
     """
 
-    def __init__(self, m: int, spectra: list[tuple[IntArray, Any]]) -> None:
-        self._spectra = spectra
+    def __init__(self, m: int, spectra: list[tuple[IntArray, Any]], image: FloatArray | None = None) -> None:
+        self._spectra, self._image = spectra, image
         self.delta: FloatArray = np.zeros(m)
         self.kink: Mask = np.zeros(m, bool)
         self.kink_axes: Mask = np.zeros(m, bool)
@@ -255,6 +259,10 @@ class Rotation:
         """D applied to (m,) or (m, K)."""
         delta = self.delta if values.ndim == 1 else self.delta[:, None]
         return self.up(delta * self.down(values))
+
+    def image(self, v: FloatArray) -> FloatArray:
+        """Where v goes, at which this is the derivative: the projection is its derivative times v (Euler)."""
+        return self.derivative(v) if self._image is None else self._image
 
     def down(self, values: FloatArray) -> FloatArray:
         """Uᵀ applied to (m,) or (m, K)."""

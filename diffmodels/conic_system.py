@@ -122,7 +122,7 @@ class Iterate:
         self.x, self.v = x, v
         self.A = conditions.A(x)
         self.rotation = conditions.cones.rotation(v)
-        self.y = y = self.rotation.derivative(v)
+        self.y = y = self.rotation.image(v)
         self.s = s = y - v
         self.r1, self.r2 = conditions.gradient(x) + self.A.T @ y, s - conditions.rows(x)
         self.sizes = np.concatenate(conditions.sizes(self))

@@ -79,7 +79,7 @@ class OneSided:
             raise Unsupported(
                 "One-sided derivatives in the coefficients of constraints are those of one quadratic program only "
                 "where the duals are unique, which they are not here: active rows depend on one another. Drop one of "
-                "them, or set DifferentiationPolicy() to 'generalized'."
+                "them, or set DifferentiationPolicy() to 'smoothed' or 'generalized'."
             )
         b = rows[self._at]
         dx, dy = self._solution.solve(primal, rows)

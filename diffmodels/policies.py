@@ -8,20 +8,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar, final
 
 from numpy.typing import ArrayLike
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode
-from ..modelkit.errors import DifferentiationError, Unsupported
+from ..modelkit.errors import DifferentiationError, InvalidData, Unsupported
 from ..modelkit.form.matrix_form import MatrixForm
 from .active_set import PolishedSolution
+from .central_path import CentralPoint
 from .one_sided import OneSided
 from .slope import Answers
 from .solution_point import SolutionPoint
 
-__all__ = ["POLICIES", "Generalized", "Ground", "Policy", "Told", "is_policy", "policy_of"]
+__all__ = ["POLICIES", "Generalized", "Ground", "Policy", "Smoothed", "Told", "is_policy", "policy_of"]
 
 _CODES = DifferentiationStatusCode
 _KINKS = (_CODES.WEAKLY_ACTIVE, _CODES.DEPENDENT_ROWS)
@@ -105,7 +107,8 @@ class Exact(Policy):
             raise DifferentiationError(
                 f"There is no derivative here, {status.name}: {status.value}{at_fault}. DifferentiationPolicy() is "
                 "'exact', which allows nothing else. model.diff_report() tells what to do about each row; "
-                "'directional' gives one-sided derivatives, and 'generalized' an element of the generalized Jacobian."
+                "'directional' gives one-sided derivatives, 'smoothed' those of a point of the central path, and "
+                "'generalized' an element of the generalized Jacobian."
             )
         return _ordinary(ground)
 
@@ -146,26 +149,72 @@ class Directional(Policy):
             raise DifferentiationError(
                 f"A one-sided derivative is not linear in the direction, so it has no reverse mode{at_fault}. "
                 "DifferentiationPolicy() is 'directional': use forward mode (forward_differentiate, "
-                "directional_derivatives, jvp), or set it to 'generalized'."
+                "directional_derivatives, jvp), or set it to 'smoothed' or 'generalized'."
             )
 
         solution = ground.solution
         if not isinstance(solution, PolishedSolution):
             raise Unsupported(
                 f"One-sided derivatives are of linear and convex quadratic programs; this solution, of one with cones "
-                f"or curved rows, is at a kink{at_fault}. Set DifferentiationPolicy() to 'least_norm' or 'generalized'."
+                f"or curved rows, is at a kink{at_fault}. Set DifferentiationPolicy() to 'smoothed' or 'generalized'."
             )
         return Answers(solution.x, solution.y, pull, OneSided(ground.rows, ground.zeros, solution).push)
 
 
-_WORDS: dict[str, Policy] = {one.word: one for one in (Generalized(), Exact(), LeastNorm(), Directional())}
+@final
+@dataclass(frozen=True)
+class Smoothed(Policy):
+    """The derivative of a point of the central path, at every solution, whether it is differentiable or not.
+
+    It is the derivative of the program with the barrier ``-mu Σ log s`` of its slacks s (of a matrix, of the logarithm
+    of its determinant; of a second-order cone, half of it), in both modes. A linear program, whose solution stays at a
+    vertex and then jumps, has slopes that are worth following: the larger mu, the further away they see the next one.
+
+    Parameters
+    ----------
+    mu : what slacks times duals are, in units of the objective; what rows are scaled by does not matter
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    >>> x, price = model.add_variables(1, lower=0.0, upper=1.0), model.add_parameter(1.0)
+    >>> model.minimize(price * x[0])
+    >>> model.optimize()
+    >>> model.directional_derivatives(x, [{price: 1.0}]) + 0.0
+    array([[0.]])
+    >>> model.set(ot.DifferentiationPolicy(), ot.Smoothed(mu=0.1))
+    >>> model.directional_derivatives(x, [{price: 1.0}]).round(4)
+    array([[-0.0855]])
+    """
+
+    word: ClassVar[str] = "smoothed"
+    is_of_kinks: ClassVar[bool] = False
+    mu: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if isinstance(self.mu, bool) or not (isinstance(self.mu, Real) and 0.0 < self.mu < float("inf")):
+            raise InvalidData(f"mu of Smoothed is a positive number, in units of the objective; got {self.mu!r}.")
+
+    def status(self, known: DifferentiationStatusCode) -> DifferentiationStatusCode:
+        """Of another point than the solution."""
+        return _CODES.SMOOTHED
+
+    def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
+        """Those of the system of the central point."""
+        solution = ground.solution
+        central = CentralPoint(ground.rows, solution.x, solution.y, float(self.mu), ground.solve_with)
+        return Answers(central.x, central.y, central.solve)
+
+
+_WORDS: dict[str, Policy] = {one.word: one for one in (Generalized(), Exact(), LeastNorm(), Directional(), Smoothed())}
 POLICIES = ", ".join(map(repr, _WORDS))
 """The words that there are."""
 
 
 def is_policy(value: Any) -> bool:
     """Whether it is a policy, or the word of one."""
-    return isinstance(value, str) and value in _WORDS
+    return isinstance(value, Smoothed) or (isinstance(value, str) and value in _WORDS)
 
 
 def policy_of(value: Any) -> Policy:

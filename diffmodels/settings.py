@@ -40,7 +40,7 @@ _WHAT: dict[type[attr.Attribute], tuple[Callable[[Any], bool], str]] = {
         "DirectKKT(), IterativeKKT(), or None to choose by the estimated cost, or a callable like the first two",
     ),
     attr.AllowInaccurateSolution: (_is_flag, "True or False"),
-    attr.DifferentiationPolicy: (is_policy, f"{POLICIES}"),
+    attr.DifferentiationPolicy: (is_policy, f"{POLICIES} or Smoothed(mu=...)"),
     attr.AllowObjectiveAndSolutionInput: (_is_flag, "True or False"),
 }
 

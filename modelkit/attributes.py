@@ -231,6 +231,7 @@ class DifferentiationStatusCode(enum.Enum):
     WEAKLY_ACTIVE = "a constraint is active with zero multiplier: one element of the generalized Jacobian"
     NONUNIQUE = "the solution is not unique: the minimum-norm solution of the singular system"
     ONE_SIDED = "a constraint is active with zero multiplier: the one-sided derivative in the direction that was given"
+    SMOOTHED = "the derivative of a point of the central path, as the policy wants it, not of the solution"
     INACCURATE = (
         "the solution could not be refined until the optimality conditions hold to 1e-10 of their own terms: "
         "derivatives are those at the point found"
@@ -240,7 +241,7 @@ class DifferentiationStatusCode(enum.Enum):
     def is_news(self) -> bool:
         """Whether to warn: what was computed is neither the derivative nor what the policy asked for in its place."""
         codes = DifferentiationStatusCode
-        return self not in (codes.NOT_DIFFERENTIATED, codes.EXACT, codes.ONE_SIDED)
+        return self not in (codes.NOT_DIFFERENTIATED, codes.EXACT, codes.ONE_SIDED, codes.SMOOTHED)
 
 
 # ---------------------------------------------------------------------- optimizer
@@ -583,6 +584,8 @@ class DifferentiationPolicy(_Optimizer):
     - ``"exact"``: nothing; `DifferentiationError` unless the status is EXACT.
     - ``"least_norm"``: what the equations without the weakly active rows give, of least norm where they are singular.
     - ``"directional"``: the one-sided derivative in the direction given, in forward mode.
+    - ``"smoothed"``, or ``Smoothed(mu)``: at every solution, kink or none, the derivative of a point of the central
+      path.
 
     Layers take it from their model. Whatever the policy, tangents satisfy the linearized equations.
 

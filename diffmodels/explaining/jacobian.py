@@ -217,7 +217,7 @@ def jacobian_of(derivative: Derivative, of: Any, wrt: Any) -> Jacobian:
         raise DifferentiationError(
             "A one-sided derivative is not linear in the direction, so there is no Jacobian at this solution. "
             "DifferentiationPolicy() is 'directional': model.directional_derivatives takes many directions, or set it "
-            "to 'generalized'."
+            "to 'smoothed' or 'generalized'."
         )
     return Jacobian(derivative, _outputs(derivative, of), _data(derivative, wrt))
 

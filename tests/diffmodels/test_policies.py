@@ -213,7 +213,9 @@ def test_least_norm_where_nothing_else_holds_the_solution() -> None:
 def test_a_policy_that_does_not_exist_is_refused_with_those_that_do(wrong: Any) -> None:
     """And the setting stays."""
     model, _, _ = classical()
-    with pytest.raises(ot.InvalidData, match="'generalized', 'exact', 'least_norm', 'directional'"):
+    with pytest.raises(
+        ot.InvalidData, match="'generalized', 'exact', 'least_norm', 'directional', 'smoothed' or Smoothed"
+    ):
         model.set(ot.DifferentiationPolicy(), wrong)
     assert model.get(ot.DifferentiationPolicy()) == "generalized"
 
@@ -227,3 +229,146 @@ def test_the_policy_travels_with_copies_and_is_listed() -> None:
     twin = copy.deepcopy(model)
     model.set(ot.DifferentiationPolicy(), "generalized")
     assert twin.get(ot.DifferentiationPolicy()) == "exact"
+
+
+# ---------------------------------------------------------------------- the central path
+def barrier_slopes(model: ot.Model, v: Any, parameters: Any, barrier: Any, mu: float) -> Array:
+    """How the minimizer of objective plus mu times a barrier moves, by differences; `barrier` is convex in x."""
+    theta = np.array([model.parameter_value(p) for p in parameters])
+    columns = []
+    for k in range(len(theta)):
+        ends = [_minimizer(barrier, theta + sign * 1e-5 * np.eye(len(theta))[k], mu, len(v)) for sign in (1, -1)]
+        columns.append((ends[0] - ends[1]) / 2e-5)
+    slopes: Array = np.array(columns)
+    return slopes
+
+
+def _minimizer(barrier: Any, theta: Array, mu: float, n: int) -> Array:
+    """By Newton's method, whose steps stay inside."""
+    x = barrier(None, theta, mu)
+    for _ in range(100):
+        gradient, hessian = barrier(x, theta, mu)
+        step = np.linalg.solve(hessian, -gradient)
+        length = 1.0
+        while length > 1e-8 and barrier(x + length * step, theta, mu) is None:
+            length *= 0.5
+        x = x + length * step
+        if np.abs(step).max() <= 1e-15 * (1.0 + np.abs(x).max()):
+            break
+    minimizer: Array = x
+    return minimizer
+
+
+A = np.array(
+    [[1.0, 2.0, 1.0], [2.0, 1.0, -1.0], [-1.0, 1.0, 2.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]]
+)
+
+
+def of_rows(x: Array | None, theta: Array, mu: float) -> Any:
+    """``c x - mu Σ log(b - A x)``: a start, else gradient and Hessian, or None outside."""
+    c, b = theta[:3], np.concatenate([theta[3:], np.zeros(3)])
+    if x is None:
+        return np.full(3, 0.1)
+    s = b - A @ x
+    if s.min() <= 0.0:
+        return None
+    return c + mu * A.T @ (1.0 / s), mu * (A.T / s**2) @ A
+
+
+@BOTH
+@pytest.mark.parametrize("mu", [1.0, 1e-2, 1e-4])
+def test_smoothed_slopes_of_a_linear_program_are_those_of_the_barrier(mu: float, diff_model: Any) -> None:
+    """In costs and right-hand sides, both modes, whatever the scale of rows; and other things stay exact."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    v = model.add_variables(3, lower=0.0)
+    c, b = model.add_parameters([-1.0, -2.0, -1.5]), model.add_parameters([4.0, 3.0, 2.0])
+    scale = np.array([1e3, 1.0, 1e-3])
+    model.add_constraint(
+        (scale[:, None] * A[:3]) @ v - ot.vectorize([s * p for s, p in zip(scale, b, strict=True)]) <= 0.0
+    )
+    model.minimize(c @ v)
+    model.set(ot.ModelConstructor(), diff_model)
+    model.set(ot.DifferentiationPolicy(), ot.Smoothed(mu))
+    model.optimize()
+    parameters = [*c, *b]
+    expected = barrier_slopes(model, v, parameters, of_rows, mu)
+    found = model.directional_derivatives(v, [{p: 1.0} for p in parameters])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+    assert model.get(ot.DifferentiationStatus()) is ot.DifferentiationStatusCode.SMOOTHED
+    model.set(ot.ReverseVariablePrimal(), v, [1.0, -2.0, 3.0])
+    model.reverse_differentiate()
+    pulled = [model.get(ot.ReverseParameterValue(), p) for p in parameters]
+    np.testing.assert_allclose(pulled, found @ [1.0, -2.0, 3.0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(model.meta_solver.polished(v), model.value(v), atol=1e-9)
+    np.testing.assert_allclose(model.jacobian([v], parameters).toarray(), found.T, rtol=1e-9, atol=1e-12)
+
+
+def of_disc(x: Array | None, theta: Array, mu: float) -> Any:
+    """``½|x - θ|² - ½ mu log(1 - |x|²)``, the second-order cone's."""
+    if x is None:
+        return np.zeros(2)
+    s = 1.0 - x @ x
+    if s <= 0.0:
+        return None
+    return x - theta + mu * x / s, np.eye(2) + mu * (np.eye(2) / s + 2.0 * np.outer(x, x) / s**2)
+
+
+def of_matrix(x: Array | None, theta: Array, mu: float) -> Any:
+    """``½|x - θ|² - mu log det [[1 + x₀, x₁], [x₁, 1 - x₀]]``, the semidefinite cone's."""
+    if x is None:
+        return np.zeros(2)
+    s = 1.0 - x @ x
+    if s <= 0.0:
+        return None
+    return x - theta + 2.0 * mu * x / s, np.eye(2) + 2.0 * mu * (np.eye(2) / s + 2.0 * np.outer(x, x) / s**2)
+
+
+@pytest.mark.parametrize("mu", [1.0, 1e-3])
+@pytest.mark.parametrize("at", [[2.0, 1.0], [0.6, 0.8], [0.1, 0.2]], ids=["outside", "at the kink", "inside"])
+@pytest.mark.parametrize("kind", ["rows", "cone", "matrix"])
+def test_smoothed_slopes_of_cones_are_those_of_their_barriers(kind: str, at: list[float], mu: float) -> None:
+    """Projections on the unit disc as a quadratic row, a second-order cone and a semidefinite matrix."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    v, p = model.add_variables(2), model.add_parameters(at)
+    if kind == "rows":
+        model.add_constraint(v @ v <= 1.0)
+    elif kind == "cone":
+        model.add_constraint(ot.vectorize([0.0 * v[0] + 1.0, v[0], v[1]]), ot.SecondOrderCone(3))
+    else:
+        entries = ot.vectorize([1.0 + v[0], 1.0 * v[1], 1.0 - v[0]])
+        model.add_constraint(entries, ot.PositiveSemidefiniteConeTriangle(2))
+    model.minimize(0.5 * ((v[0] - p[0]) ** 2 + (v[1] - p[1]) ** 2))
+    model.set(ot.DifferentiationPolicy(), ot.Smoothed(mu))
+    model.optimize()
+    barrier = of_matrix if kind == "matrix" else of_disc
+    expected = barrier_slopes(model, v, p, barrier, 2.0 * mu if kind == "rows" else mu)
+    found = model.directional_derivatives(v, [{q: 1.0} for q in p])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_where_there_is_no_central_path_it_is_said() -> None:
+    """Two inequalities that make an equation leave nothing inside; exponential cones have no eigenvalues."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    v = model.add_variables(2)
+    model.add_constraint(v[0] + v[1] <= 1.0)
+    model.add_constraint(v[0] + v[1] >= 1.0)
+    model.minimize(v @ v)
+    model.set(ot.DifferentiationPolicy(), "smoothed")
+    model.optimize()
+    with pytest.raises(ot.DifferentiationError, match="no point of the central path with mu"):
+        model.forward_differentiate()
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    v = model.add_variables(1)
+    model.add_constraint(ot.vectorize([1.0 * v[0], 0.0 * v[0] + 1.0, 0.0 * v[0] + 2.0]), ot.ExponentialCone())
+    model.minimize((v[0] - 3.0) ** 2)
+    model.set(ot.DifferentiationPolicy(), "smoothed")
+    model.optimize()
+    with pytest.raises(ot.Unsupported, match="ExponentialCone"):
+        model.forward_differentiate()
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf, "small", True, None])
+def test_a_mu_that_is_none_is_refused(wrong: Any) -> None:
+    """With its unit."""
+    with pytest.raises(ot.InvalidData, match="mu of Smoothed is a positive number"):
+        ot.Smoothed(mu=wrong)

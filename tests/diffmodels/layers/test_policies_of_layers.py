@@ -59,3 +59,16 @@ def test_least_norm_of_layers(chosen: Any) -> None:
     with pytest.warns(ot.DifferentiationWarning, match="WEAKLY_ACTIVE"):
         assert not call.derivative("vjp", BOTH[:1], ONES[:1]).any()
     assert not call.derivative("jvp", BOTH[:1], np.ones((1, 2))).any()
+
+
+@ROUTES
+def test_smoothed_derivatives_of_layers(chosen: Any) -> None:
+    """Outputs stay those of the solution; derivatives are smoothed at every item, and both modes agree."""
+    call, outputs = solved(layer(ot.Smoothed(0.01), chosen), AT_KINK)
+    np.testing.assert_allclose(outputs, [[1.0], [0.0]], atol=1e-9)
+    pulled = call.derivative("vjp", BOTH, ONES)
+    assert call.batch.differentiation_status == [CODES.SMOOTHED] * 2
+    for k in range(2):
+        moves = np.tile(np.eye(2)[k], (2, 1))
+        np.testing.assert_allclose(call.derivative("jvp", BOTH, moves)[:, 0], pulled[:, k], atol=1e-12)
+    assert (pulled[:, 0] > 0.0).all() and (pulled[:, 0] < 1.0).all() and (pulled[:, 1] > 0.0).all()
