@@ -317,9 +317,8 @@ class Derivative:
     def reverse(self, inputs: Inputs) -> None:
         """Pull the seeds back to the data, in one solve."""
         start = time.perf_counter()
-        store, lowering, point = self._store, self.lowering, self.slope
-        size = self._slots.size
-        primal, duals = np.zeros(len(point.x)), (np.zeros(size), np.zeros(size))
+        store, lowering, size = self._store, self.lowering, self._slots.size
+        primal, duals = np.zeros(len(self.slope.x)), (np.zeros(size), np.zeros(size))
         seeds, theta = np.zeros(len(self._theta)), np.zeros(len(self._theta))  # of duals of parameters, of parameters
         ids, values = inputs.primal_seeds()
         at = self._columns[ids - store.base]
@@ -334,23 +333,10 @@ class Derivative:
             else:
                 seeds_down(lowering, indices.kind, *located(store, indices), numbers, duals)
         seed = lowering.sign * float(inputs.get(attr.ReverseObjectiveValue(), None) or 0.0)
-        if seeds.any() and self._moving is not None and lowering.moving is not None:
-            numbers_move = lowering.moving.map.push(self._theta, seeds[None])
-            of_x, of_y, _ = self._moving.right_hand_sides(point.x, point.y, numbers_move)
-            primal, duals = primal - of_x[0], (duals[0] - of_y[0], duals[1] - of_y[0])
-            theta = theta + lowering.moving.map.turn(self._theta, seeds[None], self._of_lagrangian(point))[0]
-        w, low, high = np.zeros(len(primal)), np.zeros(size), np.zeros(size)
-        sides = (duals[0][:, None], duals[1][:, None]) if duals[0].any() or duals[1].any() else None
-        if sides is not None or primal.any():
-            w2, (low2, high2) = point.pull(primal[:, None], sides)
-            w, low, high = w2[:, 0], low2[:, 0], high2[:, 0]
-        if self._moving is not None:
-            of_numbers = self._moving.gradient(point.x, point.y, w[None], (low + high)[None], np.full((1, 1), seed))
-            theta = theta + self._to_parameters(of_numbers)[0]
-        if seed:  # the envelope theorem: d f* = ½xᵀdP x + dqᵀx - yᵀ(dA x + dc)
-            low, high = low - seed * point.y_sided[0], high - seed * point.y_sided[1]
+        every = duals[0][:, None], duals[1][:, None]
+        w, (low, high), of_data = self.pulled_back(primal[:, None], every, np.array([seed]), seeds[None])
         self._forget_pulled()
-        self._pulled = w, (low, high), seed, theta, seeds
+        self._pulled = w[:, 0], (low[:, 0], high[:, 0]), seed, theta + of_data[0], seeds
         self.seconds = time.perf_counter() - start
         self._modes.add("reverse")
 
@@ -376,15 +362,17 @@ class Derivative:
             of_x, of_y, _ = self._moving.right_hand_sides(point.x, point.y, numbers_move)
             primal, duals = primal - of_x.T, (duals[0] - of_y.T, duals[1] - of_y.T)
             theta += lowering.moving.map.turn(self._theta, of_parameters, self._of_lagrangian(point))
-        w, low, high = np.zeros_like(primal), *np.zeros((2, *duals[0].shape))
-        if primal.any() or duals[0].any() or duals[1].any():  # of values alone the envelope theorem tells all
-            w, (low, high) = point.pull(primal, duals)
+        sides = duals if duals[0].any() or duals[1].any() else None
+        if sides is not None or primal.any():
+            w, (low, high) = point.pull(primal, sides)
+        else:
+            w, low, high = np.zeros_like(primal), np.zeros_like(duals[0]), np.zeros_like(duals[1])
         if self._moving is not None:
             of_numbers = self._moving.gradient(point.x, point.y, w.T, (low + high).T, seeds[:, None])
             theta += self._to_parameters(of_numbers)
-        # the envelope theorem: d f* = ½xᵀdP x + dqᵀx - yᵀ(dA x + dc)
-        wy = low - np.outer(point.y_sided[0], seeds), high - np.outer(point.y_sided[1], seeds)
-        return w, wy, theta
+        if seeds.any():  # the envelope theorem: d f* = ½xᵀdP x + dqᵀx - yᵀ(dA x + dc)
+            low, high = low - np.outer(point.y_sided[0], seeds), high - np.outer(point.y_sided[1], seeds)
+        return w, (low, high), theta
 
     # ------------------------------------------------------------------ up
     def output(self, attribute: attr.Attribute, index: Any) -> Any:

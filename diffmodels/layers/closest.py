@@ -8,7 +8,7 @@ and the program itself with these changes made, ``f(x, θ) + t(θ) in S``, whose
 are left. t is unique, and the derivative is the chain rule's. (For quadratic programs: A. Bambade, F. Schramm,
 A. Taylor, J. Carpentier, *Leveraging augmented-Lagrangian techniques for differentiating over infeasible quadratic
 programs in machine learning*, 2024.) At the second solution the moved rows depend on one another, so that their duals
-are not unique; the values are.
+are not unique; the values are. The values of constraints are those of the moved rows.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from .diagnosed import Diagnosed
 from .explained import Explained
 from .locking import one_at_a_time
 from .passed_on import PassedOn
-from .printing import counts, model_latex, model_text
+from .printing import counts, model_html, model_latex, model_text
 from .remaking import snapshot
 from .shaped_values import each_once, in_place
 from .variable_arrays import marks, planned
@@ -272,8 +272,8 @@ class Model(Explained, Diagnosed, PassedOn):
         >>> v = model.add_variables(2, "v", lower=0.0, upper=[1.0, 2.0])
         >>> print(model)
         feasibility 0
-          v[0] in Interval(0.0, 1.0)
-          v[1] in Interval(0.0, 2.0)
+          0 <= v[0] <= 1
+          0 <= v[1] <= 2
         >>> X = model.add_variables((2, 2), "X", symmetric=True)
         >>> (np.array([[1.0, 2.0], [2.0, 5.0]]) * X).sum()
         X[0,0] + 4 X[0,1] + 5 X[1,1]
@@ -329,9 +329,9 @@ class Model(Explained, Diagnosed, PassedOn):
         >>> model.set_lower(x, 3.0)
         >>> print(model)
         feasibility 0
-          v[0] in Interval(0.5, 1.0)
-          v[1] in Interval(-inf, 2.0)
-          x in GreaterThan(3.0)
+          0.5 <= v[0] <= 1
+          v[1] <= 2
+          x >= 3
         """
         change_side(self.meta_solver, x, value, upper=False)
 
@@ -346,8 +346,8 @@ class Model(Explained, Diagnosed, PassedOn):
         >>> model.set_upper(x, 3.0)
         >>> print(model)
         feasibility 0
-          x in GreaterThan(0.0)
-          x in LessThan(3.0)
+          x >= 0
+          x <= 3
         """
         change_side(self.meta_solver, x, value, upper=True)
 
@@ -404,7 +404,7 @@ class Model(Explained, Diagnosed, PassedOn):
         >>> model.unfix(x)
         >>> print(model)
         feasibility 0
-          x in GreaterThan(0.0)
+          x >= 0
         """
         unfix(self.meta_solver, x)
 
@@ -904,9 +904,9 @@ class Model(Explained, Diagnosed, PassedOn):
         ...     model.write(path)
         ...     print(ot.read(path))
         maximize 3 x + 1
-          x in LessThan(4.0)
-          x in Integer()
-          c: 2 x in Interval(1.0, 5.0)
+          x <= 4
+          x is integer
+          c: 1 <= 2 x <= 5
         """
         with self.lock:
             type(self).file_writer(self.meta_solver, path)
@@ -945,6 +945,9 @@ class Model(Explained, Diagnosed, PassedOn):
 
     def _repr_latex_(self) -> str:
         return model_latex(self.store)
+
+    def _repr_html_(self) -> str:
+        return model_html(self.store)
 
     def __repr__(self) -> str:
         constraints = ", ".join(counts(self.store)) or "no constraints"

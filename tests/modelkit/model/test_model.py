@@ -285,6 +285,31 @@ def test_lookup_by_name(model: ot.Model) -> None:
         model.constraint_by_name("d")
 
 
+def test_each_relation_reads_as_it_is_written() -> None:
+    """Sides, boxes, signs of vectors, whole numbers and other sets; in LaTeX with its signs."""
+    model = ot.Model()
+    x, n = model.add_variable("x", lower=1.0, upper=2.5), model.add_variable("n", integer=True)
+    b, p = model.add_variable("b", binary=True), model.add_parameter(4.0, "p")
+    v = model.add_variables(2, "v")
+    model.add_constraint(x + n == 3, name="sum")
+    model.add_constraint(v + 1.0, ot.Nonpositives(2))
+    model.add_constraint(v, ot.NormOneCone(2))
+    lines = str(model).splitlines()[1:]
+    assert set(lines) == {
+        "  1 <= x <= 2.5",
+        "  n is integer",
+        "  b is binary",
+        "  p == 4",
+        "  sum: x + n == 3",
+        "  [v[0] + 1, v[1] + 1] <= 0",
+        "  [v[0], v[1]] in NormOneCone(2)",
+    }
+    latex = model._repr_latex_()
+    for part in (r"1 \le x \le 2.5", r"n \in \mathbb{Z}", r"\in \text{NormOneCone(2)}", "= 3"):
+        assert part in latex
+    assert isinstance(b, ot.VariableIndex) and isinstance(p, ot.VariableIndex)
+
+
 def test_words(model: ot.Model) -> None:
     """Text, LaTeX and a line of what there is, all with the names; long lists are cut and counted."""
     x, v = model.add_variable("x", lower=0.0), model.add_variables(2, "v_a")
@@ -292,12 +317,12 @@ def test_words(model: ot.Model) -> None:
     model.maximize(x - v[0] * v[0])
     assert str(model).splitlines() == [
         "maximize -v_a[0]² + x",
-        "  x in GreaterThan(0.0)",
-        "  budget: 2 x - v_a[1] in LessThan(3.0)",
+        "  x >= 0",
+        "  budget: 2 x - v_a[1] <= 3",
     ]
     assert model._repr_latex_() == (
-        r"$$\begin{aligned}\max\ & -\mathrm{v\_a}_{0}^2 + x \\ & x \in \text{GreaterThan(0.0)} \\ "
-        r"& 2 \, x - \mathrm{v\_a}_{1} \in \text{LessThan(3.0)}\end{aligned}$$"
+        r"$$\begin{aligned}\max\ & -\mathrm{v\_a}_{0}^2 + x \\ & x \ge 0 \\ "
+        r"& 2 \, x - \mathrm{v\_a}_{1} \le 3\end{aligned}$$"
     )
     assert repr(model) == (
         "Model(3 variables, 1 VariableIndex-in-GreaterThan, 1 ScalarAffineFunction-in-LessThan; OPTIMIZE_NOT_CALLED)"
@@ -307,6 +332,9 @@ def test_words(model: ot.Model) -> None:
     latex = model._repr_latex_()
     assert latex.count("{") == latex.count("}") and r"\text{... (31 Scalar" in latex
     assert repr(ot.Model()) == "Model(0 variables, no constraints; OPTIMIZE_NOT_CALLED)"
+    page = model._repr_html_()
+    assert "<td style='text-align:left'>budget</td><td style='text-align:left'>2 x - v_a[1] &lt;= 3</td>" in page
+    assert page.count("<tr>") == 1 + 1 + 20 + 1 and "31 ScalarAffineFunction-in-LessThan" in page
     assert str(ot.Model()) == "feasibility 0" and r"\text{find}" in ot.Model()._repr_latex_()
 
 
