@@ -121,6 +121,14 @@ class ConicPoint:
         return projected
 
     @cached_property
+    def kinked(self) -> tuple[Iterate, Rotation]:
+        """The point, in units that equilibrate it, and its axes, of those in doubt all that are near a kink."""
+        at = self._at
+        near = at.conditions.cones.rotation(at.v, _NEAR, at.sizes[len(at.x) :])
+        near.kink_axes &= self._probe.doubtful
+        return at, near
+
+    @cached_property
     def _near(self) -> Rotation:
         """The axes, with all kinks nearby."""
         return self._at.conditions.cones.rotation(self._at.v, _NEAR)
@@ -156,7 +164,8 @@ class ConicPoint:
     def without_kinks(self) -> Solve:
         """`solve` without the axes in which the derivative is not unique."""
         off = copy.copy(self)
-        off._at = self._at.turned(self._near.without(self._near.kink_axes))
+        _, axes = self.kinked
+        off._at = self._at.turned(axes.without(axes.kink_axes))
         off._renew()
         return off.solve
 

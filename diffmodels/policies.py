@@ -15,11 +15,13 @@ from numpy.typing import ArrayLike
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode
-from ..modelkit.errors import DifferentiationError, InvalidData, Unsupported
+from ..modelkit.errors import DifferentiationError, InvalidData
 from ..modelkit.form.matrix_form import MatrixForm
 from .active_set import PolishedSolution
 from .central_path import CentralPoint
+from .conic_point import ConicPoint
 from .one_sided import OneSided
+from .one_sided_cones import OneSidedCones
 from .slope import Answers
 from .solution_point import SolutionPoint
 
@@ -153,12 +155,10 @@ class Directional(Policy):
             )
 
         solution = ground.solution
-        if not isinstance(solution, PolishedSolution):
-            raise Unsupported(
-                f"One-sided derivatives are of linear and convex quadratic programs; this solution, of one with cones "
-                f"or curved rows, is at a kink{at_fault}. Set DifferentiationPolicy() to 'smoothed' or 'generalized'."
-            )
-        return Answers(solution.x, solution.y, pull, OneSided(ground.rows, ground.zeros, solution).push)
+        if isinstance(solution, PolishedSolution):
+            return Answers(solution.x, solution.y, pull, OneSided(ground.rows, ground.zeros, solution).push)
+        assert isinstance(solution, ConicPoint)
+        return Answers(solution.x, solution.y, pull, OneSidedCones(solution).push)
 
 
 @final
@@ -185,7 +185,7 @@ class Smoothed(Policy):
     array([[0.]])
     >>> model.set(ot.DifferentiationPolicy(), ot.Smoothed(mu=0.1))
     >>> model.directional_derivatives(x, [{price: 1.0}]).round(4)
-    array([[-0.0855]])
+    array([[-0.0804]])
     """
 
     word: ClassVar[str] = "smoothed"
