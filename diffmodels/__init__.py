@@ -4,6 +4,7 @@ from .conic_diff import ConicDiff
 from .gradcheck import gradcheck
 from .kkt import DirectKKT, IterativeKKT
 from .meta_solver import DifferentiationWarning, MetaSolver, diff_optimizer
+from .policies import Smoothed
 from .quadratic_diff import QuadraticDiff
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "IterativeKKT",
     "MetaSolver",
     "QuadraticDiff",
+    "Smoothed",
     "diff_optimizer",
     "gradcheck",
 ]

@@ -22,6 +22,7 @@ SIAM J. Optimization 13 (2002), 865-888.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -36,6 +37,7 @@ from ..modelkit.errors import DifferentiationError
 from .certainty import DATA_MOVE, Sizes, in_doubt, verdict
 from .kkt import KKTSystem, Mask, automatic
 from .proximal_newton import proximal_newton
+from .slope import Solve
 from .standard_form import Magnitudes, Matrices, StandardForm, Units
 from .weak_rows import is_unique, makes_unique, spanning_rows
 
@@ -74,6 +76,7 @@ class PolishedSolution:
     refinement : largest relative violation of the optimality conditions, of the given point and of this one
     mismatch : relative difference of forward and reverse mode, see `certainty.Probe`
     strong : the system of the rows that are active beyond doubt, whose null vectors x may move along
+    system_of : the system of any rows
     """
 
     x: FloatArray
@@ -87,6 +90,7 @@ class PolishedSolution:
     mismatch: float
     strong: KKTSystem
     margin: tuple[float, int]
+    system_of: Callable[[Mask], KKTSystem]
 
     @property
     def polished(self) -> bool:
@@ -107,6 +111,12 @@ class PolishedSolution:
         rows : (m,) or (m, k); None for zeros
         """
         return _solve_on(self.kkt, self.active, np.asarray(primal, np.float64), rows)
+
+    def without_kinks(self) -> Solve:
+        """`solve` by the rows that are active beyond doubt; of least norm where these leave something open."""
+        active = self.active & ~self.weakly_active
+        kkt = self.system_of(active)
+        return lambda primal, rows: _solve_on(kkt, active, np.asarray(primal, np.float64), rows)
 
     @property
     def system(self) -> KKTSystem:
@@ -411,7 +421,18 @@ class _Polish:
             active, kkt = followed, self.factorization(followed)
         margin = self._margin(values, judged.moves)
         return PolishedSolution(
-            point.x, point.y, active, weak, kkt, tight, status, refinement, judged.mismatch, of_strong, margin
+            point.x,
+            point.y,
+            active,
+            weak,
+            kkt,
+            tight,
+            status,
+            refinement,
+            judged.mismatch,
+            of_strong,
+            margin,
+            self.factorization,
         )
 
     def _margin(self, values: FloatArray, moves: FloatArray) -> tuple[float, int]:

@@ -6,6 +6,7 @@ by block. As the projection onto a cone is homogeneous, it is also the projectio
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, final
@@ -31,6 +32,8 @@ _NOISE = 1e-8
 """Rows of slope one up to this, relative to the largest entry in their cone, are rounding errors: scaled up, such a row
 would be a constraint."""
 _ROUNDOFF = 1e-15
+_TURNED = 0.1
+"""Part of a vector by which another derivative's answer to it differs much."""
 
 
 @final
@@ -42,7 +45,6 @@ class _Group:
     rows: IntArray
 
 
-@final
 class ConeRows:
     """The cones of a matrix form, grouped by type and shape.
 
@@ -73,9 +75,17 @@ class ConeRows:
             y[group.rows] = group.cone.project_dual(v[group.rows])
         return y
 
-    def rotation(self, v: FloatArray, tolerance: float = _ROUNDOFF) -> Rotation:
-        """The axes and slopes of the projection at v; kinks are those that v cannot be told from."""
-        return Rotation(self.m, [(g.rows, g.cone.spectrum_dual(v[g.rows], tolerance=tolerance)) for g in self.groups])
+    def rotation(self, v: FloatArray, tolerance: float = _ROUNDOFF, sizes: FloatArray | None = None) -> Rotation:
+        """The axes and slopes of the projection at v; kinks are those that v cannot be told from.
+
+        The tolerance is relative to v, or to sizes (m,) that are larger, the same for all rows of a cone.
+        """
+        scales = np.zeros(self.m) if sizes is None else sizes
+        spectra = [
+            (g.rows, g.cone.spectrum_dual(v[g.rows], tolerance=tolerance, scale=scales[g.rows[:, 0]]))
+            for g in self.groups
+        ]
+        return Rotation(self.m, spectra)
 
     def changes(self, v: FloatArray, moves: FloatArray) -> Mask:
         """(m,): the rows of cones whose derivative is of another kind at v ± a column of `moves` (m, k) than at v.
@@ -83,15 +93,34 @@ class ConeRows:
         The kind is how many slopes are 0 and how many are 1: the signs of a row or of the eigenvalues of a matrix, on
         which side of the cone and of its polar v is.
         """
-        points = np.concatenate([v[:, None], v[:, None] + moves, v[:, None] - moves], axis=1)
         found: Mask = np.zeros(self.m, bool)
-        for group in self.groups:
-            k, d = group.rows.shape
-            stacked = points[group.rows].transpose(2, 0, 1).reshape(-1, d)
-            delta = group.cone.spectrum_dual(stacked, tolerance=_ROUNDOFF).delta.reshape(-1, k, d)
-            kinds = np.stack([(delta <= _NEGLIGIBLE).sum(axis=2), (delta >= 1.0 - _NEGLIGIBLE).sum(axis=2)])
-            found[group.rows] = (kinds[:, 1:] != kinds[:, :1]).any(axis=(0, 1))[:, None]
+        for rows, spectrum in self._beside(v, moves):
+            found[rows] = _other_kind(spectrum, rows.shape)[:, None]
         return found
+
+    def doubts(self, v: FloatArray, moves: FloatArray) -> Mask:
+        """`changes`, and the rows of cones whose derivative is much another one there, though it is of one kind.
+
+        At the apex of a second-order cone, and where eigenvalues of a matrix are zero together, the kind may stay while
+        the axes turn.
+        """
+        found: Mask = np.zeros(self.m, bool)
+        draw = np.random.default_rng(30).standard_normal(self.m)
+        for rows, spectrum in self._beside(v, moves):
+            found[rows] = _other_kind(spectrum, rows.shape)[:, None]
+            if rows.shape[1] > 1:
+                own = np.tile(draw[rows], (1 + 2 * moves.shape[1], 1))
+                image = spectrum.unrotate(spectrum.delta * spectrum.rotate(own)).reshape(-1, *rows.shape)
+                turned = np.linalg.norm(image[1:] - image[:1], axis=2) > _TURNED * np.linalg.norm(draw[rows], axis=1)
+                found[rows] |= turned.any(axis=0)[:, None]
+        return found
+
+    def _beside(self, v: FloatArray, moves: FloatArray) -> Iterator[tuple[IntArray, Any]]:
+        """Rows (k, d) of equal cones, and spectra at v and at v ± the columns of `moves`, one point after the other."""
+        points = np.concatenate([v[:, None], v[:, None] + moves, v[:, None] - moves], axis=1)
+        for group in self.groups:
+            stacked = points[group.rows].transpose(2, 0, 1).reshape(-1, group.rows.shape[1])
+            yield group.rows, group.cone.spectrum_dual(stacked, tolerance=_ROUNDOFF)
 
     def largest(self, values: FloatArray) -> FloatArray:
         """Each row's value (m,) replaced by the largest in its cone."""
@@ -111,6 +140,13 @@ class ConeRows:
         return out
 
 
+def _other_kind(spectrum: Any, shape: tuple[int, ...]) -> Mask:
+    """(k,) whether some point has other numbers of slopes 0 and 1 than the first one."""
+    delta = spectrum.delta.reshape(-1, *shape)
+    kinds = np.stack([(delta <= _NEGLIGIBLE).sum(axis=2), (delta >= 1.0 - _NEGLIGIBLE).sum(axis=2)])
+    return np.asarray((kinds[:, 1:] != kinds[:, :1]).any(axis=(0, 1)))
+
+
 @final
 class Rotation:
     """U and δ of the derivative D = U diag(δ) Uᵀ of the projection onto the dual cones.
@@ -121,10 +157,16 @@ class Rotation:
     active : (m,) mask of the rotated rows with δ > 0, which stay in the KKT system
     kink : (m,) mask of the rows of cones at whose point the derivative is not unique
     kink_axes : (m,) mask of the rotated rows in which it is not
+    spectra : rows (k, d) and spectra of equal cones
+
+    Parameters
+    ----------
+    m, spectra : number of rows; rows and spectra of equal cones
+    image : (m,) values of what is differentiated, where it is not the projection
     """
 
-    def __init__(self, m: int, spectra: list[tuple[IntArray, Any]]) -> None:
-        self._spectra = spectra
+    def __init__(self, m: int, spectra: list[tuple[IntArray, Any]], image: FloatArray | None = None) -> None:
+        self.spectra, self._image = spectra, image
         self.delta: FloatArray = np.zeros(m)
         self.kink: Mask = np.zeros(m, bool)
         self.kink_axes: Mask = np.zeros(m, bool)
@@ -140,11 +182,17 @@ class Rotation:
         row = np.concatenate([np.zeros(0, np.int64), *(r.ravel() for r, _ in spectra)])
         self._same_cone = sp.csr_array(sp.coo_array((np.ones(len(row)), (row, cone)), shape=(m, int(first[-1]))))
 
+    def without(self, axes: Mask) -> Rotation:
+        """The same with slope zero in some rotated rows (m,)."""
+        other = copy.copy(self)
+        other.delta, other.active = np.where(axes, 0.0, self.delta), self.active & ~axes
+        return other
+
     def _block_diagonal(self) -> sp.csr_array:
         """Uᵀ of the small cones as a sparse matrix; the rows of large ones are empty."""
         m = len(self.delta)
         row, column, value = [], [], []
-        for rows, spectrum in self._spectra:
+        for rows, spectrum in self.spectra:
             k, d = rows.shape
             if d > _BLOCK_DIAGONAL:
                 continue
@@ -169,7 +217,7 @@ class Rotation:
 
     def _without_noise(self, product: Any, A: sp.csr_array) -> Any:
         largest = row_maxima(A)
-        for rows, _ in self._spectra:
+        for rows, _ in self.spectra:
             largest[rows] = largest[rows].max(axis=1, keepdims=True)
         noise = (self.delta >= 1.0 - _NEGLIGIBLE) & (row_maxima(product) <= _NOISE * largest)
         if isinstance(product, np.ndarray):
@@ -206,7 +254,7 @@ class Rotation:
     def entries(self, A: sp.csr_array, kept: Mask) -> int:
         """A bound of the number of entries of UᵀA in the rows `kept`, without forming it."""
         total = 0
-        for rows, _ in self._spectra:
+        for rows, _ in self.spectra:
             mine = kept[rows]
             if rows.shape[1] <= _BLOCK_DIAGONAL:
                 total += int((np.diff(A.indptr)[rows].sum(axis=1) * mine.sum(axis=1)).sum())
@@ -220,7 +268,7 @@ class Rotation:
 
         def row_squares(weights: FloatArray) -> FloatArray:
             of_each = squares @ weights
-            for cones, _ in self._spectra:
+            for cones, _ in self.spectra:
                 of_each[cones] = of_each[cones].mean(axis=1, keepdims=True)
             return np.asarray(of_each[rows])
 
@@ -239,7 +287,7 @@ class Rotation:
         is little in one of them only by that must not be scaled up.
         """
         numbers = np.arange(len(self.delta)) + len(self.delta)
-        for own, _ in self._spectra:
+        for own, _ in self.spectra:
             hard = self.delta[own] >= 1.0 - _NEGLIGIBLE
             numbers[own] = np.where(hard, own[:, :1], numbers[own])
         return np.asarray(np.unique(numbers[rows], return_inverse=True)[1])
@@ -248,6 +296,10 @@ class Rotation:
         """D applied to (m,) or (m, K)."""
         delta = self.delta if values.ndim == 1 else self.delta[:, None]
         return self.up(delta * self.down(values))
+
+    def image(self, v: FloatArray) -> FloatArray:
+        """Where v goes, at which this is the derivative: the projection is its derivative times v (Euler)."""
+        return self.derivative(v) if self._image is None else self._image
 
     def down(self, values: FloatArray) -> FloatArray:
         """Uᵀ applied to (m,) or (m, K)."""
@@ -260,7 +312,7 @@ class Rotation:
     def without_noise(self, values: FloatArray) -> FloatArray:
         """(m, K) with what is a rounding error next to the rest of a cone set to zero."""
         out = values.copy()
-        for rows, _ in self._spectra:
+        for rows, _ in self.spectra:
             own = values[rows]
             out[rows] = np.where(np.abs(own) <= ROUNDING * np.abs(own).max(axis=1, keepdims=True), 0.0, own)
         return out
@@ -273,7 +325,7 @@ class Rotation:
 
     def large(self) -> list[tuple[IntArray, Any]]:
         """Rows (k, d) and spectra of the cones whose U is never formed."""
-        return [(rows, s) for rows, s in self._spectra if rows.shape[1] > _BLOCK_DIAGONAL]
+        return [(rows, s) for rows, s in self.spectra if rows.shape[1] > _BLOCK_DIAGONAL]
 
     def _each_large(self) -> Iterator[tuple[IntArray, Any]]:
         """The same, cone by cone: rows (d,)."""

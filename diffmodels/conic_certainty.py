@@ -57,7 +57,7 @@ def probe(at: Iterate, solve: Callable[[FloatArray], FloatArray]) -> Probe:
     signs = np.random.default_rng(40).choice([-1.0, 1.0], size=(len(at.sizes), _DRAWS))
     R = known_to * signs * at.sizes[:, None]
     Z = solve(R)
-    doubtful = at.conditions.cones.changes(at.v, _SAFETY * Z[n:])
+    doubtful = at.conditions.cones.doubts(at.v, _SAFETY * Z[n:])
     Z[n:] = at.rotation.derivative(Z[n:])  # from right-hand sides to (dx, dy) the inverse is symmetric
     paired, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
     mismatch = np.abs(paired - paired.T) / np.where(most > 0.0, most, 1.0)

@@ -9,6 +9,7 @@ inverse and refine against the derivative at hand; it is renewed only where that
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import Any, final
 
@@ -25,6 +26,7 @@ from .conic_certainty import Probe, curvature_depends, least_multipliers, neares
 from .conic_system import Conditions, Inverse, Iterate
 from .kkt import ACCEPTED_RESIDUAL, KKTSystem, Mask, automatic
 from .kkt.factors import refine
+from .slope import Solve
 
 __all__ = ["ConicPoint", "polish"]
 
@@ -119,6 +121,14 @@ class ConicPoint:
         return projected
 
     @cached_property
+    def kinked(self) -> tuple[Iterate, Rotation]:
+        """The point, in units that equilibrate it, and its axes, of those in doubt all that are near a kink."""
+        at = self._at
+        near = at.conditions.cones.rotation(at.v, _NEAR, at.sizes[len(at.x) :])
+        near.kink_axes &= self._probe.doubtful
+        return at, near
+
+    @cached_property
     def _near(self) -> Rotation:
         """The axes, with all kinks nearby."""
         return self._at.conditions.cones.rotation(self._at.v, _NEAR)
@@ -150,6 +160,14 @@ class ConicPoint:
         Z = self._solve(R)
         dx, dy = units.given_primal(Z[:n]), units.given_dual(self._at.rotation.derivative(Z[n:]))
         return dx.reshape(upper.shape), dy.reshape(lower.shape)
+
+    def without_kinks(self) -> Solve:
+        """`solve` without the axes in which the derivative is not unique."""
+        off = copy.copy(self)
+        _, axes = self.kinked
+        off._at = self._at.turned(axes.without(axes.kink_axes))
+        off._renew()
+        return off.solve
 
     def _solve(self, R: FloatArray) -> FloatArray:
         at, inverse = self._at, self._inverse

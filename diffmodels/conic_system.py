@@ -20,6 +20,7 @@ as for nonlinear programs, and the same system is exact again; no factorization 
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import Any, final
 
@@ -30,7 +31,7 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.form.matrix_form import MatrixForm
 from .certainty import MatrixTerms, Sizes
 from .cone_columns import ConeColumns
-from .cone_rows import ConeRows
+from .cone_rows import ConeRows, Rotation
 from .conic_units import ConicUnits
 from .kkt import IterativeKKT, KKTSystem, choose
 
@@ -121,7 +122,7 @@ class Iterate:
         self.x, self.v = x, v
         self.A = conditions.A(x)
         self.rotation = conditions.cones.rotation(v)
-        self.y = y = self.rotation.derivative(v)
+        self.y = y = self.rotation.image(v)
         self.s = s = y - v
         self.r1, self.r2 = conditions.gradient(x) + self.A.T @ y, s - conditions.rows(x)
         self.sizes = np.concatenate(conditions.sizes(self))
@@ -131,6 +132,12 @@ class Iterate:
     def P(self) -> sp.csc_array:
         """Hessian of the Lagrangian."""
         return self.conditions.P(self.y)
+
+    def turned(self, rotation: Rotation) -> Iterate:
+        """The same point with other axes and slopes."""
+        other = copy.copy(self)
+        other.rotation = rotation
+        return other
 
     def apply(self, Z: FloatArray) -> FloatArray:
         """J applied to (n + m, k)."""

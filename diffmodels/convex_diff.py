@@ -16,6 +16,7 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import DifferentiationError
 from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.indices import Kind
+from .policies import Generalized, Policy
 from .solution_point import SolutionPoint
 
 __all__ = ["ACCURATE", "ConvexDiff"]
@@ -34,7 +35,7 @@ class ConvexDiff(ABC):
 
     Attributes
     ----------
-    linear_algebra, allow_inaccurate : the user's choices
+    linear_algebra, allow_inaccurate, policy : the user's choices
     """
 
     name: ClassVar[str]
@@ -43,6 +44,7 @@ class ConvexDiff(ABC):
     def __init__(self) -> None:
         self.linear_algebra: Any = None
         self.allow_inaccurate = False
+        self.policy: Policy = Generalized()
 
     @abstractmethod
     def polish(self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> SolutionPoint:

@@ -35,6 +35,7 @@ from .form_point import FormPoint, SeenBySides
 from .inputs import Inputs, Tangents, parameter_constraint
 from .outcome import Outcome, every, located
 from .parameter_slopes import parameter_slopes
+from .slope import Slope, one_sided
 from .slot_tangents import SlotTangents
 from .starting import dual_of_other
 
@@ -89,8 +90,8 @@ class Derivative:
         self._moving = None
         if lowering.moving is not None:
             self._moving = lowering.moving.derivative(self._slots)
-        self._values: FloatArray | None = None
-        self._costs: FloatArray | None = None
+        self._values: dict[int, FloatArray] = {}
+        self._costs: dict[int, FloatArray] = {}
         self._seen_now: SeenBySides | None = None
         self.seconds = float("nan")
         self.forget()
@@ -127,28 +128,42 @@ class Derivative:
         self._right: FloatArray | None = None
 
     @property
+    def slope(self) -> Slope:
+        """Where and how it is differentiated by the user's policy; raises `DifferentiationError` if that forbids it."""
+        return self.point.slope(lambda: (self.known, self._at_fault()))
+
+    @property
     def values(self) -> FloatArray:
         """Exact values by number of the variable, parameters included."""
-        if self._values is None:
-            self._values = np.zeros(len(self._columns))
-            mine = self._columns >= 0
-            self._values[mine] = self.point.x[self._columns[mine]]
-            if self.lowering.parameters is not None:
-                self._values[self.lowering.parameters.ids - self._store.base] = self._theta
-        return self._values
+        return self._values_at(self.point)
 
     @property
     def costs(self) -> FloatArray:
         """The duals of the parameters, (p,): the derivative of the Lagrangian in each."""
-        if self._costs is None:
-            self._costs = self._to_parameters(self._of_lagrangian())[0]
-        return self._costs
+        return self._costs_at(self.point)
 
-    def _of_lagrangian(self) -> FloatArray:
+    def _values_at(self, point: FormPoint | Slope) -> FloatArray:
+        """The values by number of the variable where x is that of a point."""
+        known = self._values.get(id(point.x))
+        if known is None:
+            known = self._values[id(point.x)] = np.zeros(len(self._columns))
+            mine = self._columns >= 0
+            known[mine] = point.x[self._columns[mine]]
+            if self.lowering.parameters is not None:
+                known[self.lowering.parameters.ids - self._store.base] = self._theta
+        return known
+
+    def _costs_at(self, point: FormPoint | Slope) -> FloatArray:
+        """The duals of the parameters where x and y are those of a point."""
+        known = self._costs.get(id(point.x))
+        if known is None:
+            known = self._costs[id(point.x)] = self._to_parameters(self._of_lagrangian(point))[0]
+        return known
+
+    def _of_lagrangian(self, point: FormPoint | Slope) -> FloatArray:
         """Its derivative in the numbers that move, (1, T)."""
         if self._moving is None:
             return np.zeros((1, 0))
-        point = self.point
         none = np.zeros((1, len(point.x))), np.zeros((1, len(point.y)))
         return self._moving.gradient(point.x, point.y, *none, np.ones((1, 1)))
 
@@ -162,36 +177,35 @@ class Derivative:
     def forward(self, inputs: Inputs) -> None:
         """Push the tangents to the solution."""
         start = time.perf_counter()
-        sides, moves, direct = self._right_hand_sides(inputs.tangents(), 1)
-        dx, dy = self._solved(sides)
+        sides, moves, direct = self._right_hand_sides(inputs.tangents(), 1, self.slope)
+        dx, dy = self.slope.push(sides)
         of_parameters = self.dual_tangents(dx, dy[0] + dy[1], moves, direct)[0]
         self._pushed = dx[:, 0], (dy[0][:, 0], dy[1][:, 0]), float(sides.objective_values()[0]), of_parameters
         self._moves = moves[0]
         self.seconds = time.perf_counter() - start
         self._modes.add("forward")
 
-    def _solved(self, sides: SlotTangents) -> tuple[FloatArray, Sided]:
-        return self.point.push(*sides.dense())
-
-    def _right_hand_sides(self, tangents: Tangents, directions: int) -> tuple[SlotTangents, FloatArray, FloatArray]:
+    def _right_hand_sides(
+        self, tangents: Tangents, directions: int, point: FormPoint | Slope
+    ) -> tuple[SlotTangents, FloatArray, FloatArray]:
         """Right-hand sides, moves of the parameters (K, p), and what adds to their duals' moves (K, p)."""
-        store, lowering, point = self._store, self.lowering, self.point
+        store, lowering = self._store, self.lowering
         sides = SlotTangents(self._slots, point.x, point.y, directions)
         moves, direct = np.zeros((2, directions, len(self._theta)))
         objective, functions, sets = tangents
         if objective is not None:
             signed = objective.scaled(np.full(objective.m, lowering.sign))
             sides.add_objective(self._in_columns(signed))
-            direct += self._slopes(signed, np.ones(1), directions)
+            direct += self._slopes(signed, np.ones(1), directions, point)
         for indices, rows in functions:
             if indices.kind == PARAMETERS:
-                self._displace(indices, rows, sides, moves, direct)
+                self._displace(indices, rows, sides, moves, direct, point)
                 continue
             numbers, dims = located(store, indices)
             inside = self._in_columns(rows)
             if lowering.parameters is not None:
                 weights = -gradients_up(lowering, indices.kind, numbers, dims, point.y_sided)
-                direct += self._slopes(rows, weights, directions)
+                direct += self._slopes(rows, weights, directions, point)
             for at, below in functions_down(lowering, indices.kind, numbers, dims, inside):
                 sides.add_functions(at, below)
         for indices, numbers_moved in sets:
@@ -210,16 +224,17 @@ class Derivative:
 
     def add_parameters(self, sides: SlotTangents, moves: FloatArray) -> None:
         """Add to right-hand sides what moves of the parameters (K, p) do to the form."""
-        moving, point = self.lowering.moving, self.point
+        moving = self.lowering.moving
         if moves.any() and self._moving is not None and moving is not None:
             numbers_move = moving.map.push(self._theta, moves)
-            sides.add_right_hand_sides(*self._moving.right_hand_sides(point.x, point.y, numbers_move))
+            found = self._moving.right_hand_sides(sides.x, sides.y, numbers_move)
+            sides.add_right_hand_sides(*found, turns=self._moving.turns)
 
     def right_hand_sides(self, tangents: Tangents) -> tuple[FloatArray, FloatArray, float]:
-        """Of one direction: of the gradient (n, 1) and of the one-sided rows (m, 1); and how the form's value moves."""
-        sides, _, _ = self._right_hand_sides(tangents, 1)
+        """Of a direction, at the solution: of the gradient (n, 1) and of the one-sided rows (m, 1); of the value."""
+        sides, _, _ = self._right_hand_sides(tangents, 1, self.point)
         primal, rows, lower, upper = sides.dense()
-        return primal, self.point.one_sided(rows, lower, upper), float(sides.objective_values()[0])
+        return primal, one_sided(self.point.layout, rows, lower, upper), float(sides.objective_values()[0])
 
     def _in_columns(self, rows: Rows) -> Rows:
         """Rows in columns, the parameters at their values."""
@@ -230,40 +245,44 @@ class Derivative:
         columns = self._columns
         return rows.renamed(lambda ids: columns[ids - base])
 
-    def _slopes(self, rows: Rows, weights: FloatArray, directions: int) -> FloatArray:
-        """``Σ weights · d row / d parameter`` at the solution, (K, p), of rows one direction below the other."""
-        parameters = self.lowering.parameters
+    def _slopes(self, rows: Rows, weights: FloatArray, directions: int, point: FormPoint | Slope) -> FloatArray:
+        """``Σ weights · d row / d parameter`` at a point, (K, p), of rows one direction below the other."""
+        parameters, base = self.lowering.parameters, self._store.base
         if parameters is None:
             return np.zeros((directions, 0))
-        return parameter_slopes(rows, weights, parameters, self._value_of, directions)
-
-    def _value_of(self, ids: IntArray) -> FloatArray:
-        return self.values[ids - self._store.base]
+        values = self._values_at(point)
+        return parameter_slopes(rows, weights, parameters, lambda ids: values[ids - base], directions)
 
     def _displace(
-        self, indices: ConstraintIndices, rows: Rows, sides: SlotTangents, moves: FloatArray, direct: FloatArray
+        self,
+        indices: ConstraintIndices,
+        rows: Rows,
+        sides: SlotTangents,
+        moves: FloatArray,
+        direct: FloatArray,
+        point: FormPoint | Slope,
     ) -> None:
         """Tangents t of functions of parameters' constraints, ``p + t(x) = θ``: p moves by -t, its dual pulls at t."""
         assert self.lowering.parameters is not None
-        place, values, base = self.lowering.parameters.places(indices.values), self.values, self._store.base
-        k, costs = len(place), self.costs
+        place, values, base = self.lowering.parameters.places(indices.values), self._values_at(point), self._store.base
+        k, costs = len(place), self._costs_at(point)
         moved = rows.evaluate(lambda ids: values[ids - base]).reshape(-1, k)
         np.add.at(moves, (np.arange(len(moved))[:, None], place[None]), -moved)
         weights = np.tile(-costs[place], len(moved))
         inside = self._in_columns(rows)
         affine = inside.with_constants(np.zeros(inside.m)).scaled(weights)
-        value = inside.evaluate(lambda j: self.point.x[j], constants=False) * weights
+        value = inside.evaluate(lambda j: point.x[j], constants=False) * weights
         centred = affine.with_constants(-value)
         sides.add_objective(centred.moved(np.repeat(np.arange(len(moved)), k), len(moved)))
-        direct += self._slopes(rows, -costs[place], len(direct))
+        direct += self._slopes(rows, -costs[place], len(direct), point)
 
     def dual_tangents(self, dx: FloatArray, dy: FloatArray, moves: FloatArray, direct: FloatArray) -> FloatArray:
         """How the duals of the parameters move, (K, p), with dx (n, K), dy (slots, K) and moves (K, p)."""
-        lowering, point = self.lowering, self.point
+        lowering, point = self.lowering, self.slope
         if self._moving is None or lowering.moving is None:
             return direct
         of_moves = self._moving.gradient(point.x, point.y, -dx.T, -dy.T, np.zeros((1, 1)))
-        turned = lowering.moving.map.turn(self._theta, moves, self._of_lagrangian())
+        turned = lowering.moving.map.turn(self._theta, moves, self._of_lagrangian(point))
         moved: FloatArray = self._to_parameters(of_moves) + turned + direct
         return moved
 
@@ -274,17 +293,18 @@ class Derivative:
         many solves as there are outputs or directions, whichever is less.
         """
         start = time.perf_counter()
-        sides, moves, _ = self._right_hand_sides(stack_directions(directions, self._store), len(directions))
+        slope, stacked = self.slope, stack_directions(directions, self._store)
+        sides, moves, _ = self._right_hand_sides(stacked, len(directions), slope)
         at = self._columns[outputs.ids - self._store.base]
         found = np.zeros((len(directions), len(at)))
         mine = np.flatnonzero(at >= 0)
-        if len(mine) >= sides.directions:
-            dx, _ = self._solved(sides)
+        if len(mine) >= sides.directions or not slope.is_linear:
+            dx, _ = self.slope.push(sides)
             found[:, mine] = dx[at[mine]].T
         elif len(mine):
-            seeds = np.zeros((len(self.point.x), len(mine)))
+            seeds = np.zeros((len(slope.x), len(mine)))
             seeds[at[mine], np.arange(len(mine))] = 1.0
-            w, (low, high) = self.point.pull(seeds, None)
+            w, (low, high) = slope.pull(seeds, None)
             lower, upper = sides.sides()
             found[:, mine] = sides.primal().T @ w + sides.rows().T @ (low + high) - lower.T @ low - upper.T @ high
         if self.lowering.parameters is not None and len(mine) < len(at):
@@ -298,7 +318,7 @@ class Derivative:
         """Pull the seeds back to the data, in one solve."""
         start = time.perf_counter()
         store, lowering, size = self._store, self.lowering, self._slots.size
-        primal, duals = np.zeros(len(self.point.x)), (np.zeros(size), np.zeros(size))
+        primal, duals = np.zeros(len(self.slope.x)), (np.zeros(size), np.zeros(size))
         seeds, theta = np.zeros(len(self._theta)), np.zeros(len(self._theta))  # of duals of parameters, of parameters
         ids, values = inputs.primal_seeds()
         at = self._columns[ids - store.base]
@@ -335,13 +355,13 @@ class Derivative:
         -------
         w (n, K); wy (slots, K) by sides, the gradients in the constants of functions; gradients (K, p)
         """
-        lowering, point, K = self.lowering, self.point, len(seeds)
+        lowering, point, K = self.lowering, self.slope, len(seeds)
         theta = np.zeros((K, len(self._theta)))
         if of_parameters.any() and self._moving is not None and lowering.moving is not None:
             numbers_move = lowering.moving.map.push(self._theta, of_parameters)
             of_x, of_y, _ = self._moving.right_hand_sides(point.x, point.y, numbers_move)
             primal, duals = primal - of_x.T, (duals[0] - of_y.T, duals[1] - of_y.T)
-            theta += lowering.moving.map.turn(self._theta, of_parameters, self._of_lagrangian())
+            theta += lowering.moving.map.turn(self._theta, of_parameters, self._of_lagrangian(point))
         sides = duals if duals[0].any() or duals[1].any() else None
         if sides is not None or primal.any():
             w, (low, high) = point.pull(primal, sides)
@@ -426,8 +446,8 @@ class Derivative:
         assert self._pulled is not None
         _, wy, _, theta, _ = self._pulled
         if kind == PARAMETERS:
-            return np.stack([self.costs, -theta], axis=1)
-        lower, upper = (np.stack([y, w], axis=1) for y, w in zip(self.point.y_sided, wy, strict=True))
+            return np.stack([self._costs_at(self.slope), -theta], axis=1)
+        lower, upper = (np.stack([y, w], axis=1) for y, w in zip(self.slope.y_sided, wy, strict=True))
         return gradients_up(self.lowering, kind, numbers, dims, (lower, upper))
 
     def _set_gradients(self, kind: Kind, numbers: IntArray, dims: IntArray) -> FloatArray:
@@ -452,7 +472,7 @@ class Derivative:
             self._right = np.zeros((len(self._columns), 2))
             mine = self._columns >= 0
             self._right[mine, 0] = self._pulled[0][self._columns[mine]]
-            self._right[:, 1] = self.values
+            self._right[:, 1] = self._values_at(self.slope)
             if self.lowering.parameters is not None:
                 self._right[self.lowering.parameters.ids - self._store.base, 0] = -self._pulled[4]
         table, base = self._right, self._store.base
@@ -488,7 +508,12 @@ class Derivative:
 
     @property
     def status(self) -> attr.DifferentiationStatusCode:
-        """What the derivatives are; of those that are exact, or not accurate, it does not matter what is seen."""
+        """What the derivatives are."""
+        return self.point.policy.status(self.known)
+
+    @property
+    def known(self) -> attr.DifferentiationStatusCode:
+        """Whether the solution is differentiable; where it is, or is not accurate, it does not matter what is seen."""
         known = self.point.solution.status
         settled = known in (attr.DifferentiationStatusCode.EXACT, attr.DifferentiationStatusCode.INACCURATE)
         return known if settled else self.point.verdict(self._seen())[0]
@@ -510,7 +535,7 @@ class Derivative:
     def caveats(self, termination: attr.TerminationStatusCode) -> Iterator[str]:
         """Why the derivatives are not what they seem, in sentences."""
         codes, status = attr.DifferentiationStatusCode, self.status
-        if status not in (codes.EXACT, codes.INACCURATE):
+        if status.is_news and status is not codes.INACCURATE:
             yield (
                 f"The solution is not differentiable in the ordinary sense, {status.name}: {status.value}"
                 f"{self._at_fault()}. DifferentiationStatus tells."

@@ -16,7 +16,9 @@ from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.form.stacked import Stacked
 from .convex_diff import ConvexDiff
 from .kkt import Mask
+from .policies import Ground, Policy, Told
 from .seen import Seen, verdict_seen
+from .slope import Slope
 from .solution_point import SolutionPoint
 
 __all__ = ["FormPoint", "SeenBySides"]
@@ -55,6 +57,7 @@ class FormPoint:
     y_sided : y by sides
     layout : where the one-sided rows stand
     rows : these rows; solution : what the diff model made of them
+    policy : of the diff model
 
     Raises
     ------
@@ -78,6 +81,9 @@ class FormPoint:
         self.solution: SolutionPoint = diff_model.exact(self.rows, x, self.layout.down(y), hints)
         self.x, self.y_sided = self.solution.x, self.sided(self.solution.y)
         self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
+        self.policy: Policy = diff_model.policy
+        self._linear_algebra = diff_model.linear_algebra
+        self._slope: Slope | None = None
         self._verdict: tuple[attr.DifferentiationStatusCode, Mask] | None = None
 
     @property
@@ -90,31 +96,23 @@ class FormPoint:
         """Relative difference of forward and reverse mode at random right-hand sides."""
         return self.solution.mismatch
 
-    # ------------------------------------------------------------------ solving
-    def push(
-        self, primal: FloatArray, rows: FloatArray, lower: FloatArray, upper: FloatArray
-    ) -> tuple[FloatArray, Sided]:
-        """Dx (n, K), and dy (slots, K) by sides, for right-hand sides (n, K), (slots, K) and moves of sides."""
-        dx, dy = self.solution.solve(primal, self.one_sided(rows, lower, upper))
-        return dx, self.sided(dy)
+    # ------------------------------------------------------------------ derivatives
+    def slope(self, told: Callable[[], Told]) -> Slope:
+        """Where and how it is differentiated, by the policy of the diff model.
 
-    def one_sided(self, rows: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
-        """Right-hand sides of the one-sided rows, (m, K), from those of the slots and moves of their sides."""
-        layout = self.layout
-        sides = np.where(layout.is_upper[:, None], -upper[layout.slot], lower[layout.slot])
-        both: FloatArray = layout.signed(rows) - sides
-        return both
+        Parameters
+        ----------
+        told : what is told of the derivative, and of who is at fault, in words
 
-    def pull(self, primal: FloatArray, duals: Sided | None) -> tuple[FloatArray, Sided]:
-        """W (n, K) and wy (slots, K) by sides, for seeds (n, K) of x and (slots, K) of y by sides, None for zeros.
-
-        The gradient with respect to the constants of functions is wy.
+        Raises
+        ------
+        DifferentiationError
+            If there is none that the policy allows.
         """
-        layout, seeds = self.layout, None
-        if duals is not None:
-            seeds = np.where(layout.is_upper[:, None], -duals[1][layout.slot], duals[0][layout.slot])
-        w, wy = self.solution.solve(primal, seeds)
-        return w, self.sided(wy)
+        if self._slope is None:
+            ground = Ground(self.rows, self.solution, self.layout.zeros, self._linear_algebra)
+            self._slope = Slope(self.layout, self.policy.answers(ground, told))
+        return self._slope
 
     def sided(self, rows: FloatArray) -> Sided:
         """Values of the one-sided rows, (m,) or (m, K), over the slots, by sides."""
@@ -122,7 +120,7 @@ class FormPoint:
 
     # ------------------------------------------------------------------ what it is worth
     def verdict(self, seen: SeenBySides) -> tuple[attr.DifferentiationStatusCode, FloatArray]:
-        """What derivatives of what is seen are, and weights (slots,) of the rows at fault, zero elsewhere.
+        """Whether what is seen is differentiable, and weights (slots,) of the rows at fault, zero elsewhere.
 
         Parameters
         ----------

@@ -41,6 +41,7 @@ from .derivative import Derivative, require_solution
 from .directions import Direction
 from .form_point import FormPoint
 from .inputs import Inputs
+from .policies import policy_of
 from .quadratic_diff import QuadraticDiff
 from .settings import DEFAULTS, check_setting
 from .solving import Solving
@@ -223,7 +224,7 @@ class MetaSolver(Solving):
             found = common if solver is not None else list(self.store.get(attribute))
             found += [] if solver is None else [attr.RawOptimizerAttribute(name) for name in solver.options]
             if self.differentiates:
-                found += [one() for one, value in self.settings.items() if value is not DEFAULTS[one]]
+                found += [one() for one, value in self.settings.items() if value != DEFAULTS[one]]
             return found
         found = list(self.store.get(attribute))
         return found + self._inputs.attributes_set(on, kind)
@@ -307,6 +308,7 @@ class MetaSolver(Solving):
                 raise DifferentiationError(f"{model!r} is no diff model: it makes no points of forms.")
             model.linear_algebra = self.settings[attr.LinearAlgebraSolver]
             model.allow_inaccurate = self.settings[attr.AllowInaccurateSolution]
+            model.policy = policy_of(self.settings[attr.DifferentiationPolicy])
             self._diff = make, model
         return self._diff[1]
 

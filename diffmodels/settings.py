@@ -10,6 +10,7 @@ import numpy as np
 from ..modelkit import attributes as attr
 from ..modelkit.errors import InvalidData
 from .convex_diff import ConvexDiff
+from .policies import POLICIES, is_policy
 
 __all__ = ["DEFAULTS", "check_setting"]
 
@@ -17,6 +18,7 @@ DEFAULTS: dict[type[attr.Attribute], Any] = {
     attr.ModelConstructor: None,
     attr.LinearAlgebraSolver: None,
     attr.AllowInaccurateSolution: False,
+    attr.DifferentiationPolicy: "generalized",
     attr.AllowObjectiveAndSolutionInput: False,
 }
 
@@ -38,6 +40,7 @@ _WHAT: dict[type[attr.Attribute], tuple[Callable[[Any], bool], str]] = {
         "DirectKKT(), IterativeKKT(), or None to choose by the estimated cost, or a callable like the first two",
     ),
     attr.AllowInaccurateSolution: (_is_flag, "True or False"),
+    attr.DifferentiationPolicy: (is_policy, f"{POLICIES} or Smoothed(mu=...)"),
     attr.AllowObjectiveAndSolutionInput: (_is_flag, "True or False"),
 }
 

@@ -32,17 +32,22 @@ class SlotTangents:
     slots : of the form
     x, y : its solution, (n,) and (slots,)
     directions : K
+
+    Attributes
+    ----------
+    x, y, directions : see above
+    turns : whether coefficients of rows may move
     """
 
     def __init__(self, slots: Slots, x: FloatArray, y: FloatArray, directions: int = 1) -> None:
-        self._slots, self._x, self._y = slots, x, y
-        self.directions = directions
+        self._slots, self.x, self.y = slots, x, y
+        self.directions, self.turns = directions, False
         self._primal, self._rows = _Entries(), _Entries()
         self._lower, self._upper, self._values = _Entries(), _Entries(), _Entries()
 
     def add_objective(self, tangents: Rows) -> None:
         """Tangents of the minimized objective, in columns, a row for each direction."""
-        x, rows = self._x, tangents
+        x, rows = self.x, tangents
         self._primal.add(rows.var, rows.row, -rows.coef)
         self._value(rows.row, rows.coef * x[rows.var])
         first, second = rows.qvar1, rows.qvar2
@@ -55,7 +60,8 @@ class SlotTangents:
         """Tangents of the functions of some slots (p,), in columns: K p rows, one direction below the other."""
         if not len(at):
             return
-        x, y = self._x, self._y
+        x, y = self.x, self.y
+        self.turns = self.turns or bool(len(tangents.var) or len(tangents.qrow))
         direction, local = np.divmod(tangents.row, len(at))
         slot, column = at[local], tangents.var
         self._primal.add(column, direction, tangents.coef * y[slot])
@@ -82,10 +88,11 @@ class SlotTangents:
             if len(local):
                 value = moves[local, direction]
                 into.add(at[local], direction, value)
-                self._value(direction, value * pushes(self._y[at[local]], 0.0))
+                self._value(direction, value * pushes(self.y[at[local]], 0.0))
 
-    def add_right_hand_sides(self, primal: FloatArray, rows: FloatArray, values: FloatArray) -> None:
-        """What is known already: (K, n), (K, slots) and moves of the objective (K,), envelope included."""
+    def add_right_hand_sides(self, primal: FloatArray, rows: FloatArray, values: FloatArray, turns: bool) -> None:
+        """What is known already: (K, n), (K, slots) and moves of the objective (K,), envelope included; and `turns`."""
+        self.turns = self.turns or turns
         for into, dense in ((self._primal, primal), (self._rows, rows)):
             direction, place = np.nonzero(dense)
             into.add(place, direction, dense[direction, place])
@@ -93,7 +100,7 @@ class SlotTangents:
 
     def _add_to_rows(self, slot: IntArray, direction: IntArray, value: FloatArray) -> None:
         self._rows.add(slot, direction, value)
-        self._value(direction, -value * self._y[slot])
+        self._value(direction, -value * self.y[slot])
 
     def _value(self, direction: IntArray, value: FloatArray) -> None:
         self._values.add(np.zeros(len(direction), np.int64), direction, value)

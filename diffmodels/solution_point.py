@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
 from .kkt import KKTSystem, Mask
+from .slope import Solve
 
 __all__ = ["SolutionPoint"]
 
@@ -68,3 +69,6 @@ class SolutionPoint(Protocol):
 
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
         """(dx, dy) from the right-hand sides of one or many directions, or (w_x, w_y) from seeds."""
+
+    def without_kinks(self) -> Solve:
+        """`solve` without the rows at a kink; of least norm where the others leave something open."""

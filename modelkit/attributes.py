@@ -32,6 +32,7 @@ __all__ = [
     "ConstraintPrimalStart",
     "ConstraintSet",
     "DifferentiateTimeSec",
+    "DifferentiationPolicy",
     "DifferentiationStatus",
     "DifferentiationStatusCode",
     "DualObjectiveValue",
@@ -229,10 +230,18 @@ class DifferentiationStatusCode(enum.Enum):
     )
     WEAKLY_ACTIVE = "a constraint is active with zero multiplier: one element of the generalized Jacobian"
     NONUNIQUE = "the solution is not unique: the minimum-norm solution of the singular system"
+    ONE_SIDED = "a constraint is active with zero multiplier: the one-sided derivative in the direction that was given"
+    SMOOTHED = "the derivative of a point of the central path, as the policy wants it, not of the solution"
     INACCURATE = (
         "the solution could not be refined until the optimality conditions hold to 1e-10 of their own terms: "
         "derivatives are those at the point found"
     )
+
+    @property
+    def is_news(self) -> bool:
+        """Whether to warn: what was computed is neither the derivative nor what the policy asked for in its place."""
+        codes = DifferentiationStatusCode
+        return self not in (codes.NOT_DIFFERENTIATED, codes.EXACT, codes.ONE_SIDED, codes.SMOOTHED)
 
 
 # ---------------------------------------------------------------------- optimizer
@@ -565,6 +574,35 @@ class ModelConstructor(_Optimizer):
 @final
 class LinearAlgebraSolver(_Optimizer):
     """How KKT systems are solved: `DirectKKT()`, `IterativeKKT()`, or None to choose by the estimated cost."""
+
+
+@final
+class DifferentiationPolicy(_Optimizer):
+    """What is returned where a solution is not differentiable (docs/design.md, section 7).
+
+    - ``"generalized"``, the default: an element of the generalized Jacobian, with a warning.
+    - ``"exact"``: nothing; `DifferentiationError` unless the status is EXACT.
+    - ``"least_norm"``: what the equations without the weakly active rows give, of least norm where they are singular.
+    - ``"directional"``: the one-sided derivative in the direction given, in forward mode.
+    - ``"smoothed"``, or ``Smoothed(mu)``: at every solution, kink or none, the derivative of a point of the central
+      path.
+
+    Layers take it from their model. Whatever the policy, tangents satisfy the linearized equations.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    >>> x, p = model.add_variables(1, lower=0.0), model.add_parameter(0.0, "p")
+    >>> model.minimize((x[0] - p) ** 2)
+    >>> model.optimize()
+    >>> model.set(ot.DifferentiationPolicy(), "directional")
+    >>> model.directional_derivatives(x, [{p: 1.0}, {p: -1.0}])
+    array([[1.],
+           [0.]])
+    >>> model.get(ot.DifferentiationStatus()).name
+    'ONE_SIDED'
+    """
 
 
 @final

@@ -56,6 +56,7 @@ class MovingDerivative:
     Attributes
     ----------
     is_bilinear : whether a gradient is linear in (x, y, 1) and in (w, wy), seeds of the objective aside
+    turns : whether coefficients of rows are among them
     """
 
     def __init__(self, entries: Entries, slots: Slots) -> None:
@@ -67,6 +68,7 @@ class MovingDerivative:
         self._q, self._c = _Places(entries.q, n), _Places(entries.constants, size)
         self._has_r = entries.slices[2].stop > entries.slices[2].start
         self.is_bilinear = not len(entries.curvature[0])
+        self.turns = not self.is_bilinear or len(entries.coefficients[0]) > 0
         self._Q = None if not len(entries.curvature[0]) else _Squares(*entries.curvature, (size, n))
 
     def gradient(self, x: FloatArray, y: FloatArray, w: FloatArray, wy: FloatArray, seeds: FloatArray) -> FloatArray:

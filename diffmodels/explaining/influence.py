@@ -61,7 +61,7 @@ def _of_parameters(
 
 def _of_rows(derivative: Derivative, data: Any, adjoint: Adjoint) -> tuple[list[str], list[str], FloatArray]:
     """Rows of constraints: gradients in the coefficients that they share, and in their constants."""
-    store, lowering, point = derivative.store, derivative.lowering, derivative.point
+    store, lowering, slope = derivative.store, derivative.lowering, derivative.slope
     points: list[str] = []
     left: list[FloatArray] = []
     variables: list[IntArray] = []
@@ -74,7 +74,7 @@ def _of_rows(derivative: Derivative, data: Any, adjoint: Adjoint) -> tuple[list[
         variables.append(block.all_rows().take(block.rows_of(numbers)).canonical().var)
         each = [indices] if isinstance(indices, ConstraintIndex) else list(indices)
         points += [label(store, one, k) for one, d in zip(each, dims.tolist(), strict=True) for k in range(d)]
-        low, high = (np.column_stack(parts) for parts in zip(point.y_sided, adjoint.wy, strict=True))
+        low, high = (np.column_stack(parts) for parts in zip(slope.y_sided, adjoint.wy, strict=True))
         found = gradients_up(lowering, indices.kind, numbers, dims, (low, high)).T
         left.append(np.stack(np.broadcast_arrays(found[0], found[1:]), axis=2))  # (outputs, rows, 2): (y, w_y)
     if not points:
@@ -83,7 +83,7 @@ def _of_rows(derivative: Derivative, data: Any, adjoint: Adjoint) -> tuple[list[
     columns = lowering.column_of(ids, store.base)
     shared = (counts >= min(_SHARED, len(points))) & (columns >= 0)
     ids, columns = ids[shared], columns[shared]
-    right = np.stack(np.broadcast_arrays(adjoint.w[columns].T, point.x[columns]), axis=2)
+    right = np.stack(np.broadcast_arrays(adjoint.w[columns].T, slope.x[columns]), axis=2)
     factors = np.concatenate(left, axis=1)
     gradients = np.concatenate([factors @ right.transpose(0, 2, 1), factors[:, :, 1:]], axis=2)
     return points, [*(store.name_of(i) for i in ids.tolist()), "constant"], gradients

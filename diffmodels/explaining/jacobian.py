@@ -18,7 +18,7 @@ from scipy.sparse.linalg import LinearOperator
 from ...bridges.lowering.travel import Sided, duals_up, functions_down, gradients_up, seeds_down
 from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
-from ...modelkit.errors import InvalidData
+from ...modelkit.errors import DifferentiationError, InvalidData
 from ...modelkit.functions import Function, ScalarFunction, VectorFunction
 from ...modelkit.functions.rows import Rows
 from ...modelkit.functions.shaped import ArrayFunction
@@ -147,10 +147,11 @@ class Jacobian(LinearOperator):  # type: ignore[misc]  # SciPy has no types
         placed[wrt.order] = V
         moves = np.zeros((k, len(derivative.theta)))
         np.add.at(moves.T, wrt.parameters, placed[: len(wrt.parameters)])
-        sides = SlotTangents(self._slots, derivative.point.x, derivative.point.y, k)
+        slope = derivative.slope
+        sides = SlotTangents(self._slots, slope.x, slope.y, k)
         self._add_data(sides, placed[len(wrt.parameters) :], k)
         derivative.add_parameters(sides, moves)
-        dx, dy = derivative.point.push(*sides.dense())
+        dx, dy = slope.push(sides)
         parts = [of.x @ dx + of.theta @ moves.T]
         if any(indices.kind == PARAMETERS for indices, _, _ in of.duals):
             of_parameters = derivative.dual_tangents(dx, dy[0] + dy[1], moves, np.zeros_like(moves))
@@ -202,7 +203,7 @@ class Jacobian(LinearOperator):  # type: ignore[misc]  # SciPy has no types
         seeds = lowering.sign * placed[start] if of.value else np.zeros(k)
         w, wy, of_data = derivative.pulled_back(primal, duals, seeds, of_parameters)
         theta = theta + of_data
-        parts = [theta.T[wrt.parameters], -lowering.sign * (w - np.outer(derivative.point.x, seeds))[wrt.columns]]
+        parts = [theta.T[wrt.parameters], -lowering.sign * (w - np.outer(derivative.slope.x, seeds))[wrt.columns]]
         for indices, numbers, dims in wrt.sides:
             parts.append(-gradients_up(lowering, indices.kind, numbers, dims, wy))
         found: FloatArray = np.concatenate(parts)[wrt.order]
@@ -212,6 +213,12 @@ class Jacobian(LinearOperator):  # type: ignore[misc]  # SciPy has no types
 # ---------------------------------------------------------------------- what is asked
 def jacobian_of(derivative: Derivative, of: Any, wrt: Any) -> Jacobian:
     """See `Model.jacobian`."""
+    if not derivative.slope.is_linear:
+        raise DifferentiationError(
+            "A one-sided derivative is not linear in the direction, so there is no Jacobian at this solution. "
+            "DifferentiationPolicy() is 'directional': model.directional_derivatives takes many directions, or set it "
+            "to 'smoothed' or 'generalized'."
+        )
     return Jacobian(derivative, _outputs(derivative, of), _data(derivative, wrt))
 
 

@@ -33,7 +33,7 @@ class DiffReport:
 
     Attributes
     ----------
-    status : of the differentiation
+    status : whether the solution is differentiable
     margin : the smallest part of their own size by which the data have to move before the nearest row is at a kink; in
         no unit. nan where it is not known
     nearest : name of that row, "" of none
@@ -114,12 +114,12 @@ def report_of(derivative: Derivative) -> DiffReport:
     rank = system.m - solution.freedom[1].shape[1]
     codes = attr.DifferentiationStatusCode
     return DiffReport(
-        derivative.status,
+        derivative.known,
         margin,
         name,
         system.m,
         rank,
-        derivative.status is not codes.NONUNIQUE,
+        derivative.known is not codes.NONUNIQUE,
         not system.dual_nullity,
         system.condition(),
         point.refinement,
@@ -137,7 +137,7 @@ def _name_of(derivative: Derivative, row: int) -> str:
 
 
 def _faults(derivative: Derivative) -> Iterator[tuple[str, str, str]]:
-    codes, status, point = attr.DifferentiationStatusCode, derivative.status, derivative.point
+    codes, status, point = attr.DifferentiationStatusCode, derivative.known, derivative.point
     margin, nearest = point.solution.margin
     if status is codes.EXACT and margin <= _NEAR:
         yield (
@@ -148,7 +148,7 @@ def _faults(derivative: Derivative) -> Iterator[tuple[str, str, str]]:
     why, advice = {
         codes.WEAKLY_ACTIVE: (
             "holds with equality, and its dual is zero: the solution has a kink here",
-            "move its right-hand side a little, or use a one-sided derivative",
+            "move its right-hand side a little, or take one-sided derivatives: DifferentiationPolicy() 'directional'",
         ),
         codes.DEPENDENT_ROWS: (
             "depends on other active rows, so that duals are not unique",

@@ -147,7 +147,7 @@ class Batch:
         if self._warned:
             return
         for place, status in enumerate(statuses):
-            if status not in (_NOT_YET, DifferentiationStatusCode.EXACT):
+            if status.is_news:
                 self._warned = True
                 if status is DifferentiationStatusCode.INACCURATE:  # which says nothing of the solution
                     what = f"The derivatives of item {place} are not accurate"

@@ -24,6 +24,7 @@ from ...modelkit.model.remaking import snapshot
 from ...modelkit.store.parameters import Parameters
 from ..form_point import FormPoint, SeenBySides
 from ..outcome import FoundResult
+from ..policies import Told, policy_of
 from ..quadratic_diff import QuadraticDiff
 from ..starting import UserStart
 from .chain_rule import ChainRule
@@ -67,7 +68,7 @@ class FormRoute:
     is_shared : whether the solvers take this form
     is_curving : whether P depends on the parameters, so that its convexity is checked at each solve
     why : why there are no derivatives, "" if there are
-    linear_algebra : the user's choice of it, or None
+    linear_algebra, policy : the user's choices of them
     """
 
     def __init__(self, model: Any, ids: IntArray, outputs: list[Any]) -> None:
@@ -91,6 +92,7 @@ class FormRoute:
         self.chain = ChainRule(self.moving, self.form.slots, self.maps, self.sign, _finite(present), places)
         self.linear_algebra: Any = model.get(attr.LinearAlgebraSolver())
         self._allow_inaccurate = model.get(attr.AllowInaccurateSolution())
+        self.policy = policy_of(model.get(attr.DifferentiationPolicy()))
         self._local = PerThread()
         # with linear rows alone and a curved objective, a few steps that exchange active rows find what a solver would;
         # curved cones need a new system at each step, vertices a walk
@@ -98,6 +100,7 @@ class FormRoute:
             made.diff_model is not None and isinstance(made.diff_model(), QuadraticDiff) and self.form.P.nnz > 0
         )
         self.is_curving = len(self.moving.entries(self.form.slots).P[0]) > 0
+        self._turns = self.moving.derivative(self.form.slots).turns
         self._rows = SlotRows(self.form)
         self._sizes: MatrixSizes | None = None
         if not self.is_curving:
@@ -274,6 +277,7 @@ class FormRoute:
         assert self._diff_model is not None
         model = self._diff_model()
         model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
+        model.policy = self.policy
         with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers: what is not finite is no solution
             return FormPoint(form, model, state.x, state.dual, layout=self.layout)
 
@@ -291,19 +295,26 @@ class FormRoute:
             with self._desk() as desk:
                 state.point = self._point(desk.at(whole), state)
         point, whole = state.point, _finite(whole)
-        y = np.concatenate(point.y_sided)
-        if state.differentiation_status is attr.DifferentiationStatusCode.NOT_DIFFERENTIATED:
-            seen = self.chain.seen(whole, point.x, y)
+
+        def told() -> Told:
+            seen = self.chain.seen(whole, point.x, np.concatenate(point.y_sided))
             sided = SeenBySides(seen.columns, lambda dx, dy: seen.through(dx, np.concatenate(dy)))
-            state.differentiation_status, _ = point.verdict(sided)
-        size = len(point.y)
+            return point.verdict(sided)[0], ""
+
+        slope, size = point.slope(told), len(point.y)
+        if state.differentiation_status is attr.DifferentiationStatusCode.NOT_DIFFERENTIATED:
+            state.differentiation_status = self.policy.status(told()[0])
 
         def solve(primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-            sides = rows.T[:size], rows.T[size:]
-            w, wy = point.pull(primal.T, sides)  # which has a direction in each column
+            sides = rows.T[:size], rows.T[size:]  # which have a direction in each column
+            if mode == "vjp":
+                w, wy = slope.pull(primal.T, sides)
+            else:
+                w, wy = slope.push_by_sides(primal.T, sides, self._turns)
             return w.T, np.concatenate(wy).T
 
-        return self.chain.derivative(mode, whole, point.x, y, directions, solve)
+        y = np.concatenate(slope.y_sided)
+        return self.chain.derivative(mode, whole, slope.x, y, directions, solve)
 
 
 def _finite(values: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ import pytest
 import optangent as ot
 from optangent.diffmodels.checking.slopes import Slopes
 from optangent.diffmodels.checking.verdicts import Verdict
-from optangent.diffmodels.form_point import FormPoint
+from optangent.diffmodels.slope import Slope
 
 from ..parametric import CASES, reduced_cost
 
@@ -135,13 +135,13 @@ def test_settings_travel_to_the_copy() -> None:
 @pytest.fixture
 def wrong_forward(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forward mode that says 1% too much of what moves through the first row's coefficients."""
-    right = FormPoint.push
+    right = Slope.push
 
-    def push(self: Any, primal: Any, rows: Any, lower: Any, upper: Any) -> Any:
-        dx, dy = right(self, primal, rows, lower, upper)
-        return dx * (1.01 if rows.any() else 1.0), dy
+    def push(self: Any, tangents: Any) -> Any:
+        dx, dy = right(self, tangents)
+        return dx * (1.01 if tangents.rows().nnz else 1.0), dy
 
-    monkeypatch.setattr(FormPoint, "push", push)
+    monkeypatch.setattr(Slope, "push", push)
     return iter(())
 
 
@@ -163,13 +163,13 @@ def test_a_wrong_derivative_is_caught_and_named(capsys: pytest.CaptureFixture[st
 
 def test_modes_that_disagree_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong reverse mode does not hide behind a right forward mode."""
-    right = FormPoint.pull
+    right = Slope.pull
 
     def pull(self: Any, primal: Any, duals: Any) -> Any:
         w, (lower, upper) = right(self, primal, duals)
         return w, (1.001 * lower, 1.001 * upper)
 
-    monkeypatch.setattr(FormPoint, "pull", pull)
+    monkeypatch.setattr(Slope, "pull", pull)
     k = Kit()
     result = ot.gradcheck(k.model, [k.demand, k.price], k.x, show=0)
     assert {one.output for one in result.wrong} == {"all, in reverse mode"}

@@ -69,6 +69,7 @@ class DenseRoute:
             and general.is_shared
             and general.linear_algebra is None
             and not general.is_chosen
+            and general.policy.is_of_kinks
             and bool(np.isfinite(np.delete(general.present, general.places)).all())
             and DenseQP.fits(general.layout, general.form.n)
         )
@@ -151,9 +152,10 @@ class DenseRoute:
             point = self._single.point(*self._numbers.program(self._numbers.data(whole)), near.x, near.y)
         if point is None or not point.is_smooth:
             general = self._for_general(state)
-            found = self.general.derivative(mode, theta, general, directions)
-            state.differentiation_status = general.differentiation_status
-            return found
+            try:
+                return self.general.derivative(mode, theta, general, directions)
+            finally:
+                state.differentiation_status = general.differentiation_status
         state.differentiation_status = _EXACT
         return self._chain.derivative(mode, whole, point.x, point.y, directions, point.solve)
 

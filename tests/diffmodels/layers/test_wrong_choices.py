@@ -30,6 +30,7 @@ RIGHT = {  # what they stand for is one of the choices
     "LinearAlgebraSolver": {"nothing", "a function"},
     "AllowInaccurateSolution": {"a truth value"},
     "AllowObjectiveAndSolutionInput": {"a truth value"},
+    "DifferentiationPolicy": set(),
     "retry with": {"a class"},
 }
 

@@ -1,0 +1,222 @@
+"""What is returned where a solution is not differentiable: the values of `DifferentiationPolicy`.
+
+At points where it is, all but `Smoothed` are the derivative (docs/design.md, section 7).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar, final
+
+from numpy.typing import ArrayLike
+
+from ..modelkit.arrays import FloatArray
+from ..modelkit.attributes import DifferentiationStatusCode
+from ..modelkit.errors import DifferentiationError, InvalidData
+from ..modelkit.form.matrix_form import MatrixForm
+from .active_set import PolishedSolution
+from .central_path import CentralPoint
+from .conic_point import ConicPoint
+from .one_sided import OneSided
+from .one_sided_cones import OneSidedCones
+from .slope import Answers
+from .solution_point import SolutionPoint
+
+__all__ = ["POLICIES", "Generalized", "Ground", "Policy", "Smoothed", "Told", "is_policy", "policy_of"]
+
+_CODES = DifferentiationStatusCode
+_KINKS = (_CODES.WEAKLY_ACTIVE, _CODES.DEPENDENT_ROWS)
+Told = tuple[DifferentiationStatusCode, str]
+"""What derivatives at a solution are, and the constraints at fault, in words."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """A solution in one-sided rows, ``F x + g`` equal to zero or in cones.
+
+    Attributes
+    ----------
+    rows, zeros : the program, and how many equalities come first
+    solution : its exact solution
+    solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
+    """
+
+    rows: MatrixForm
+    solution: SolutionPoint
+    zeros: int
+    solve_with: Any
+
+
+@dataclass(frozen=True)
+class Policy(ABC):
+    """What to return instead of a derivative.
+
+    Attributes
+    ----------
+    word : its name
+    is_of_kinks : whether it is the derivative wherever there is one
+    """
+
+    word: ClassVar[str]
+    is_of_kinks: ClassVar[bool] = True
+
+    def status(self, known: DifferentiationStatusCode) -> DifferentiationStatusCode:
+        """What is returned at a solution of which so much is known."""
+        return known
+
+    @abstractmethod
+    def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
+        """How to differentiate there; `told` is asked only where it matters.
+
+        Raises
+        ------
+        DifferentiationError
+        """
+
+
+def _ordinary(ground: Ground) -> Answers:
+    solution = ground.solution
+    return Answers(solution.x, solution.y, solution.solve)
+
+
+@final
+@dataclass(frozen=True)
+class Generalized(Policy):
+    """An element of the generalized Jacobian."""
+
+    word: ClassVar[str] = "generalized"
+
+    def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
+        """Those of the solution's own system."""
+        return _ordinary(ground)
+
+
+@final
+@dataclass(frozen=True)
+class Exact(Policy):
+    """The derivative or nothing."""
+
+    word: ClassVar[str] = "exact"
+
+    def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
+        """Those of the solution's own system, if they are the derivative."""
+        status, at_fault = told()
+        if status is not _CODES.EXACT:
+            raise DifferentiationError(
+                f"There is no derivative here, {status.name}: {status.value}{at_fault}. DifferentiationPolicy() is "
+                "'exact', which allows nothing else. model.diff_report() tells what to do about each row; "
+                "'directional' gives one-sided derivatives, 'smoothed' those of a point of the central path, and "
+                "'generalized' an element of the generalized Jacobian."
+            )
+        return _ordinary(ground)
+
+
+@final
+@dataclass(frozen=True)
+class LeastNorm(Policy):
+    """The equations without the weakly active rows; of least norm where these are singular."""
+
+    word: ClassVar[str] = "least_norm"
+
+    def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
+        """Those of the system of the rows that are active beyond doubt."""
+        solution = ground.solution
+        if told()[0] is _CODES.EXACT or not solution.weakly_active.any():
+            return _ordinary(ground)
+        return Answers(solution.x, solution.y, solution.without_kinks())
+
+
+@final
+@dataclass(frozen=True)
+class Directional(Policy):
+    """The one-sided derivative in a direction."""
+
+    word: ClassVar[str] = "directional"
+
+    def status(self, known: DifferentiationStatusCode) -> DifferentiationStatusCode:
+        """One-sided at kinks."""
+        return _CODES.ONE_SIDED if known in _KINKS else known
+
+    def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
+        """A small program for each direction, and none of reverse mode."""
+        status, at_fault = told()
+        if status not in (*_KINKS, _CODES.NONUNIQUE):
+            return _ordinary(ground)
+
+        def pull(primal: ArrayLike, rows: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
+            raise DifferentiationError(
+                f"A one-sided derivative is not linear in the direction, so it has no reverse mode{at_fault}. "
+                "DifferentiationPolicy() is 'directional': use forward mode (forward_differentiate, "
+                "directional_derivatives, jvp), or set it to 'smoothed' or 'generalized'."
+            )
+
+        solution = ground.solution
+        if isinstance(solution, PolishedSolution):
+            return Answers(solution.x, solution.y, pull, OneSided(ground.rows, ground.zeros, solution).push)
+        assert isinstance(solution, ConicPoint)
+        return Answers(solution.x, solution.y, pull, OneSidedCones(solution).push)
+
+
+@final
+@dataclass(frozen=True)
+class Smoothed(Policy):
+    """The derivative of a point of the central path, at every solution, whether it is differentiable or not.
+
+    It is the derivative of the program with the barrier ``-mu Σ log s`` of its slacks s (of a matrix, of the logarithm
+    of its determinant; of a second-order cone, half of it), in both modes. A linear program, whose solution stays at a
+    vertex and then jumps, has slopes that are worth following: the larger mu, the further away they see the next one.
+
+    Parameters
+    ----------
+    mu : what slacks times duals are, in units of the objective; what rows are scaled by does not matter
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    >>> x, price = model.add_variables(1, lower=0.0, upper=1.0), model.add_parameter(1.0)
+    >>> model.minimize(price * x[0])
+    >>> model.optimize()
+    >>> model.directional_derivatives(x, [{price: 1.0}]) + 0.0
+    array([[0.]])
+    >>> model.set(ot.DifferentiationPolicy(), ot.Smoothed(mu=0.1))
+    >>> model.directional_derivatives(x, [{price: 1.0}]).round(4)
+    array([[-0.0804]])
+    """
+
+    word: ClassVar[str] = "smoothed"
+    is_of_kinks: ClassVar[bool] = False
+    mu: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if isinstance(self.mu, bool) or not (isinstance(self.mu, Real) and 0.0 < self.mu < float("inf")):
+            raise InvalidData(f"mu of Smoothed is a positive number, in units of the objective; got {self.mu!r}.")
+
+    def status(self, known: DifferentiationStatusCode) -> DifferentiationStatusCode:
+        """Of another point than the solution."""
+        return _CODES.SMOOTHED
+
+    def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
+        """Those of the system of the central point."""
+        solution = ground.solution
+        central = CentralPoint(ground.rows, solution.x, solution.y, float(self.mu), ground.solve_with)
+        return Answers(central.x, central.y, central.solve)
+
+
+_WORDS: dict[str, Policy] = {one.word: one for one in (Generalized(), Exact(), LeastNorm(), Directional(), Smoothed())}
+POLICIES = ", ".join(map(repr, _WORDS))
+"""The words that there are."""
+
+
+def is_policy(value: Any) -> bool:
+    """Whether it is a policy, or the word of one."""
+    return isinstance(value, Smoothed) or (isinstance(value, str) and value in _WORDS)
+
+
+def policy_of(value: Any) -> Policy:
+    """The policy that a setting names."""
+    return _WORDS[value] if isinstance(value, str) else value
