@@ -65,7 +65,7 @@ class ScalarCoefficientChange(Modification):
     >>> model.modify(c, ot.ScalarCoefficientChange(x, 5.0))
     >>> print(model)
     feasibility 0
-      5 x in LessThan(3.0)
+      5 x <= 3
     """
 
     variable: VariableIndex

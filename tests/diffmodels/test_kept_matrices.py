@@ -30,6 +30,12 @@ class Changing:
         """A random one."""
         return self.rng.standard_normal(N) @ self.x + self.rng.standard_normal() * self.x[0]
 
+    def drop(self, row: ot.ConstraintIndex) -> None:
+        """Delete a row, unless it is the last."""
+        if len(self.rows) > 1:
+            self.rows.remove(row)
+            self.model.delete(row)
+
     def change(self) -> None:
         """Change something."""
         model, rng, row = self.model, self.rng, self.rows[int(self.rng.integers(len(self.rows)))]
@@ -45,7 +51,7 @@ class Changing:
                 objective, ot.ScalarQuadraticCoefficientChange(self.x[3], self.x[3], 3.0 + abs(number))
             ),
             lambda: self.rows.append(model.add_constraint(self.function(), ot.LessThan(2.0))),
-            lambda: (self.rows.remove(row), model.delete(row)) if len(self.rows) > 1 else None,
+            lambda: self.drop(row),
         ]
         ways[int(rng.integers(len(ways)))]()
 

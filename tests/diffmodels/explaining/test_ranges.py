@@ -52,7 +52,8 @@ def test_values_at_the_ends_are_those_of_new_solves(
 
 def highs_of(program: Program) -> Any:
     """The linear program in HiGHS, solved."""
-    highs = highspy.Highs()
+    library: Any = highspy  # without types
+    highs = library.Highs()
     highs.silent()
     n, m = len(program.c), len(program.b)
     for j in range(n):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -200,7 +201,7 @@ def test_bad_input() -> None:
     whole = model.get(ot.ListOfConstraintIndices(ot.VariableIndex, ot.Integer))[0]
     data = model.get(ot.ListOfConstraintIndices(ot.VariableIndex, ot.Parameter))[0]
     text = str(model)
-    for wrong, error, words in (
+    refused: list[tuple[Callable[[], object], Any, str]] = [
         (lambda: model.relax(norm=3), ot.InvalidData, "norm is 1"),
         (lambda: model.relax(weight=-1.0), ot.InvalidData, "weight"),
         (lambda: model.relax("north"), ot.InvalidIndex, "constraint_by_name"),
@@ -213,7 +214,8 @@ def test_bad_input() -> None:
         (lambda: model.relax([north], penalties=[1.0, 2.0]), ot.DimensionMismatch, "each of the 1"),
         (lambda: model.relax([north], penalties={south: 1.0}), ot.InvalidIndex, "none of the constraints"),
         (lambda: model.relax(ot.Model().add_constraint(1.0 * x >= 1)), ot.InvalidIndex, "another model"),
-    ):
+    ]
+    for wrong, error, words in refused:
         with pytest.raises(error, match=words):
             wrong()
     model.delete(model.constraint_by_name("depot"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -26,7 +28,7 @@ def test_scales_stay_while_matrices_and_kinds_of_sides_do() -> None:
     form.set_objective(None, np.ones(2), 0.0)
     form.set_sides(np.array([0]), -1.0, 3.0)
     assert both_scales(SlotRows(form)) is first
-    changes = [
+    changes: list[Callable[[], object]] = [
         lambda: form.set_bounds(np.array([1]), upper=1.0),
         lambda: form.set_entries(np.array([0]), np.array([1e-4]), np.array([0])),
         lambda: form.set_objective(sp.csc_array(1e6 * np.eye(2)), np.ones(2), 0.0),
