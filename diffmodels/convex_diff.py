@@ -14,8 +14,12 @@ import numpy as np
 
 from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import DifferentiationError
+from ..modelkit.form import Form
 from ..modelkit.form.matrix_form import MatrixForm
+from ..modelkit.form.stacked import Stacked
+from ..modelkit.functions import VectorQuadraticFunction
 from ..modelkit.indices import Kind
+from ..modelkit.sets import Zeros
 from .policies import Generalized, Policy
 from .solution_point import SolutionPoint
 
@@ -32,6 +36,7 @@ class ConvexDiff(ABC):
     -------------------------------------------------
     name : of the diff model
     kinds : (function type, set type) of the one-sided rows that it takes, in the order in which it wants them
+    nonconvex : whether the program need not be convex
 
     Attributes
     ----------
@@ -40,11 +45,18 @@ class ConvexDiff(ABC):
 
     name: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]
+    nonconvex: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.linear_algebra: Any = None
         self.allow_inaccurate = False
         self.policy: Policy = Generalized()
+
+    @classmethod
+    def layout(cls, form: Form) -> Stacked:
+        """Where the one-sided rows of forms of this signature stand."""
+        bent = (VectorQuadraticFunction, Zeros) in cls.kinds
+        return Stacked(form, [kind[1] for kind in cls.kinds], has_bent_equalities=bent)
 
     @abstractmethod
     def polish(self, form: MatrixForm, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> SolutionPoint:

@@ -74,8 +74,7 @@ class FormPoint:
         activity: FloatArray | None = None,
         layout: Stacked | None = None,
     ) -> None:
-        order = [kind[1] for kind in diff_model.kinds]
-        self.layout = layout if layout is not None and layout.fits(form) else Stacked(form, order)
+        self.layout = layout if layout is not None and layout.fits(form) else diff_model.layout(form)
         self.rows: MatrixForm = self.layout.matrices(form)
         hints = None if activity is None else self.layout.down(activity)
         self.solution: SolutionPoint = diff_model.exact(self.rows, x, self.layout.down(y), hints)

@@ -42,6 +42,7 @@ from .directions import Direction
 from .form_point import FormPoint
 from .inputs import Inputs
 from .policies import policy_of
+from .nonlinear_diff import NonlinearDiff
 from .quadratic_diff import QuadraticDiff
 from .settings import DEFAULTS, check_setting
 from .solving import Solving
@@ -76,6 +77,7 @@ def abilities_of(diff_model: type[ConvexDiff] | ConvexDiff) -> Abilities:
     return Abilities(
         cones=frozenset(s for s in sets if s not in (Zeros, Nonnegatives)),
         quadratic_rows=any(kind[0].degree == 2 for kind in diff_model.kinds),
+        nonconvex=diff_model.nonconvex,
     )
 
 
@@ -387,7 +389,7 @@ class MetaSolver(Solving):
         return new
 
 
-DIFF_MODELS: list[Callable[[], ConvexDiff]] = [QuadraticDiff, ConicDiff]
+DIFF_MODELS: list[Callable[[], ConvexDiff]] = [QuadraticDiff, ConicDiff, NonlinearDiff]
 """Diff models to choose from, the first that takes the model's constraints."""
 
 

@@ -210,7 +210,7 @@ class Solving(Building):
         lowering = self._lowering(one.solver.abilities)
         form = self._in_step(lowering)
         pending = one.pending if one.lowering is lowering and one.generation == lowering.generation else None
-        if pending is None or pending.has_curvature:
+        if not one.solver.abilities.nonconvex and (pending is None or pending.has_curvature):
             require_convex(form.P, lowering.sign, one.solver.name)
         one.pending = None  # until all has gone well
         result = one.solver.solve(form, pending, self._start(lowering))

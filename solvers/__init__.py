@@ -16,6 +16,7 @@ from .contract import Solver, Start
 from .libraries.clarabel import Clarabel
 from .libraries.daqp import DAQP
 from .libraries.highs import HiGHS
+from .libraries.ipopt import Ipopt
 from .libraries.osqp import OSQP
 from .libraries.piqp import PIQP
 from .libraries.scs import SCS
@@ -32,6 +33,7 @@ __all__ = [
     "Clarabel",
     "Form",
     "HiGHS",
+    "Ipopt",
     "Journal",
     "Option",
     "Result",
@@ -50,7 +52,7 @@ def wrappers() -> tuple[type[Solver], ...]:
     Examples
     --------
     >>> [solver.name for solver in wrappers()]
-    ['Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'PIQP', 'SCS']
+    ['Clarabel', 'DAQP', 'HiGHS', 'Ipopt', 'OSQP', 'PIQP', 'SCS']
     """
     found = [thing for thing in map(globals().get, __all__) if isinstance(thing, type) and issubclass(thing, Solver)]
     return tuple(sorted((one for one in found if not isabstract(one)), key=lambda one: one.name))

@@ -84,8 +84,7 @@ class FormRoute:
         parameters = lowering.parameters or Parameters(store)
         present = np.array(parameters.values, np.float64)
         self.moving.apply(self.form, np.where(np.isfinite(present), present, 0.0))
-        order = [] if made.diff_model is None else [kind[1] for kind in made.diff_model().kinds]
-        self.layout = Stacked(self.form, order)
+        self.layout = Stacked(self.form) if made.diff_model is None else made.diff_model().layout(self.form)
         self.maps = OutputMaps(store, lowering, outputs)
         places = parameters.places(ids)
         self.present, self.places = present, places

@@ -15,7 +15,7 @@ import numpy as np
 from .. import attributes as attr
 from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData, InvalidIndex, NotOptimized
-from ..functions import Function, VariableIndex, VectorOfVariables
+from ..functions import NONLINEAR, Function, VariableIndex, VectorOfVariables
 from ..functions.rows import Rows
 from ..indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from ..modifications import Modification
@@ -26,6 +26,7 @@ from .block import ConstraintBlock
 from .changing import check_changes, make_changes
 from .checks import MODERATE, check_fit, check_name, check_numbers, check_rows, check_sides, describe
 from .copying import copied
+from .lifting import lift
 from .parameters import PARAMETERS, of_ray
 from .tables import FEW, MOST_VARIABLES, Tables
 from .unbounded import check_right_hand_sides
@@ -126,6 +127,8 @@ class Store(Tables, AbstractModel):
         check_rows(block.rows)
         check_numbers(kind[1], block.sets.numbers)
         check_sides(kind[1], block.sets.numbers, block.rows.constant)
+        if kind[0].degree == NONLINEAR:
+            block = ConstraintBlock(kind[0], lift(self, block.rows), block.sets)
         if kind[0] is not VariableIndex:
             return ConstraintIndices(kind, self._block(kind).extend(block) + self.base)
         ids = VectorOfVariables.from_rows(block.rows).ids
@@ -162,7 +165,7 @@ class Store(Tables, AbstractModel):
         self.check_variables(rows)
         check_rows(rows)
         check_sides(kind[1], block.all_numbers[block.rows_of(numbers)], rows.constant)
-        block.set_rows(numbers, rows)
+        block.set_rows(numbers, lift(self, rows))
 
     def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
         """Give many constraints other numbers, and their functions other constants."""
@@ -223,7 +226,15 @@ class Store(Tables, AbstractModel):
 
     def apply_setting(self, attribute: attr.Attribute, pairs: list[tuple[Any, Any]]) -> None:
         """Set what `check_setting` gave."""
+        if isinstance(attribute, (attr.ObjectiveFunction, attr.ConstraintFunction)):
+            pairs = [(index, self._lifted(function)) for index, function in pairs]
         attribute_values.apply(self, attribute, pairs)
+
+    def _lifted(self, function: Function) -> Function:
+        """A function whose operators are variables of the store."""
+        if function.degree < NONLINEAR:
+            return function
+        return type(function).from_rows(lift(self, function.rows))
 
     def by_name(self, attribute: attr.Attribute, name: str) -> Any:
         """The variable or constraint of this name; raises `InvalidIndex` where there is none, or several."""

@@ -17,10 +17,12 @@ from ..errors import InvalidIndex
 from ..functions import ScalarAffineFunction, VariableIndex, VectorOfVariables
 from ..functions.abstract_function import build
 from ..functions.notation import to_text
+from ..functions.operations import is_operation, operations_in, without_operations
 from ..functions.rows import Rows
 from ..indices import ConstraintIndex, ConstraintIndices, Index, Kind, describe_kind
 from ..naming import announce, name_of_constraint
 from .checks import describe
+from .graphs import Graphs
 from .plain_constraints import PlainConstraints
 from .storage import Block
 
@@ -54,6 +56,7 @@ class Tables:
         self._values = {a: values for a, values in self._values.items() if a.on is attr.On.OPTIMIZER}
         self._names: dict[attr.Attribute, dict[str, list[Any]]] = {}  # made when a name is looked up
         self._taken: frozenset[str] | None = None  # the names of variables
+        self.graphs = Graphs()
 
     def is_empty(self) -> bool:
         """Whether there is nothing in it."""
@@ -111,10 +114,13 @@ class Tables:
 
     def check_variables(self, rows: Rows) -> None:
         """Raise `InvalidIndex` unless all variables in the rows are of this store."""
+        for one in operations_in(rows):
+            for argument in one.arguments:
+                self.check_variables(argument)
         for ids in (rows.var, rows.qvar1, rows.qvar2):
-            self.check_ids(ids)
+            self.check_ids(ids if not len(ids) or not is_operation(int(ids.max())) else without_operations(ids))
         if rows.higher is not None:
-            self.check_ids(rows.higher.factors[rows.higher.factors >= 0])
+            self.check_ids(without_operations(rows.higher.factors[rows.higher.factors >= 0]))
 
     # ------------------------------------------------------------------ constraints
     def _block(self, kind: Kind) -> Block:

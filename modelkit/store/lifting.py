@@ -1,0 +1,117 @@
+"""Nonlinear functions on their way into a store: values of operators become variables, each in the graph of its operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..arrays import IntArray
+from ..functions import VectorAffineFunction
+from ..functions.monomials import Monomials
+from ..functions.operations import Operation, in_order, operations_in
+from ..functions.rows import Rows
+from ..operators import Operator, operator
+from ..sets import OperatorGraph
+from .block import ConstraintBlock, SetBlock
+from .parameters import Parameters
+
+if TYPE_CHECKING:
+    from .store import Store
+
+__all__ = ["lift"]
+
+
+def lift(store: Store, rows: Rows) -> Rows:
+    """The same rows with variables for the values of operators; variables and graphs are added where there are none."""
+    outer = operations_in(rows)
+    known = store.graphs.known
+    for one in in_order(outer):
+        ids = known.get(one.first)
+        if ids is None or not _are_there(store, ids):
+            known[one.first] = _add(store, one.operator, [_affine(store, _named(store, a)) for a in one.arguments])
+    return _at_most_quadratic(store, _named(store, rows))
+
+
+def _at_most_quadratic(store: Store, rows: Rows) -> Rows:
+    """The same with lifted variables for products of more than two variables that are no parameters."""
+    if rows.higher is None:
+        return rows
+    factors = rows.higher.factors.copy()
+    parameters = Parameters(store)
+    for _ in range(factors.shape[1]):
+        free = (factors >= 0) & ~parameters.among(factors.ravel()).reshape(factors.shape)
+        many = np.flatnonzero(free.sum(axis=1) > 2)
+        if not len(many):
+            break
+        first = free[many].argmax(axis=1)
+        free[many, first] = False
+        second = free[many].argmax(axis=1)
+        factors[many, first] = _products(store, factors[many, first], factors[many, second])
+        factors[many, second] = -1
+    terms = Monomials(rows.higher.row, factors, rows.higher.coef)
+    return replace(rows, higher=None) + Rows.of_terms(np.zeros(rows.m), terms)
+
+
+def _products(store: Store, one: IntArray, two: IntArray) -> IntArray:
+    """Lifted variables for products of pairs of variables, the same for equal pairs."""
+    pairs = np.sort(np.stack([one, two], axis=1), axis=1)
+    unique, place = np.unique(pairs, axis=0, return_inverse=True)
+    left, right = (Rows.of_variables(np.ascontiguousarray(unique[:, j])) for j in range(2))
+    return _add(store, operator("*", 2), [left, right])[place.ravel()]
+
+
+def _are_there(store: Store, ids: IntArray) -> bool:
+    lifted = store.graphs.lifted(store)
+    return all(i in lifted for i in ids.tolist())
+
+
+def _named(store: Store, rows: Rows) -> Rows:
+    """With variables of the store for the values of operations that are known there."""
+    inner: Sequence[Operation] = operations_in(rows)
+    if not inner:
+        return rows
+    known = store.graphs.known
+
+    def rename(ids: IntArray) -> IntArray:
+        out = ids.copy()
+        for one in inner:
+            mine = (ids >= one.first) & (ids < one.first + one.m)
+            out[mine] = known[one.first][ids[mine] - one.first]
+        return out
+
+    return rows.renamed(rename)
+
+
+def _affine(store: Store, rows: Rows) -> Rows:
+    """The same with a lifted variable for each product."""
+    if rows.degree < 2:
+        return rows
+    terms = rows.terms()
+    several = np.flatnonzero(terms.degrees > 1)
+    flat = Rows(rows.constant, rows.row, rows.var, rows.coef)
+    products = terms.take(several)
+    factors = products.factors
+    value = factors[:, 0]
+    for k in range(1, factors.shape[1]):
+        there = np.flatnonzero(factors[:, k] >= 0)
+        if not len(there):
+            continue
+        value = value.copy()
+        value[there] = _products(store, value[there], factors[there, k])
+    m = rows.m
+    return flat + Rows(np.zeros(m), products.row, value, products.coef)
+
+
+def _add(store: Store, one: Operator, arguments: Sequence[Rows]) -> IntArray:
+    """Variables that are the values of an operator at rows; returns their identifiers."""
+    m, count = arguments[0].m, 1 + len(arguments)
+    ids = store.add_variables(m).ids
+    stacked = Rows.stack([Rows.of_variables(ids), *arguments])  # all first rows, then all second ones, ...
+    order = np.arange(m * count).reshape(count, m).T.ravel()
+    graph = OperatorGraph(one)
+    sets = SetBlock(OperatorGraph, np.full(m, count), np.zeros((m * count, 0)), (graph.shape,) * m)
+    store.add_block(ConstraintBlock(VectorAffineFunction, stacked.take(order), sets))
+    return ids
