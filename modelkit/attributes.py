@@ -233,6 +233,7 @@ class DifferentiationStatusCode(enum.Enum):
     ONE_SIDED = "a constraint is active with zero multiplier: the one-sided derivative in the direction that was given"
     SMOOTHED = "the derivative of a point of the central path, as the policy wants it, not of the solution"
     SADDLE = "the point is stationary and no local minimum: the derivative of the stationary point"
+    TRUNCATED = "the solver's own, by iterations that stop at a tolerance: an approximation, whose error is estimated"
     INACCURATE = (
         "the solution could not be refined until the optimality conditions hold to 1e-10 of their own terms: "
         "derivatives are those at the point found"

@@ -21,6 +21,7 @@ from .libraries.osqp import OSQP
 from .libraries.piqp import PIQP
 from .libraries.scs import SCS
 from .options import Option
+from .own_derivative import OwnDerivative
 from .result import Result, Status
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Ipopt",
     "Journal",
     "Option",
+    "OwnDerivative",
     "Result",
     "Solver",
     "Start",
