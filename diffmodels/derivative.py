@@ -43,6 +43,7 @@ __all__ = ["INACCURATE", "Derivative", "require_solution"]
 
 INACCURATE = (
     attr.TerminationStatusCode.ALMOST_OPTIMAL,
+    attr.TerminationStatusCode.ALMOST_LOCALLY_SOLVED,
     attr.TerminationStatusCode.SLOW_PROGRESS,
     attr.TerminationStatusCode.ITERATION_LIMIT,
     attr.TerminationStatusCode.TIME_LIMIT,
@@ -416,7 +417,7 @@ class Derivative:
     def _gradient(self, attribute: attr.Attribute, index: Any) -> Any:
         assert self._pulled is not None
         store, kind = self._store, type(attribute)
-        ids = store.variable_ids()
+        ids = store.every_variable_id()
         if kind is attr.ReverseObjectiveFunction:
             return GradientOfObjective(self._right_factor(), ids, self._pulled[2], self.lowering.sign)
         if kind is attr.ReverseConstraintFunction:

@@ -1,4 +1,4 @@
-"""The quadratic program that a nonlinear one is near a point: what Newton's method solves, and derivatives are read from.
+"""The quadratic program that a nonlinear one is near a point: what Newton's method solves, with its derivatives.
 
 With f the functions of the rows, h = 0 the graphs ``z = f(u)`` of operators and L the Lagrangian, at (x, y)
 

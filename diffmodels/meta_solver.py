@@ -41,8 +41,8 @@ from .derivative import Derivative, require_solution
 from .directions import Direction
 from .form_point import FormPoint
 from .inputs import Inputs
-from .policies import policy_of
 from .nonlinear_diff import NonlinearDiff
+from .policies import policy_of
 from .quadratic_diff import QuadraticDiff
 from .settings import DEFAULTS, check_setting
 from .solving import Solving

@@ -110,7 +110,7 @@ class Solving(Building):
         """What the solver's status is worth."""
         codes, proof = attr.TerminationStatusCode, attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
         of = {codes.INFEASIBLE: attr.DualStatus(), codes.DUAL_INFEASIBLE: attr.PrimalStatus()}.get(status)
-        is_looked_at = status is codes.OPTIMAL or (of is not None and self.raw(of) is proof)
+        is_looked_at = status in (codes.OPTIMAL, codes.LOCALLY_SOLVED) or (of is not None and self.raw(of) is proof)
         return checked(status, self.residuals()) if is_looked_at else status
 
     def _checked_result(self, status: attr.ResultStatusCode) -> attr.ResultStatusCode:

@@ -178,6 +178,7 @@ class TerminationStatusCode(enum.Enum):
     LOCALLY_INFEASIBLE = "a local search found no feasible point"
     INFEASIBLE_OR_UNBOUNDED = "the model is infeasible or unbounded; the solver did not tell which"
     ALMOST_OPTIMAL = "the solution is optimal to looser tolerances than asked"
+    ALMOST_LOCALLY_SOLVED = "a local optimum to looser tolerances than asked"
     ALMOST_INFEASIBLE = "infeasible to looser tolerances than asked"
     ALMOST_DUAL_INFEASIBLE = "unbounded to looser tolerances than asked"
     ITERATION_LIMIT = "the iteration limit was reached"

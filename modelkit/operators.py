@@ -6,6 +6,7 @@ that hold its graph keep it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
@@ -128,6 +129,11 @@ def _left_right(left: str, right: str) -> Callable[..., str]:
     return lambda arg: f"{left}{arg}{right}"
 
 
+def _within(argument: str) -> str:
+    """In parentheses, if it is no single name or number."""
+    return argument if re.fullmatch(r"\w[\w.]*(\[[^\]]*\])?", argument) else f"({argument})"
+
+
 def _between(sign: str) -> Callable[..., str]:
     return lambda a, b: f"({a} {sign} {b})"
 
@@ -158,8 +164,12 @@ for _name in (*_TRIGONOMETRIC, "exp", "log", "log10", "log1p", "expm1"):
     _add(Operator(_name, 1, _quiet(_ufunc), _call(_name), _latex_call(_name)))
 _add(Operator("sqrt", 1, _quiet(np.sqrt), _call("sqrt"), _left_right(r"\sqrt{", "}")))
 _add(Operator("abs", 1, _quiet(np.abs), _call("abs"), _left_right(r"\left|", r"\right|")))
-_add(Operator("inv", 1, _quiet(lambda u: 1.0 / u), _left_right("(1 / (", "))"), _left_right(r"\frac{1}{", "}")))
-_add(Operator("^", 2, _quiet(np.power), lambda a, b: f"({a})^{b}", lambda a, b: rf"\left({a}\right)^{{{b}}}"))
+_add(Operator("inv", 1, _quiet(lambda u: 1.0 / u), lambda u: f"(1 / {_within(u)})", _left_right(r"\frac{1}{", "}")))
+_add(
+    Operator(
+        "^", 2, _quiet(np.power), lambda a, b: f"{_within(a)}^{_within(b)}", lambda a, b: rf"\left({a}\right)^{{{b}}}"
+    )
+)
 _add(Operator("*", 2, _quiet(np.multiply), _between("*"), _between(r"\cdot")))
 _add(Operator("atan", 2, _quiet(np.arctan2), _call("atan"), _latex_call("atan")))
 for _name, _ufunc in (("min", np.minimum), ("max", np.maximum)):
@@ -196,7 +206,7 @@ def power(exponent: float) -> Operator:
             name,
             1,
             _quiet(lambda u: np.power(u, exponent)),
-            lambda u: f"({u}){name}",
+            lambda u: f"{_within(u)}{name if exponent >= 0 else '^(' + name[1:] + ')'}",
             lambda u: rf"\left({u}\right)^{{{name[1:]}}}",
             lambda u: u**exponent,
         )

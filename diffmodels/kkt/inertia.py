@@ -43,9 +43,9 @@ def is_minimum(P: Any, A: Any) -> bool:
     shift = np.concatenate([np.full(n, _SHIFT), np.full(m, -_SHIFT)])
     if n + m <= _DENSE:
         values = sla.eigvalsh(K.toarray() + np.diag(shift), check_finite=False) if n + m else np.zeros(0)
-        return int((values < 0.0).sum()) == m
+        return bool((values < 0.0).sum() == m)
     try:
         factors = qdldl.Solver(sp.csc_matrix(sp.triu(K + sp.diags_array(shift), format="csc")), upper=True).factors()
     except Exception:  # QDLDL has no exception type of its own; a zero pivot means that there is no such factorization
         return False
-    return int((np.asarray(factors[1]) < 0.0).sum()) == m
+    return bool((np.asarray(factors[1]) < 0.0).sum() == m)

@@ -15,12 +15,12 @@ import scipy.sparse as sp
 
 from ..arrays import FloatArray, IntArray, segments
 from ..operator_derivatives import gradients, hessians
-from ..operators import Operator, operator_of_number
+from ..operators import Operator, operator_number, operator_of_number
 from ..sets import OperatorGraph
 from ..store.block import SetBlock
 from .form import Form
 
-__all__ = ["GraphRows", "OneOperator"]
+__all__ = ["GraphRows", "OneOperator", "normal_distances"]
 
 
 @final
@@ -118,6 +118,13 @@ class GraphRows:
             columns.append(np.tile(u, (1, a)).ravel())
             data.append(H.ravel())
         return _matrix(data, rows, columns, (len(s), len(s)))
+
+
+def normal_distances(graph: OperatorGraph, values: FloatArray, duals: FloatArray) -> FloatArray:
+    """How far duals (k, 1 + a) are from the multiples of the normals at values (k, 1 + a), (k,)."""
+    gradient = gradients(operator_number(graph.operator), values[:, 1:])
+    away = duals[:, 1:] + duals[:, :1] * gradient
+    return np.where(np.isfinite(away).all(axis=1), np.linalg.norm(away, axis=1), np.inf)
 
 
 def _matrix(

@@ -7,7 +7,7 @@ from typing import Any, Self, final
 import numpy as np
 
 from .abstract_function import Function, OfRows, build, coerce, of_shape
-from .operations import Operation, operation, operations_in
+from .operations import Operation, WrittenOut, made_again, operation, operations_in, written_out
 from .rows import Rows
 from .scalar import ScalarFunction
 from .vector import VectorPolynomial
@@ -47,6 +47,9 @@ class ScalarNonlinearFunction(OfRows, ScalarFunction, canonical=True):
         f._held = operations_in(rows)
         return f
 
+    def __reduce__(self) -> Any:
+        return _remade, (type(self), self._rows, written_out(self._rows))
+
     @property
     def constant(self) -> float:
         """The constant."""
@@ -72,8 +75,19 @@ class VectorNonlinearFunction(VectorPolynomial, canonical=True):
         f._held = operations_in(rows)
         return f
 
+    def __reduce__(self) -> Any:
+        return _remade, (type(self), self._rows, written_out(self._rows))
+
     def __iter__(self) -> Any:
         return (build(self._rows.take(np.array([r])), vector=False, at_least=self.degree) for r in range(self._rows.m))
+
+
+def _remade(kind: Any, rows: Rows, operations: list[WrittenOut]) -> Any:
+    """A function from elsewhere, whose operations have identifiers of their own here."""
+    renamed, held = made_again(operations)
+    f = kind.from_rows(rows.renamed(renamed))
+    del held  # the function has them
+    return f
 
 
 def apply_operator(one: Any, *arguments: Any) -> Any:

@@ -20,6 +20,9 @@ from ..operators import Operator, operator_number
 from .rows import Rows
 
 __all__ = [
+    "WrittenOut",
+    "made_again",
+    "written_out",
     "Operation",
     "is_operation",
     "in_order",
@@ -94,6 +97,31 @@ def _bytes(rows: Rows) -> bytes:
     if rows.higher is not None:
         arrays += [rows.higher.row, rows.higher.factors, rows.higher.coef]
     return b"|".join(len(one).to_bytes(8, "little") + one.tobytes() for one in arrays)
+
+
+WrittenOut = tuple[int, Operator, tuple[Rows, ...]]
+"""Identifier of the first row, operator and arguments."""
+
+
+def written_out(rows: Rows) -> list[WrittenOut]:
+    """All operations in rows, the inner ones first, as they can be made again elsewhere."""
+    return [(one.first, one.operator, one.arguments) for one in in_order(operations_in(rows))]
+
+
+def made_again(operations: Sequence[WrittenOut]) -> tuple[Callable[[IntArray], IntArray], list[Operation]]:
+    """What gives operations that were written out elsewhere their identifiers here, and these operations."""
+    made: list[tuple[int, Operation]] = []
+
+    def renamed(ids: IntArray) -> IntArray:
+        out = ids.copy()
+        for first, one in made:
+            mine = (ids >= first) & (ids < first + one.m)
+            out[mine] = ids[mine] - first + one.first
+        return out
+
+    for first, kind, arguments in operations:
+        made.append((first, operation(kind, [rows.renamed(renamed) for rows in arguments])))
+    return renamed, [one for _, one in made]
 
 
 def is_operation(identifier: int) -> bool:

@@ -20,6 +20,7 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
 from ..functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
 from ..functions.layout import Layout, ShapedComparison, laid_out
+from ..functions.operations import values_with_operations
 from ..functions.shaped import ArrayFunction, plain_index
 from ..indices import ConstraintIndex, ConstraintIndices, no_index, plain
 from ..labels import Labels, is_labelled, labels_of, with_labels
@@ -730,7 +731,8 @@ class Model(Explained, Diagnosed, PassedOn):
             self.store.check_variables(what.rows)
             is_ray = self.get(attr.PrimalStatus()) is attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
             rows = of_ray(self.store, what.rows) if is_ray else what.rows
-            values = rows.evaluate(self._by_identifier(attr.VariablePrimal(), len(rows.coef) + len(rows.qcoef)))
+            known = self._by_identifier(attr.VariablePrimal(), len(rows.coef) + len(rows.qcoef))
+            values = rows.evaluate(values_with_operations(rows, known))
             return values if what.is_vector else float(values[0])
         if isinstance(what, ArrayFunction):
             return in_place(what, self.value(what.entries))
@@ -748,7 +750,7 @@ class Model(Explained, Diagnosed, PassedOn):
         store = self.store
         if terms <= store.variable_count:
             return lambda ids: np.asarray(self.get(attribute, VectorOfVariables.of_ids(ids)))
-        ids, x = store.variable_ids(), np.zeros(store.variable_count)
+        ids, x = store.every_variable_id(), np.zeros(store.variable_count)
         x[ids - store.base] = self.get(attribute, VectorOfVariables.of_ids(ids))
         return lambda ids: x[ids - store.base]
 
@@ -801,7 +803,8 @@ class Model(Explained, Diagnosed, PassedOn):
         if isinstance(what, Function) and not isinstance(what, (VariableIndex, VectorOfVariables)):
             self.store.check_variables(what.rows)
             rows = what.rows
-            values = rows.evaluate(self._by_identifier(attr.PolishedPrimal(), len(rows.coef) + len(rows.qcoef)))
+            known = self._by_identifier(attr.PolishedPrimal(), len(rows.coef) + len(rows.qcoef))
+            values = rows.evaluate(values_with_operations(rows, known))
             return values if what.is_vector else float(values[0])
         if isinstance(what, ArrayFunction):
             return in_place(what, self.polished(what.entries))

@@ -7,7 +7,7 @@ see neither; functions that are read are written with operators again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class Graphs:
         self.known: dict[int, IntArray] = {}
         self._read: tuple[int, int] = (-1, -1)
         self._numbers: dict[int, int] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Identifiers of operations are those of a process."""
+        return {**self.__dict__, "known": {}}
 
     def lifted(self, store: Tables) -> dict[int, int]:
         """The identifiers of lifted variables, and the numbers of their graphs."""

@@ -1,4 +1,4 @@
-"""Nonlinear functions on their way into a store: values of operators become variables, each in the graph of its operator."""
+"""Nonlinear functions on their way into a store: variables for the values of operators, each in a graph."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..functions import VectorAffineFunction
 from ..functions.monomials import Monomials
 from ..functions.operations import Operation, in_order, operations_in
 from ..functions.rows import Rows
+from ..naming import announce
 from ..operators import Operator, operator
 from ..sets import OperatorGraph
 from .block import ConstraintBlock, SetBlock
@@ -111,6 +112,7 @@ def _add(store: Store, one: Operator, arguments: Sequence[Rows]) -> IntArray:
     ids = store.add_variables(m).ids
     stacked = Rows.stack([Rows.of_variables(ids), *arguments])  # all first rows, then all second ones, ...
     order = np.arange(m * count).reshape(count, m).T.ravel()
+    announce(store)
     graph = OperatorGraph(one)
     sets = SetBlock(OperatorGraph, np.full(m, count), np.zeros((m * count, 0)), (graph.shape,) * m)
     store.add_block(ConstraintBlock(VectorAffineFunction, stacked.take(order), sets))

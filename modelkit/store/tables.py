@@ -21,8 +21,9 @@ from ..functions.operations import is_operation, operations_in, without_operatio
 from ..functions.rows import Rows
 from ..indices import ConstraintIndex, ConstraintIndices, Index, Kind, describe_kind
 from ..naming import announce, name_of_constraint
+from ..operators import Operator
 from .checks import describe
-from .graphs import Graphs
+from .graphs import GRAPHS, Graphs
 from .plain_constraints import PlainConstraints
 from .storage import Block
 
@@ -71,7 +72,13 @@ class Tables:
 
     # ------------------------------------------------------------------ variables
     def variable_ids(self, first: int = 0) -> IntArray:
-        """Identifiers of the variables that exist, from number `first` on, in order of creation."""
+        """Identifiers of the user's variables that exist, from number `first` on, in order of creation."""
+        ids = self.every_variable_id(first)
+        lifted = self.graphs.lifted(self)
+        return ids[~np.isin(ids, list(lifted))] if lifted else ids
+
+    def every_variable_id(self, first: int = 0) -> IntArray:
+        """The same with those that stand for values of operators."""
         numbers = np.arange(first, self._count)
         if self._dead:
             numbers = numbers[~np.isin(numbers, list(self._dead))]
@@ -89,8 +96,8 @@ class Tables:
 
     @property
     def variables_alive(self) -> int:
-        """Number of variables that exist."""
-        return self._count - len(self._dead)
+        """Number of the user's variables that exist."""
+        return self._count - len(self._dead) - len(self.graphs.lifted(self))
 
     def check_ids(self, ids: Any) -> None:
         """Raise `InvalidIndex` unless all identifiers are of variables of this store."""
@@ -165,7 +172,11 @@ class Tables:
         return ConstraintIndices(kind, numbers + self.base)
 
     def kinds(self) -> list[Kind]:
-        """The kinds of which there are constraints."""
+        """The kinds of which there are constraints of the user's."""
+        return [kind for kind in self.every_kind() if kind != GRAPHS]
+
+    def every_kind(self) -> list[Kind]:
+        """The same with graphs of operators."""
         return [kind for kind, block in self._blocks.items() if len(block)]
 
     def all_kinds(self) -> list[Kind]:
@@ -298,7 +309,13 @@ class Tables:
             return str(name)
         if self._taken is None:
             self._taken = frozenset(self._values.get(attr.VariableName(), {}).values())
-        name = f"x[{identifier & 0xFFFFFFFF}]"
+        lifted = self.graphs.lifted(self)
+        if identifier in lifted:
+            return to_text(build(Rows.of_variables(np.array([identifier])), vector=False))
+        number = identifier & 0xFFFFFFFF
+        if lifted:
+            number -= sum(one < identifier for one in lifted)
+        name = f"x[{number}]"
         while name in self._taken:
             name = "_" + name
         return name
@@ -306,6 +323,10 @@ class Tables:
     def is_named(self, identifier: int) -> bool:
         """Whether a variable has a name of its own."""
         return bool(self._values.get(attr.VariableName(), {}).get(VariableIndex(identifier)))
+
+    def operation_at(self, identifier: int) -> tuple[Operator, list[Rows]] | None:
+        """The operator of which a variable is the value, and its arguments, of one row each; None of others."""
+        return self.graphs.operation_at(self, identifier)
 
     def name_of_constraint(self, index: ConstraintIndex) -> str:
         """Name of a constraint, "" of one without."""

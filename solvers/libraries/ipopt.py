@@ -28,7 +28,7 @@ __all__ = ["Ipopt"]
 STATUS = {
     "Solve_Succeeded": Status.LOCALLY_SOLVED,
     "Feasible_Point_Found": Status.LOCALLY_SOLVED,
-    "Solved_To_Acceptable_Level": Status.ALMOST_OPTIMAL,
+    "Solved_To_Acceptable_Level": Status.ALMOST_LOCALLY_SOLVED,
     "Infeasible_Problem_Detected": Status.LOCALLY_INFEASIBLE,
     "Diverging_Iterates": Status.OTHER_LIMIT,
     "Search_Direction_Becomes_Too_Small": Status.SLOW_PROGRESS,
@@ -149,7 +149,7 @@ class Ipopt(Solver):
 
 _QUALITY = {
     Status.LOCALLY_SOLVED: ResultStatus.FEASIBLE_POINT,
-    Status.ALMOST_OPTIMAL: ResultStatus.NEARLY_FEASIBLE_POINT,
+    Status.ALMOST_LOCALLY_SOLVED: ResultStatus.NEARLY_FEASIBLE_POINT,
     Status.LOCALLY_INFEASIBLE: ResultStatus.INFEASIBLE_POINT,
 }
 _OPTIONS = (
