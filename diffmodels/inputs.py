@@ -22,7 +22,7 @@ from ..modelkit.store.parameters import PARAMETERS, Parameters
 from ..modelkit.store.store import Store
 from .seeds import RowNumbers, VariableNumbers
 
-__all__ = ["Inputs", "Tangents", "parameter_constraint"]
+__all__ = ["Inputs", "Tangents", "check_degree", "checked_set", "parameter_constraint"]
 
 Tangents: TypeAlias = tuple[
     Rows | None, Iterable[tuple[ConstraintIndices, Rows]], Iterable[tuple[ConstraintIndices, FloatArray]]
@@ -36,6 +36,31 @@ def parameter_constraint(store: Store, p: Any) -> ConstraintIndex:
     if not store.is_valid(index):
         raise InvalidIndex(f"{p!r} is not a parameter; make it one with add_constraint(x, ot.Parameter(value)).")
     return index
+
+
+def checked_set(store: Store, index: ConstraintIndex, value: Any) -> Any:
+    """The direction of a constraint's set, a set of its type and size with finite numbers; raises otherwise."""
+    now = store.get(attr.ConstraintSet(), index)
+    if type(value) is not type(now) or value.dimension != now.dimension:
+        raise InvalidData(
+            f"A direction of {now!r} is {with_article(type(now).__name__)} of the same size, got {value!r}."
+        )
+    if not np.isfinite(value.numbers).all():
+        raise InvalidData(f"The direction {value!r} must be finite.")
+    return value
+
+
+def check_degree(store: Store, rows: Rows, index: ConstraintIndex | None) -> None:
+    """Refuse a tangent of higher degree than the function (None: the objective), parameters in products as numbers."""
+    most = 2 if index is None else max(index.kind[0].degree, 1)
+    if rows.degree <= most and rows.degree < 3:
+        return
+    degree, most = Parameters(store).insert(rows).degree, min(most, 2)
+    if degree > most:
+        words = ("a constant", "an affine", "a quadratic", "a cubic or higher")
+        wanted, given = words[most], words[degree]
+        name = "The objective" if index is None else described(store, index)
+        raise InvalidData(f"{name} takes as tangent {wanted} function of the variables; got {given} one.")
 
 
 _OF_VARIABLES: tuple[type[attr.Attribute], ...] = (attr.ReverseVariablePrimal, attr.ForwardParameterValue)
@@ -256,14 +281,7 @@ class Inputs:
         if isinstance(attribute, (attr.ForwardObjectiveFunction, attr.ForwardConstraintFunction)):
             return self._checked_tangent(attribute, index, value)
         if isinstance(attribute, attr.ForwardConstraintSet):
-            now = store.get(attr.ConstraintSet(), index)
-            if type(value) is not type(now) or value.dimension != now.dimension:
-                raise InvalidData(
-                    f"A direction of {now!r} is {with_article(type(now).__name__)} of the same size, got {value!r}."
-                )
-            if not np.isfinite(value.numbers).all():
-                raise InvalidData(f"The direction {value!r} must be finite.")
-            return value
+            return checked_set(store, index, value)
         number = np.asarray(value, np.float64)
         shape = (
             (store.get(attr.ConstraintSet(), index).dimension,)
@@ -297,20 +315,9 @@ class Inputs:
                 raise DimensionMismatch(
                     f"{described(self._store, index)} has {m} rows; got a tangent of {rows.m} rows."
                 )
-            self._check_degree(rows, index, max(index.kind[0].degree, 1))
+            check_degree(self._store, rows, index)
         elif rows.m != 1:
             raise DimensionMismatch(f"An objective has one row; got a tangent of {rows.m} rows.")
         else:
-            self._check_degree(rows, None, 2)
+            check_degree(self._store, rows, None)
         return rows.canonical()
-
-    def _check_degree(self, rows: Rows, index: Any, most: int) -> None:
-        """Refuse a tangent of higher degree than the function, parameters in products counted as numbers."""
-        if rows.degree <= most and rows.degree < 3:
-            return
-        degree, most = Parameters(self._store).insert(rows).degree, min(most, 2)
-        if degree > most:
-            words = ("a constant", "an affine", "a quadratic", "a cubic or higher")
-            wanted, given = words[most], words[degree]
-            name = "The objective" if index is None else described(self._store, index)
-            raise InvalidData(f"{name} takes as tangent {wanted} function of the variables; got {given} one.")
