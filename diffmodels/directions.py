@@ -16,8 +16,10 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.sets import Parameter
 from ..modelkit.store.checks import check_rows
 from ..modelkit.store.describing import described
+from ..modelkit.store.parameters import parameter_constraint
 from ..modelkit.store.store import Store
-from .inputs import Tangents, check_degree, checked_set, parameter_constraint
+from .checked_inputs import check_degree, checked_set
+from .inputs import Tangents
 
 __all__ = ["Direction", "spelled", "stack_directions"]
 
