@@ -26,13 +26,13 @@ from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, Gradie
 from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.store.describing import listed
-from ..modelkit.store.parameters import PARAMETERS
+from ..modelkit.store.parameters import PARAMETERS, parameter_constraints
 from ..modelkit.store.store import Store
 from .certainty import ASYMMETRY
 from .convex_diff import ConvexDiff
 from .directions import Direction, stack_directions
 from .form_point import FormPoint, SeenBySides
-from .inputs import Inputs, Tangents, parameter_constraint
+from .inputs import Inputs, Tangents
 from .outcome import Outcome, every, located
 from .parameter_slopes import parameter_slopes
 from .slope import Slope, one_sided
@@ -89,7 +89,7 @@ class Derivative:
         self._theta = np.zeros(0) if lowering.parameters is None else _finite(lowering.parameters.values)
         self._moving = None
         if lowering.moving is not None:
-            self._moving = lowering.moving.derivative(self._slots)
+            self._moving = lowering.moving.derivative(form)
         self._values: dict[int, FloatArray] = {}
         self._costs: dict[int, FloatArray] = {}
         self._seen_now: SeenBySides | None = None
@@ -461,7 +461,7 @@ class Derivative:
         parameters = self.lowering.parameters
         places = np.full(len(ids), _NONE) if parameters is None else parameters.places(ids)
         if (places < 0).any():  # raises
-            parameter_constraint(self._store, VariableIndex(int(ids[places < 0][0])))
+            parameter_constraints(self._store, ids)
         gradient: FloatArray = self._pulled[3][places]
         return gradient
 

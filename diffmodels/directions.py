@@ -16,8 +16,9 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.sets import Parameter
 from ..modelkit.store.checks import check_rows
 from ..modelkit.store.describing import described
+from ..modelkit.store.parameters import parameter_constraint
 from ..modelkit.store.store import Store
-from .inputs import Tangents, parameter_constraint
+from .inputs import Tangents
 
 __all__ = ["Direction", "stack_directions"]
 

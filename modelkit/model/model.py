@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from .. import attributes as attr
 from ..arrays import FloatArray, IntArray
-from ..errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
+from ..errors import DifferentiationError, DimensionMismatch, InvalidData
 from ..functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
 from ..functions.layout import Layout, ShapedComparison, laid_out
 from ..functions.shaped import ArrayFunction, plain_index
@@ -27,7 +27,7 @@ from ..numeric import real_array, real_matrix, real_number, real_vector
 from ..sets import Integer, Interval, Parameter, PositiveSemidefiniteConeTriangle, Set, ZeroOne
 from ..store.block import ConstraintBlock, SetBlock
 from ..store.checks import check_name
-from ..store.parameters import PARAMETERS, of_ray
+from ..store.parameters import PARAMETERS, of_ray, parameter_constraints
 from ..store.store import Store
 from .abstract_meta_solver import AbstractMetaSolver, remade_model
 from .bound_handles import change_side, fix, reduced_costs, unfix
@@ -582,24 +582,7 @@ class Model(Explained, Diagnosed, PassedOn):
         chosen = plain(p, "a parameter, or a vector or matrix of them")
         chosen = [chosen] if isinstance(chosen, VariableIndex) else chosen
         ids = chosen.ids if hasattr(chosen, "ids") else np.array([one.value for one in chosen], np.int64)
-        parameters = ConstraintIndices(PARAMETERS, ids)
-        try:
-            self.store.numbers(parameters)
-        except InvalidIndex:
-            for one in ids.tolist():  # which is none? raises
-                self._parameter(VariableIndex(one))
-        return parameters
-
-    def _parameter(self, p: VariableIndex) -> ConstraintIndex:
-        """The constraint that makes a variable a parameter."""
-        self.store.check_index(p)
-        index = ConstraintIndex((VariableIndex, Parameter), p.value)
-        if not self.store.is_valid(index):
-            raise InvalidIndex(
-                f"{self.name_of(p.value)} is a variable, not a parameter; "
-                "make parameters with add_parameter, or with add_constraint(x, ot.Parameter(value))."
-            )
-        return index
+        return parameter_constraints(self.store, ids)
 
     # ------------------------------------------------------------------ constraints and objective
     def add_constraint(self, function: Any, set: Set | None = None, name: str = "") -> ConstraintIndex:
