@@ -21,6 +21,7 @@ from .rows import Rows
 
 __all__ = [
     "WrittenOut",
+    "evaluated",
     "made_again",
     "written_out",
     "Operation",
@@ -29,7 +30,6 @@ __all__ = [
     "operation",
     "operation_of",
     "operations_in",
-    "values_with_operations",
     "without_operations",
 ]
 
@@ -176,6 +176,11 @@ def values_with_operations(rows: Rows, value: Callable[[IntArray], FloatArray]) 
     for one in in_order(operations_in(rows)):
         known[one.first] = one.values(values)
     return values
+
+
+def evaluated(rows: Rows, value: Callable[[IntArray], FloatArray]) -> FloatArray:
+    """Values of rows with operations, at ``x[id] = value(id)``."""
+    return rows.evaluate(values_with_operations(rows, value))
 
 
 def in_order(outer: Sequence[Operation]) -> list[Operation]:
