@@ -7,7 +7,7 @@ see neither; functions that are read are written with operators again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 
@@ -17,11 +17,20 @@ from ..functions.rows import Rows
 from ..indices import Kind
 from ..operators import Operator, operator_of_number
 from ..sets import OperatorGraph
+from .storage import Block
 
-if TYPE_CHECKING:
-    from .tables import Tables
+__all__ = ["GRAPHS", "Graphs", "HoldsBlocks"]
 
-__all__ = ["GRAPHS", "Graphs"]
+
+class HoldsBlocks(Protocol):
+    """A store as far as its constraints go."""
+
+    def has_block(self, kind: Kind) -> bool:
+        """Whether there are constraints of a kind, or were."""
+
+    def block(self, kind: Kind) -> Block:
+        """The block of a kind that is present."""
+
 
 GRAPHS: Kind = (VectorAffineFunction, OperatorGraph)
 
@@ -44,7 +53,7 @@ class Graphs:
         """Identifiers of operations are those of a process."""
         return {**self.__dict__, "known": {}}
 
-    def lifted(self, store: Tables) -> dict[int, int]:
+    def lifted(self, store: HoldsBlocks) -> dict[int, int]:
         """The identifiers of lifted variables, and the numbers of their graphs."""
         if not store.has_block(GRAPHS):
             return {}
@@ -61,7 +70,7 @@ class Graphs:
             self._read = state
         return self._numbers
 
-    def operation_at(self, store: Tables, identifier: int) -> tuple[Operator, list[Rows]] | None:
+    def operation_at(self, store: HoldsBlocks, identifier: int) -> tuple[Operator, list[Rows]] | None:
         """The operator of which a variable is the value, and its arguments, of one row each; None of others."""
         number = self.lifted(store).get(identifier)
         if number is None:

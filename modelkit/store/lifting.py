@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,16 +15,19 @@ from ..functions.rows import Rows
 from ..naming import announce
 from ..operators import Operator, operator
 from ..sets import OperatorGraph
+from .abstract_model import AbstractModel
 from .block import ConstraintBlock, SetBlock
 from .parameters import Parameters
+from .tables import Tables
 
-if TYPE_CHECKING:
-    from .store import Store
-
-__all__ = ["lift"]
+__all__ = ["Growing", "lift"]
 
 
-def lift(store: Store, rows: Rows) -> Rows:
+class Growing(Tables, AbstractModel):
+    """A store, to which variables and graphs can be added."""
+
+
+def lift(store: Growing, rows: Rows) -> Rows:
     """The same rows with variables for the values of operators; variables and graphs are added where there are none."""
     outer = operations_in(rows)
     known = store.graphs.known
@@ -36,7 +38,7 @@ def lift(store: Store, rows: Rows) -> Rows:
     return _at_most_quadratic(store, _named(store, rows))
 
 
-def _at_most_quadratic(store: Store, rows: Rows) -> Rows:
+def _at_most_quadratic(store: Growing, rows: Rows) -> Rows:
     """The same with lifted variables for products of more than two variables that are no parameters."""
     if rows.higher is None:
         return rows
@@ -56,7 +58,7 @@ def _at_most_quadratic(store: Store, rows: Rows) -> Rows:
     return replace(rows, higher=None) + Rows.of_terms(np.zeros(rows.m), terms)
 
 
-def _products(store: Store, one: IntArray, two: IntArray) -> IntArray:
+def _products(store: Growing, one: IntArray, two: IntArray) -> IntArray:
     """Lifted variables for products of pairs of variables, the same for equal pairs."""
     pairs = np.sort(np.stack([one, two], axis=1), axis=1)
     unique, place = np.unique(pairs, axis=0, return_inverse=True)
@@ -64,12 +66,12 @@ def _products(store: Store, one: IntArray, two: IntArray) -> IntArray:
     return _add(store, operator("*", 2), [left, right])[place.ravel()]
 
 
-def _are_there(store: Store, ids: IntArray) -> bool:
+def _are_there(store: Growing, ids: IntArray) -> bool:
     lifted = store.graphs.lifted(store)
     return all(i in lifted for i in ids.tolist())
 
 
-def _named(store: Store, rows: Rows) -> Rows:
+def _named(store: Growing, rows: Rows) -> Rows:
     """With variables of the store for the values of operations that are known there."""
     inner: Sequence[Operation] = operations_in(rows)
     if not inner:
@@ -86,7 +88,7 @@ def _named(store: Store, rows: Rows) -> Rows:
     return rows.renamed(rename)
 
 
-def _affine(store: Store, rows: Rows) -> Rows:
+def _affine(store: Growing, rows: Rows) -> Rows:
     """The same with a lifted variable for each product."""
     if rows.degree < 2:
         return rows
@@ -106,7 +108,7 @@ def _affine(store: Store, rows: Rows) -> Rows:
     return flat + Rows(np.zeros(m), products.row, value, products.coef)
 
 
-def _add(store: Store, one: Operator, arguments: Sequence[Rows]) -> IntArray:
+def _add(store: Growing, one: Operator, arguments: Sequence[Rows]) -> IntArray:
     """Variables that are the values of an operator at rows; returns their identifiers."""
     m, count = arguments[0].m, 1 + len(arguments)
     ids = store.add_variables(m).ids

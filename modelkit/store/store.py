@@ -26,15 +26,15 @@ from .block import ConstraintBlock
 from .changing import check_changes, make_changes
 from .checks import MODERATE, check_fit, check_name, check_numbers, check_rows, check_sides, describe
 from .copying import copied
-from .lifting import lift
+from .lifting import Growing, lift
 from .parameters import PARAMETERS, of_ray
-from .tables import FEW, MOST_VARIABLES, Tables
+from .tables import FEW, MOST_VARIABLES
 from .unbounded import check_right_hand_sides
 
 __all__ = ["Store"]
 
 
-class Store(Tables, AbstractModel):
+class Store(Growing):
     """A model of any functions in any sets, with names and starting values; it cannot be solved by itself.
 
     Variables and the constraints of each kind are numbered from 0; identifiers add `base`, a number of the

@@ -63,7 +63,7 @@ def same(got: Any, want: Any) -> bool:
     if isinstance(want, Exception):
         return False
     if isinstance(want, (np.ndarray, np.number, float, int)):
-        return np.shape(got) == np.shape(want) and np.allclose(np.asarray(got, np.float64), want, 1e-12, 1e-12)
+        return np.shape(got) == np.shape(want) and np.allclose(np.asarray(got, np.float64), want, 1e-12, 1e-12, equal_nan=True)
     return got is want or bool(got == want)
 
 
