@@ -35,7 +35,7 @@ from .form_point import FormPoint, SeenBySides
 from .inputs import Inputs, Tangents, parameter_constraint
 from .outcome import Outcome, every, located
 from .parameter_slopes import parameter_slopes
-from .slope import Slope, one_sided
+from .slope import Slope
 from .slot_tangents import SlotTangents
 from .starting import dual_of_other
 
@@ -62,7 +62,6 @@ class Derivative:
     lowering : to a form that the diff model takes, in step with the store
     outcome : the solution
     diff_model : which makes points
-    layout : of an earlier point of such a form
 
     Attributes
     ----------
@@ -76,15 +75,13 @@ class Derivative:
         If the solution cannot be made accurate.
     """
 
-    def __init__(
-        self, store: Store, lowering: Lowering, outcome: Outcome, diff_model: ConvexDiff, layout: Any = None
-    ) -> None:
+    def __init__(self, store: Store, lowering: Lowering, outcome: Outcome, diff_model: ConvexDiff) -> None:
         self._store, self.lowering, self._outcome = store, lowering, outcome
         self.name = diff_model.name
         self._size = store.variable_count, store.constraint_count
         form = lowering.form
         x, y, activity = dual_of_other(store, outcome, lowering)
-        self.point = FormPoint(form, diff_model, x, y, activity, layout)
+        self.point = FormPoint(form, diff_model, x, y, activity)
         self._slots, self._columns = form.slots, lowering.columns.view
         self._theta = np.zeros(0) if lowering.parameters is None else _finite(lowering.parameters.values)
         self._moving = None
@@ -233,8 +230,7 @@ class Derivative:
     def right_hand_sides(self, tangents: Tangents) -> tuple[FloatArray, FloatArray, float]:
         """Of a direction, at the solution: of the gradient (n, 1) and of the one-sided rows (m, 1); of the value."""
         sides, _, _ = self._right_hand_sides(tangents, 1, self.point)
-        primal, rows, lower, upper = sides.dense()
-        return primal, one_sided(self.point.layout, rows, lower, upper), float(sides.objective_values()[0])
+        return *self.point.right_hand_sides(sides), float(sides.objective_values()[0])
 
     def _in_columns(self, rows: Rows) -> Rows:
         """Rows in columns, the parameters at their values."""
@@ -514,9 +510,8 @@ class Derivative:
     @property
     def known(self) -> attr.DifferentiationStatusCode:
         """Whether the solution is differentiable; where it is, or is not accurate, it does not matter what is seen."""
-        known = self.point.solution.status
-        settled = known in (attr.DifferentiationStatusCode.EXACT, attr.DifferentiationStatusCode.INACCURATE)
-        return known if settled else self.point.verdict(self._seen())[0]
+        known = self.point.status
+        return known if known.is_settled else self.point.verdict(self._seen())[0]
 
     def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         """1 in the rows at fault, else 0."""

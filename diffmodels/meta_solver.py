@@ -107,7 +107,6 @@ class MetaSolver(Solving):
     ) -> None:
         self.differentiates = differentiates
         self.settings: dict[type[attr.Attribute], Any] = dict(DEFAULTS)
-        self._layout: Any = None
         self._diff: tuple[Any, ConvexDiff] | None = None
         super().__init__(*solvers, mode=mode)
         self._inputs = Inputs(self.store)
@@ -270,10 +269,7 @@ class MetaSolver(Solving):
         require_solution(status, self.get(attr.DualStatus()))
         assert self._outcome is not None
         lowering, model = self._diff_model()
-        layout = None if self._layout is None or self._layout[0] is not lowering else self._layout[1]
-        made = Derivative(self.store, lowering, self._outcome, model, layout)
-        self._layout = lowering, made.point.layout
-        self._derivative = made
+        self._derivative = made = Derivative(self.store, lowering, self._outcome, model)
         return made
 
     def _diff_model(self) -> tuple[Lowering, ConvexDiff]:

@@ -277,9 +277,9 @@ class FormRoute:
         assert self._diff_model is not None
         model = self._diff_model()
         model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
-        model.policy = self.policy
+        model.policy, model.layout = self.policy, self.layout
         with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers: what is not finite is no solution
-            return FormPoint(form, model, state.x, state.dual, layout=self.layout)
+            return FormPoint(form, model, state.x, state.dual)
 
     def objective(self, form: Form, x: FloatArray) -> float:
         """Its value, in the form's sense."""
