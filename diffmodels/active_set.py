@@ -107,9 +107,8 @@ def polish(
     form : the quadratic program
     x, y : a solver's answer (n,), (m,), of any accuracy
     basis : numbers (m,), positive for the rows that are active at their upper side in the solver's basis, negative for
-        those at their lower one: chooses among weakly active rows,
-        which makes the derivative an element of the B-subdifferential. Without it, weakly active rows are kept only as
-        far as x would not be unique without them.
+        those at their lower one: chooses among weakly active rows, which makes the derivative an element of the
+        B-subdifferential. Without it, weakly active rows are kept only as far as x would not be unique without them.
     solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
     matrices : of the form, if they are known from another one
 
