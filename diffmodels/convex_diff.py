@@ -22,7 +22,7 @@ from .ground import Ground, StackedGround
 from .policies import Generalized, Policy
 from .solution_point import SolutionPoint
 
-__all__ = ["ACCURATE", "ConvexDiff", "StackedDiff"]
+__all__ = ["ACCURATE", "ConvexDiff", "StackedDiff", "require_accurate"]
 
 ACCURATE = 1e-6
 """Largest relative residual at which a solution that could not be refined further is still differentiated."""
@@ -72,13 +72,7 @@ class ConvexDiff(ABC):
             If the solution cannot be made accurate.
         """
         ground = self.ground(form, x, y, activity)
-        residual = ground.refinement.after
-        if not (residual <= ACCURATE or (self.allow_inaccurate and np.isfinite(residual))):
-            raise DifferentiationError(
-                f"The solution is not accurate enough to differentiate: its relative residuals are {residual:.1e} and "
-                f"could not be refined below {ACCURATE:g}. Solve to tighter tolerances, scale the data, use another "
-                "solver, or set AllowInaccurateSolution() to True."
-            )
+        require_accurate(ground.refinement.after, self.allow_inaccurate)
         return ground
 
 
@@ -98,3 +92,13 @@ class StackedDiff(ConvexDiff):
         rows = layout.matrices(form)
         hints = None if activity is None else layout.down(activity)
         return StackedGround(layout, rows, self.polish(rows, x, layout.down(y), hints), self.linear_algebra)
+
+
+def require_accurate(residual: float, allow_inaccurate: bool) -> None:
+    """Raise `DifferentiationError` for a point with too large residuals, unless the user allows it."""
+    if not (residual <= ACCURATE or (allow_inaccurate and np.isfinite(residual))):
+        raise DifferentiationError(
+            f"The solution is not accurate enough to differentiate: its relative residuals are {residual:.1e} and "
+            f"could not be refined below {ACCURATE:g}. Solve to tighter tolerances, scale the data, use another "
+            "solver, or set AllowInaccurateSolution() to True."
+        )

@@ -9,10 +9,11 @@ from ..modelkit import attributes as attr
 from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.form.stacked import Stacked
 from .kkt import Mask
+from .own_solution import OwnSolution
 from .slope import Answers, StackedFrame
 from .solution_point import SolutionPoint
 
-__all__ = ["Ground", "StackedGround"]
+__all__ = ["Ground", "OwnGround", "StackedGround"]
 
 
 class Ground(ABC):
@@ -69,7 +70,7 @@ class Ground(ABC):
 
     @property
     @abstractmethod
-    def solution(self) -> SolutionPoint:
+    def solution(self) -> SolutionPoint | OwnSolution:
         """The solution in these rows."""
 
 
@@ -129,5 +130,63 @@ class StackedGround(Ground):
 
     @property
     def solution(self) -> SolutionPoint:
+        """The solution in these rows."""
+        return self._solution
+
+
+@final
+class OwnGround(Ground):
+    """That of a solver which differentiates its solution itself.
+
+    Parameters
+    ----------
+    layout, rows, solution : the one-sided rows and the solution in them
+    """
+
+    def __init__(self, layout: Stacked, rows: MatrixForm, solution: OwnSolution) -> None:
+        self._stacked, self._rows, self._solution, self.solve_with = layout, rows, solution, None
+        self.answers = Answers(solution.x, solution.y, StackedFrame(layout), solution.solve, solution.push)
+
+    @property
+    def status(self) -> attr.DifferentiationStatusCode:
+        """What the derivatives are, as far as answers so far bear it out."""
+        return self._solution.status
+
+    @property
+    def refinement(self) -> attr.Refinement:
+        """Largest relative violation of the optimality conditions, of the result and of the point that was given."""
+        return self._solution.refinement
+
+    @property
+    def mismatch(self) -> float:
+        """Relative difference of forward and reverse mode at random right-hand sides."""
+        return self._solution.mismatch
+
+    @property
+    def at_fault(self) -> Mask:
+        """(slots,): those that keep the status from being EXACT."""
+        return self._stacked.has_any(self._solution.rows_at_fault)
+
+    @property
+    def has_kinks(self) -> bool:
+        """Whether some row is at a kink: policies that ask need a system."""
+        raise NotImplementedError("a solver's own derivative")
+
+    def without_kinks(self) -> Answers:
+        """The same."""
+        raise NotImplementedError("a solver's own derivative")
+
+    @property
+    def layout(self) -> Stacked:
+        """Where the one-sided rows of the form stand."""
+        return self._stacked
+
+    @property
+    def rows(self) -> MatrixForm:
+        """These rows."""
+        return self._rows
+
+    @property
+    def solution(self) -> OwnSolution:
         """The solution in these rows."""
         return self._solution

@@ -40,10 +40,12 @@ class Policy(ABC):
     ----------
     word : its name
     is_of_kinks : whether it is the derivative wherever there is one
+    needs_system : whether it asks for more than the derivative that a solver may have of its own
     """
 
     word: ClassVar[str]
     is_of_kinks: ClassVar[bool] = True
+    needs_system: ClassVar[bool] = False
 
     def status(self, known: DifferentiationStatusCode) -> DifferentiationStatusCode:
         """What is returned at a solution of which so much is known."""
@@ -97,6 +99,7 @@ class LeastNorm(Policy):
     """The equations without the weakly active rows; of least norm where these are singular."""
 
     word: ClassVar[str] = "least_norm"
+    needs_system: ClassVar[bool] = True
 
     def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
         """Those of the system of the rows that are active beyond doubt."""
@@ -111,6 +114,7 @@ class Directional(Policy):
     """The one-sided derivative in a direction."""
 
     word: ClassVar[str] = "directional"
+    needs_system: ClassVar[bool] = True
 
     def status(self, known: DifferentiationStatusCode) -> DifferentiationStatusCode:
         """One-sided at kinks."""
@@ -135,7 +139,7 @@ class Directional(Policy):
         else:
             assert isinstance(solution, ConicPoint)
             push = OneSidedCones(solution).push
-        return Answers(solution.x, solution.y, frame, pull, push)
+        return Answers(solution.x, solution.y, frame, pull, push, is_linear=False)
 
 
 @final
@@ -167,6 +171,7 @@ class Smoothed(Policy):
     """
 
     word: ClassVar[str] = "smoothed"
+    needs_system: ClassVar[bool] = True
     is_of_kinks: ClassVar[bool] = False
     mu: float = 1e-3
 

@@ -74,6 +74,7 @@ class Answers:
     frame : these rows
     pull : reverse mode
     push : forward mode where that is something else
+    is_linear : whether it is linear in the direction, and `pull` its transpose
     """
 
     x: FloatArray
@@ -81,6 +82,7 @@ class Answers:
     frame: Frame
     pull: Solve
     push: Push | None = None
+    is_linear: bool = True
 
 
 @final
@@ -102,7 +104,7 @@ class Slope:
         self._answers, self._frame = answers, answers.frame
         self.x, self.y_sided = answers.x, self._frame.by_sides(answers.y)
         self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
-        self.is_linear = answers.push is None
+        self.is_linear = answers.is_linear
 
     def push(self, tangents: SlotTangents) -> tuple[FloatArray, Sided]:
         """Dx (n, K), and dy (slots, K) by sides."""
