@@ -9,14 +9,14 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from .. import attributes as attr
 from ..arrays import FloatArray
 from ..errors import DifferentiationError, InvalidData
 from ..functions import Function, VariableIndex, VectorOfVariables
-from ..functions.shaped import ArrayFunction, plain_index
+from ..functions.shaped import ArrayFunction
 from ..indices import ConstraintIndex, ConstraintIndices
 from .abstract_meta_solver import AbstractMetaSolver, remade_model
 from .adjusted import Adjusted
@@ -190,11 +190,90 @@ class Model(Explained, Diagnosed, Declared, Adjusted, Answered):
         """Forget all tangents and seeds."""
         self._differentiating("empty_input_sensitivities")()
 
-    def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Any]) -> FloatArray:
-        """Derivatives of variables along many directions at once; see `MetaSolver.directional_derivatives`."""
-        differentiate = self._differentiating("directional_derivatives")
-        derivatives: FloatArray = differentiate(plain_index(outputs), directions)
+    def directional_derivatives(self, outputs: Any, directions: Sequence[Mapping[Any, Any]]) -> FloatArray:
+        """Derivatives of outputs along many directions at once, with one factorization: forward mode, without `set`.
+
+        Parameters
+        ----------
+        outputs : variables, affine functions, constraints (their duals), or ``ObjectiveValue()``
+            Arrays and lists of these, as in `jacobian`.
+        directions : K mappings from what moves to how it moves
+            A parameter to a number; a constraint, or a row of it as ``(c, row)``, to a tangent of its function,
+            quadratic too; ``ForwardObjectiveFunction()`` to one of the objective; ``(ForwardConstraintSet(), c)`` to a
+            set that is the direction of its numbers.
+
+        Returns
+        -------
+        array (K, N)
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        InvalidData, InvalidIndex, DimensionMismatch
+            If something is no output or cannot move so.
+
+        See Also
+        --------
+        Model.gradients : reverse mode
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> x = model.add_variable("x")
+        >>> c = model.add_constraint(2 * x, ot.GreaterThan(3.0))
+        >>> model.minimize(x * x)
+        >>> model.optimize()
+        >>> moves = [{c: 1.0 * x}, {(ot.ForwardConstraintSet(), c): ot.GreaterThan(1.0)}]
+        >>> model.directional_derivatives([x, c, ot.ObjectiveValue()], moves)
+        array([[-0.75, -1.5 , -2.25],
+               [ 0.5 ,  0.5 ,  1.5 ]])
+        """
+        derivatives: FloatArray = self._differentiating("directional_derivatives")(outputs, directions)
         return derivatives
+
+    def gradients(self, data: Any, losses: Sequence[Mapping[Any, Any]]) -> FloatArray:
+        """Derivatives of many losses in the data at once, with one factorization: reverse mode, without `set`.
+
+        Parameters
+        ----------
+        data : parameters, constraints (right-hand sides), variables (costs), `Coefficients` and `SetNumbers`
+            Arrays and lists of these, as in `jacobian`.
+        losses : K mappings from what a loss depends on to its derivative in that
+            A variable, a row of a constraint as ``(c, row)`` (its dual) or ``ObjectiveValue()`` to a number, a
+            constraint to as many as it has rows.
+
+        Returns
+        -------
+        array (K, N)
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        InvalidData, InvalidIndex, DimensionMismatch
+            If something is no datum, or nothing that a loss depends on.
+
+        See Also
+        --------
+        Model.directional_derivatives : forward mode
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> x = model.add_variable("x")
+        >>> c = model.add_constraint(2 * x, ot.GreaterThan(3.0))
+        >>> model.minimize(x * x)
+        >>> model.optimize()
+        >>> model.gradients([ot.Coefficients(c), ot.SetNumbers(c)], [{x: 1.0}, {c: 1.0}, {ot.ObjectiveValue(): 1.0}])
+        array([[-0.75,  0.5 ],
+               [-1.5 ,  0.5 ],
+               [-2.25,  1.5 ]])
+        """
+        found: FloatArray = self._differentiating("gradients")(data, losses)
+        return found
 
     def _differentiating(self, name: str) -> Callable[..., Any]:
         if not self.meta_solver.differentiates:
