@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from .arrays import Array, Cholesky, Namespace, cholesky, largest, taken, times
+from .arrays import Array, Cholesky, Namespace, cholesky, has_fixed_shapes, largest, remaining
 from .duals import Duals
 from .program import Programs
 
@@ -46,7 +46,9 @@ class _Chosen:
     def of(cls, xp: Namespace, side: Array) -> _Chosen:
         """Of sides (B, i): -1 lower, 1 upper, 0 not active."""
         off = side == 0
-        k = int(xp.max(xp.sum(xp.where(off, 0, 1), axis=1))) if off.shape[1] else 0
+        k = off.shape[1]
+        if k and not has_fixed_shapes(xp):
+            k = int(xp.max(xp.sum(xp.where(off, 0, 1), axis=1)))
         order = xp.argsort(xp.where(off, 1, 0), axis=1, stable=True)
         inverse = xp.argsort(order, axis=1, stable=True)
         return cls(xp, order[:, :k], inverse, cls._picked(xp, ~off, order[:, :k]))
@@ -83,6 +85,7 @@ class _Chosen:
         items = xp.arange(B, device=values.device)[:, None, None]
         every = xp.arange(K, device=values.device)[None, :, None]
         return padded[items, every, self.inverse[:, None, :]]
+
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +144,8 @@ def exchanged(
     stands = doubtful = xp.zeros(B, dtype=xp.bool, device=side.device)
     live = xp.arange(B, device=side.device)
     here, now, c, low, high = duals, side, costs, lower, upper
-    fewest, patience = None, None
+    fewest = xp.full((B,), side.shape[1] + 2, dtype=xp.int64, device=side.device)
+    patience = 0 * fewest
     for _ in range(rounds):
         block = SidedBlock.of(here, now)
         right = -(c + sides_at(xp, now, low, high))
@@ -154,8 +158,6 @@ def exchanged(
         following = xp.where(now == 0, beyond, xp.where(keeps, now, 0))
         wrong = xp.sum(xp.where(following != now, 1, 0), axis=1)
         wrong = xp.where(block.factor.definite, wrong, now.shape[1] + 1)
-        if fewest is None:
-            fewest, patience = wrong + 1, 0 * wrong
         patience = xp.where(wrong < fewest, 0, patience + 1)
         fewest = xp.minimum(fewest, wrong)
         goes_on = (wrong > 0) & (patience < 2) & block.factor.definite
@@ -163,7 +165,7 @@ def exchanged(
         doubtful = written(xp, doubtful, live, block.pivots == 0.0)
         if not bool(xp.any(goes_on)):
             break
-        keep = xp.nonzero(goes_on)[0]
+        keep = remaining(xp, goes_on)
         now, live = following[keep], live[keep]
         fewest, patience = fewest[keep], patience[keep]
         if len(keep) < len(goes_on):
@@ -220,9 +222,7 @@ class ActiveRows:
         u, of_equal, right = duals.pushed(upper, rows)
         return duals.pulled(u, of_equal, self._block.solved(right))
 
-    def solve(
-        self, upper: Array, rows: Array, start: tuple[Array, Array] | None = None
-    ) -> tuple[Array, Array]:
+    def solve(self, upper: Array, rows: Array, start: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
         """The system solved, and refined until its residual is rounding.
 
         Parameters
@@ -234,7 +234,7 @@ class ActiveRows:
         -------
         (B, K, n) and (B, K, m), zero in rows that are not active
         """
-        programs, xp = self._programs, self._duals.xp
+        xp = self._duals.xp
         rows = xp.where(self.active[:, None, :], rows, 0.0)
         x, y = self.once(upper, rows) if start is None else start
         left, size = self._left(upper, rows, x, y)
@@ -258,9 +258,7 @@ class ActiveRows:
     residual: float = 0.0
     """The largest relative residual of the last `solve`."""
 
-    def _left(
-        self, upper: Array, rows: Array, x: Array, y: Array
-    ) -> tuple[tuple[Array, Array], Array]:
+    def _left(self, upper: Array, rows: Array, x: Array, y: Array) -> tuple[tuple[Array, Array], Array]:
         """The residuals, and their sizes (B, K) beside the terms that they are made of."""
         P, C, xp = self._programs.P, self._programs.C, self._duals.xp
         Px, pull = x @ P, y @ C

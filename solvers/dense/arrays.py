@@ -14,7 +14,18 @@ from scipy.linalg import blas, lapack
 
 from ...modelkit.errors import InvalidData
 
-__all__ = ["Array", "Cholesky", "Namespace", "cholesky", "largest", "namespace_of", "taken", "times"]
+__all__ = [
+    "Array",
+    "Cholesky",
+    "Namespace",
+    "cholesky",
+    "has_fixed_shapes",
+    "largest",
+    "namespace_of",
+    "remaining",
+    "taken",
+    "times",
+]
 
 Array = Any
 """An array of any library that keeps to the standard (https://data-apis.org/array-api), of 64-bit floats."""
@@ -65,6 +76,18 @@ def largest(xp: Namespace, values: Array) -> Array:
 def taken(values: Array, items: Array) -> Array:
     """Some items of a stack; the only one of a stack of length 1 is that of all."""
     return values if values.shape[0] == 1 else values[items]
+
+
+def has_fixed_shapes(xp: Namespace) -> bool:
+    """Whether a new shape costs as much as many steps: JAX compiles every operation for it."""
+    return bool(xp.__name__.startswith("jax"))
+
+
+def remaining(xp: Namespace, mask: Array) -> Array:
+    """The items of (B,) that are worked on: those of the mask, or all if a stack is better left as it is."""
+    if has_fixed_shapes(xp) and bool(xp.any(mask)):
+        return xp.arange(mask.shape[0])
+    return xp.nonzero(mask)[0]
 
 
 class Cholesky(ABC):

@@ -74,7 +74,7 @@ class Duals:
     def of(cls, programs: Programs) -> Duals:
         """Those of programs."""
         xp, e = programs.xp, programs.equalities
-        P, C = programs.P, programs.C
+        C = programs.C
         factor, rho, convex, definite = _factor_of_P(xp, programs)
         half = factor.half(C)
         S = half @ half.mT
@@ -98,7 +98,7 @@ class Duals:
         factor, block = self.factor.take(items), self.equalities.take(items)
         return Duals(self.xp, factor, rho, delta, half, block, cross, S, scale, convex, regular)
 
-    # ------------------------------------------------------------------ between x, all rows and the problem in multipliers
+    # ------------------------------------------------------------------ between x and multipliers
     def pushed(self, upper: Array, rows: Array) -> tuple[Array, Array, Array]:
         """``L⁻¹`` of k vectors (B, k, n), and what the system of all rows makes of them and of (B, k, m).
 

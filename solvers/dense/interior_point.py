@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from .arrays import Array, Namespace, cholesky, times
+from .arrays import Array, Namespace, cholesky
 from .duals import Duals
 
 __all__ = ["InteriorPoint"]

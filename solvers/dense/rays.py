@@ -9,7 +9,7 @@ stand on the programs' own numbers.
 from __future__ import annotations
 
 from .active_rows import SidedBlock
-from .arrays import Array, Namespace, largest, times
+from .arrays import Array, largest, times
 from .duals import Duals
 from .program import Programs
 

@@ -8,6 +8,7 @@ r"""Dense quadratic programs in stacks: exact solutions, with the systems that d
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import final
@@ -15,7 +16,7 @@ from typing import final
 import numpy as np
 
 from .active_rows import ActiveRows, exchanged, sides_at, written
-from .arrays import Array, largest
+from .arrays import Array, Namespace, largest, remaining
 from .duals import Duals
 from .interior_point import InteriorPoint
 from .program import Programs
@@ -35,8 +36,8 @@ _REGULAR = 1e-9
 _ROUNDS = 10
 _CORRECTIONS = 3
 _CENTRES = 30
-_DIVERGED = 1e3
-"""Growth of multipliers from which they may point along a proof."""
+_DIVERGED = 1e12
+"""Growth of multipliers at which they point along a proof, if along anything."""
 
 
 class Ending(IntEnum):
@@ -84,13 +85,22 @@ class Answers:
         return ActiveRows(self.programs, self.duals, self.side)
 
 
-def solve(programs: Programs, limit: int = 80) -> Answers:
+def solve(
+    programs: Programs,
+    limit: int = 80,
+    seconds: float = float("inf"),
+    duals: Duals | None = None,
+    side: Array | None = None,
+) -> Answers:
     """Solve them.
 
     Parameters
     ----------
     programs : the stack
-    limit : interior-point steps of an item
+    limit : interior-point steps around a centre; at least one point is looked at
+    seconds : after which no further step is made
+    duals : the matrices, if they are known from programs with the same
+    side : (B, i) a guess of the active inequalities: -1 lower, 1 upper, 0 none
 
     Examples
     --------
@@ -102,24 +112,30 @@ def solve(programs: Programs, limit: int = 80) -> Answers:
     (array([[0., 1.]]), array([[-1.]]))
     """
     with np.errstate(all="ignore"):  # what overflows is no solution, and is not taken for one
-        return _Run(programs, limit).answers()
+        return _Run(programs, limit, seconds, duals, side).answers()
 
 
 @final
 class _Run:
     """The state of a solve: results of all items, and those that are still worked on."""
 
-    def __init__(self, programs: Programs, limit: int) -> None:
+    def __init__(self, programs: Programs, limit: int, seconds: float, duals: Duals | None, side: Array | None) -> None:
         self.xp, self.limit, self.steps = programs.xp, limit, 0
+        self.end = time.perf_counter() + seconds
         xp, (B, n) = self.xp, programs.q.shape
         self.programs, self.e = programs, programs.equalities
-        self.duals = Duals.of(programs)
+        self.duals = Duals.of(programs) if duals is None else duals
         e, m = self.e, programs.lower.shape[1]
         kind = {"dtype": programs.q.dtype, "device": programs.q.device}
         self.x, self.y = xp.zeros((B, n), **kind), xp.zeros((B, m), **kind)
-        self.side = xp.zeros((B, m - e), dtype=xp.int64, device=programs.q.device)
+        self.side = xp.zeros((B, m - e), dtype=xp.int64, device=programs.q.device) if side is None else side
         self.ending = xp.full((B,), int(Ending.STALLED), dtype=xp.int64, device=programs.q.device)
         self.smooth = xp.zeros((B,), dtype=xp.bool, device=programs.q.device)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time is over."""
+        return time.perf_counter() >= self.end
 
     def answers(self) -> Answers:
         """Work on all items until each has ended."""
@@ -132,15 +148,13 @@ class _Run:
         self.ending = xp.where(finite, ending, int(Ending.NOT_FINITE))
         fine = finite & convex
         if not bool(xp.all(fine)):
-            items = xp.nonzero(fine)[0]
+            items = remaining(xp, fine)
         centre = 0.0 * (self.x if len(items) == len(self.x) else self.x[items])
         for _ in range(_CENTRES):
-            if not len(items):
+            if not len(items) or self.is_late:
                 break
             items, centre = self._around(items, centre)
-        return Answers(
-            self.x, self.y, self.side, self.ending, self.smooth, self.steps, self.programs, self.duals
-        )
+        return Answers(self.x, self.y, self.side, self.ending, self.smooth, self.steps, self.programs, self.duals)
 
     def _around(self, items: Array, centre: Array) -> tuple[Array, Array]:
         """Solve some items around their centres; those that have not ended, and where they are now."""
@@ -158,13 +172,16 @@ class _Run:
         point = self._on_rows(programs, duals, side)
         stands = stands & (~doubtful | point.exact)
         multipliers, ended = zeros, stands
-        rest = xp.nonzero(~stands)[0]
+        rest = remaining(xp, ~stands)
         if len(rest):
             some = _some(duals, rest, len(stands))
             problem = programs if len(rest) == len(stands) else programs.take(rest)
             found = self._interior(problem, some, costs[rest], lower[rest], upper[rest])
-            side, stands = written(xp, side, rest, found[0]), written(xp, stands, rest, found[1])
-            multipliers, ended = written(xp, multipliers, rest, found[2]), written(xp, ended, rest, found[3])
+            parts, is_open = (side, stands, multipliers, ended), ~stands[rest]
+            side, stands, multipliers, ended = (
+                written(xp, old, rest, _chosen(xp, is_open, new, old[rest]))
+                for old, new in zip(parts, found, strict=True)
+            )
             point = self._on_rows(programs, duals, side)
         exact, smooth = point.exact & stands, point.is_smooth & stands
         # around a centre they are what interior points say, or what the rows say
@@ -200,9 +217,11 @@ class _Run:
             ending = xp.where(unbounded, int(Ending.UNBOUNDED), ending)
         self.x, self.y = written(xp, self.x, items, x), written(xp, self.y, items, y)
         self.side, self.smooth = written(xp, self.side, items, side), written(xp, self.smooth, items, smooth & exact)
+        fixed = (self.ending[items] == int(Ending.NONCONVEX)) | (self.ending[items] == int(Ending.NOT_FINITE))
+        ending = xp.where(fixed, self.ending[items], ending)
         self.ending = written(xp, self.ending, items, ending)
         goes_on = (ending == int(Ending.STALLED)) & ~regular
-        keep = xp.nonzero(goes_on)[0]
+        keep = remaining(xp, goes_on)
         return items[keep], x[keep]
 
     def _interior(
@@ -210,56 +229,66 @@ class _Run:
     ) -> tuple[Array, Array, Array, Array]:
         """Sides (B, i), whether they stand, multipliers, and whether these are accurate."""
         xp, (B, i) = self.xp, costs.shape
+        none = xp.zeros((B,), dtype=xp.bool, device=costs.device)
         side = xp.zeros((B, i), dtype=xp.int64, device=costs.device)
-        stands = xp.zeros(B, dtype=xp.bool, device=costs.device)
-        accurate, multipliers = stands, 0.0 * costs
         if not i:
-            return side, stands, multipliers, ~stands
-        live = xp.arange(B, device=costs.device)
+            return side, none, 0.0 * costs, ~none
+        found = (side, none, 0.0 * costs, none)
+        live, over = xp.arange(B, device=costs.device), none
         point, tried = InteriorPoint.of(duals, costs, lower, upper), side - 2
         first = 1.0 + xp.max(point.z, axis=(1, 2))
-        low, high, least, best = lower, upper, first + float("inf"), multipliers
+        least, best = first + float("inf"), point.multipliers
         for step in range(self.limit):
             point.step()
             self.steps = max(self.steps, step + 1)
-            guess, error = point.guess, point.error
-            is_new = xp.any(guess != tried, axis=1) & (step >= 1)
-            done = 0 * live == 1
+            guess, error, done = point.guess, point.error, 0 * live == 1
+            is_new = xp.any(guess != tried, axis=1) & (step >= 1) & ~over
             if bool(xp.any(is_new)):
-                chosen = xp.nonzero(is_new)[0]
-                some = _some(point.duals, chosen, len(live))
-                found, holds, doubtful = exchanged(
-                    some, point.costs[chosen], low[chosen], high[chosen], guess[chosen], _CORRECTIONS
-                )
-                if bool(xp.any(holds & doubtful)):
-                    holds = holds & (~doubtful | self._on_rows(programs.take(live[chosen]), some, found).exact)
+                chosen = remaining(xp, is_new)
+                at = programs if len(live) == B else programs.take(live)
+                corrected, holds = self._corrected(at, point, chosen, guess, lower[live], upper[live])
+                holds = holds & is_new[chosen]
                 done = written(xp, done, chosen, holds)
-                tried = written(xp, tried, chosen, guess[chosen])
-                guess = written(xp, guess, chosen, xp.where(holds[:, None], found, guess[chosen]))
+                tried = xp.where(is_new[:, None], guess, tried)
+                guess = written(xp, guess, chosen, xp.where(holds[:, None], corrected, guess[chosen]))
             nearer = error < least
             best = xp.where(nearer[:, None], point.multipliers, best)
             # beyond what rounding allows, steps lead away again
             close = ((least <= _CLOSE) & (error > 0.5 * least)) | (error <= _NOISE)
             close = close | ((least <= _NEARLY) & (error > _AWAY * least))
             least = xp.where(nearer, error, least)
-            grown = xp.max(point.z, axis=(1, 2)) > 1e12 * first
-            ends = done | close | grown | ~xp.isfinite(error)
-            if step == self.limit - 1:
-                ends = ends | True
+            grown = xp.max(point.z, axis=(1, 2)) > _DIVERGED * first
+            ends = (done | close | grown | ~xp.isfinite(error)) & ~over
+            if step == self.limit - 1 or self.is_late:
+                ends = ~over
             if bool(xp.any(ends)):
-                out = xp.nonzero(ends)[0]
-                side = written(xp, side, live[out], guess[out])
-                stands = written(xp, stands, live[out], done[out])
-                accurate = written(xp, accurate, live[out], (done | close)[out])
                 last = xp.where(close[:, None], best, point.multipliers)
-                multipliers = written(xp, multipliers, live[out], last[out])
-                keep = xp.nonzero(~ends)[0]
+                parts = guess, done, last, done | close
+                found = tuple(
+                    written(xp, old, live, _chosen(xp, ends, new, old[live]))
+                    for old, new in zip(found, parts, strict=True)
+                )
+                over = over | ends
+                keep = remaining(xp, ~over)
                 if not len(keep):
                     break
-                live, point, tried, first = live[keep], point.take(keep), tried[keep], first[keep]
-                least, best = least[keep], best[keep]
-                low, high = low[keep], high[keep]
+                if len(keep) < len(live):
+                    live, point, tried, first = live[keep], point.take(keep), tried[keep], first[keep]
+                    least, best, over = least[keep], best[keep], over[keep]
+        side, stands, multipliers, accurate = found
         return side, stands, multipliers, accurate
+
+    def _corrected(
+        self, programs: Programs, point: InteriorPoint, chosen: Array, guess: Array, lower: Array, upper: Array
+    ) -> tuple[Array, Array]:
+        """The guesses of some items corrected, and whether they stand."""
+        some = _some(point.duals, chosen, len(guess))
+        side, holds, doubtful = exchanged(
+            some, point.costs[chosen], lower[chosen], upper[chosen], guess[chosen], _CORRECTIONS
+        )
+        if bool(self.xp.any(holds & doubtful)):
+            holds = holds & (~doubtful | self._on_rows(programs.take(chosen), some, side).exact)
+        return side, holds
 
     def _on_rows(self, programs: Programs, duals: Duals, side: Array) -> _Point:
         """The points on active rows, and whether they are solutions."""
@@ -306,6 +335,11 @@ def _around_centre(system: ActiveRows, programs: Programs, duals: Duals, side: A
     """The x (B, n) on active rows around the centres: one application of the regularized factors."""
     x, _ = system.once((duals.rho * centre - programs.q)[:, None, :], _at_sides(programs, side)[:, None, :])
     return x[:, 0]
+
+
+def _chosen(xp: Namespace, mask: Array, new: Array, old: Array) -> Array:
+    """Of each item the one or the other."""
+    return xp.where(mask[:, None] if new.ndim > 1 else mask, new, old)
 
 
 def _some(duals: Duals, items: Array, count: int) -> Duals:
