@@ -59,7 +59,9 @@ class ConicUnits:
         slope, level = _size(column * q), _size(row * b)
         natural = min((size for size in (slope / curvature if curvature else 0.0, level) if size > 0.0), default=1.0)
         primal = max(_size(at[0] / column), _LEAST * natural)
-        dual = max(_size(at[1] / row), slope) or curvature * natural or 1.0
+        dual = max(_size(at[1] / row), slope)
+        if dual <= _LEAST * curvature * natural:
+            dual = curvature * natural or 1.0
         return cls(column, row, float(np.exp2(np.round(np.log2(primal) - np.log2(dual)))))
 
     def hessian(self, P: sp.csc_array) -> sp.csc_array:

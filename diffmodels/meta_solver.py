@@ -35,12 +35,14 @@ from ..modelkit.store.attribute_values import check_target
 from ..modelkit.store.deletion import check_deletion, items_of
 from ..modelkit.store.parameters import kinds_inserted
 from ..modelkit.warning import warn_user
+from .both_modes import directional, gradients
 from .conic_diff import ConicDiff
 from .convex_diff import ConvexDiff
 from .derivative import Derivative, require_solution
 from .directions import Direction
 from .form_point import FormPoint
 from .inputs import Inputs
+from .losses import Loss
 from .policies import policy_of
 from .quadratic_diff import QuadraticDiff
 from .settings import DEFAULTS, check_setting
@@ -247,12 +249,19 @@ class MetaSolver(Solving):
         current.reverse(self._inputs)
         self._warn(current)
 
-    def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Direction]) -> FloatArray:
-        """Derivatives of some variables along many directions, with one factorization: see `Model`."""
+    def directional_derivatives(self, outputs: Any, directions: Sequence[Direction]) -> FloatArray:
+        """Derivatives of some outputs along many directions, with one factorization: see `Model`."""
         current = self._at_solution()
-        derivatives = current.directional(outputs, directions)
+        derivatives = directional(current, outputs, directions)
         self._warn(current)
         return derivatives
+
+    def gradients(self, data: Any, losses: Sequence[Loss]) -> FloatArray:
+        """Derivatives of many losses in some data, with one factorization: see `Model`."""
+        current = self._at_solution()
+        found = gradients(current, data, losses)
+        self._warn(current)
+        return found
 
     def derivative(self) -> Derivative:
         """The derivative at the solution; raises `DifferentiationError` if there is none."""

@@ -167,7 +167,8 @@ class Smoothed(Policy):
     """The derivative of a point of the central path, at every solution, whether it is differentiable or not.
 
     It is the derivative of the program with the barrier ``-mu Σ log s`` of its slacks s (of a matrix, of the logarithm
-    of its determinant; of a second-order cone, half of it), in both modes. A linear program, whose solution stays at a
+    of its determinant; of a second-order cone, half of it; of exponential and power cones the barriers of R. Chares,
+    2009), in both modes. A linear program, whose solution stays at a
     vertex and then jumps, has slopes that are worth following: the larger mu, the further away they see the next one.
 
     Parameters
