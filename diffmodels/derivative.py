@@ -28,15 +28,14 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.store.describing import listed
 from ..modelkit.store.parameters import PARAMETERS, parameter_constraints
 from ..modelkit.store.store import Store
-from .certainty import ASYMMETRY
-from .convex_diff import ConvexDiff
+from .certainty import ACCURACY, ASYMMETRY
 from .form_point import FormPoint, SeenBySides
 from .inputs import Inputs, Tangents
-from .outcome import Outcome, every, located
+from .outcome import every, located
+from .own_solution import OwnSolution
 from .parameter_slopes import parameter_slopes
 from .slope import Slope, one_sided
 from .slot_tangents import SlotTangents
-from .starting import dual_of_other
 
 __all__ = ["INACCURATE", "Derivative", "require_solution"]
 
@@ -58,32 +57,20 @@ class Derivative:
     Parameters
     ----------
     store : the model as written
-    lowering : to a form that the diff model takes, in step with the store
-    outcome : the solution
-    diff_model : which makes points
-    layout : of an earlier point of such a form
+    lowering : to the form that is differentiated, in step with the store
+    point : the solution of this form, with what differentiates it
+    name : of who made the point, a diff model or the solver
 
     Attributes
     ----------
-    lowering : see above
-    name : of the diff model
+    lowering, point, name : see above
     seconds : that the last differentiation took; nan before the first
-
-    Raises
-    ------
-    DifferentiationError
-        If the solution cannot be made accurate.
     """
 
-    def __init__(
-        self, store: Store, lowering: Lowering, outcome: Outcome, diff_model: ConvexDiff, layout: Any = None
-    ) -> None:
-        self._store, self.lowering, self._outcome = store, lowering, outcome
-        self.name = diff_model.name
+    def __init__(self, store: Store, lowering: Lowering, point: FormPoint, name: str) -> None:
+        self._store, self.lowering, self.point, self.name = store, lowering, point, name
         self._size = store.variable_count, store.constraint_count
         form = lowering.form
-        x, y, activity = dual_of_other(store, outcome, lowering)
-        self.point = FormPoint(form, diff_model, x, y, activity, layout)
         self._slots, self._columns = form.slots, lowering.columns.view
         self._theta = np.zeros(0) if lowering.parameters is None else _finite(lowering.parameters.values)
         self._moving = None
@@ -513,7 +500,14 @@ class Derivative:
                 f"{self._at_fault()}. DifferentiationStatus tells."
             )
         before, after = self.point.refinement
-        refined = status is not codes.INACCURATE
+        solution, refined = self.point.solution, status is not codes.INACCURATE
+        if isinstance(solution, OwnSolution) and not refined and after <= ACCURACY:
+            yield (
+                f"The derivatives that {self.name} has of its own do not satisfy the linearized optimality conditions: "
+                f"they leave {solution.linear_residual:.1e} of their terms. Set ModelConstructor(), to QuadraticDiff "
+                "or ConicDiff, for those of the KKT system."
+            )
+            return
         if termination in INACCURATE or not refined:
             made = "derivatives are those at the refined point" if refined else "derivatives are not accurate"
             yield (

@@ -9,14 +9,14 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from .. import attributes as attr
 from ..arrays import FloatArray
 from ..errors import DifferentiationError, InvalidData
 from ..functions import Function, VariableIndex, VectorOfVariables
-from ..functions.shaped import ArrayFunction, plain_index
+from ..functions.shaped import ArrayFunction
 from ..indices import ConstraintIndex, ConstraintIndices
 from .abstract_meta_solver import AbstractMetaSolver, remade_model
 from .adjusted import Adjusted
