@@ -28,15 +28,13 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.store.describing import listed
 from ..modelkit.store.parameters import PARAMETERS, parameter_constraints
 from ..modelkit.store.store import Store
-from .certainty import ASYMMETRY
-from .convex_diff import ConvexDiff
+from .certainty import ACCURACY, ASYMMETRY
 from .form_point import FormPoint, SeenBySides
 from .inputs import Inputs, Tangents
-from .outcome import Outcome, every, located
+from .outcome import every, located
 from .parameter_slopes import parameter_slopes
-from .slope import Slope, one_sided
+from .slope import Slope
 from .slot_tangents import SlotTangents
-from .starting import dual_of_other
 
 __all__ = ["INACCURATE", "Derivative", "require_solution"]
 
@@ -59,32 +57,20 @@ class Derivative:
     Parameters
     ----------
     store : the model as written
-    lowering : to a form that the diff model takes, in step with the store
-    outcome : the solution
-    diff_model : which makes points
-    layout : of an earlier point of such a form
+    lowering : to the form that is differentiated, in step with the store
+    point : the solution of this form, with what differentiates it
+    name : of who made the point, a diff model or the solver
 
     Attributes
     ----------
-    lowering : see above
-    name : of the diff model
+    lowering, point, name : see above
     seconds : that the last differentiation took; nan before the first
-
-    Raises
-    ------
-    DifferentiationError
-        If the solution cannot be made accurate.
     """
 
-    def __init__(
-        self, store: Store, lowering: Lowering, outcome: Outcome, diff_model: ConvexDiff, layout: Any = None
-    ) -> None:
-        self._store, self.lowering, self._outcome = store, lowering, outcome
-        self.name = diff_model.name
+    def __init__(self, store: Store, lowering: Lowering, point: FormPoint, name: str) -> None:
+        self._store, self.lowering, self.point, self.name = store, lowering, point, name
         self._size = store.variable_count, store.constraint_count
         form = lowering.form
-        x, y, activity = dual_of_other(store, outcome, lowering)
-        self.point = FormPoint(form, diff_model, x, y, activity, layout)
         self._slots, self._columns = form.slots, lowering.columns.view
         self._theta = np.zeros(0) if lowering.parameters is None else _finite(lowering.parameters.values)
         self._moving = None
@@ -233,8 +219,7 @@ class Derivative:
     def right_hand_sides(self, tangents: Tangents) -> tuple[FloatArray, FloatArray, float]:
         """Of a direction, at the solution: of the gradient (n, 1) and of the one-sided rows (m, 1); of the value."""
         sides, _, _ = self.slot_tangents(tangents, 1, self.point)
-        primal, rows, lower, upper = sides.dense()
-        return primal, one_sided(self.point.layout, rows, lower, upper), float(sides.objective_values()[0])
+        return *self.point.right_hand_sides(sides), float(sides.objective_values()[0])
 
     def _in_columns(self, rows: Rows) -> Rows:
         """Rows in columns, the parameters at their values."""
@@ -487,9 +472,8 @@ class Derivative:
     @property
     def known(self) -> attr.DifferentiationStatusCode:
         """Whether the solution is differentiable; where it is, or is not accurate, it does not matter what is seen."""
-        known = self.point.solution.status
-        settled = known in (attr.DifferentiationStatusCode.EXACT, attr.DifferentiationStatusCode.INACCURATE)
-        return known if settled else self.point.verdict(self._seen())[0]
+        known = self.point.status
+        return known if known.is_settled else self.point.verdict(self._seen())[0]
 
     def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         """1 in the rows at fault, else 0."""
@@ -514,7 +498,14 @@ class Derivative:
                 f"{self._at_fault()}. DifferentiationStatus tells."
             )
         before, after = self.point.refinement
-        refined = status is not codes.INACCURATE
+        own, refined = self.point.own, status is not codes.INACCURATE
+        if own is not None and not refined and after <= ACCURACY:
+            yield (
+                f"The derivatives that {self.name} has of its own do not satisfy the linearized optimality conditions: "
+                f"they leave {own.linear_residual:.1e} of their terms. Set ModelConstructor(), to QuadraticDiff "
+                "or ConicDiff, for those of the KKT system."
+            )
+            return
         if termination in INACCURATE or not refined:
             made = "derivatives are those at the refined point" if refined else "derivatives are not accurate"
             yield (

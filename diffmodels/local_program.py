@@ -98,7 +98,8 @@ class LocalProgram:
         rows = sp.csr_array(sp.vstack([J[places.equal], graph_rows, J[places.inequalities]], format="csr"))
         at = np.concatenate([s[places.equal], s[graphs.value] - values, s[places.inequalities]])
         gradient = form.P @ x + form.q
-        self.standard = StandardForm(self.P, gradient - self.P @ x, sp.csr_array(-rows), at - rows @ x, places.zeros)
+        c, b = gradient - self.P @ x, at - rows @ x
+        self.standard = StandardForm.of_upper(self.P, c, sp.csr_array(-rows), b, places.zeros)
 
     def multipliers(self, y: FloatArray) -> FloatArray:
         """Those of the graphs, (graphs,): the duals of the rows of the values."""

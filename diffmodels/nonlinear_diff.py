@@ -8,7 +8,7 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.functions import VectorAffineFunction, VectorQuadraticFunction
 from ..modelkit.sets import Nonnegatives, OperatorGraph, Zeros
-from .convex_diff import ConvexDiff
+from .convex_diff import StackedDiff
 from .local_program import RowPlaces
 from .nonlinear_point import NonlinearPoint, polished
 
@@ -16,7 +16,7 @@ __all__ = ["NonlinearDiff"]
 
 
 @final
-class NonlinearDiff(ConvexDiff):
+class NonlinearDiff(StackedDiff):
     """The diff model of nonlinear programs, and of quadratic ones that are not convex.
 
     At a local solution with independent active rows, multipliers that are not zero and curvature in the directions that

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode, Refinement
 from ..modelkit.form.matrix_form import MatrixForm
-from .active_set import PolishedSolution, polish
+from .active_set import polish
 from .certainty import ACCURACY
 from .kkt import KKTSystem, Mask
 from .kkt.inertia import is_minimum
 from .local_program import LocalProgram, RowPlaces
+from .polished_solution import PolishedSolution
 from .slope import Solve
 
 __all__ = ["NonlinearPoint", "polished"]
@@ -61,12 +62,12 @@ class NonlinearPoint:
     @property
     def system(self) -> KKTSystem:
         """The factorized system of the local program."""
-        return self._found.system
+        return self._found.tight[1]
 
     @property
     def margin(self) -> tuple[float, int]:
         """By how much, relative to their terms, the data may move before a row is at its kink; and which, or -1."""
-        margin, row = self._found.margin
+        margin, row, _ = self._found.kinks.nearest()
         if row < 0:
             return margin, row
         one = np.zeros(len(self._found.y))

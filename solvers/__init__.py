@@ -17,6 +17,7 @@ from .libraries.clarabel import Clarabel
 from .libraries.daqp import DAQP
 from .libraries.highs import HiGHS
 from .libraries.ipopt import Ipopt
+from .libraries.optnet import OptNet
 from .libraries.osqp import OSQP
 from .libraries.piqp import PIQP
 from .libraries.scs import SCS
@@ -36,6 +37,7 @@ __all__ = [
     "HiGHS",
     "Ipopt",
     "Journal",
+    "OptNet",
     "Option",
     "OwnDerivative",
     "Result",
@@ -55,7 +57,7 @@ def wrappers() -> tuple[type[Solver], ...]:
     Examples
     --------
     >>> [solver.name for solver in wrappers()]
-    ['Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'PIQP', 'SCS']
+    ['Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'OptNet', 'PIQP', 'SCS']
     """
     return tuple(one for one in _every() if not one.abilities.nonconvex)
 
