@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray, IntArray
+from ..modelkit.errors import DifferentiationError
 from ..modelkit.form.graph_rows import GraphRows
 from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.functions import VectorAffineFunction, VectorQuadraticFunction
@@ -76,6 +77,7 @@ class LocalProgram:
     ----------
     standard : the quadratic program in x + d, whose duals are those of `down`
     normals : (graphs, m), those of the graphs in their rows
+    at_kinks : (graphs,) mask of those whose operator is not differentiable there
     bend : (m, m), second derivatives of the operators times their multipliers, in the rows of the arguments
     """
 
@@ -86,6 +88,8 @@ class LocalProgram:
         values = graphs.values(s)
         self.normals = graphs.normals(s)
         self.bend = graphs.curvature(s, self.multipliers(y))
+        self.at_kinks = graphs.at_kinks(s)
+        self._require_derivatives(s)
         J: Any = F
         if form.curvature is not None:
             s = s + form.curvature.values(x)
@@ -100,6 +104,23 @@ class LocalProgram:
         gradient = form.P @ x + form.q
         c, b = gradient - self.P @ x, at - rows @ x
         self.standard = StandardForm.of_upper(self.P, c, sp.csr_array(-rows), b, places.zeros)
+
+    def _require_derivatives(self, s: FloatArray) -> None:
+        """Raise where an operator has no two derivatives, as a root at zero."""
+        bad = ~np.isfinite(self.normals.data)
+        rows: IntArray = np.repeat(np.arange(self.normals.shape[0]), np.diff(self.normals.indptr))[bad]
+        if not len(rows) and np.isfinite(self.bend.data).all():
+            return
+        graphs = self._places.graphs
+        if not len(rows):
+            owner = np.concatenate([np.repeat(np.arange(len(g.at)) + g.first, g.at.shape[1]) for g in graphs.groups])
+            at = np.concatenate([g.at.ravel() for g in graphs.groups])
+            row = np.repeat(np.arange(self.bend.shape[0]), np.diff(self.bend.indptr))[~np.isfinite(self.bend.data)][0]
+            rows = owner[at == row]
+        raise DifferentiationError(
+            f"The solution cannot be differentiated: {graphs.described(int(rows[0]), s)} has no first or no second "
+            "derivative there. Bound its argument away from that point, or write the model without it."
+        )
 
     def multipliers(self, y: FloatArray) -> FloatArray:
         """Those of the graphs, (graphs,): the duals of the rows of the values."""

@@ -52,7 +52,11 @@ class NonlinearPoint:
     def status(self) -> DifferentiationStatusCode:
         """What the derivatives are; at a saddle they are those of the stationary point."""
         status = self._found.status
-        return status if self.is_minimum or status is _CODES.INACCURATE else _CODES.SADDLE
+        if status is _CODES.INACCURATE:
+            return status
+        if not self.is_minimum:
+            return _CODES.SADDLE
+        return _CODES.WEAKLY_ACTIVE if self._local.at_kinks.any() and status is _CODES.EXACT else status
 
     @property
     def mismatch(self) -> float:
@@ -81,12 +85,15 @@ class NonlinearPoint:
     @property
     def rows_at_fault(self) -> Mask:
         """(m,): the rows that keep the status from being EXACT."""
-        return self._rows(self._found.rows_at_fault)
+        mask: Mask = self._rows(self._found.rows_at_fault) | self.weakly_active
+        return mask
 
     @property
     def weakly_active(self) -> Mask:
         """(m,): the rows at a kink."""
-        return self._rows(self._found.weakly_active)
+        bent = self._local.normals.T @ self._local.at_kinks.astype(np.float64)
+        mask: Mask = self._rows(self._found.weakly_active) | (bent != 0.0)
+        return mask
 
     @property
     def active(self) -> Mask:

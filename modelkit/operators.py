@@ -31,6 +31,7 @@ class Operator:
     value : of arrays of equal shape, entry by entry
     text, latex : from the arguments in writing to the whole
     symbolic : the same function of CasADi's symbols; None for the one of this name
+    kink : of the arguments, how far they are from where it has no derivative; None if it has one where it is defined
     """
 
     name: str
@@ -39,6 +40,7 @@ class Operator:
     text: Callable[..., str]
     latex: Callable[..., str]
     symbolic: Callable[..., Any] | None = None
+    kink: Callable[..., FloatArray] | None = None
 
     def __reduce__(self) -> tuple[Callable[[str, int], Operator], tuple[str, int]]:
         return operator, (self.name, self.arity)
@@ -148,6 +150,10 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., FloatArray]:
     return value
 
 
+def _difference(a: FloatArray, b: FloatArray) -> FloatArray:
+    return np.abs(a - b)
+
+
 _TRIGONOMETRIC = ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh")
 _UNDER_NUMPY = {name: name.replace("a", "arc", 1) for name in _TRIGONOMETRIC if name[0] == "a"}
 _IN_LATEX = {"sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "min", "max"} | {"asin", "acos", "atan"}
@@ -163,7 +169,7 @@ for _name in (*_TRIGONOMETRIC, "exp", "log", "log10", "log1p", "expm1"):
     _ufunc = getattr(np, _UNDER_NUMPY.get(_name, _name))
     _add(Operator(_name, 1, _quiet(_ufunc), _call(_name), _latex_call(_name)))
 _add(Operator("sqrt", 1, _quiet(np.sqrt), _call("sqrt"), _left_right(r"\sqrt{", "}")))
-_add(Operator("abs", 1, _quiet(np.abs), _call("abs"), _left_right(r"\left|", r"\right|")))
+_add(Operator("abs", 1, _quiet(np.abs), _call("abs"), _left_right(r"\left|", r"\right|"), kink=np.abs))
 _add(Operator("inv", 1, _quiet(lambda u: 1.0 / u), lambda u: f"(1 / {_within(u)})", _left_right(r"\frac{1}{", "}")))
 _add(
     Operator(
@@ -173,7 +179,7 @@ _add(
 _add(Operator("*", 2, _quiet(np.multiply), _between("*"), _between(r"\cdot")))
 _add(Operator("atan", 2, _quiet(np.arctan2), _call("atan"), _latex_call("atan")))
 for _name, _ufunc in (("min", np.minimum), ("max", np.maximum)):
-    _add(Operator(_name, 2, _quiet(_ufunc), _call(_name), _latex_call(_name)))
+    _add(Operator(_name, 2, _quiet(_ufunc), _call(_name), _latex_call(_name), kink=_difference))
 for _sign, _shown, _ufunc in (
     ("<", "<", np.less),
     ("<=", r"\le", np.less_equal),
@@ -183,7 +189,7 @@ for _sign, _shown, _ufunc in (
     ("&&", r"\wedge", np.logical_and),
     ("||", r"\vee", np.logical_or),
 ):
-    _add(Operator(_sign, 2, _quiet(_ufunc), _between(_sign), _between(_shown)))
+    _add(Operator(_sign, 2, _quiet(_ufunc), _between(_sign), _between(_shown), kink=_difference))
 _add(Operator("ifelse", 3, _quiet(lambda c, a, b: np.where(c != 0.0, a, b)), _call("ifelse"), _latex_call("ifelse")))
 
 _BUILT_IN = frozenset(_NUMBERS)

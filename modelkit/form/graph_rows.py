@@ -12,6 +12,7 @@ from typing import final
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray, segments
 from ..operator_derivatives import gradients, hessians
@@ -21,6 +22,9 @@ from ..store.block import SetBlock
 from .form import Form
 
 __all__ = ["GraphRows", "OneOperator", "normal_distances"]
+
+
+_ROUNDING = 1e-9
 
 
 @final
@@ -106,6 +110,21 @@ class GraphRows:
         for one in self.groups:
             out[one.first : one.first + len(one.at)] = one.operator.value(*s[one.at[:, 1:]].T)
         return out
+
+    def at_kinks(self, s: FloatArray) -> NDArray[np.bool_]:
+        """(count,): the graphs whose arguments are, up to rounding, where the operator is not differentiable."""
+        found = np.zeros(self.count, bool)
+        for one in self.groups:
+            if one.operator.kink is not None:
+                u = s[one.at[:, 1:]]
+                near = one.operator.kink(*u.T) <= _ROUNDING * (1.0 + np.abs(u).max(axis=1, initial=0.0))
+                found[one.first : one.first + len(one.at)] = near
+        return found
+
+    def described(self, graph: int, s: FloatArray) -> str:
+        """One of the operators with the numbers that are its arguments."""
+        one = next(one for one in reversed(self.groups) if one.first <= graph)
+        return one.operator.text(*(f"{value:.6g}" for value in s[one.at[graph - one.first, 1:]]))
 
     def curvature(self, s: FloatArray, weights: FloatArray) -> sp.csr_array:
         """(k, k): the sum of ``weights * ∇²f`` over the graphs, in the rows of F of the arguments."""

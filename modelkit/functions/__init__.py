@@ -1,7 +1,7 @@
 """Functions of the variables of a model, and their arithmetic."""
 
 from .abstract_function import Comparison, Function
-from .nonlinear import NONLINEAR, ScalarNonlinearFunction, VectorNonlinearFunction
+from .nonlinear import NONLINEAR, ScalarNonlinearFunction, VectorNonlinearFunction, ifelse, register_operator
 from .numpy_functions import numpy_function
 from .polynomial import ScalarPolynomialFunction, VectorPolynomialFunction
 from .scalar import ScalarAffineFunction, ScalarFunction, ScalarQuadraticFunction, VariableIndex
@@ -38,5 +38,7 @@ __all__ = [
     "VectorOfVariables",
     "VectorPolynomialFunction",
     "VectorQuadraticFunction",
+    "ifelse",
+    "register_operator",
     "vectorize",
 ]

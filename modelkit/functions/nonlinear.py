@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self, final
 
 import numpy as np
 
-from .abstract_function import Function, OfRows, build, coerce, of_shape
+from ..errors import InvalidData
+from ..operators import operator, register
+from ..sets import EqualTo, GreaterThan, LessThan, Set
+from .abstract_function import Comparison, Function, OfRows, build, coerce, of_shape
 from .operations import Operation, WrittenOut, made_again, operation, operations_in, written_out
 from .rows import Rows
 from .scalar import ScalarFunction
 from .vector import VectorPolynomial
 
-__all__ = ["NONLINEAR", "ScalarNonlinearFunction", "VectorNonlinearFunction", "apply_operator"]
+__all__ = [
+    "NONLINEAR",
+    "ScalarNonlinearFunction",
+    "VectorNonlinearFunction",
+    "apply_operator",
+    "ifelse",
+    "register_operator",
+]
 
 NONLINEAR = 4
 """The degree of nonlinear functions: above that of polynomials."""
@@ -104,3 +115,70 @@ def apply_operator(one: Any, *arguments: Any) -> Any:
 
 
 Function.operated = staticmethod(apply_operator)
+
+
+def register_operator(name: str, arity: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an operator of one's own, to be used in functions of variables.
+
+    Parameters
+    ----------
+    name : an identifier, by which it is printed
+    arity : of how many numbers
+    function : of so many numbers; written with NumPy's functions, so that CasADi's symbols go through it, too
+
+    Returns
+    -------
+    callable
+        Of functions of variables and numbers, entry by entry.
+
+    Raises
+    ------
+    InvalidData
+        If the name is taken or no identifier.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from optangent import VariableIndex
+    >>> softplus = register_operator("softplus", 1, lambda u: np.log(1 + np.exp(u)))
+    >>> softplus(2 * VariableIndex(0)) + 1
+    softplus(2 x[0]) + 1
+    """
+    one = register(name, arity, function)
+
+    def applied(*arguments: Any) -> Any:
+        if len(arguments) != arity:
+            raise InvalidData(f"{name} has {arity} argument{'s' * (arity != 1)}, got {len(arguments)}.")
+        return apply_operator(one, *arguments)
+
+    return applied
+
+
+def ifelse(condition: Any, yes: Any, no: Any) -> Any:
+    """One function where a comparison of functions holds, another where it does not.
+
+    Parameters
+    ----------
+    condition : a comparison of scalar functions, such as ``x <= 1``, or a function that is zero where it does not hold
+    yes, no : functions or numbers
+
+    Examples
+    --------
+    >>> from optangent import VariableIndex
+    >>> x = VariableIndex(0)
+    >>> ifelse(x >= 0, x, 0.1 * x)
+    ifelse((x[0] >= 0), x[0], 0.1 x[0])
+    """
+    if isinstance(condition, Comparison):
+        sign, number = _SIGNS.get(type(condition.set), ("", ""))
+        if not sign:
+            raise InvalidData(f"A condition compares two scalar functions, got {condition!r}.")
+        condition = apply_operator(operator(sign, 2), condition.function, float(getattr(condition.set, number)))
+    return apply_operator(operator("ifelse", 3), condition, yes, no)
+
+
+_SIGNS: dict[type[Set], tuple[str, str]] = {
+    LessThan: ("<=", "upper"),
+    GreaterThan: (">=", "lower"),
+    EqualTo: ("==", "value"),
+}

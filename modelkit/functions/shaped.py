@@ -12,10 +12,12 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..labels import Labels, in_order, is_labelled, joined, labels_of, matched
 from ..numeric import real_array, real_matrix
+from ..operators import operator
 from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
 from .abstract_function import (
     Comparison,
     Entries,
+    Function,
     ShapedLike,
     build,
     coerce,
@@ -28,7 +30,6 @@ from .layout import Layout, ShapedComparison, semidefinite
 from .matmul import matmul
 from .rows import Rows
 from .scalar import VariableIndex
-from ..operators import operator
 from .stored_entries import StoredEntries
 from .symbolic import Symbolic
 from .vector import VectorOfVariables

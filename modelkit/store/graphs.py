@@ -13,6 +13,7 @@ import numpy as np
 
 from ..arrays import IntArray
 from ..functions import VectorAffineFunction
+from ..functions.operations import Operation
 from ..functions.rows import Rows
 from ..indices import Kind
 from ..operators import Operator, operator_of_number
@@ -42,16 +43,18 @@ class Graphs:
     Attributes
     ----------
     known : by the first identifier of an operation the identifiers of the variables lifted for its rows
+    held : these operations, so that equal ones that are written later are the same
     """
 
     def __init__(self) -> None:
         self.known: dict[int, IntArray] = {}
+        self.held: dict[int, Operation] = {}
         self._read: tuple[int, int] = (-1, -1)
         self._numbers: dict[int, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Identifiers of operations are those of a process."""
-        return {**self.__dict__, "known": {}}
+        return {**self.__dict__, "known": {}, "held": {}}
 
     def lifted(self, store: HoldsBlocks) -> dict[int, int]:
         """The identifiers of lifted variables, and the numbers of their graphs."""

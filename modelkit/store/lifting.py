@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..arrays import IntArray
-from ..functions import VectorAffineFunction
+from ..errors import UnsupportedModification
+from ..functions import NONLINEAR, VariableIndex, VectorAffineFunction
 from ..functions.monomials import Monomials
 from ..functions.operations import Operation, in_order, operations_in
 from ..functions.rows import Rows
+from ..indices import ConstraintIndex, Kind
 from ..naming import announce
 from ..operators import Operator, operator
 from ..sets import OperatorGraph
+from . import deletion
 from .abstract_model import AbstractModel
 from .block import ConstraintBlock, SetBlock
+from .graphs import GRAPHS
 from .parameters import Parameters
 from .tables import Tables
 
-__all__ = ["Growing", "lift"]
+__all__ = ["Growing", "check_not_inside", "drop_unused", "lift"]
 
 
 class Growing(Tables, AbstractModel):
@@ -34,8 +39,59 @@ def lift(store: Growing, rows: Rows) -> Rows:
     for one in in_order(outer):
         ids = known.get(one.first)
         if ids is None or not _are_there(store, ids):
+            store.graphs.held[one.first] = one
             known[one.first] = _add(store, one.operator, [_affine(store, _named(store, a)) for a in one.arguments])
     return _at_most_quadratic(store, _named(store, rows))
+
+
+def used(store: Growing, without: Collection[ConstraintIndex] = ()) -> set[int]:
+    """Identifiers of the lifted variables in the objective, in constraints but some, and in one another's arguments."""
+    lifted = store.graphs.lifted(store)
+    if not lifted:
+        return set()
+    ids = np.array(sorted(lifted), np.int64)
+    parts = [] if store.objective_block is None else [store.objective_block.all_rows().variables()]
+    gone: dict[Kind, set[int]] = {}
+    for index in without:
+        gone.setdefault(index.kind, set()).add(store.number(index))
+    for kind in store.kinds():
+        if kind[0].degree == NONLINEAR:
+            block, numbers = store.block(kind).snapshot()
+            kept = np.flatnonzero(~np.isin(numbers, list(gone.get(kind, ()))))
+            parts.append(block.take(kept).rows.variables())
+    found = set(np.intersect1d(np.concatenate([np.zeros(0, np.int64), *parts]), ids).tolist())
+    graphs, waiting = store.block(GRAPHS), list(found)
+    while waiting:
+        inside = graphs.rows(lifted[waiting.pop()]).var[1:].tolist()
+        new = {i for i in inside if i in lifted and i not in found}
+        found |= new
+        waiting += list(new)
+    return found
+
+
+def drop_unused(store: Growing) -> None:
+    """Delete lifted variables, with their graphs, that stand nowhere any more."""
+    lifted = store.graphs.lifted(store)
+    unused = sorted(set(lifted) - used(store))
+    if unused:
+        indices = [ConstraintIndex(GRAPHS, store.base + lifted[i]) for i in unused]
+        deletion.delete(store, [*indices, *map(VariableIndex, unused)])
+
+
+def check_not_inside(store: Growing, items: Sequence[Any]) -> None:
+    """Refuse to delete variables that stand in operators of what stays."""
+    ids = {item.value for item in items if isinstance(item, VariableIndex)}
+    lifted = store.graphs.lifted(store)
+    if not (lifted and ids):
+        return
+    stays = used(store, [item for item in items if isinstance(item, ConstraintIndex)])
+    for i in stays:
+        inside = ids & set(store.block(GRAPHS).rows(lifted[i]).var[1:].tolist())
+        if inside:
+            raise UnsupportedModification(
+                f"Variable {store.name_of(inside.pop())} stands in {store.name_of(i)}, which has no value without it: "
+                "delete the constraint, or set another objective, first."
+            )
 
 
 def _at_most_quadratic(store: Growing, rows: Rows) -> Rows:

@@ -26,7 +26,7 @@ from .block import ConstraintBlock
 from .changing import check_changes, make_changes
 from .checks import MODERATE, check_fit, check_name, check_numbers, check_rows, check_sides, describe
 from .copying import copied
-from .lifting import Growing, lift
+from .lifting import Growing, check_not_inside, drop_unused, lift
 from .parameters import PARAMETERS, of_ray
 from .tables import FEW, MOST_VARIABLES
 from .unbounded import check_right_hand_sides
@@ -143,7 +143,10 @@ class Store(Growing):
         A deleted variable leaves all functions; bounds on it go with it. A vector of plain variables in a cone
         shrinks if the cone has any dimension, otherwise only all of its variables together can be deleted.
         """
-        deletion.delete(self, deletion.items_of(index))
+        items = deletion.items_of(index)
+        check_not_inside(self, items)
+        deletion.delete(self, items)
+        drop_unused(self)
 
     # ------------------------------------------------------------------ modification
     def modify(
@@ -229,6 +232,9 @@ class Store(Growing):
         if isinstance(attribute, (attr.ObjectiveFunction, attr.ConstraintFunction)):
             pairs = [(index, self._lifted(function)) for index, function in pairs]
         attribute_values.apply(self, attribute, pairs)
+        is_gone = isinstance(attribute, attr.ObjectiveSense) and self.objective_block is None
+        if is_gone or isinstance(attribute, (attr.ObjectiveFunction, attr.ConstraintFunction)):
+            drop_unused(self)
 
     def _lifted(self, function: Function) -> Function:
         """A function whose operators are variables of the store."""

@@ -144,7 +144,15 @@ class Ipopt(Solver):
             values = self._values(x0, numbers)
             if np.isfinite(_array(values[0])).all() and np.isfinite(_array(values[1])).all():
                 return x0
-        return every[0]
+        full = self._program.point(form, every[0])
+        graphs = self._program.graphs
+        bad = np.flatnonzero(~np.isfinite(graphs.values(form.F @ full + form.g)))
+        if not len(bad):
+            return every[0]
+        raise InvalidData(
+            f"{self.name} cannot start where {graphs.described(int(bad[0]), form.F @ full + form.g)} has no value. Set "
+            "VariablePrimalStart of the variables in it, or bounds that keep them where it has one."
+        )
 
 
 _QUALITY = {
