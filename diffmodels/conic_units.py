@@ -101,7 +101,11 @@ class ConicUnits:
 
     def given_slacks(self, s: FloatArray) -> FloatArray:
         """The same s in the program's own units again."""
-        return s / self.row
+        return (s.T / self.row).T
+
+    def given_slopes(self, gradient: FloatArray) -> FloatArray:
+        """The same gradient, (n,) or (n, k), in the program's own units again."""
+        return (gradient.T / self.column).T / self.value
 
 
 def _size(values: FloatArray) -> float:

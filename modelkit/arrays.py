@@ -43,12 +43,21 @@ class Growable:
         self._data: NDArray[Any] = np.zeros((0,) if width is None else (0, width), dtype)
         self._n = 0
 
+    @staticmethod
+    def of(values: NDArray[Any]) -> Growable:
+        """One that holds these values, which are not copied."""
+        made = Growable(values.dtype)
+        made.replace(values)
+        return made
+
     def extend(self, values: Any) -> None:
         """Append the values, copied."""
         count = len(values)
         need = self._n + count
         if need > len(self._data):
-            grown = np.empty((max(need, 2 * len(self._data)), *self._data.shape[1:]), self._data.dtype)
+            # by a half: what comes in few large blocks would lie in twice its memory
+            room = max(need, len(self._data) + len(self._data) // 2)
+            grown = np.empty((room, *self._data.shape[1:]), self._data.dtype)
             grown[: self._n] = self._data[: self._n]
             self._data = grown
         self._data[self._n : need] = values
