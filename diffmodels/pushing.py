@@ -40,7 +40,7 @@ class Adjoints:
 
     def along(self, sides: SlotTangents, columns: IntArray) -> FloatArray | None:
         """How a few columns move, (k,); None where a solve for all of them is the shorter way."""
-        if len(columns) > _FEW or 2 * len(columns) > len(self._slope.x) or not self._slope.is_linear:
+        if len(columns) > _FEW or 2 * len(columns) > len(self._slope.x) or not self._slope.is_symmetric:
             return None
         key = columns.tobytes()
         if key not in self._known:
@@ -79,7 +79,7 @@ class Pushed:
         self._sides, self._slope, self._adjoints, self._costs = sides, slope, adjoints, costs
         self.moves = moves
         self._all: tuple[FloatArray, Sided] | None = None
-        if not slope.is_linear:  # it may fail, and does so when it is asked for
+        if not slope.is_symmetric:  # it may fail, and does so when it is asked for
             self._everything()
 
     def x(self, columns: IntArray) -> FloatArray:

@@ -106,8 +106,8 @@ class Solver(ABC):
         """Fill in what `run` left out of a result until somebody asks."""
         return
 
-    def differentiate(self, form: Form, result: Result) -> OwnDerivative:
-        """What differentiates a solution, of a solver that `differentiates`.
+    def differentiate(self, form: Form, result: Result) -> OwnDerivative | None:
+        """What differentiates a solution, of a solver that `differentiates`; None where a diff model does it better.
 
         It is asked right after the solve in layers, where nothing need be factorized anew. A copy of a model asks a
         solver that never solved the form: the result, and the form, are all that it can rely on then.
