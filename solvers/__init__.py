@@ -16,10 +16,12 @@ from .contract import Solver, Start
 from .libraries.clarabel import Clarabel
 from .libraries.daqp import DAQP
 from .libraries.highs import HiGHS
+from .libraries.optnet import OptNet
 from .libraries.osqp import OSQP
 from .libraries.piqp import PIQP
 from .libraries.scs import SCS
 from .options import Option
+from .own_derivative import OwnDerivative
 from .result import Result, Status
 
 __all__ = [
@@ -33,7 +35,9 @@ __all__ = [
     "Form",
     "HiGHS",
     "Journal",
+    "OptNet",
     "Option",
+    "OwnDerivative",
     "Result",
     "Solver",
     "Start",
@@ -50,7 +54,7 @@ def wrappers() -> tuple[type[Solver], ...]:
     Examples
     --------
     >>> [solver.name for solver in wrappers()]
-    ['Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'PIQP', 'SCS']
+    ['Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'OptNet', 'PIQP', 'SCS']
     """
     found = [thing for thing in map(globals().get, __all__) if isinstance(thing, type) and issubclass(thing, Solver)]
     return tuple(sorted((one for one in found if not isabstract(one)), key=lambda one: one.name))

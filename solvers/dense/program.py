@@ -1,0 +1,90 @@
+"""Stacks of dense convex quadratic programs, and how their points are judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from .arrays import Array, Namespace, largest, namespace_of, taken, times
+
+__all__ = ["Programs", "Residuals"]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Programs:
+    r"""B programs: minimize :math:`\tfrac12 x^TPx + q^Tx` subject to :math:`l \le Cx \le u`.
+
+    Multipliers are those of docs/design.md, section 5: :math:`Px + q = C^Ty`, positive where a lower side pushes.
+
+    Attributes
+    ----------
+    P : (b, n, n) symmetric, with b = B or, where all items have the same, b = 1
+    q : (B, n)
+    C : (b, m, n) likewise
+    lower, upper : (B, m), infinite where there is no side
+    equalities : how many rows, the first ones, have equal sides in all items
+    """
+
+    P: Array
+    q: Array
+    C: Array
+    lower: Array
+    upper: Array
+    equalities: int = 0
+
+    @property
+    def xp(self) -> Namespace:
+        """The functions for these arrays."""
+        return namespace_of(self.P, self.q, self.C, self.lower, self.upper)
+
+    def take(self, items: Array) -> Programs:
+        """Some of them."""
+        return Programs(
+            taken(self.P, items),
+            self.q[items],
+            taken(self.C, items),
+            self.lower[items],
+            self.upper[items],
+            self.equalities,
+        )
+
+    def residuals(self, x: Array, y: Array) -> Residuals:
+        """How far points (B, n) and (B, m) are from solutions."""
+        return Residuals.of(self, x, y)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Residuals:
+    """How far points are from solutions, each beside the terms that it is made of.
+
+    Attributes
+    ----------
+    gradient : (B, n) ``Px + q - Cᵀy``
+    slack : (B, m) of a row ``Cx``, how far it is outside of its sides, negative below the lower one
+    values : (B, m) the rows
+    dual, primal : (B,) the largest of either, relative
+    """
+
+    gradient: Array
+    slack: Array
+    values: Array
+    dual: Array
+    primal: Array
+
+    @classmethod
+    def of(cls, programs: Programs, x: Array, y: Array) -> Residuals:
+        """Those of points (B, n) and (B, m)."""
+        xp = programs.xp
+        Px, pull, values = times(programs.P, x), times(programs.C.mT, y), times(programs.C, x)
+        gradient = Px + programs.q - pull
+        slack = xp.where(values < programs.lower, values - programs.lower, 0.0)
+        slack = xp.where(values > programs.upper, values - programs.upper, slack)
+        unit = largest(xp, Px) + largest(xp, programs.q) + largest(xp, pull)
+        finite = [xp.where(xp.isfinite(side), xp.abs(side), 0.0) for side in (programs.lower, programs.upper)]
+        # terms of a row are sums of products: its own size is that of its entries times x
+        size = xp.sqrt(xp.sum(programs.C * programs.C, axis=-1)) * xp.sqrt(xp.sum(x * x, axis=-1))[:, None]
+        size = size + finite[0] + finite[1]
+        primal = largest(xp, slack / xp.where(size > 0.0, size, 1.0))
+        return cls(gradient, slack, values, largest(xp, gradient) / xp.where(unit > 0.0, unit, 1.0), primal)
