@@ -77,7 +77,7 @@ class LocalProgram:
     ----------
     standard : the quadratic program in x + d, whose duals are those of `down`
     normals : (graphs, m), those of the graphs in their rows
-    at_kinks : (graphs,) mask of those whose operator is not differentiable there
+    at_kinks : mask (m,) of the rows of graphs whose operator is not differentiable there
     bend : (m, m), second derivatives of the operators times their multipliers, in the rows of the arguments
     """
 
@@ -88,7 +88,8 @@ class LocalProgram:
         values = graphs.values(s)
         self.normals = graphs.normals(s)
         self.bend = graphs.curvature(s, self.multipliers(y))
-        self.at_kinks = graphs.at_kinks(s)
+        self.at_kinks = np.zeros(form.m, bool)
+        self.at_kinks[graphs.rows_at(graphs.at_kinks(s))] = True
         self._require_derivatives(s)
         J: Any = F
         if form.curvature is not None:

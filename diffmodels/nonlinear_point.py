@@ -85,15 +85,12 @@ class NonlinearPoint:
     @property
     def rows_at_fault(self) -> Mask:
         """(m,): the rows that keep the status from being EXACT."""
-        mask: Mask = self._rows(self._found.rows_at_fault) | self.weakly_active
-        return mask
+        return self._rows(self._found.rows_at_fault) | self._local.at_kinks
 
     @property
     def weakly_active(self) -> Mask:
         """(m,): the rows at a kink."""
-        bent = self._local.normals.T @ self._local.at_kinks.astype(np.float64)
-        mask: Mask = self._rows(self._found.weakly_active) | (bent != 0.0)
-        return mask
+        return self._rows(self._found.weakly_active) | self._local.at_kinks
 
     @property
     def active(self) -> Mask:

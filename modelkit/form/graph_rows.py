@@ -121,6 +121,11 @@ class GraphRows:
                 found[one.first : one.first + len(one.at)] = near
         return found
 
+    def rows_at(self, mask: NDArray[np.bool_]) -> IntArray:
+        """The rows of F of some graphs, (count,) of which are marked."""
+        parts = [one.at[mask[one.first : one.first + len(one.at)]].ravel() for one in self.groups]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
     def described(self, graph: int, s: FloatArray) -> str:
         """One of the operators with the numbers that are its arguments."""
         one = next(one for one in reversed(self.groups) if one.first <= graph)
