@@ -189,7 +189,10 @@ class WithoutFixed(KKTSystem):
         pull -= (self._A_fixed.T @ found[free:]).T
         pull /= at.entries
         solution = np.empty((len(given), self.size))
-        solution[:, at.free], solution[:, at.columns] = found.T[:, :free], fixed
+        for row, of_free, of_fixed in zip(
+            solution, found.T[:, :free], fixed, strict=True
+        ):  # NumPy at once takes longer
+            row[at.free], row[at.columns] = of_free, of_fixed
         solution[:, self._kept], solution[:, self._rows] = found.T[:, free:], pull
         return solution.T, residual
 
