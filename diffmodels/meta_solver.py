@@ -306,10 +306,13 @@ class MetaSolver(Solving):
         is_chosen = any(self.settings[kind] is not None for kind in (attr.ModelConstructor, attr.LinearAlgebraSolver))
         if not named or is_chosen or not differentiates_itself(named[0], outcome.form, policy):
             return None
+        own = named[0].differentiate(outcome.form, outcome.result)
+        if own is None:
+            return None
         x, y, _ = outcome.get_arrays()
         point = FormPoint.of_solver(
             outcome.form,
-            named[0].differentiate(outcome.form, outcome.result),
+            own,
             (x, y),
             policy,
             allow_inaccurate=self.settings[attr.AllowInaccurateSolution],

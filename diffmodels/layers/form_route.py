@@ -291,10 +291,13 @@ class FormRoute:
             return FormPoint.polished(form, model, state.x, state.dual, layout=self.layout)
 
     def _own_point(self, desk: Desk, form: Form, state: State, number: int) -> FormPoint:
-        """The answer that a solver gave just now, as it differentiates it."""
+        """The answer that a solver gave just now, as it differentiates it, or a diff model where it does not."""
+        own = desk.own_derivative(number)
+        if own is None:
+            return self._point(form, state)
         return FormPoint.of_solver(
             form,
-            desk.own_derivative(number),
+            own,
             (state.x, state.dual),
             self.policy,
             allow_inaccurate=self._allow_inaccurate,

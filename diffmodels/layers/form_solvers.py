@@ -31,7 +31,7 @@ class Solver(Protocol):
     def differentiates(self) -> bool:
         """Whether it has derivatives of its own."""
 
-    def differentiate(self, form: Form, result: Any) -> OwnDerivative:
+    def differentiate(self, form: Form, result: Any) -> OwnDerivative | None:
         """What differentiates its result, of one that has derivatives of its own."""
 
     def fetch(self, result: FoundResult) -> None:

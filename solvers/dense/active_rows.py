@@ -16,6 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from .arrays import Array, Cholesky, Namespace, cholesky, has_fixed_shapes, largest, remaining
 from .duals import Duals
 from .program import Programs
@@ -28,6 +30,7 @@ _DEPENDENT = 1e-12
 """The least pivot up to which rows count as independent of each other."""
 _SHIFT = 1e-9
 _REFINED = 1e-14
+_SOLVED, _LARGEST = 1e-11, 1e7
 _STEPS = 3
 _STEPS_REGULARIZED = 40
 
@@ -257,6 +260,26 @@ class ActiveRows:
 
     residual: float = 0.0
     """The largest relative residual of the last `solve`."""
+
+    @property
+    def is_regular(self) -> Array:
+        """(B,): whether the system is solved for random right-hand sides, and their solutions are not huge.
+
+        It tells what pivots do not where P is regularized.
+        """
+        xp, programs = self._duals.xp, self._programs
+        probe = np.random.default_rng(40).standard_normal(programs.q.shape[1] + programs.lower.shape[1])
+        n, kind = programs.q.shape[1], {"dtype": programs.q.dtype, "device": programs.q.device}
+        size = xp.sqrt(xp.sum(programs.C * programs.C, axis=2))
+        scale = xp.sqrt(largest(xp, xp.linalg.diagonal(programs.P)))
+        scale = xp.where(scale > 0.0, scale, 1.0)[:, None]
+        B = programs.q.shape[0]
+        upper = xp.broadcast_to(scale * xp.asarray(probe[:n], **kind)[None], (B, n))
+        rows = xp.broadcast_to(size * xp.asarray(probe[n:], **kind)[None] / scale, (B, len(probe) - n))
+        x, y = self.solve(upper[:, None], rows[:, None])
+        _, left = self._left(upper[:, None], xp.where(self.active, rows, 0.0)[:, None], x, y)
+        growth = xp.maximum(_size(xp, x) * scale, _size(xp, y * size[:, None]) / scale)[:, 0]
+        return (left[:, 0] <= _SOLVED) & (growth <= _LARGEST)
 
     def _left(self, upper: Array, rows: Array, x: Array, y: Array) -> tuple[tuple[Array, Array], Array]:
         """The residuals, and their sizes (B, K) beside the terms that they are made of."""

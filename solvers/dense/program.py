@@ -63,13 +63,14 @@ class Residuals:
     ----------
     gradient : (B, n) ``Px + q - Cᵀy``
     slack : (B, m) of a row ``Cx``, how far it is outside of its sides, negative below the lower one
-    values : (B, m) the rows
+    values : (B, m) the rows; terms : (B, m) the sizes that they and their sides are made of
     dual, primal : (B,) the largest of either, relative
     """
 
     gradient: Array
     slack: Array
     values: Array
+    terms: Array
     dual: Array
     primal: Array
 
@@ -82,9 +83,8 @@ class Residuals:
         slack = xp.where(values < programs.lower, values - programs.lower, 0.0)
         slack = xp.where(values > programs.upper, values - programs.upper, slack)
         unit = largest(xp, Px) + largest(xp, programs.q) + largest(xp, pull)
-        finite = [xp.where(xp.isfinite(side), xp.abs(side), 0.0) for side in (programs.lower, programs.upper)]
-        # terms of a row are sums of products: its own size is that of its entries times x
-        size = xp.sqrt(xp.sum(programs.C * programs.C, axis=-1)) * xp.sqrt(xp.sum(x * x, axis=-1))[:, None]
-        size = size + finite[0] + finite[1]
+        size = times(xp.abs(programs.C), xp.abs(x))
+        for side in (programs.lower, programs.upper):
+            size = size + xp.where(xp.isfinite(side), xp.abs(side), 0.0)
         primal = largest(xp, slack / xp.where(size > 0.0, size, 1.0))
-        return cls(gradient, slack, values, largest(xp, gradient) / xp.where(unit > 0.0, unit, 1.0), primal)
+        return cls(gradient, slack, values, size, largest(xp, gradient) / xp.where(unit > 0.0, unit, 1.0), primal)

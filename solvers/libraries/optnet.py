@@ -131,7 +131,7 @@ class OptNet(ArraySolver):
     name = "OptNet"
     library = "optangent"
     abilities = Abilities()
-    differentiates = False
+    differentiates = True
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
         attr.Silent: Option("silent"),
         attr.TimeLimitSec: Option("time_limit", moment),

@@ -272,7 +272,10 @@ def test_copies_ask_a_solver_that_solved_nothing(subject: Subject) -> None:
 @EVERY
 @pytest.mark.filterwarnings("ignore::optangent.DifferentiationWarning")
 def test_kinks_are_told(subject: Subject) -> None:
-    """A weakly active bound, two rows with one normal, one variable with two owners of equal bounds: never EXACT."""
+    """A weakly active bound, two rows with one normal, one variable with two owners of equal bounds: never EXACT.
+
+    A solver may leave such points to a diff model.
+    """
 
     def weak(x: Any, model: ot.Model) -> None:
         model.add_constraint(1.0 * x[0] >= 0.0)
@@ -295,7 +298,6 @@ def test_kinks_are_told(subject: Subject) -> None:
         model.optimize()
         model.set(ot.ReverseVariablePrimal(), x, [1.0, 2.0])
         model.reverse_differentiate()
-        assert is_own(model)
         assert model.get(ot.DifferentiationStatus()) not in (CODES.EXACT, CODES.NOT_DIFFERENTIATED), written.__name__
         assert np.isfinite(model.get(ot.ReverseObjectiveFunction()).coefficients(x)).all()
 
