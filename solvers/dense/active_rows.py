@@ -29,7 +29,7 @@ _ROUNDING = 1e-12
 _DEPENDENT = 1e-12
 """The least pivot up to which rows count as independent of each other."""
 _SHIFT = 1e-9
-_REFINED = 1e-14
+_REFINED = 1e-13
 _SOLVED, _LARGEST = 1e-11, 1e7
 _STEPS = 3
 _STEPS_REGULARIZED = 40
@@ -213,6 +213,7 @@ class ActiveRows:
         self.pivots: Array = self._block.pivots
         e = duals.count
         everyone = xp.ones((side.shape[0], e), dtype=xp.bool, device=side.device)
+        self._norm = _norm(xp, programs.C)
         self.active: Array = xp.concat([everyone, side != 0], axis=1)
 
     def take(self, items: Array) -> ActiveRows:
@@ -288,7 +289,7 @@ class ActiveRows:
         gradient = upper - Px - pull
         values = xp.where(self.active[:, None, :], rows - x @ C.mT, 0.0)
         of_gradient = _size(xp, Px) + _size(xp, pull) + _size(xp, upper)
-        of_rows = _size(xp, rows) + xp.sqrt(xp.sum(x * x, axis=2)) * _norm(xp, C)
+        of_rows = _size(xp, rows) + xp.sqrt(xp.sum(x * x, axis=2)) * self._norm
         relative = _size(xp, gradient) / xp.where(of_gradient > 0.0, of_gradient, 1.0)
         relative = xp.maximum(relative, _size(xp, values) / xp.where(of_rows > 0.0, of_rows, 1.0))
         return (gradient, values), xp.where(xp.isfinite(relative), relative, float("inf"))

@@ -80,6 +80,11 @@ class Answers:
     duals: Duals
 
     @property
+    def is_settled(self) -> Array:
+        """(B,): which items are exact, with matrices that needed no regularization, and so in all units."""
+        return (self.ending == int(Ending.EXACT)) & self.duals.is_regular
+
+    @property
     def rows(self) -> ActiveRows:
         """The system of all items, worthless for those that are not exact."""
         return ActiveRows(self.programs, self.duals, self.side)
