@@ -32,9 +32,8 @@ from .certainty import ACCURACY, ASYMMETRY
 from .form_point import FormPoint, SeenBySides
 from .inputs import Inputs, Tangents
 from .outcome import every, located
-from .own_solution import OwnSolution
 from .parameter_slopes import parameter_slopes
-from .slope import Slope, one_sided
+from .slope import Slope
 from .slot_tangents import SlotTangents
 
 __all__ = ["INACCURATE", "Derivative", "require_solution"]
@@ -219,8 +218,7 @@ class Derivative:
     def right_hand_sides(self, tangents: Tangents) -> tuple[FloatArray, FloatArray, float]:
         """Of a direction, at the solution: of the gradient (n, 1) and of the one-sided rows (m, 1); of the value."""
         sides, _, _ = self.slot_tangents(tangents, 1, self.point)
-        primal, rows, lower, upper = sides.dense()
-        return primal, one_sided(self.point.layout, rows, lower, upper), float(sides.objective_values()[0])
+        return *self.point.right_hand_sides(sides), float(sides.objective_values()[0])
 
     def _in_columns(self, rows: Rows) -> Rows:
         """Rows in columns, the parameters at their values."""
@@ -473,9 +471,8 @@ class Derivative:
     @property
     def known(self) -> attr.DifferentiationStatusCode:
         """Whether the solution is differentiable; where it is, or is not accurate, it does not matter what is seen."""
-        known = self.point.solution.status
-        settled = known in (attr.DifferentiationStatusCode.EXACT, attr.DifferentiationStatusCode.INACCURATE)
-        return known if settled else self.point.verdict(self._seen())[0]
+        known = self.point.status
+        return known if known.is_settled else self.point.verdict(self._seen())[0]
 
     def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
         """1 in the rows at fault, else 0."""
@@ -500,11 +497,11 @@ class Derivative:
                 f"{self._at_fault()}. DifferentiationStatus tells."
             )
         before, after = self.point.refinement
-        solution, refined = self.point.solution, status is not codes.INACCURATE
-        if isinstance(solution, OwnSolution) and not refined and after <= ACCURACY:
+        own, refined = self.point.own, status is not codes.INACCURATE
+        if own is not None and not refined and after <= ACCURACY:
             yield (
                 f"The derivatives that {self.name} has of its own do not satisfy the linearized optimality conditions: "
-                f"they leave {solution.linear_residual:.1e} of their terms. Set ModelConstructor(), to QuadraticDiff "
+                f"they leave {own.linear_residual:.1e} of their terms. Set ModelConstructor(), to QuadraticDiff "
                 "or ConicDiff, for those of the KKT system."
             )
             return

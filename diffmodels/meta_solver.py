@@ -22,7 +22,7 @@ from ..modelkit.errors import (
     NotOptimized,
     Unsupported,
 )
-from ..modelkit.form import Abilities
+from ..modelkit.form import Abilities, Stacked
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, describe_kind
 from ..modelkit.model.caching_states import (
@@ -43,7 +43,7 @@ from .directions import Direction
 from .form_point import FormPoint
 from .inputs import Inputs
 from .losses import Loss
-from .own_solution import OwnSolution, differentiates_itself
+from .own_solution import differentiates_itself
 from .policies import policy_of
 from .quadratic_diff import QuadraticDiff
 from .settings import DEFAULTS, check_setting
@@ -111,7 +111,6 @@ class MetaSolver(Solving):
     ) -> None:
         self.differentiates = differentiates
         self.settings: dict[type[attr.Attribute], Any] = dict(DEFAULTS)
-        self._layout: Any = None
         self._diff: tuple[Any, ConvexDiff] | None = None
         super().__init__(*solvers, mode=mode)
         self._inputs = Inputs(self.store)
@@ -120,6 +119,7 @@ class MetaSolver(Solving):
         super()._forget()
         self._derivative: Derivative | None = None
         self._by_system: Derivative | None = None
+        self._layout: Stacked | None = None
         self._warned = False
 
     def delete(self, index: Any) -> None:
@@ -273,7 +273,7 @@ class MetaSolver(Solving):
     def derivative_by_system(self) -> Derivative:
         """The same by a diff model, for those who ask for its system; the solver may have one of its own."""
         current = self._at_solution()
-        if not isinstance(current.point.solution, OwnSolution):
+        if current.point.own is None:
             return current
         if self._by_system is None:
             self._by_system = self._of_diff_model()
@@ -289,14 +289,8 @@ class MetaSolver(Solving):
             return self._derivative
         status = self.get(attr.TerminationStatus())
         require_solution(status, self.get(attr.DualStatus()))
-        made = self._of_solver() or self._of_diff_model()
-        self._layout = made.lowering, made.point.layout
-        self._derivative = made
+        self._derivative = made = self._of_solver() or self._of_diff_model()
         return made
-
-    def _known_layout(self, lowering: Lowering) -> Any:
-        """That of the last point of a form, None of another one."""
-        return None if self._layout is None or self._layout[0] is not lowering else self._layout[1]
 
     def _of_solver(self) -> Derivative | None:
         """The derivative that the solver has of its own; None where it has none, or the user asks for another."""
@@ -316,8 +310,9 @@ class MetaSolver(Solving):
             (x, y),
             policy,
             allow_inaccurate=self.settings[attr.AllowInaccurateSolution],
-            layout=self._known_layout(outcome.lowering),
+            layout=self._layout,
         )
+        self._layout = point.layout
         return Derivative(self.store, outcome.lowering, point, outcome.solver_name)
 
     def _of_diff_model(self) -> Derivative:
@@ -325,7 +320,7 @@ class MetaSolver(Solving):
         assert self._outcome is not None
         lowering, model = self._diff_model()
         x, y, activity = dual_of_other(self.store, self._outcome, lowering)
-        point = FormPoint.polished(lowering.form, model, x, y, activity, self._known_layout(lowering))
+        point = FormPoint.polished(lowering.form, model, x, y, activity)
         return Derivative(self.store, lowering, point, model.name)
 
     def _diff_model(self) -> tuple[Lowering, ConvexDiff]:

@@ -239,6 +239,11 @@ class DifferentiationStatusCode(enum.Enum):
     )
 
     @property
+    def is_settled(self) -> bool:
+        """Whether it does not matter what is seen of the solution: there is a derivative, or it is not accurate."""
+        return self in (DifferentiationStatusCode.EXACT, DifferentiationStatusCode.INACCURATE)
+
+    @property
     def is_news(self) -> bool:
         """Whether to warn: what was computed is neither the derivative nor what was asked for in its place."""
         codes = DifferentiationStatusCode

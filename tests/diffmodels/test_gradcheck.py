@@ -123,7 +123,7 @@ def test_settings_travel_to_the_copy() -> None:
     class Refusing(ot.QuadraticDiff):  # type: ignore[misc]
         """One that says that it was asked."""
 
-        def polish(self, *arguments: Any) -> Any:
+        def ground(self, *arguments: Any) -> Any:
             raise ot.DifferentiationError("asked")
 
     k.model.set(ot.ModelConstructor(), Refusing)
