@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -33,6 +34,7 @@ from .form_point import FormPoint, SeenBySides
 from .inputs import Inputs, Tangents
 from .outcome import every, located
 from .parameter_slopes import parameter_slopes
+from .pushing import Adjoints, Pushed
 from .slope import Slope
 from .slot_tangents import SlotTangents
 
@@ -78,6 +80,7 @@ class Derivative:
         self._values: dict[int, FloatArray] = {}
         self._costs: dict[int, FloatArray] = {}
         self._seen_now: SeenBySides | None = None
+        self._adjoints: Adjoints | None = None
         self.seconds = float("nan")
         self.forget()
 
@@ -104,12 +107,12 @@ class Derivative:
     def forget(self) -> None:
         """Tangents or seeds changed: there are no results any more."""
         self._modes: set[str] = set()
-        self._pushed: tuple[FloatArray, Sided, float, FloatArray] | None = None
+        self._pushed: Pushed | None = None
         self._forget_pulled()
 
     def _forget_pulled(self) -> None:
         self._pulled: tuple[FloatArray, Sided, float, FloatArray, FloatArray] | None = None
-        self._rows: dict[Any, dict[int, FloatArray]] = {}
+        self._rows: dict[Any, tuple[FloatArray, IntArray, IntArray]] = {}
         self._right: FloatArray | None = None
 
     @property
@@ -160,13 +163,16 @@ class Derivative:
 
     # ------------------------------------------------------------------ forward
     def forward(self, inputs: Inputs) -> None:
-        """Push the tangents to the solution."""
+        """Push the tangents to the solution; as long as these are the same, what was found stays."""
+        if self._pushed is not None:
+            return
         start = time.perf_counter()
-        sides, moves, direct = self.slot_tangents(inputs.tangents(), 1, self.slope)
-        dx, dy = self.slope.push(sides)
-        of_parameters = self.dual_tangents(dx, dy[0] + dy[1], moves, direct)[0]
-        self._pushed = dx[:, 0], (dy[0][:, 0], dy[1][:, 0]), float(sides.objective_values()[0]), of_parameters
-        self._moves = moves[0]
+        slope = self.slope
+        sides, moves, direct = self.slot_tangents(inputs.tangents(), 1, slope)
+        if self._adjoints is None:
+            self._adjoints = Adjoints(slope)
+        costs = partial(self.dual_tangents, moves=moves, direct=direct)
+        self._pushed = Pushed(sides, slope, self._adjoints, costs, moves[0])
         self.seconds = time.perf_counter() - start
         self._modes.add("forward")
 
@@ -339,7 +345,7 @@ class Derivative:
         kind = type(attribute)
         if kind is attr.ForwardObjectiveValue:
             assert self._pushed is not None
-            return self.lowering.sign * self._pushed[2]
+            return self.lowering.sign * self._pushed.value
         if kind is attr.ForwardVariablePrimal:
             return self._moved(index)
         if kind is attr.ForwardConstraintDual:
@@ -355,10 +361,12 @@ class Derivative:
         one = isinstance(index, VariableIndex)
         ids = np.array([index.value]) if one else index.ids
         at = self._columns[ids - self._store.base]
-        found = self._pushed[0][at] if len(self._pushed[0]) else np.zeros(len(at))
-        if self.lowering.parameters is not None:
-            data = at < 0
-            found[data] = self._moves[self.lowering.parameters.places(ids[data])]
+        if self.lowering.parameters is None:
+            found = self._pushed.x(at)
+        else:
+            found, mine = np.zeros(len(at)), at >= 0
+            found[mine] = self._pushed.x(at[mine])
+            found[~mine] = self._pushed.moves[self.lowering.parameters.places(ids[~mine])]
         return float(found[0]) if one else found
 
     def _moved_duals(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
@@ -366,9 +374,9 @@ class Derivative:
         if index.kind == PARAMETERS:
             assert self.lowering.parameters is not None
             ids = np.array([index.value]) if isinstance(index, ConstraintIndex) else index.values
-            moved: FloatArray = self._pushed[3][self.lowering.parameters.places(ids)]
+            moved: FloatArray = self._pushed.costs[self.lowering.parameters.places(ids)]
             return moved
-        return duals_up(self.lowering, index.kind, *located(self._store, index), self._pushed[1])
+        return duals_up(self.lowering, index.kind, *located(self._store, index), self._pushed.y)
 
     def _gradient(self, attribute: attr.Attribute, index: Any) -> Any:
         assert self._pulled is not None
@@ -393,10 +401,10 @@ class Derivative:
         if place not in self._rows:
             numbers, dims = every(store, kind)
             made = self._left_factors if attribute is attr.ReverseConstraintFunction else self._set_gradients
-            values = made(kind, numbers, dims)
-            ends = np.cumsum(dims)
-            self._rows[place] = dict(zip(numbers.tolist(), np.split(values, ends[:-1]), strict=True))
-        return self._rows[place][store.number(index)]
+            self._rows[place] = made(kind, numbers, dims), numbers, np.concatenate([[0], np.cumsum(dims)])
+        values, numbers, ends = self._rows[place]
+        which = int(np.searchsorted(numbers, store.number(index)))
+        return values[ends[which] : ends[which + 1]]
 
     def _left_factors(self, kind: Kind, numbers: IntArray, dims: IntArray) -> FloatArray:
         """(y, w_y) of all rows of a kind, (rows, 2)."""

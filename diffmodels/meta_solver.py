@@ -111,6 +111,7 @@ class MetaSolver(Solving):
     ) -> None:
         self.differentiates = differentiates
         self.settings: dict[type[attr.Attribute], Any] = dict(DEFAULTS)
+        self._layout: Stacked | None = None  # of the form whose solver differentiated it last
         self._diff: tuple[Any, ConvexDiff] | None = None
         super().__init__(*solvers, mode=mode)
         self._inputs = Inputs(self.store)
@@ -119,7 +120,6 @@ class MetaSolver(Solving):
         super()._forget()
         self._derivative: Derivative | None = None
         self._by_system: Derivative | None = None
-        self._layout: Stacked | None = None
         self._warned = False
 
     def delete(self, index: Any) -> None:
@@ -300,10 +300,10 @@ class MetaSolver(Solving):
         is_chosen = any(self.settings[kind] is not None for kind in (attr.ModelConstructor, attr.LinearAlgebraSolver))
         if not named or is_chosen or not differentiates_itself(named[0], outcome.form, policy):
             return None
+        x, y, _ = outcome.get_arrays()
         own = named[0].differentiate(outcome.form, outcome.result)
         if own is None:
             return None
-        x, y, _ = outcome.get_arrays()
         point = FormPoint.of_solver(
             outcome.form,
             own,

@@ -272,7 +272,7 @@ class FormRoute:
         if not (np.isfinite(state.x).all() and np.isfinite(state.dual).all()):
             return False
         try:
-            point = self._point(form, state) if not self._own[number] else self._own_point(desk, form, state, number)
+            point = self._own_point(desk, form, state, number) or self._point(form, state)
         except OptangentError:
             return False
         is_truncated = point.own is not None and point.own.is_truncated
@@ -290,27 +290,22 @@ class FormRoute:
         with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers: what is not finite is no solution
             return FormPoint.polished(form, model, state.x, state.dual)
 
-    def _own_point(self, desk: Desk, form: Form, state: State, number: int) -> FormPoint:
-        """The answer that a solver gave just now, as it differentiates it, or a diff model where it does not."""
-        own = desk.own_derivative(number)
+    def _own_point(self, desk: Desk, form: Form, state: State, number: int) -> FormPoint | None:
+        """The answer that a solver gave just now, as it differentiates it; None where it does not."""
+        own = desk.own_derivative(number) if self._own[number] else None
         if own is None:
-            return self._point(form, state)
+            return None
+        given, layout = (state.x, state.dual), self.layout
         return FormPoint.of_solver(
-            form,
-            own,
-            (state.x, state.dual),
-            self.policy,
-            allow_inaccurate=self._allow_inaccurate,
-            layout=self.layout,
+            form, own, given, self.policy, allow_inaccurate=self._allow_inaccurate, layout=layout
         )
 
     def _point_again(self, whole: FloatArray, state: State) -> FormPoint:
         """What differentiates a solution that came from elsewhere; a solver differentiates what it solved."""
         with self._desk() as desk:
             form = desk.at(whole)
-            if self.is_own and self._run(desk, 0, state).status is _CODES.OPTIMAL:
-                return self._own_point(desk, form, state, 0)
-            return self._point(form, state)
+            is_solved = self.is_own and self._run(desk, 0, state).status is _CODES.OPTIMAL
+            return (self._own_point(desk, form, state, 0) if is_solved else None) or self._point(form, state)
 
     def objective(self, form: Form, x: FloatArray) -> float:
         """Its value, in the form's sense."""

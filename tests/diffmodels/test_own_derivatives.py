@@ -1,6 +1,6 @@
 """Solvers that differentiate themselves, through models and layers: what users see is what a diff model would tell.
 
-Whoever is in `self_differentiating.SUBJECTS` is run through all of it.
+Whoever is in `tests/self_differentiating.py` is run through all of it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ import optangent as ot
 from optangent.diffmodels.layers.program import Program as LayerProgram
 from optangent.diffmodels.own_solution import OwnSolution
 
+from ..self_differentiating import (
+    CODES,
+    SUBJECTS,
+    TRUNCATED,
+    WRONG,
+    Differentiating,
+    Subject,
+)
 from .accurate import accurate_solver
 from .moves import along, check_adjoint, forward, pairing, reverse
 from .oracle import (
@@ -31,14 +39,6 @@ from .oracle import (
     set_tangents,
     tangents,
     together,
-)
-from .self_differentiating import (
-    CODES,
-    SUBJECTS,
-    TRUNCATED,
-    WRONG,
-    Differentiating,
-    Subject,
 )
 from .units import UNITS, units
 

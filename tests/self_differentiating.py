@@ -1,6 +1,6 @@
 """Solvers that differentiate their solutions themselves: right ones, and some that are wrong in one way each.
 
-`SUBJECTS` are those that the suite of this folder takes to be right: a double, and every solver of the package that
+`SUBJECTS` are those that the suites take to be right: a double, and every solver of the package that
 says that it differentiates. `TRUNCATED` are those whose answers are as good as they say; a solver with an option for
 that is added there, as `Subject(lambda: ot.solvers.Mine(tolerance=1e-3))`.
 """
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import optangent as ot
 from optangent.diffmodels.form_point import FormPoint
 from optangent.modelkit.form import Abilities, Form, Journal
 from optangent.solvers import OwnDerivative, Result, Solver, Start
 
-from .oracle import Array
-
+Array = NDArray[np.float64]
 CODES = ot.DifferentiationStatusCode
 
 
