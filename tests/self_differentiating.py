@@ -142,16 +142,27 @@ def with_derivatives(derivative: type[OfPoint]) -> type[Differentiating]:
 
 @dataclass(frozen=True)
 class Subject:
-    """A maker of solvers, and whether these solve linear programs, to all digits, too."""
+    """A maker of solvers that differentiate.
+
+    Attributes
+    ----------
+    make : see above
+    linear : whether they solve linear programs, to all digits, too
+    hands_over : whether they leave some solutions to a diff model, which they do not in ordinary quadratic programs
+    """
 
     make: Callable[[], Any]
     linear: bool = True
+    hands_over: bool = False
 
     def __str__(self) -> str:
         return str(self.make().name)
 
 
-SUBJECTS = [Subject(Differentiating), *(Subject(one) for one in ot.solvers.wrappers() if one.differentiates)]
+SUBJECTS = [
+    Subject(Differentiating),
+    *(Subject(one, hands_over=True) for one in ot.solvers.wrappers() if one.differentiates),
+]
 """Solvers whose derivatives are exact."""
 TRUNCATED = [Subject(with_derivatives(Halved))]
 """Solvers whose derivatives are as good as they say."""
