@@ -10,6 +10,7 @@ from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.convexity import require_convex
 from ..modelkit.errors import (
     InvalidData,
+    NonconvexObjective,
     NotAllowed,
     NotOptimized,
     OptangentError,
@@ -210,10 +211,15 @@ class Solving(Building):
         lowering = self._lowering(one.solver.abilities)
         form = self._in_step(lowering)
         pending = one.pending if one.lowering is lowering and one.generation == lowering.generation else None
-        if not one.solver.abilities.nonconvex and (pending is None or pending.has_curvature):
+        is_trusted = one.solver.checks_convexity or one.solver.abilities.nonconvex
+        if not is_trusted and (pending is None or pending.has_curvature):
             require_convex(form.P, lowering.sign, one.solver.name)
         one.pending = None  # until all has gone well
-        result = one.solver.solve(form, pending, self._start(lowering))
+        try:
+            result = one.solver.solve(form, pending, self._start(lowering))
+        except NonconvexObjective:
+            require_convex(form.P, lowering.sign, one.solver.name)  # which knows the sense
+            raise
         one.lowering, one.generation, one.pending = lowering, lowering.generation, Journal()
         return Outcome(self.store, lowering, result, one.solver.name, one.solver.fetch)
 
