@@ -4,8 +4,9 @@
 
 Nonnegative least squares whose blocks are made on the workers, by default eight of 200,000 × 200 doubles (2.6 GB in
 all, and as much memory). For one and two workers (processes, a BLAS thread each): seconds to load and factorize the
-blocks, to solve, and to pull a loss of x back to all b; of one solve the reductions, messages and bytes as `traffic`
-counts them, and what dask's workers sent by their own count; one reduction in milliseconds, beside a block's own work.
+blocks, to solve, and to pull a loss of x back to all b, and CPU seconds of the busier worker in the first two, which do
+not depend on what else the machine does; of one solve the reductions, messages and bytes as `traffic` counts them, and
+what dask's workers sent by their own count; one reduction in milliseconds, beside a block's own work.
 The answer is compared with `scipy.optimize.nnls` on the triangular factor of all rows, and the gradient with central
 differences of it. Ends with 1 if either is further away than 1e-8 and 1e-6, or if more than vectors travelled.
 """
@@ -16,6 +17,7 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import threads  # noqa: F401 - before NumPy
@@ -64,11 +66,22 @@ def measured(client: Any, sources: list[Callable[[], tuple[Any, Any]]], repeats:
     def sent(dask_worker: Any) -> int:
         return int(dask_worker.transfer_outgoing_bytes_total)
 
+    def cpu() -> dict[str, float]:
+        found: dict[str, float] = client.run(time.process_time)
+        return found
+
+    def busier(before: dict[str, float], after: dict[str, float]) -> float:
+        return max(after[worker] - before[worker] for worker in after)
+
+    client.run(import_module, "optangent")
+    first = cpu()
     loading, problem = timed(lambda: ot.distributed.ConsensusLeastSquares(sources, client, patience=600.0))
     with problem:
         problem.solve(max_iterations=5)  # the first factors
+        loaded = cpu()
         before = sum(client.run(sent).values())
         problem.solve()
+        solved = cpu()
         after = sum(client.run(sent).values())
         solving, solution = min((timed(problem.solve) for _ in range(repeats)), key=lambda one: one[0])
         pulling, gradient = min((timed(lambda: problem.vjp(seed)) for _ in range(repeats)), key=lambda one: one[0])
@@ -77,6 +90,7 @@ def measured(client: Any, sources: list[Callable[[], tuple[Any, Any]]], repeats:
         one = [timed(lambda: system.product(np.ones((problem.n, 1))))[0] for _ in range(30)]
     return {
         "loading": loading,
+        "cpu": (busier(first, loaded), busier(loaded, solved)),
         "solving": solving,
         "pulling": pulling,
         "solution": solution,
@@ -125,7 +139,8 @@ def main() -> None:
     print(f"reference: {time.perf_counter() - start:.1f} s; a block: {own_work(sources[0])} ms")
     size = given.blocks * given.rows * (given.columns + 1) * 8
     good = True
-    print("workers  load s  solve s  vjp s  iterations  reductions  messages  kB counted  kB sent  ms/reduction")
+    print(f"{'workers':7}{'load s':>8}{'CPU s':>7}{'solve s':>9}{'CPU s':>7}{'vjp s':>7}{'iterations':>12}", end="")
+    print(f"{'reductions':>12}{'messages':>10}{'kB counted':>12}{'kB sent':>9}{'ms/reduction':>14}")
     for workers in (1, 2):
         options: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "memory_limit": 0}
         options |= {"dashboard_address": ":0"}
@@ -134,7 +149,8 @@ def main() -> None:
         solution = found["solution"]
         traffic = solution.traffic
         print(
-            f"{workers:7}{found['loading']:8.1f}{found['solving']:9.2f}{found['pulling']:7.2f}"
+            f"{workers:7}{found['loading']:8.1f}{found['cpu'][0]:7.1f}{found['solving']:9.2f}{found['cpu'][1]:7.2f}"
+            f"{found['pulling']:7.2f}"
             f"{solution.iterations:12}{traffic.reductions:12}{traffic.messages:10}{traffic.bytes / 1e3:12.0f}"
             f"{found['sent'] / 1e3:9.0f}{1e3 * found['reduction']:14.1f}"
         )
