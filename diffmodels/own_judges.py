@@ -80,17 +80,17 @@ class _QuadraticJudge(Judge):
     def __init__(self, rows: MatrixForm, x: FloatArray, y: FloatArray) -> None:
         zeros = sum(part.rows.stop for kind, part in rows.parts.items() if kind[1] is Zeros)
         self._matrices = matrices = Matrices(rows.P, with_entries(rows.F, -rows.F.data))
-        form = StandardForm(matrices.P, rows.q, matrices.A, rows.g, zeros)
+        form = StandardForm.of_upper(matrices.P, rows.q, matrices.B, rows.g, zeros)
         units = Units(form, matrices)
         self._inequality = units.inequality
-        slack = units.slack(x)
-        unit = units.magnitudes(x, np.flatnonzero(~units.inequality | (y > 0.0)))
+        slack = rows.g - units.values(x)
+        unit = units.magnitudes(x, np.where(~units.inequality | (y > 0.0), rows.g, 0.0))
         is_near = slack * matrices.row / unit.slack < y / matrices.row / unit.multiplier
         self.active = ~units.inequality | is_near
         y = np.where(self.active, np.where(units.inequality, np.maximum(y, 0.0), y), 0.0)
         s = np.where(self.active, 0.0, np.maximum(slack, 0.0))
         self._left = units.gradient(x, y), s - slack
-        self._sizes = Sizes(matrices.terms, form.c, form.b, x, y)
+        self._sizes = Sizes(matrices.terms, form.c, form.upper, x, y)
         self._values = np.where(self.active, y, s)
         self.residual = self._sizes.residual(*self._left)
         terms = matrices.terms
@@ -101,8 +101,8 @@ class _QuadraticJudge(Judge):
     def left(self, primal: FloatArray, rows: FloatArray, dx: FloatArray, dy: FloatArray) -> float:
         at, on = self._matrices, self.active[:, None]
         column, row = at.column[:, None], at.row[:, None]
-        of_gradient = column * (at.P @ dx + at.A_T @ dy - primal)
-        of_rows = np.where(on, row * (at.A @ dx - rows), dy / row)
+        of_gradient = column * (at.P @ dx + at.B_T @ dy - primal)
+        of_rows = np.where(on, row * (at.B @ dx - rows), dy / row)
         size = self._norm * (_largest(dx / column) + _largest(dy / row))
         size += _largest(column * primal) + _largest(row * rows * on)
         return _ratio(_largest(of_gradient) + _largest(of_rows), size)

@@ -98,13 +98,14 @@ class Slope:
     x, y : the point, (n,) and (slots,)
     y_sided : y by sides
     is_linear : whether pushing is linear in the direction, and pulling its transpose
+    is_symmetric : whether one symmetric system answers both
     """
 
     def __init__(self, answers: Answers) -> None:
         self._answers, self._frame = answers, answers.frame
         self.x, self.y_sided = answers.x, self._frame.by_sides(answers.y)
         self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
-        self.is_linear = answers.is_linear
+        self.is_linear, self.is_symmetric = answers.is_linear, answers.push is None
 
     def push(self, tangents: SlotTangents) -> tuple[FloatArray, Sided]:
         """Dx (n, K), and dy (slots, K) by sides."""

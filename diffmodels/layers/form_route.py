@@ -86,8 +86,7 @@ class FormRoute:
         parameters = lowering.parameters or Parameters(store)
         present = np.array(parameters.values, np.float64)
         self.moving.apply(self.form, np.where(np.isfinite(present), present, 0.0))
-        order = [] if made.diff_model is None else [kind[1] for kind in made.diff_model().kinds]
-        self.layout = Stacked(self.form, order)
+        self.layout = Stacked(self.form) if made.diff_model is None else made.diff_model().stacked(self.form)
         self.maps = OutputMaps(store, lowering, outputs)
         self.present, self.places = present, compact(parameters.places(ids))
         self.chain = ChainRule(self.moving, self.form, self.maps, self.sign, _finite(present), self.places)
@@ -272,7 +271,7 @@ class FormRoute:
         if not (np.isfinite(state.x).all() and np.isfinite(state.dual).all()):
             return False
         try:
-            point = self._point(form, state) if not self._own[number] else self._own_point(desk, form, state, number)
+            point = self._own_point(desk, form, state, number) or self._point(form, state)
         except OptangentError:
             return False
         is_truncated = point.own is not None and point.own.is_truncated
@@ -290,24 +289,22 @@ class FormRoute:
         with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers: what is not finite is no solution
             return FormPoint.polished(form, model, state.x, state.dual)
 
-    def _own_point(self, desk: Desk, form: Form, state: State, number: int) -> FormPoint:
-        """The answer that a solver gave just now, as it differentiates it."""
+    def _own_point(self, desk: Desk, form: Form, state: State, number: int) -> FormPoint | None:
+        """The answer that a solver gave just now, as it differentiates it; None where it does not."""
+        own = desk.own_derivative(number) if self._own[number] else None
+        if own is None:
+            return None
+        given, layout = (state.x, state.dual), self.layout
         return FormPoint.of_solver(
-            form,
-            desk.own_derivative(number),
-            (state.x, state.dual),
-            self.policy,
-            allow_inaccurate=self._allow_inaccurate,
-            layout=self.layout,
+            form, own, given, self.policy, allow_inaccurate=self._allow_inaccurate, layout=layout
         )
 
     def _point_again(self, whole: FloatArray, state: State) -> FormPoint:
         """What differentiates a solution that came from elsewhere; a solver differentiates what it solved."""
         with self._desk() as desk:
             form = desk.at(whole)
-            if self.is_own and self._run(desk, 0, state).status is _CODES.OPTIMAL:
-                return self._own_point(desk, form, state, 0)
-            return self._point(form, state)
+            is_solved = self.is_own and self._run(desk, 0, state).status is _CODES.OPTIMAL
+            return (self._own_point(desk, form, state, 0) if is_solved else None) or self._point(form, state)
 
     def objective(self, form: Form, x: FloatArray) -> float:
         """Its value, in the form's sense."""
