@@ -66,7 +66,7 @@ class Solver(ABC):
     standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
     releases_gil: ClassVar[bool] = True
     reloads_for_options: ClassVar[bool] = True
-    differentiates: ClassVar[bool] = False
+    differentiates: bool = False
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
     """What it was made with, so that another one can be made like it."""
 
