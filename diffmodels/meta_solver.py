@@ -38,17 +38,19 @@ from ..modelkit.warning import warn_user
 from .both_modes import directional, gradients
 from .conic_diff import ConicDiff
 from .convex_diff import ConvexDiff
-from .derivative import Derivative, require_solution
+from .derivative import Derivative
 from .directions import Direction
 from .form_point import FormPoint
 from .inputs import Inputs
 from .losses import Loss
+from .nonlinear_diff import NonlinearDiff
 from .own_solution import differentiates_itself
 from .policies import policy_of
 from .quadratic_diff import QuadraticDiff
 from .settings import DEFAULTS, check_setting
 from .solving import Solving
 from .starting import dual_of_other
+from .worth import require_solution
 
 __all__ = ["DifferentiationWarning", "MetaSolver", "abilities_of", "diff_optimizer"]
 
@@ -80,6 +82,7 @@ def abilities_of(diff_model: type[ConvexDiff] | ConvexDiff) -> Abilities:
     return Abilities(
         cones=frozenset(s for s in sets if s not in (Zeros, Nonnegatives)),
         quadratic_rows=any(kind[0].degree == 2 for kind in diff_model.kinds),
+        nonconvex=diff_model.nonconvex,
     )
 
 
@@ -394,13 +397,13 @@ class MetaSolver(Solving):
         current = self._derivative
         if current is None or not current.is_current or not current.seconds >= 0.0:
             raise NotOptimized(f"There is no {attribute!r}: differentiate the model first.")
-        found = current.degeneracy(index)
+        found = current.worth.degeneracy(index)
         return float(found[0]) if isinstance(index, ConstraintIndex) and not index.kind[1].is_vector else found
 
     def _known(self, kind: type[attr.Attribute]) -> Any:
         current = self._derivative
         if current is not None and current.seconds >= 0.0:
-            return current.status if kind is attr.DifferentiationStatus else current.point.refinement
+            return current.worth.status if kind is attr.DifferentiationStatus else current.point.refinement
         if kind is attr.DifferentiationStatus:
             return attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
         raise NotOptimized("No solution was refined: differentiate the model first.")
@@ -408,7 +411,7 @@ class MetaSolver(Solving):
     def _warn(self, current: Derivative) -> None:
         if self.warns and not self._warned:
             self._warned = True
-            for text in current.caveats(self.get(attr.TerminationStatus())):
+            for text in current.worth.caveats(self.get(attr.TerminationStatus())):
                 warn_user(f"{text} This warning comes once for each solution.", DifferentiationWarning)
 
     def recipe(self) -> Any:
@@ -434,7 +437,7 @@ class MetaSolver(Solving):
         return new
 
 
-DIFF_MODELS: list[Callable[[], ConvexDiff]] = [QuadraticDiff, ConicDiff]
+DIFF_MODELS: list[Callable[[], ConvexDiff]] = [QuadraticDiff, ConicDiff, NonlinearDiff]
 """Diff models to choose from, the first that takes the model's constraints."""
 
 

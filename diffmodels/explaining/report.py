@@ -115,7 +115,7 @@ def report_of(derivative: Derivative) -> DiffReport:
     solution = point.solution
     margin, nearest = solution.margin
     name = "" if nearest < 0 else _name_of(derivative, nearest)
-    codes, status = attr.DifferentiationStatusCode, derivative.known
+    codes, status = attr.DifferentiationStatusCode, derivative.worth.known
     active = int(solution.active.sum())
     if isinstance(solution, OwnSolution):
         unique_duals, condition = status is not codes.DEPENDENT_ROWS, float("nan")
@@ -153,7 +153,7 @@ def _name_of(derivative: Derivative, row: int) -> str:
 
 
 def _faults(derivative: Derivative) -> Iterator[tuple[str, str, str]]:
-    codes, status, point = attr.DifferentiationStatusCode, derivative.known, derivative.point
+    codes, status, point = attr.DifferentiationStatusCode, derivative.worth.known, derivative.point
     margin, nearest = point.solution.margin
     if status is codes.EXACT and margin <= _NEAR:
         yield (
@@ -202,7 +202,7 @@ def _rows_at_fault(derivative: Derivative) -> Iterator[str]:
             continue
         numbers, dims = every(store, kind)
         indices = store.indices(kind, numbers)
-        at = np.flatnonzero(derivative.degeneracy(indices))
+        at = np.flatnonzero(derivative.worth.degeneracy(indices))
         owner = np.repeat(np.arange(len(dims)), dims)[at]
         row = at - (np.cumsum(dims) - dims)[owner]
         for k, r in zip(owner.tolist(), row.tolist(), strict=True):

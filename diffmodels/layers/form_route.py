@@ -86,8 +86,7 @@ class FormRoute:
         parameters = lowering.parameters or Parameters(store)
         present = np.array(parameters.values, np.float64)
         self.moving.apply(self.form, np.where(np.isfinite(present), present, 0.0))
-        order = [] if made.diff_model is None else [kind[1] for kind in made.diff_model().kinds]
-        self.layout = Stacked(self.form, order)
+        self.layout = Stacked(self.form) if made.diff_model is None else made.diff_model().stacked(self.form)
         self.maps = OutputMaps(store, lowering, outputs)
         self.present, self.places = present, compact(parameters.places(ids))
         self.chain = ChainRule(self.moving, self.form, self.maps, self.sign, _finite(present), self.places)
