@@ -16,6 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from .arrays import Array, Cholesky, Namespace, cholesky, has_fixed_shapes, largest, remaining
 from .duals import Duals
 from .program import Programs
@@ -27,7 +29,8 @@ _ROUNDING = 1e-12
 _DEPENDENT = 1e-12
 """The least pivot up to which rows count as independent of each other."""
 _SHIFT = 1e-9
-_REFINED = 1e-14
+_REFINED = 1e-13
+_SOLVED, _LARGEST = 1e-11, 1e7
 _STEPS = 3
 _STEPS_REGULARIZED = 40
 
@@ -210,6 +213,7 @@ class ActiveRows:
         self.pivots: Array = self._block.pivots
         e = duals.count
         everyone = xp.ones((side.shape[0], e), dtype=xp.bool, device=side.device)
+        self._norm = _norm(xp, programs.C)
         self.active: Array = xp.concat([everyone, side != 0], axis=1)
 
     def take(self, items: Array) -> ActiveRows:
@@ -258,6 +262,26 @@ class ActiveRows:
     residual: float = 0.0
     """The largest relative residual of the last `solve`."""
 
+    @property
+    def is_regular(self) -> Array:
+        """(B,): whether the system is solved for random right-hand sides, and their solutions are not huge.
+
+        It tells what pivots do not where P is regularized.
+        """
+        xp, programs = self._duals.xp, self._programs
+        probe = np.random.default_rng(40).standard_normal(programs.q.shape[1] + programs.lower.shape[1])
+        n, kind = programs.q.shape[1], {"dtype": programs.q.dtype, "device": programs.q.device}
+        size = xp.sqrt(xp.sum(programs.C * programs.C, axis=2))
+        scale = xp.sqrt(largest(xp, xp.linalg.diagonal(programs.P)))
+        scale = xp.where(scale > 0.0, scale, 1.0)[:, None]
+        B = programs.q.shape[0]
+        upper = xp.broadcast_to(scale * xp.asarray(probe[:n], **kind)[None], (B, n))
+        rows = xp.broadcast_to(size * xp.asarray(probe[n:], **kind)[None] / scale, (B, len(probe) - n))
+        x, y = self.solve(upper[:, None], rows[:, None])
+        _, left = self._left(upper[:, None], xp.where(self.active, rows, 0.0)[:, None], x, y)
+        growth = xp.maximum(_size(xp, x) * scale, _size(xp, y * size[:, None]) / scale)[:, 0]
+        return (left[:, 0] <= _SOLVED) & (growth <= _LARGEST)
+
     def _left(self, upper: Array, rows: Array, x: Array, y: Array) -> tuple[tuple[Array, Array], Array]:
         """The residuals, and their sizes (B, K) beside the terms that they are made of."""
         P, C, xp = self._programs.P, self._programs.C, self._duals.xp
@@ -265,7 +289,7 @@ class ActiveRows:
         gradient = upper - Px - pull
         values = xp.where(self.active[:, None, :], rows - x @ C.mT, 0.0)
         of_gradient = _size(xp, Px) + _size(xp, pull) + _size(xp, upper)
-        of_rows = _size(xp, rows) + xp.sqrt(xp.sum(x * x, axis=2)) * _norm(xp, C)
+        of_rows = _size(xp, rows) + xp.sqrt(xp.sum(x * x, axis=2)) * self._norm
         relative = _size(xp, gradient) / xp.where(of_gradient > 0.0, of_gradient, 1.0)
         relative = xp.maximum(relative, _size(xp, values) / xp.where(of_rows > 0.0, of_rows, 1.0))
         return (gradient, values), xp.where(xp.isfinite(relative), relative, float("inf"))

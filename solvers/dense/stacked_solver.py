@@ -80,6 +80,11 @@ class Answers:
     duals: Duals
 
     @property
+    def is_settled(self) -> Array:
+        """(B,): which items are exact, with matrices that needed no regularization, and so in all units."""
+        return (self.ending == int(Ending.EXACT)) & self.duals.is_regular
+
+    @property
     def rows(self) -> ActiveRows:
         """The system of all items, worthless for those that are not exact."""
         return ActiveRows(self.programs, self.duals, self.side)
@@ -304,11 +309,10 @@ class _Run:
         exact = right & (residuals.dual <= EXACT) & (residuals.primal <= EXACT)
         values = residuals.values[:, e:]
         gaps = xp.minimum(values - programs.lower[:, e:], programs.upper[:, e:] - values)
-        sides = xp.where(xp.isfinite(programs.lower[:, e:]), xp.abs(programs.lower[:, e:]), 0.0)
-        sides = sides + xp.where(xp.isfinite(programs.upper[:, e:]), xp.abs(programs.upper[:, e:]), 0.0)
-        norm = xp.sqrt(xp.sum(programs.C[:, e:] ** 2, axis=2)) * xp.sqrt(xp.sum(x * x, axis=1))[:, None]
-        clear = xp.where(side == 0, gaps > _MARGIN * (norm + sides), signed > _MARGIN * of_dual)
-        smooth = xp.all(clear, axis=1) & (system.pivots > _REGULAR) & duals.is_regular
+        clear = xp.where(side == 0, gaps > _MARGIN * residuals.terms[:, e:], signed > _MARGIN * of_dual)
+        smooth = xp.all(clear, axis=1) & (system.pivots > _REGULAR)
+        if not bool(xp.all(duals.is_regular)):
+            smooth = smooth & (duals.is_regular | system.is_regular)
         return _Point(system, x, y, exact, exact & smooth)
 
 
