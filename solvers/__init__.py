@@ -13,6 +13,9 @@ from typing import Any
 from ..modelkit.form import Abilities, Form, Journal
 from .array_solver import ArraySolver
 from .contract import Solver, Start
+from .fixed_point.alt_diff import AltDiff
+from .fixed_point.pdg import PDG
+from .fixed_point.pdhg import PDHG
 from .libraries.clarabel import Clarabel
 from .libraries.daqp import DAQP
 from .libraries.highs import HiGHS
@@ -25,9 +28,12 @@ from .result import Result, Status
 __all__ = [
     "DAQP",
     "OSQP",
+    "PDG",
+    "PDHG",
     "PIQP",
     "SCS",
     "Abilities",
+    "AltDiff",
     "ArraySolver",
     "Clarabel",
     "Form",
@@ -50,7 +56,7 @@ def wrappers() -> tuple[type[Solver], ...]:
     Examples
     --------
     >>> [solver.name for solver in wrappers()]
-    ['Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'PIQP', 'SCS']
+    ['AltDiff', 'Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'PDG', 'PDHG', 'PIQP', 'SCS']
     """
     found = [thing for thing in map(globals().get, __all__) if isinstance(thing, type) and issubclass(thing, Solver)]
     return tuple(sorted((one for one in found if not isabstract(one)), key=lambda one: one.name))
