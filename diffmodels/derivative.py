@@ -89,7 +89,7 @@ class Derivative:
         self._theta = np.zeros(0) if lowering.parameters is None else _finite(lowering.parameters.values)
         self._moving = None
         if lowering.moving is not None:
-            self._moving = lowering.moving.derivative(self._slots)
+            self._moving = lowering.moving.derivative(form)
         self._values: dict[int, FloatArray] = {}
         self._costs: dict[int, FloatArray] = {}
         self._seen_now: SeenBySides | None = None

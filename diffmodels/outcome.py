@@ -227,9 +227,8 @@ class Outcome:
             else:
                 y, x = self._need("dual", attr.ConstraintDual()), self.result.x
                 x = np.zeros(self.form.n) if x is None else x
-                slots, none = self.form.slots, np.zeros((1, self.form.n))
-                nothing, one = np.zeros((1, len(y))), np.ones((1, 1))
-                of_lagrangian = moving.derivative(slots).gradient(x, y, none, nothing, one)
+                none, nothing, one = np.zeros((1, self.form.n)), np.zeros((1, len(y))), np.ones((1, 1))
+                of_lagrangian = moving.derivative(self.form).gradient(x, y, none, nothing, one)
                 self._costs = moving.map.pull(_finite(parameters.values), of_lagrangian)[0]
             self._costs = self._costs + self._costs_of_curved_rows(parameters)
         return self._costs

@@ -13,8 +13,10 @@ __all__ = [
     "FloatArray",
     "Growable",
     "IntArray",
+    "Places",
     "added_up",
     "cofactors",
+    "compact",
     "fewer",
     "pairs",
     "segments",
@@ -24,6 +26,8 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Places = slice | IntArray
+"""Entries of an array that are read or written together."""
 
 _FULL = 4
 """A table with so many places for each of the terms that it is for is faster than a sort of them."""
@@ -77,6 +81,23 @@ def segments(starts: IntArray, counts: IntArray) -> IntArray:
     ends = np.cumsum(counts)
     positions: IntArray = np.arange(total) + np.repeat(starts - (ends - counts), counts)
     return positions
+
+
+def compact(places: IntArray) -> Places:
+    """Places as small as they can be kept: a slice of those that follow one another, else numbers of 32 bits.
+
+    Examples
+    --------
+    >>> compact(np.array([4, 5, 6])), compact(np.array([6, 4])).dtype
+    (slice(4, 7, None), dtype('int32'))
+    """
+    if not len(places):
+        return slice(0, 0)
+    first, last = int(places[0]), int(places[-1])
+    if last - first + 1 == len(places) and bool((places[1:] - places[:-1] == 1).all()):
+        return slice(first, last + 1)
+    fits = max(first, last, int(places.max())) <= np.iinfo(np.int32).max
+    return places.astype(np.int32) if fits else places
 
 
 def sums(at: IntArray, values: FloatArray, count: int) -> FloatArray:

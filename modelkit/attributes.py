@@ -232,6 +232,7 @@ class DifferentiationStatusCode(enum.Enum):
     NONUNIQUE = "the solution is not unique: the minimum-norm solution of the singular system"
     ONE_SIDED = "a constraint is active with zero multiplier: the one-sided derivative in the direction that was given"
     SMOOTHED = "the derivative of a point of the central path, as the policy wants it, not of the solution"
+    TRUNCATED = "the solver's own, by iterations that stop at a tolerance: an approximation, whose error is estimated"
     INACCURATE = (
         "the solution could not be refined until the optimality conditions hold to 1e-10 of their own terms: "
         "derivatives are those at the point found"

@@ -23,6 +23,7 @@ from .libraries.osqp import OSQP
 from .libraries.piqp import PIQP
 from .libraries.scs import SCS
 from .options import Option
+from .own_derivative import OwnDerivative
 from .result import Result, Status
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "HiGHS",
     "Journal",
     "Option",
+    "OwnDerivative",
     "Result",
     "Solver",
     "Start",

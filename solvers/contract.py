@@ -20,6 +20,7 @@ from ..modelkit.errors import UnsupportedAttribute, UnsupportedConstraint, Unsup
 from ..modelkit.form import Abilities, Discreteness, Form, Journal
 from .judging.without_library import answer_without_library
 from .options import Option, check_common, version_of
+from .own_derivative import OwnDerivative
 from .result import Result, Status
 
 __all__ = ["Solver", "Start"]
@@ -51,6 +52,7 @@ class Solver(ABC):
     standard_options : common attribute -> `Option`
     releases_gil : whether other Python threads run while the library works (then layers solve in threads)
     reloads_for_options : whether a changed option asks for the form to be loaded anew
+    differentiates : whether it differentiates its solutions itself; then it is asked before any diff model
 
     Parameters
     ----------
@@ -64,6 +66,7 @@ class Solver(ABC):
     standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
     releases_gil: ClassVar[bool] = True
     reloads_for_options: ClassVar[bool] = True
+    differentiates: ClassVar[bool] = False
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
     """What it was made with, so that another one can be made like it."""
 
@@ -102,6 +105,24 @@ class Solver(ABC):
     def fetch(self, result: Result) -> None:
         """Fill in what `run` left out of a result until somebody asks."""
         return
+
+    def differentiate(self, form: Form, result: Result) -> OwnDerivative:
+        """What differentiates a solution, of a solver that `differentiates`.
+
+        It is asked right after the solve in layers, where nothing need be factorized anew. A copy of a model asks a
+        solver that never solved the form: the result, and the form, are all that it can rely on then.
+
+        Parameters
+        ----------
+        form : that was solved, convex and continuous
+        result : an answer of this solver to it, with x and dual
+
+        Raises
+        ------
+        DifferentiationError
+            If the solution has no derivatives.
+        """
+        raise NotImplementedError(f"{self.name} does not differentiate its solutions.")
 
     @final
     def version(self) -> str:

@@ -122,7 +122,8 @@ def with_places(P: sp.csc_array, i: IntArray, j: IntArray) -> sp.csc_array:
     stored |= stored.T.copy()
     column, row = np.nonzero(stored)
     ends = np.concatenate([[0], np.cumsum(np.count_nonzero(stored, axis=1))])
-    return sp.csc_array((P.toarray()[column, row], row.astype(np.int32), ends), shape=(n, n))
+    short = np.int32 if len(row) <= np.iinfo(np.int32).max else np.int64
+    return sp.csc_array((P.toarray()[column, row], row.astype(short), ends.astype(short)), shape=(n, n))
 
 
 def mapped(rows: Rows, moving: MovingTerms, one: StandIn, k: int, extra: IntArray) -> tuple[Rows, MovingTerms]:

@@ -97,7 +97,7 @@ class MappedForm:
     @property
     def has_moving_curvature(self) -> bool:
         """Whether quadratic terms of rows move with the parameters."""
-        return self.moving is not None and bool(len(self.moving.entries(self.form.slots).curvature[0]))
+        return self.moving is not None and self.moving.moves_curved_rows
 
     def numbers_that_move(self) -> MovingNumbers:
         """How the numbers of the form depend on the parameters, also where none does."""

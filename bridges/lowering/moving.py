@@ -14,7 +14,7 @@ from typing import final
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.arrays import FloatArray, IntArray, Places, compact
 from ...modelkit.form import Form, Slots
 from ...modelkit.form.entry_layers import EntryLayers
 from ...modelkit.form.polynomial_map import PolynomialMap
@@ -24,6 +24,8 @@ from .terms import MovingTerms, ProductTable
 
 __all__ = ["MovingNumbers"]
 
+_FEW = 1000
+"""So many places are looked up one by one."""
 _FULL = 4
 """So many places for each entry of a matrix are few."""
 Curved = tuple[IntArray, IntArray, IntArray, FloatArray]
@@ -33,6 +35,8 @@ Curved = tuple[IntArray, IntArray, IntArray, FloatArray]
 class MovingNumbers:
     """The map from parameters to the numbers of a form.
 
+    It keeps neither these numbers nor what stands in the form's own patterns: a matrix of parameters costs its places.
+
     Parameters
     ----------
     form : whose numbers are the fixed parts
@@ -41,6 +45,11 @@ class MovingNumbers:
     table : of the products
     count : of parameters
     curved : the fixed quadratic terms of the form's rows
+
+    Attributes
+    ----------
+    map : from parameters to the numbers that move, one after the other
+    slices : of these: entries of P, q, r, coefficients of rows and cones, constants of both, curvature of rows
     """
 
     def __init__(
@@ -59,118 +68,128 @@ class MovingNumbers:
         i, j = square.first, square.second
         # each entry and, on the other side of the diagonal, its twin; P is symmetric, so columns are lines
         both = [_places(form.P, line, other) for line, other in ((j, i), (i, j))]
-        P_at, self._P_place = _joined(np.concatenate(both))
-        q_at, self._q = _joined(linear.first)
+        P_at, P_place = _joined(np.concatenate(both))
+        q_at, q_place = _joined(linear.first)
         c_rows, A_rows, Q_rows = _by_degree(rows)
         g_cones, F_cones, _ = _by_degree(cones)
-        A_at, self._A_place = _joined(_places(form.A, A_rows.row, A_rows.first))
-        F_at, self._F_place = _joined(_places(form.F, F_cones.row, F_cones.first))
+        A_at, A_place = _joined(_places(form.A, A_rows.row, A_rows.first))
+        F_at, F_place = _joined(_places(form.F, F_cones.row, F_cones.first))
         c_at, self._c = _joined(c_rows.row)
         g_at, self._g = _joined(g_cones.row)
         self._Q = Q_rows.row, Q_rows.first, Q_rows.second
-        self._A = _row_of(form.A, self._A_place), form.A.indices[self._A_place].astype(np.int64)
-        self._F = _row_of(form.F, self._F_place), form.F.indices[self._F_place].astype(np.int64)
-        self._P = form.P.indices[self._P_place].astype(np.int64), _row_of(form.P, self._P_place)
         groups: list[tuple[list[tuple[IntArray, MovingTerms]], FloatArray]] = [
             # (where among its kind, terms) of each layer, and the fixed parts
-            ([(P_at[: len(i)], square), (P_at[len(i) :], square)], form.P.data[self._P_place]),
-            ([(q_at, linear)], form.q[self._q]),
+            ([(P_at[: len(i)], square), (P_at[len(i) :], square)], form.P.data[P_place]),
+            ([(q_at, linear)], form.q[q_place]),
             ([(constant.row, constant)], np.full(min(len(constant), 1), form.r)),
-            ([(A_at, A_rows)], form.A.data[self._A_place]),
-            ([(F_at, F_cones)], form.F.data[self._F_place]),
+            ([(A_at, A_rows)], form.A.data[A_place]),
+            ([(F_at, F_cones)], form.F.data[F_place]),
             ([(c_at, c_rows)], np.zeros(len(self._c))),
             ([(g_at, g_cones)], form.g[self._g]),
             ([(np.arange(len(Q_rows)), Q_rows)], np.zeros(len(Q_rows))),
         ]
         ends = np.cumsum([0, *(len(base) for _, base in groups)]).tolist()
-        self._slices = tuple(slice(a, b) for a, b in pairwise(ends))
-        self.base: FloatArray = np.concatenate([base for _, base in groups])
+        self._slices = P, q, r, A, F, c, g, Q = tuple(slice(a, b) for a, b in pairwise(ends))
+        self.slices = P, q, r, slice(A.start, F.stop), slice(c.start, g.stop), Q
+        self._P, self._q, self._A, self._F = (compact(place) for place in (P_place, q_place, A_place, F_place))
         layers = tuple(
             (at + end, table.rows(terms.code, count), terms.coef)
             for (parts, _), end in zip(groups, ends, strict=False)
             for at, terms in parts
         )
         factors = table.several(count)
-        M = EntryLayers(layers, (len(self.base), count if factors is None else len(factors)))
-        self.map = PolynomialMap(self.base, M, factors, count)
+        M = EntryLayers(layers, (ends[-1], count if factors is None else len(factors)))
+        self.map = PolynomialMap(np.concatenate([base for _, base in groups]), M, factors, count)
         alone = (layers[6][0] - ends[5], *layers[6][1:])
         sides = EntryLayers((alone,), (len(self._c), M.shape[1])).tocsr()
         self._alone = sp.csr_array(sides[:, :count])  # to find rows with infinite sides
         self._lower, self._upper = form.row_lower[self._c].copy(), form.row_upper[self._c].copy()
-        self._now: FloatArray = self.base.copy()
-        self._infinite = np.zeros(len(self._c), bool)
-        self._entries: tuple[Slots, Entries] | None = None
+        self._curvature: FloatArray = np.zeros(len(Q_rows))  # that the form has
         self._derivative: tuple[Slots, MovingDerivative] | None = None
 
     @property
-    def size(self) -> int:
-        """How many numbers move."""
-        return len(self.base)
+    def moves_curvature(self) -> bool:
+        """Whether quadratic terms of the objective move."""
+        return bool(self.slices[0].stop > 0)
 
-    def entries(self, slots: Slots) -> Entries:
-        """Which they are."""
-        if self._entries is None or self._entries[0] != slots:
-            P, q, r, A, F, c, g, Q = self._slices
-            merged = P, q, r, slice(A.start, F.stop), slice(c.start, g.stop), Q
-            coefficients = (
-                np.concatenate([slots.of_rows(self._A[0]), slots.of_cones(self._F[0])]),
-                np.concatenate([self._A[1], self._F[1]]),
-            )
-            constants = np.concatenate([slots.of_rows(self._c), slots.of_cones(self._g)])
-            found = Entries(merged, self._P, self._q, coefficients, constants, self._Q)
-            self._entries = slots, found
-        return self._entries[1]
+    @property
+    def moves_curved_rows(self) -> bool:
+        """Whether quadratic terms of rows move."""
+        return len(self._curvature) > 0
 
-    def derivative(self, slots: Slots) -> MovingDerivative:
+    def entries(self, form: Form) -> Entries:
+        """Which numbers of the form move."""
+        slots, (A_row, A_column), (F_row, F_column) = form.slots, _named(form.A, self._A), _named(form.F, self._F)
+        coefficients = (
+            np.concatenate([slots.of_rows(A_row), slots.of_cones(F_row)]),
+            np.concatenate([A_column, F_column]),
+        )
+        constants = np.concatenate([slots.of_rows(self._c), slots.of_cones(self._g)])
+        P = _named(form.P, self._P)[::-1]
+        return Entries(self.slices, P, _numbers(self._q), coefficients, constants, self._Q)
+
+    def derivative(self, form: Form) -> MovingDerivative:
         """Between moves of these numbers and right-hand sides of the KKT system, made once."""
-        if self._derivative is None or self._derivative[0] != slots:
-            self._derivative = slots, MovingDerivative(self.entries(slots), slots)
+        if self._derivative is None or self._derivative[0] != form.slots:
+            self._derivative = form.slots, MovingDerivative(self.entries(form), form.slots)
         return self._derivative[1]
 
     # ------------------------------------------------------------------ the numbers
     def apply(self, form: Form, theta: FloatArray) -> None:
         """Write the numbers at these parameters (count,), infinite ones included, into the form."""
         finite = np.isfinite(theta)
-        infinite = np.zeros(len(self._c), bool)
-        if not finite.all():
-            infinite[np.unique(sp.coo_array(self._alone[:, np.flatnonzero(~finite)]).coords[0])] = True
-            theta = np.where(finite, theta, 0.0)
-        values = self.map(theta)
-        if (values == self._now).all() and (infinite == self._infinite).all():
+        if finite.all():
+            self._write(form, self.map(theta), None)
             return
-        self._write(form, values, infinite)
+        infinite = np.zeros(len(self._c), bool)
+        infinite[np.unique(sp.coo_array(self._alone[:, np.flatnonzero(~finite)]).coords[0])] = True
+        self._write(form, self.map(np.where(finite, theta, 0.0)), infinite)
 
     def take_back(self, form: Form) -> None:
         """Leave the fixed parts in the form."""
-        self._write(form, self.base.copy(), np.zeros(len(self._c), bool))
+        self._write(form, self.map.constant, None)
 
-    def _write(self, form: Form, values: FloatArray, infinite: np.ndarray) -> None:
-        moved = values != self._now
-        P, q, r, A, F, c, g, Q = self._slices
-        if moved[P.start : r.stop].any():
-            costs, constant, matrix = form.q.copy(), form.r, None
-            costs[self._q] = values[q]
-            if r.stop > r.start:
-                constant = float(values[r][0])
-            if moved[P].any():
-                matrix = form.P.copy()
-                matrix.data[self._P_place] = values[P]
-            form.set_objective(matrix, costs, constant)
-        if moved[A].any():
-            which = np.flatnonzero(moved[A])
-            form.set_entries(self._A_place[which], values[A][which], self._A[0][which])
-        if moved[F].any() or moved[g].any():
-            data, constants = form.F.data.copy(), form.g.copy()
-            data[self._F_place], constants[self._g] = values[F], values[g]
-            form.set_cone_numbers(data if moved[F].any() else None, constants if moved[g].any() else None)
-        which = np.flatnonzero(moved[c] | (infinite != self._infinite))
-        if len(which):
-            shift, free = values[c][which], infinite[which]
-            lower = np.where(free, -np.inf, self._lower[which] - shift)
-            form.set_sides(self._c[which], lower, np.where(free, np.inf, self._upper[which] - shift))
-        if moved[Q].any():
-            form.set_row_curvature([*self._curved, (*self._Q, values[Q])])
-        self._now, self._infinite = values, infinite
+    def _write(self, form: Form, values: FloatArray, infinite: np.ndarray | None) -> None:
+        """Write what differs from what is there."""
+        P, q, r, A, F, c, g, Q = (values[part] for part in self._slices)
+        if len(P) or len(q) or len(r):
+            self._write_objective(form, P, q, r)
+        if len(A):
+            moved = (form.entries[2][self._A] != A).nonzero()[0]
+            if len(moved):
+                at = moved + self._A.start if isinstance(self._A, slice) else self._A[moved]
+                form.set_entries(at, A[moved], _lines(form.A, at))
+        if len(F) or len(g):
+            self._write_cones(form, F, g)
+        if len(c):
+            lower, upper = self._lower - c, self._upper - c
+            if infinite is not None:
+                lower[infinite], upper[infinite] = -np.inf, np.inf
+            moved = ((form.row_lower[self._c] != lower) | (form.row_upper[self._c] != upper)).nonzero()[0]
+            if len(moved):
+                form.set_sides(self._c[moved], lower[moved], upper[moved])
+        if len(Q) and (self._curvature != Q).any():
+            form.set_row_curvature([*self._curved, (*self._Q, Q)])
+            self._curvature = Q
+
+    def _write_objective(self, form: Form, P: FloatArray, q: FloatArray, r: FloatArray) -> None:
+        has_P = len(P) > 0 and bool((form.P.data[self._P] != P).any())
+        if not (has_P or (form.q[self._q] != q).any() or (r != form.r).any()):
+            return
+        costs, matrix = form.q.copy(), None
+        costs[self._q] = q
+        if has_P:
+            data = form.P.data.copy()
+            data[self._P] = P
+            matrix = sp.csc_array((data, form.P.indices, form.P.indptr), shape=form.P.shape)
+        form.set_objective(matrix, costs, float(r[0]) if len(r) else form.r)
+
+    def _write_cones(self, form: Form, F: FloatArray, g: FloatArray) -> None:
+        has_F, has_g = bool((form.F.data[self._F] != F).any()), bool((form.g[self._g] != g).any())
+        if has_F or has_g:
+            coefficients, constants = form.F.data.copy(), form.g.copy()
+            coefficients[self._F], constants[self._g] = F, g
+            form.set_cone_numbers(coefficients if has_F else None, constants if has_g else None)
 
 
 def _alive(chunks: Sequence[Chunk], place: Place) -> MovingTerms:
@@ -233,9 +252,19 @@ def _places(matrix: sp.csr_array | sp.csc_array, line: IntArray, other: IntArray
     return np.asarray(at[order][np.searchsorted(keys[order], wanted)], np.int64)
 
 
-def _row_of(matrix: sp.csr_array | sp.csc_array, places: IntArray) -> IntArray:
+def _named(matrix: sp.csr_array | sp.csc_array, places: Places) -> tuple[IntArray, IntArray]:
+    """The lines of some entries of a compressed matrix, and their other indices."""
+    return _lines(matrix, _numbers(places)), matrix.indices[places].astype(np.int64)
+
+
+def _lines(matrix: sp.csr_array | sp.csc_array, places: IntArray) -> IntArray:
     """The lines in which entries of a compressed matrix stand."""
-    if len(places) < len(matrix.indptr):
+    if len(places) < max(len(matrix.indptr), _FEW):
         return np.searchsorted(matrix.indptr, places, side="right").astype(np.int64) - 1
-    rows: IntArray = np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
-    return rows if len(places) == len(rows) else rows[places]
+    lines: IntArray = np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
+    return lines if len(places) == len(lines) else lines[places]
+
+
+def _numbers(places: Places) -> IntArray:
+    """Places one by one."""
+    return np.arange(places.start, places.stop) if isinstance(places, slice) else places.astype(np.int64)

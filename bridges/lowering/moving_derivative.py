@@ -16,7 +16,7 @@ from typing import final
 import numpy as np
 import scipy.sparse as sp
 
-from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.arrays import FloatArray, IntArray, Places
 from ...modelkit.form import Slots
 from ...modelkit.form.linear_map import LinearMap
 
@@ -114,8 +114,10 @@ class _Entries:
     """Some entries of matrices of one shape."""
 
     def __init__(self, row: IntArray, column: IntArray, shape: tuple[int, int]) -> None:
-        self.count, self._row, self._column, self._shape = len(row), row, column, shape
+        self.count, self._shape = len(row), shape
         self._rows = _whole_rows(row, column, shape[1])
+        if self._rows is None:
+            self._row, self._column = row, column
 
     def products(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """The entries of ``a bᵀ``."""
@@ -123,6 +125,9 @@ class _Entries:
             product: FloatArray = a[..., self._rows, None] * b[..., None, :]
             return product.reshape(*product.shape[:-2], self.count)
         return a.take(self._row, axis=-1) * b.take(self._column, axis=-1)
+
+    def _as_rows(self, entries: FloatArray) -> FloatArray:
+        return entries.reshape(len(entries), self.count // self._shape[1], self._shape[1])
 
     @cached_property
     def _to_rows(self) -> LinearMap:
@@ -134,10 +139,16 @@ class _Entries:
 
     def times(self, entries: FloatArray, v: FloatArray) -> FloatArray:
         """Products of the matrices with vectors."""
+        if self._rows is not None:
+            out = np.zeros((len(entries), self._shape[0]))
+            out[:, self._rows] = (self._as_rows(entries) @ v[..., :, None])[..., 0]
+            return out
         return self._to_rows(entries * v.take(self._column, axis=-1))
 
     def transposed_times(self, entries: FloatArray, v: FloatArray) -> FloatArray:
         """Products of the transposed matrices with vectors."""
+        if self._rows is not None:
+            return np.asarray((v[..., None, self._rows] @ self._as_rows(entries))[..., 0, :])
         return self._to_columns(entries * v.take(self._row, axis=-1))
 
 
@@ -184,7 +195,7 @@ def _spread(at: IntArray, size: int) -> LinearMap:
     return LinearMap(sp.coo_array((np.ones(len(at)), (at, np.arange(len(at)))), shape=(size, len(at))))
 
 
-def _whole_rows(row: IntArray, column: IntArray, width: int) -> slice | IntArray | None:
+def _whole_rows(row: IntArray, column: IntArray, width: int) -> Places | None:
     """The rows of a matrix that some entries are, row by row; None if they are others."""
     if not width or len(row) % width:
         return None

@@ -191,8 +191,7 @@ class Ranging:
         if moving is None:
             return np.zeros(len(part))
         moves = moving.map.push(derivative.theta, _units(part, len(derivative.theta)))
-        at = moving.entries(self.lowering.form.slots).slices[2]
-        constants: FloatArray = moves[:, at].sum(axis=1)
+        constants: FloatArray = moves[:, moving.slices[2]].sum(axis=1)
         return constants
 
     def _line(
@@ -221,16 +220,15 @@ def parameter_moves(derivative: Derivative, which: IntArray) -> tuple[FloatArray
     K, n = len(which), len(point.x)
     if lowering.moving is None:
         return np.zeros((n, K)), np.zeros((layout.m, K)), np.ones(K, bool)
-    slots = lowering.form.slots
     units = _units(which, len(derivative.theta))
     moves = lowering.moving.map.push(derivative.theta, units)
-    slices = lowering.moving.entries(slots).slices
+    slices = lowering.moving.slices
     linear = ~np.any([moves[:, part].any(axis=1) for part in (slices[0], slices[3], slices[5])], axis=0)
     far = lowering.moving.map
     for k in np.flatnonzero(linear):  # a power of one parameter
         moved = far.push(derivative.theta + units[k], units[[k]])
         linear[k] = np.allclose(moved, moves[[k]], rtol=1e-12, atol=0.0)
-    primal, rows, _ = lowering.moving.derivative(slots).right_hand_sides(point.x, point.y, moves)
+    primal, rows, _ = lowering.moving.derivative(lowering.form).right_hand_sides(point.x, point.y, moves)
     return -primal.T, layout.signed(rows.T), linear
 
 

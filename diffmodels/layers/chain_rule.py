@@ -18,8 +18,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...bridges.lowering.moving import MovingNumbers
-from ...modelkit.arrays import FloatArray, IntArray
-from ...modelkit.form import Slots
+from ...modelkit.arrays import FloatArray, Places
+from ...modelkit.form import Form
 from ...modelkit.form.linear_map import LinearMap
 from ...modelkit.form.polynomial_map import PolynomialMap
 from ..seen import Seen
@@ -42,11 +42,11 @@ class ChainRule:
     Parameters
     ----------
     moving : from all parameters to the form's numbers
-    slots : of the form
+    form : whose they are
     maps : the outputs
     sign : -1 where the model is maximized
     present : (q,) values of all parameters of the model
-    places : (p,) of the layer's parameters among them
+    places : of the layer's parameters among them
     to_sides : sparse (2 slots, R), from the route's duals to those by sides; None where they are these
 
     Attributes
@@ -58,17 +58,18 @@ class ChainRule:
     def __init__(
         self,
         moving: MovingNumbers,
-        slots: Slots,
+        form: Form,
         maps: OutputMaps,
         sign: float,
         present: FloatArray,
-        places: IntArray,
+        places: Places,
         to_sides: Any = None,
     ) -> None:
-        self._map, self._sign, n = moving.map, sign, slots.columns
-        self._derivative = moving.derivative(slots)
+        slots, n = form.slots, form.n
+        self._map, self._sign = moving.map, sign
+        self._derivative = moving.derivative(form)
         self._present = present
-        self._places = None if np.array_equal(places, np.arange(len(present))) else places
+        self._places = None if isinstance(places, slice) and places == slice(0, len(present)) else places
         self._observed: list[tuple[slice, PolynomialMap]] = maps.observed
         one = sp.eye_array(slots.size, format="csr")
         both, Y = sp.hstack([one, one], format="csr"), maps.Y

@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from ...modelkit import attributes as attr
-from ...modelkit.arrays import FloatArray, IntArray
+from ...modelkit.arrays import FloatArray, IntArray, compact
 from ...modelkit.convexity import require_convex
 from ...modelkit.errors import DifferentiationError, NotOptimized, OptangentError
 from ...modelkit.form import Form
@@ -87,9 +87,8 @@ class FormRoute:
         order = [] if made.diff_model is None else [kind[1] for kind in made.diff_model().kinds]
         self.layout = Stacked(self.form, order)
         self.maps = OutputMaps(store, lowering, outputs)
-        places = parameters.places(ids)
-        self.present, self.places = present, places
-        self.chain = ChainRule(self.moving, self.form.slots, self.maps, self.sign, _finite(present), places)
+        self.present, self.places = present, compact(parameters.places(ids))
+        self.chain = ChainRule(self.moving, self.form, self.maps, self.sign, _finite(present), self.places)
         self.linear_algebra: Any = model.get(attr.LinearAlgebraSolver())
         self._allow_inaccurate = model.get(attr.AllowInaccurateSolution())
         self.policy = policy_of(model.get(attr.DifferentiationPolicy()))
@@ -99,8 +98,8 @@ class FormRoute:
         self._goes_by_rows = (
             made.diff_model is not None and isinstance(made.diff_model(), QuadraticDiff) and self.form.P.nnz > 0
         )
-        self.is_curving = len(self.moving.entries(self.form.slots).P[0]) > 0
-        self._turns = self.moving.derivative(self.form.slots).turns
+        self.is_curving = self.moving.moves_curvature
+        self._turns = self.moving.derivative(self.form).turns
         self._rows = SlotRows(self.form)
         self._sizes: MatrixSizes | None = None
         if not self.is_curving:
@@ -318,4 +317,5 @@ class FormRoute:
 
 
 def _finite(values: FloatArray) -> FloatArray:
-    return np.where(np.isfinite(values), values, 0.0)
+    finite = np.isfinite(values)
+    return values if finite.all() else np.where(finite, values, 0.0)

@@ -69,12 +69,12 @@ class Program:
         ids = checked_parameters(model, parameters, Parameters(model.store).places)
         self.parameter_shapes = tuple(one.shape for one in ids)
         self.patterns = tuple(_pattern(number, parameter) for number, parameter in enumerate(parameters))
-        self._ids: IntArray = np.concatenate([np.zeros(0, np.int64), *(one.ravel() for one in ids)])
+        all_ids: IntArray = np.concatenate([np.zeros(0, np.int64), *(one.ravel() for one in ids)])
         self.output_shapes = tuple(_shape_of(model, output) for output in outputs)
-        self.parameter_size, self.output_size = len(self._ids), sum(map(math.prod, self.output_shapes))
-        self.general = FormRoute(model, self._ids, list(outputs))
+        self.parameter_size, self.output_size = len(all_ids), sum(map(math.prod, self.output_shapes))
+        self.general = FormRoute(model, all_ids, list(outputs))
         self.route: Route = DenseRoute(self.general) if DenseRoute.fits(self.general) else self.general
-        self._may_be_infinite = infinite_values(model.store, self._ids)
+        self._may_be_infinite = infinite_values(model.store, all_ids)
 
     def helps(self, item: Item) -> bool:
         """Whether it may solve what another one did not: not where there is a proof that there is no solution."""

@@ -13,7 +13,7 @@ from typing import NamedTuple, final
 import numpy as np
 import scipy.sparse as sp
 
-from ..arrays import FloatArray, IntArray
+from ..arrays import FloatArray, IntArray, Places, compact, spread
 
 __all__ = ["EntryLayers", "Layered"]
 
@@ -51,6 +51,14 @@ class EntryLayers:
         row, column, value = (np.concatenate(arrays) for arrays in zip(*self.layers, strict=True))
         return sp.csr_array(sp.coo_array((value, (row, column)), shape=self.shape))
 
+    def then(self, S: sp.csr_array) -> EntryLayers:
+        """``S M``: each entry goes wherever S takes its row."""
+        columns, layers = sp.csc_array(S), []
+        for row, column, value in self.layers:
+            at, place, number = spread(columns, row)
+            layers.append((place, column[at], value[at] * number))
+        return EntryLayers(tuple(layers), (S.shape[0], self.shape[1]))
+
     def are_matchings(self) -> bool:
         """Whether no layer has two entries in a row, or in a column."""
         m, n = self.shape
@@ -60,8 +68,8 @@ class EntryLayers:
 class _Run(NamedTuple):
     """Entries of which the rows, and the columns, are a slice or an array of places."""
 
-    row: slice | IntArray
-    column: slice | IntArray
+    row: Places
+    column: Places
     value: FloatArray | float
 
 
@@ -85,13 +93,14 @@ class Layered:
         self._m, self._n = matrix.shape
         self._runs = [run for layer in matrix.layers if len(layer[0]) for run in _runs(*layer)]
 
-    def tocsr(self) -> sp.csr_array:
+    @property
+    def entries(self) -> EntryLayers:
         """The matrix."""
         layers = []
         for run in self._runs:
             row, column = (np.arange(one.start, one.stop) if isinstance(one, slice) else one for one in run[:2])
             layers.append((row, column, np.broadcast_to(run.value, row.shape)))
-        return EntryLayers(tuple(layers), (self._m, self._n)).tocsr()
+        return EntryLayers(tuple(layers), (self._m, self._n))
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """(..., n) to (..., m)."""
@@ -114,14 +123,14 @@ def _runs(row: IntArray, column: IntArray, value: FloatArray) -> list[_Run]:
         return runs
     first, last = int(row.min()), int(row.max()) + 1
     if last - first > len(row):
-        return [_Run(row, column, float(value[0]) if is_one else value)]
+        return [_Run(compact(row), compact(column), float(value[0]) if is_one else value)]
     order = np.empty(len(row), np.int64)  # by rows, which are all of a slice
     order[row - first] = column
     if is_one:
-        return [_Run(slice(first, last), order, float(value[0]))]
+        return [_Run(slice(first, last), compact(order), float(value[0]))]
     factors = np.empty(len(row))
     factors[row - first] = value
-    return [_Run(slice(first, last), order, factors)]
+    return [_Run(slice(first, last), compact(order), factors)]
 
 
 def _differ(places: IntArray, count: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -42,15 +43,17 @@ class LinearMap:
     """
 
     def __init__(self, matrix: Any) -> None:
-        self._M: Any
-        self._Mt: Any
-        self.layered: Layered | None = None
-        if isinstance(matrix, EntryLayers) and matrix.nnz > _SMALL and matrix.are_matchings():
-            self._M, self._Mt = Layered(matrix), Layered(matrix.T)
-            self.layered = self._M
-            return
-        rows = sp.csr_array(matrix.tocsr())
-        self._M, self._Mt = _prepared(rows), _prepared(sp.csr_array(rows.T))
+        goes_by_layers = isinstance(matrix, EntryLayers) and matrix.nnz > _SMALL and matrix.are_matchings()
+        self._matrix: Any = Layered(matrix) if goes_by_layers else sp.csr_array(matrix.tocsr())
+        self._M: Any = self._matrix if goes_by_layers else _prepared(self._matrix)
+        self.layered: Layered | None = self._matrix if goes_by_layers else None
+
+    @cached_property
+    def _Mt(self) -> Any:
+        """The transpose, which not all need."""
+        if self.layered is not None:
+            return Layered(self.layered.entries.T)
+        return _prepared(sp.csr_array(self._matrix.T))
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """(..., n) to (..., m)."""

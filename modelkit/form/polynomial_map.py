@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..arrays import FloatArray, IntArray
+from .entry_layers import EntryLayers, Layered
 from .linear_map import LinearMap
 
 __all__ = ["PolynomialMap"]
@@ -20,7 +21,7 @@ class PolynomialMap:
 
     Parameters
     ----------
-    constant : (m,) c
+    constant : (m,) c; as long as it is not asked for, zeros take no memory
     M : sparse (m, number of products), or in layers
     factors : (number of products, K) the entries of z in each product, -1 for none; None where they are those of z
     count : of entries of z
@@ -28,6 +29,7 @@ class PolynomialMap:
     Attributes
     ----------
     is_linear : whether all products are of one entry
+    size : m
 
     Examples
     --------
@@ -38,7 +40,8 @@ class PolynomialMap:
     """
 
     def __init__(self, constant: FloatArray, M: Any, factors: IntArray | None, count: int) -> None:
-        self._constant, self._factors, self._count = constant, factors, count
+        self.size, self._factors, self._count = len(constant), factors, count
+        self._constant = constant if constant.any() else None
         # products of one entry need no multiplication, and are the entries themselves
         self.is_linear = factors is None or (factors.shape[1] == 1 and bool((factors >= 0).all()))
         self._choices: list[LinearMap] = []
@@ -53,11 +56,20 @@ class PolynomialMap:
 
     def followed_by(self, S: Any, constant: FloatArray) -> PolynomialMap:
         """The map ``z -> constant + S M φ(z)``: S after this one without its constant."""
-        return PolynomialMap(constant, sp.csr_array(S @ self._M.tocsr()), self._factors, self._count)
+        M = self._M.entries if isinstance(self._M, Layered) else self._M
+        return PolynomialMap(constant, M.then(S) if isinstance(M, EntryLayers) else S @ M, self._factors, self._count)
 
     def __call__(self, z: FloatArray) -> FloatArray:
         """The values, (..., count) to (..., m)."""
-        return self._map(z if self.is_linear else self._at(z).prod(axis=-1)) + self._constant
+        values = self._map(z if self.is_linear else self._at(z).prod(axis=-1))
+        if self._constant is not None:
+            return values + self._constant
+        return values.copy() if values is z else values
+
+    @property
+    def constant(self) -> FloatArray:
+        """The numbers c, (m,)."""
+        return np.zeros(self.size) if self._constant is None else self._constant.copy()
 
     def push(self, z: FloatArray, moves: FloatArray) -> FloatArray:
         """How they move with z, (..., count) to (..., m)."""

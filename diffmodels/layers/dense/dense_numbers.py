@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ....bridges.lowering.moving import MovingNumbers
-from ....modelkit.arrays import FloatArray, IntArray
+from ....modelkit.arrays import FloatArray, IntArray, Places, compact
 from ....modelkit.form import Form
 from ....modelkit.form.polynomial_map import PolynomialMap
 from ....modelkit.form.stacked import Stacked
@@ -55,14 +55,14 @@ class DenseNumbers:
         self.n, self.m, self.zeros = form.n, layout.m, layout.zeros
         rows = layout.matrices(form)
         P, F = rows.P.toarray(), rows.F.toarray()
-        entries = moving.entries(form.slots)
+        entries = moving.entries(form)
         self._P = P if not len(entries.P[0]) else None
         self._F = F if not len(entries.coefficients[0]) else None
         parts = [np.zeros(0) if self._P is not None else P, rows.q, np.array([rows.r])]
         parts += [np.zeros(0) if self._F is not None else F, rows.g]
         ends = np.cumsum([0, *(part.size for part in parts)]).tolist()
         self._slices = tuple(slice(a, b) for a, b in pairwise(ends))
-        self._d0: FloatArray = np.concatenate([part.ravel() for part in parts])
+        d0: FloatArray = np.concatenate([part.ravel() for part in parts])
         at_P, at_q, at_r, at_F, at_g = (part.start for part in self._slices)
         i, j = entries.P
         slot, column = entries.coefficients
@@ -75,26 +75,24 @@ class DenseNumbers:
         of += [F_of + starts[3], g_of + starts[4]]
         sign = [np.ones(len(one)) for one in place[:3]] + [F_sign, g_sign]
         at, where = np.concatenate(place), np.concatenate(of)
-        S = sp.csr_array(sp.coo_array((np.concatenate(sign), (at, where)), shape=(len(self._d0), moving.size)))
+        S = sp.csr_array(sp.coo_array((np.concatenate(sign), (at, where)), shape=(len(d0), moving.map.size)))
         moved = np.flatnonzero(np.diff(S.indptr))
-        first, size = int(moved.min(initial=0)), len(moved)
-        self._at: slice | IntArray = moved
-        if np.array_equal(moved, np.arange(first, first + size)):
-            self._at = slice(first, first + size)
         # where most entries move, the few others cost less as rows of zeros than apart
-        self._all: PolynomialMap | None = None
-        if 2 * size > len(self._d0):
-            self._all = moving.map.followed_by(S, self._d0)
-        self._map = moving.map.followed_by(S[moved], self._d0[moved])
+        self._fixed: tuple[FloatArray, Places] | None = None  # all numbers, and which of them move
+        if 2 * len(moved) <= len(d0):
+            self._fixed, S, d0 = (d0, compact(moved)), S[moved], d0[moved]
+        self._map: PolynomialMap = moving.map.followed_by(S, d0)
         self._ordinary = [_are_ordinary(M.reshape(1, -1))[0] for M in (P, F)]
 
     def data(self, theta: FloatArray) -> FloatArray:
         """All numbers that may move, at θ (p,) or at each of (B, p)."""
-        if self._all is not None:
-            return self._all(theta)
-        out = np.empty((*theta.shape[:-1], len(self._d0)))
-        out[...] = self._d0
-        out[..., self._at] = self._map(theta)
+        moved = self._map(theta)
+        if self._fixed is None:
+            return moved
+        fixed, at = self._fixed
+        out = np.empty((*theta.shape[:-1], len(fixed)))
+        out[...] = fixed
+        out[..., at] = moved
         return out
 
     def programs(self, data: FloatArray) -> Programs:

@@ -57,9 +57,7 @@ class DenseRoute:
         places = layout.slot + slots * (layout.sign < 0.0)
         to_sides = sp.csr_array(sp.coo_array((layout.sign, (places, np.arange(m))), shape=(2 * slots, m)))
         self._to_sides = LinearMap(to_sides)
-        self._chain = ChainRule(
-            moving, form.slots, general.maps, general.sign, general.present, general.places, to_sides
-        )
+        self._chain = ChainRule(moving, form, general.maps, general.sign, general.present, general.places, to_sides)
 
     @staticmethod
     def fits(general: FormRoute) -> bool:

@@ -114,7 +114,7 @@ def test_numbers_of_matrices_of_parameters(n: int) -> None:
     lowering.sync(model.store)
     np.testing.assert_allclose(form.P.toarray(), 0.5 * (P + P.T) + np.eye(n), atol=1e-15)
     np.testing.assert_array_equal(form.row_upper, [5.0, 6.0, np.inf])
-    seeds = RNG.standard_normal(moving.size)
+    seeds = RNG.standard_normal(moving.map.size)
     theta = np.concatenate([P.ravel(), G.ravel(), np.arange(3.0)])
     pulled = moving.map.pull(theta, seeds)
     moves = RNG.standard_normal(len(theta))
