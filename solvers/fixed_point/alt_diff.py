@@ -55,7 +55,8 @@ class AlternatingDirections(Operator):
     """The operator; its states are (x, v), v over the rows and then over the bounded columns."""
 
     def __init__(self, program: Program, place: Place, options: Mapping[str, Any]) -> None:
-        self._sigma, self._alpha = options["sigma"], options["relaxation"]
+        self.reflects = not program.P.nnz
+        self._sigma, self._alpha = options["sigma"], 1.0 if self.reflects else options["relaxation"]
         rho = options["rho"]
         self._adapts, self.rho = rho is None, _FIRST_RHO if rho is None else float(rho)
         self._P, self._A = workable(program.P), workable(program.A)
@@ -130,9 +131,7 @@ class AlternatingDirections(Operator):
         x, v = self.split(state)
         w = self.between(v, self._lower, self._upper)
         near = self.minimized(self._sigma * x - self.sides.q + self.transposed(self.R * (2.0 * w - v)), x)
-        return np.concatenate(
-            [self._alpha * near + (1.0 - self._alpha) * x, v + self._alpha * (self.times(near) - w)]
-        )
+        return np.concatenate([self._alpha * near + (1.0 - self._alpha) * x, v + self._alpha * (self.times(near) - w)])
 
     def minimized(self, right: FloatArray, x: FloatArray) -> FloatArray:
         """The x with ``(P + σI + CᵀRC) x`` on the right-hand side, (n, B); `x` is near it."""
@@ -172,11 +171,7 @@ class AlternatingDirections(Operator):
     def linearized(self, state: FloatArray) -> Linearization:
         """The derivative there."""
         _, v = self.split(state)
-        return Linearized(self, self.inside(v, self._lower, self._upper))
-
-    def solve(self, right: FloatArray) -> FloatArray:
-        """The inverse of the matrix of the step in x times columns (n, K)."""
-        return self._matrix.solve(right)
+        return Linearized(self, self._matrix, self.R, self.inside(v, self._lower, self._upper))
 
     @property
     def relaxation(self) -> tuple[float, float]:
@@ -187,37 +182,39 @@ class AlternatingDirections(Operator):
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Linearized(Linearization):
-    """With the rows that are not met as ones."""
+    """With the rows that are not met as ones, and with ρ as it was."""
 
     of: AlternatingDirections
+    matrix: NormalMatrix
+    R: FloatArray
     free: FloatArray
 
     def push(self, dz: FloatArray, right: Triple) -> FloatArray:
         """See `Linearization`."""
         of, (sigma, alpha), (dx, dv) = self.of, self.of.relaxation, self.of.split(dz)
         dw = self.free * dv - (1.0 - self.free) * of.over_rows(right)
-        near = of.solve(sigma * dx + right.x + of.transposed(of.R * (2.0 * dw - dv)))
+        near = self.matrix.solve(sigma * dx + right.x + of.transposed(self.R * (2.0 * dw - dv)))
         return np.concatenate([alpha * near + (1.0 - alpha) * dx, dv + alpha * (of.times(near) - dw)])
 
     def read(self, dz: FloatArray, right: Triple) -> Triple:
         """See `Linearization`."""
         of, (dx, dv) = self.of, self.of.split(dz)
-        return of.apart(dx, -(1.0 - self.free) * of.R * (dv + of.over_rows(right)))
+        return of.apart(dx, -(1.0 - self.free) * self.R * (dv + of.over_rows(right)))
 
     def seed(self, seeds: Triple) -> FloatArray:
         """See `Linearization`."""
         of = self.of
-        return np.concatenate([seeds.x, -(1.0 - self.free) * of.R * of.over_rows(seeds)])
+        return np.concatenate([seeds.x, -(1.0 - self.free) * self.R * of.over_rows(seeds)])
 
     def _inner(self, w: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What reaches the right-hand side of the step in x, and through it ``2 dw - dv``."""
         of, (_, alpha), (wx, wv) = self.of, self.of.relaxation, self.of.split(w)
-        inner = of.solve(alpha * (of.transposed(wv) + wx))
-        return inner, of.R * of.times(inner)
+        inner = self.matrix.solve(alpha * (of.transposed(wv) + wx))
+        return inner, self.R * of.times(inner)
 
     def pull(self, w: FloatArray) -> FloatArray:
         """See `Linearization`."""
-        of, (sigma, alpha), (wx, wv) = self.of, self.of.relaxation, self.of.split(w)
+        (sigma, alpha), (wx, wv) = self.of.relaxation, self.of.split(w)
         inner, turned = self._inner(w)
         back = wv - alpha * self.free * wv + (2.0 * self.free - 1.0) * turned
         return np.concatenate([(1.0 - alpha) * wx + sigma * inner, back])
@@ -227,7 +224,7 @@ class Linearized(Linearization):
         of, (_, alpha), (_, wv) = self.of, self.of.relaxation, self.of.split(w)
         inner, turned = self._inner(w)
         met = 1.0 - self.free
-        return of.apart(inner, met * (alpha * wv - 2.0 * turned - of.R * of.over_rows(seeds)))
+        return of.apart(inner, met * (alpha * wv - 2.0 * turned - self.R * of.over_rows(seeds)))
 
 
 @final

@@ -1,4 +1,4 @@
-r"""From an iterate to the solution: one linear system on the sides that are met, confirmed by the optimality conditions.
+r"""From an iterate to the solution: one linear system on the sides that are met, then confirmed.
 
 With the columns F that are between their sides and the rows W that are met, the solution has
 
@@ -6,10 +6,11 @@ With the columns F that are between their sides and the rows W that are met, the
           \begin{pmatrix} x_F \\ y_W \end{pmatrix} = \text{right-hand side},
 
 and the same matrix has the derivative. Sides whose multiplier has the wrong sign leave, sides that are violated enter
-(Hintermueller, Ito and Kunisch 2002); where that does not settle, the iteration goes on to a better guess. The matrix is
-regularized by 1e-9 and solutions are refined: of a singular consistent system that is the proximal point iteration, as
-in OSQP's polish. Whether the derivative may be called exact is decided by the rule of docs/design.md, section 7: the
-data are moved by 1e-12 of their terms, and a multiplier or slack that may be zero for all that this tells is at a kink.
+(Hintermueller, Ito and Kunisch 2002); where that does not settle, the iteration goes on to a better guess. The matrix
+is regularized by 1e-9 and solutions are refined: of a singular consistent system that is the proximal point
+iteration, as in OSQP's polish. Whether the derivative may be called exact is decided by the rule of docs/design.md,
+section 7: the data are moved by 1e-12 of their terms, and a multiplier or slack that may be zero for all that this
+tells is at a kink.
 
 References
 ----------
@@ -21,6 +22,7 @@ Mathematical Programming Computation 12 (2020), section 4.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
@@ -47,6 +49,7 @@ _TOLERANCE = 1e-10
 """Relative residual of a point that is confirmed, and part of its size by which a number has the wrong sign."""
 _SINGULAR = 1e-7
 """What refinement leaves of a random right-hand side is its part in the null space."""
+_PROJECTIONS = 3
 _DATA_MOVE = 1e-12
 _MARGIN = 3.0
 _DRAWS = 3
@@ -193,16 +196,18 @@ class ActiveSystem:
         A = program.A[self.met][:, self.free]
         n, m = len(self.free), len(self.met)
         size = n + m
-        self._K: Any = sp.block_array([[P, -A.T], [-A, sp.csr_array((m, m))]], format="csr") if size else None
+        self._K: Any = None
+        self._solve: Callable[[FloatArray], FloatArray] = np.copy
+        if size:
+            self._K = sp.block_array([[P, -A.T], [-A, sp.csr_array((m, m))]], format="csr")
         shift = np.concatenate([np.full(n, _SHIFT), np.full(m, -_SHIFT)])
         if size and (size <= _SMALL or self._K.nnz > _FULL * size * size):
             self._K = self._K.toarray()
-            self._factor: Any = sla.lu_factor(self._K + np.diag(shift), check_finite=False)
-            self._solve = lambda right: sla.lu_solve(self._factor, right, check_finite=False)
+            factor = sla.lu_factor(self._K + np.diag(shift), check_finite=False)
+            self._solve = lambda right: sla.lu_solve(factor, right, check_finite=False)
         elif size:
             K = sp.csc_array(self._K + sp.diags_array(shift))
-            self._factor = spla.splu(K, "MMD_AT_PLUS_A", diag_pivot_thresh=1e-3, options={"SymmetricMode": True})
-            self._solve = self._factor.solve
+            self._solve = spla.splu(K, "MMD_AT_PLUS_A", diag_pivot_thresh=1e-3, options={"SymmetricMode": True}).solve
 
     # ------------------------------------------------------------------ solves
     def _refined(self, right: FloatArray) -> tuple[FloatArray, float]:
@@ -221,6 +226,31 @@ class ActiveSystem:
             found = found + self._solve(rest)
         return found, float(worst)
 
+    def _answer(self, right: FloatArray) -> tuple[FloatArray, float]:
+        """The same; of a singular system the solution of least norm of what can be met of them."""
+        if not any(part.any() for part in self.null_vector):
+            return self._refined(right)
+        if self._inverse is not None:
+            return self._inverse @ right, 0.0
+        answer, left = self._refined(right - self._null_part(right))
+        return answer - self._null_part(answer), left
+
+    @cached_property
+    def _inverse(self) -> FloatArray | None:
+        """The pseudoinverse of a small matrix."""
+        if sp.issparse(self._K):
+            return None
+        values, vectors = np.linalg.eigh(self._K)
+        kept = np.abs(values) > _SINGULAR * np.abs(values).max(initial=0.0)
+        inverse: FloatArray = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+        return inverse
+
+    def _null_part(self, columns: FloatArray) -> FloatArray:
+        """Columns (n + m, K) projected on the null space, on which the shifted matrix is the shift."""
+        for _ in range(_PROJECTIONS):
+            columns = columns - self._K @ self._solve(columns)
+        return columns
+
     def solve(self, right: Triple) -> tuple[Triple, float]:
         """Solutions of the linearized conditions in the signs of `operator`, and the relative residual.
 
@@ -234,7 +264,7 @@ class ActiveSystem:
         dx[at_side] = -right.z[at_side]
         moved_P, moved_A = program.P @ dx, program.A @ dx
         top = right.x[free] - moved_P[free]
-        answer, left = self._refined(np.concatenate([top, right.y[met] + moved_A[met]]))
+        answer, left = self._answer(np.concatenate([top, right.y[met] + moved_A[met]]))
         dx[free], dy[met] = answer[: len(free)], answer[len(free) :]
         dz = np.zeros(right.x.shape)
         rest = program.P @ dx - program.A.T @ dy - right.x

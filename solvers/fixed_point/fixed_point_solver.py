@@ -1,4 +1,4 @@
-"""The solver that all operators share: the loop with its ends, the exact step, claims with proofs, and the derivative."""
+"""The solver that all operators share: its loop, the exact step, claims with proofs, and the derivative."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...modelkit import attributes as attr
+from ...modelkit.arrays import FloatArray
 from ...modelkit.form import Abilities, Form, Journal
 from ...modelkit.form.slot_rows import SlotRows
 from ..array_solver import ArraySolver, known
@@ -32,6 +33,8 @@ __all__ = ["FixedPointSolver"]
 
 _ACCURATE = 1e-6
 """Residual in the form's own units up to which a point at the tolerance is called a solution."""
+_EXACT = 1e-8
+"""The same of an exact point."""
 _LATER = 1.5
 """After a guess that led nowhere, so many times as many iterations are made before the next."""
 _HINT = 1e-2
@@ -65,13 +68,12 @@ class FixedPointSolver(ArraySolver):
     }
     settings: ClassVar[Mapping[str, Setting]] = COMMON
     operator_type: ClassVar[type[Operator]]
-    reflects: ClassVar[bool] = False
-    """Whether iterations are restarted Halpern steps."""
 
     def __init__(self, **options: Any) -> None:
         self._operator: Operator | None = None
         self._state: Any = None
         self._exact: ExactPoint | None = None
+        self._solved: Result | None = None
         super().__init__(**options)
 
     # ------------------------------------------------------------------ options
@@ -114,11 +116,15 @@ class FixedPointSolver(ArraySolver):
     # ------------------------------------------------------------------ run
     def run(self, form: Form, start: Start | None = None) -> Result:
         """Solve what is loaded, from the last solution or from where it is told to."""
+        self._solved = self._iterated(form, start)
+        return self._solved
+
+    def _iterated(self, form: Form, start: Start | None) -> Result:
         assert self._operator is not None
         began, options, of = time.perf_counter(), self._chosen, self._operator
         rows = SlotRows(form)
         state = self._first_state(form, start)
-        iteration = Iteration(of, state, reflects=self.reflects)
+        iteration = Iteration(of, state)
         program, sides, place = self._program, self._sides, of.place
         limit = np.inf if options["time_limit"] is None else float(options["time_limit"])
         seen, next_try, next_proof, status = b"", 0.0, 0.0, Status.ITERATION_LIMIT
@@ -140,7 +146,7 @@ class FixedPointSolver(ArraySolver):
                     self._exact = exact_point(program, sides, point, guess)
                     if self._exact is not None:
                         result = self._result(form, self._exact.point, Status.OPTIMAL, found, iteration, began)
-                        if distance(rows, result) <= options["tolerance"] * 10.0:
+                        if distance(rows, result) <= _EXACT:
                             return result
                         self._exact = None
                     next_try = _LATER * iteration.count
@@ -158,7 +164,7 @@ class FixedPointSolver(ArraySolver):
                 status = Status.ITERATION_LIMIT if in_time else Status.TIME_LIMIT
                 status = status if np.isfinite(worst) else Status.NUMERICAL_ERROR
                 break
-            iteration.reconsider(moved, tuple(place.array(part) for part in found[:2]))  # type: ignore[arg-type]
+            iteration.reconsider(moved, (place.array(found.primal), place.array(found.dual)))
         result = self._result(form, point, status, found, iteration, began)
         if status is Status.OPTIMAL and distance(rows, result) > _ACCURATE:
             return self._result(form, point, Status.ALMOST_OPTIMAL, found, iteration, began)
@@ -187,9 +193,7 @@ class FixedPointSolver(ArraySolver):
         seconds, counts = time.perf_counter() - began, {"barrier": iteration.count}
         return Result.of(status, words, x[:, 0], duals[:, 0], seconds=seconds, iterations=counts)
 
-    def _claim(
-        self, rows: SlotRows, moved: Any, iteration: Iteration, began: float, *, look: bool
-    ) -> Result | None:
+    def _claim(self, rows: SlotRows, moved: Any, iteration: Iteration, began: float, *, look: bool) -> Result | None:
         """A claim that there is no solution, with the proof that the differences of the iterates are or lead to."""
         of, program, sides = self._operator, self._program, self._sides
         assert of is not None
@@ -218,13 +222,31 @@ class FixedPointSolver(ArraySolver):
 
     # ------------------------------------------------------------------ derivatives
     def differentiate(self, form: Form, result: Result) -> OwnDerivative:
-        """The derivative of the solution just found: by the exact system, or by the truncated iteration."""
+        """The derivative of a solution: by the exact system, or by the truncated iteration.
+
+        Of the solution just found all is at hand; of another one the iteration is continued from it.
+        """
+        if self._solved is not result or self._operator is None:
+            assert result.x is not None and result.dual is not None
+            self.load(form)
+            self._resume(result.x, result.dual)
+            self._solved = result
         assert self._operator is not None
         if self._exact is not None:
             return ExactDerivative(self._program, self._sides, self._exact)
         options = self._chosen
         tolerance = options["derivative_tolerance"] or options["tolerance"]
         return IteratedDerivative(self._operator, self._state, tolerance, int(options["derivative_iterations"]))
+
+    def _resume(self, x: FloatArray, dual: FloatArray) -> None:
+        """Be where a run is that found this solution."""
+        assert self._operator is not None
+        program, place = self._program, self._operator.place
+        point = Triple(*program.point_down(x[:, None], dual[:, None]))
+        self._state = self._operator.start(Triple(*(place.array(part) for part in point)))
+        if self._chosen["exact"]:
+            self._exact = exact_point(program, self._sides, point, guessed(program, self._sides, point))
+        self.unload()
 
 
 def _alike(one: Sides, other: Sides) -> bool:
@@ -236,4 +258,3 @@ def _alike(one: Sides, other: Sides) -> bool:
         for low, high in (("row_lower", "row_upper"), ("lower", "upper"))
     )
     return finite and equal
-

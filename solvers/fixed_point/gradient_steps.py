@@ -61,7 +61,6 @@ class GradientSteps(Operator):
         z = self.xp.where(sides.lower > -np.inf, below, zero) + self.xp.where(sides.upper < np.inf, above, zero)
         return Triple(x, y, z)
 
-
     def ray(self, difference: Any) -> Triple:
         """X and y."""
         x, y = self.split(difference)

@@ -43,16 +43,15 @@ class Iteration:
     ----------
     operator : with its sides
     state : (N, B)
-    reflects : whether by restarted Halpern steps
 
     Attributes
     ----------
     state : the present one; count : steps made, all programs at a time
     """
 
-    def __init__(self, operator: Operator, state: Any, *, reflects: bool) -> None:
+    def __init__(self, operator: Operator, state: Any) -> None:
         self.operator, self.state, self.count = operator, state, 0
-        self._reflects = reflects
+        self._reflects = operator.reflects
         one = operator.xp.ones_like(state[:1])
         self._anchor, self._steps = state, 0.0 * one
         self._first, self._last = np.inf * one[0], np.inf * one[0]
@@ -113,7 +112,9 @@ class Iteration:
         self._first, self._last = self._first[columns], self._last[columns]
 
 
-def alternate(operator: Operator, state: Any, right: Callable[[Triple], Triple]) -> Iterator[tuple[Any, Triple, Triple]]:
+def alternate(
+    operator: Operator, state: Any, right: Callable[[Triple], Triple]
+) -> Iterator[tuple[Any, Triple, Triple]]:
     """Alternating differentiation: steps of the operator, and beside each one a step of its linearization there.
 
     Parameters
@@ -190,9 +191,9 @@ def affine_fixed_point(
         now = answer - new
         move, turn = new - z, now - left
         moved, turned = _norm(move, xp), _norm(turn, xp)
-        told = turned > _ROUNDING * (size + moved)
-        shown = xp.where(told, moved, 0.0 * moved) / xp.where(told, turned, 0.0 * turned + 1.0)
-        stretch = xp.maximum(stretch, shown)
+        # residuals that differ by rounding alone tell of a map that moves on for ever
+        told = xp.maximum(turned, _ROUNDING * (size + moved))
+        stretch = xp.maximum(stretch, moved / xp.where(told > 0.0, told, 1.0 + told))
         if memory:
             moves, turns = [*moves, move][-memory:], [*turns, turn][-memory:]
         z, left, count = new, now, count + 1
@@ -216,4 +217,3 @@ def _mixed(answer: Any, left: Any, moves: list[Any], turns: list[Any], xp: Any) 
     shares = xp.linalg.solve(gram, beside)
     back = xp.matmul(M + T, shares)[:, :, 0]
     return answer - xp.permute_dims(back, (1, 0))
-

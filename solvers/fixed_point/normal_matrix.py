@@ -21,7 +21,7 @@ _FULL = 0.2
 
 @final
 class NormalMatrix:
-    """``P + diag(d) + AᵀRA``, by Cholesky where it is small or full; else by its quasidefinite system, without products.
+    """``P + diag(d) + AᵀRA``, by Cholesky where it is small or full, else by its quasidefinite system.
 
     Parameters
     ----------

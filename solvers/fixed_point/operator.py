@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Any, NamedTuple, final
 
 from .arrays import Place
 from .program import Program, Sides
@@ -69,8 +69,8 @@ class Operator(ABC):
     factorizations : how many were made
     """
 
-    reflects: ClassVar[bool] = False
-    """Whether it is firmly nonexpansive, so that reflected Halpern iterations are sound."""
+    reflects: bool = False
+    """Whether it is iterated by restarted reflected Halpern steps, for which it must be firmly nonexpansive."""
 
     def __init__(self, program: Program, place: Place, options: Mapping[str, Any]) -> None:
         self.program, self.place, self.xp = program, place, place.xp

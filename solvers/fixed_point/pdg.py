@@ -138,9 +138,7 @@ class _Linearized(Linearization):
     def gradients(self, w: Any, seeds: Triple) -> Triple:
         into, then, before = self._inner(w)
         fixed = 1.0 - self.free
-        return Triple(
-            self.tau * self.free * into - fixed * seeds.z, -self.rho * (then + before), -fixed * into
-        )
+        return Triple(self.tau * self.free * into - fixed * seeds.z, -self.rho * (then + before), -fixed * into)
 
 
 @final

@@ -41,7 +41,7 @@ _LEAST, _MOST = 1e-5, 1e5
 class HybridGradient(GradientSteps):
     """The operator; its states are (x, y)."""
 
-    reflects: ClassVar[bool] = True
+    reflects = True
 
     def __init__(self, program: Program, place: Place, options: Mapping[str, Any]) -> None:
         super().__init__(program, place, options)
@@ -165,4 +165,3 @@ class PDHG(FixedPointSolver):
         "step_size": share(0.998, 0.0, 1.0),
     }
     operator_type: ClassVar[type[Operator]] = HybridGradient
-    reflects: ClassVar[bool] = True
