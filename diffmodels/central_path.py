@@ -8,6 +8,9 @@ v = y - s they say :math:`y = \varphi_\mu(v)`, with :math:`\varphi_\mu(\lambda) 
 
 .. math:: \delta = \frac{\varphi_\mu(a) + \varphi_\mu(b)}{\sqrt{a^2 + 4\mu} + \sqrt{b^2 + 4\mu}}.
 
+In exponential and power cones, which have no eigenvalues, :math:`y = -\mu F'(s)` with their barriers F: then s is the
+smoothed projection of s - y, see `modelkit.sets.barrier`, and the slopes are the eigenvalues of its derivative.
+
 No inequality is left in (x, v), so that Newton's method with a line search goes to the point from anywhere (M.
 Fukushima, Z.-Q. Luo, P. Tseng, *Smoothing functions for second-order-cone complementarity problems*, SIAM J.
 Optimization 12 (2002), 436-460; J. Kanzow, C. Nagel, *Semidefinite programs: new search directions, smoothing-type
@@ -22,22 +25,18 @@ from typing import Any, final
 import numpy as np
 
 from ..modelkit.arrays import FloatArray
-from ..modelkit.errors import DifferentiationError, Unsupported
+from ..modelkit.errors import DifferentiationError
 from ..modelkit.form.matrix_form import MatrixForm
-from ..modelkit.sets import (
-    Nonnegatives,
-    RotatedSecondOrderCone,
-    ScaledPositiveSemidefiniteConeTriangle,
-    SecondOrderCone,
-    Zeros,
-)
+from ..modelkit.sets import ExponentialCone, PowerCone, ScaledPositiveSemidefiniteConeTriangle, Zeros
+from ..modelkit.sets.barrier import barrier_spectrum
+from ..modelkit.sets.cone import MoreauCone
 from ..modelkit.sets.triangles import triangle_of
 from .cone_rows import ConeRows, Rotation
 from .conic_system import Conditions, Inverse, Iterate
 
 __all__ = ["CentralPoint"]
 
-_SMOOTH = (Zeros, Nonnegatives, SecondOrderCone, RotatedSecondOrderCone, ScaledPositiveSemidefiniteConeTriangle)
+_WITH_BARRIER = (ExponentialCone, PowerCone, MoreauCone)
 # Newton steps, relative to the largest number of a point, at which it is found, and up to which it counts as one.
 _TARGET = 1e-14
 _ENOUGH = 1e-8
@@ -65,19 +64,11 @@ class CentralPoint:
 
     Raises
     ------
-    Unsupported
-        If cones are not symmetric.
     DifferentiationError
         If there is no such point, as where no point satisfies all inequalities strictly.
     """
 
     def __init__(self, rows: MatrixForm, x: FloatArray, y: FloatArray, mu: float, solve_with: Any) -> None:
-        for _, kind in rows.parts:
-            if kind not in _SMOOTH:
-                raise Unsupported(
-                    f"The central path is smoothed through the eigenvalues of symmetric cones, which {kind.__name__} "
-                    "has none of. Set DifferentiationPolicy() to 'generalized'."
-                )
         conditions = Conditions(rows, x, y)
         units = conditions.units
         conditions.cones = cones = _SmoothedRows(rows, units.value * mu)
@@ -118,10 +109,15 @@ class _SmoothedRows(ConeRows):
         return Rotation(self.m, spectra, image)
 
     def least_slacks(self, v: FloatArray) -> FloatArray:
-        """(m,): the least eigenvalue of the slack of each row's cone; infinity in equations."""
+        """(m,): the least eigenvalue of the slack of each row's cone; infinity in equations.
+
+        In cones without eigenvalues, how far from it a Dikin ellipsoid reaches.
+        """
         found = np.full(self.m, np.inf)
         for group in self.groups:
-            if not isinstance(group.cone, Zeros):
+            if isinstance(group.cone, _WITH_BARRIER):
+                found[group.rows] = _by_barrier(group.cone, v[group.rows], self._mu)[2][:, None]
+            elif not isinstance(group.cone, Zeros):
                 z = group.cone.spectrum_dual(v[group.rows]).rotate(v[group.rows])
                 values, _ = _phi(-z[:, _eigenvalues(group.cone)] * _scale(group.cone), self._mu)
                 found[group.rows] = values.min(axis=1)[:, None]
@@ -130,6 +126,8 @@ class _SmoothedRows(ConeRows):
 
 def _smoothed(cone: Any, v: FloatArray, mu: float) -> tuple[Any, FloatArray]:
     """Axes and slopes of φ for k equal cones, and its values (k, d)."""
+    if isinstance(cone, _WITH_BARRIER):
+        return _by_barrier(cone, v, mu)[:2]
     spectrum = cone.spectrum_dual(v)
     if isinstance(cone, Zeros):
         return spectrum, v
@@ -145,6 +143,16 @@ def _smoothed(cone: Any, v: FloatArray, mu: float) -> tuple[Any, FloatArray]:
     none = np.zeros(delta.shape, bool)
     spectrum = replace(spectrum, delta=delta, kink=none)
     return spectrum, spectrum.unrotate(image)
+
+
+def _by_barrier(cone: Any, v: FloatArray, mu: float) -> tuple[Any, FloatArray, FloatArray]:
+    """The same for cones without eigenvalues, and how far from their slacks Dikin ellipsoids reach, (k,)."""
+    if isinstance(cone, MoreauCone):  # the dual is in a cone with a barrier, the slack has the conjugate one
+        own: Any = cone.dual_set()
+        spectrum, y, values = barrier_spectrum(own.barrier, np.array(own.inside), v, mu)
+        return spectrum, y, mu * values.min(axis=1)
+    spectrum, s, values = barrier_spectrum(cone.barrier, np.array(cone.inside), -v, mu)
+    return spectrum.complement(), v + s, 1.0 / values.max(axis=1)
 
 
 def _eigenvalues(cone: Any) -> Any:

@@ -16,7 +16,7 @@ from ..modelkit.arrays import FloatArray
 from .conic_system import Inverse, Iterate
 from .kkt import Mask, automatic
 
-__all__ = ["Probe", "curvature_depends", "least_multipliers", "nearest_kink", "probe"]
+__all__ = ["Probe", "curvature_depends", "doubts", "least_multipliers", "nearest_kink", "probe", "roundings"]
 
 _KNOWN_TO = 1e-12
 """Relative rounding of each condition that a solution is taken to have at the least."""
@@ -53,15 +53,25 @@ def probe(at: Iterate, solve: Callable[[FloatArray], FloatArray]) -> Probe:
     at : a solution
     solve : the inverse of the derivative of its conditions, (n + m, k) to (n + m, k)
     """
-    n, known_to = len(at.x), max(_KNOWN_TO, at.residual)
-    signs = np.random.default_rng(40).choice([-1.0, 1.0], size=(len(at.sizes), _DRAWS))
-    R = known_to * signs * at.sizes[:, None]
+    n, R = len(at.x), roundings(at)
     Z = solve(R)
-    doubtful = at.conditions.cones.doubts(at.v, _SAFETY * Z[n:])
+    doubtful = doubts(at, Z[n:])
     Z[n:] = at.rotation.derivative(Z[n:])  # from right-hand sides to (dx, dy) the inverse is symmetric
     paired, most = R.T @ Z, np.abs(R).T @ np.abs(Z)
     mismatch = np.abs(paired - paired.T) / np.where(most > 0.0, most, 1.0)
-    return Probe(at.rotation.kink | doubtful, float(mismatch.max(initial=0.0)))
+    return Probe(doubtful, float(mismatch.max(initial=0.0)))
+
+
+def roundings(at: Iterate) -> FloatArray:
+    """Random moves of the conditions, (n + m, k), as large as they are known at a solution."""
+    signs = np.random.default_rng(40).choice([-1.0, 1.0], size=(len(at.sizes), _DRAWS))
+    moves: FloatArray = max(_KNOWN_TO, at.residual) * signs * at.sizes[:, None]
+    return moves
+
+
+def doubts(at: Iterate, moves: FloatArray) -> Mask:
+    """(m,): the rows of cones that moves (m, k) of v could bring to the other side of a kink, and those at one."""
+    return at.rotation.kink | at.conditions.cones.doubts(at.v, _SAFETY * moves)
 
 
 def nearest_kink(at: Iterate, solve: Callable[[FloatArray], FloatArray]) -> tuple[float, int]:

@@ -59,7 +59,9 @@ class ConicUnits:
         slope, level = _size(column * q), _size(row * b)
         natural = min((size for size in (slope / curvature if curvature else 0.0, level) if size > 0.0), default=1.0)
         primal = max(_size(at[0] / column), _LEAST * natural)
-        dual = max(_size(at[1] / row), slope) or curvature * natural or 1.0
+        dual = max(_size(at[1] / row), slope)
+        if dual <= _LEAST * curvature * natural:
+            dual = curvature * natural or 1.0
         return cls(column, row, float(np.exp2(np.round(np.log2(primal) - np.log2(dual)))))
 
     def hessian(self, P: sp.csc_array) -> sp.csc_array:
@@ -99,7 +101,11 @@ class ConicUnits:
 
     def given_slacks(self, s: FloatArray) -> FloatArray:
         """The same s in the program's own units again."""
-        return s / self.row
+        return (s.T / self.row).T
+
+    def given_slopes(self, gradient: FloatArray) -> FloatArray:
+        """The same gradient, (n,) or (n, k), in the program's own units again."""
+        return (gradient.T / self.column).T / self.value
 
 
 def _size(values: FloatArray) -> float:

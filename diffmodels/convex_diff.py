@@ -19,7 +19,7 @@ from ..modelkit.indices import Kind
 from .policies import Generalized, Policy
 from .solution_point import SolutionPoint
 
-__all__ = ["ACCURATE", "ConvexDiff"]
+__all__ = ["ACCURATE", "ConvexDiff", "require_accurate"]
 
 ACCURATE = 1e-6
 """Largest relative residual at which a solution that could not be refined further is still differentiated."""
@@ -62,11 +62,15 @@ class ConvexDiff(ABC):
             If the solution cannot be made accurate.
         """
         point = self.polish(form, x, y, activity)
-        residual = point.refinement.after
-        if not (residual <= ACCURATE or (self.allow_inaccurate and np.isfinite(residual))):
-            raise DifferentiationError(
-                f"The solution is not accurate enough to differentiate: its relative residuals are {residual:.1e} and "
-                f"could not be refined below {ACCURATE:g}. Solve to tighter tolerances, scale the data, use another "
-                "solver, or set AllowInaccurateSolution() to True."
-            )
+        require_accurate(point.refinement.after, self.allow_inaccurate)
         return point
+
+
+def require_accurate(residual: float, allow_inaccurate: bool) -> None:
+    """Raise `DifferentiationError` for a point with too large residuals, unless the user allows it."""
+    if not (residual <= ACCURATE or (allow_inaccurate and np.isfinite(residual))):
+        raise DifferentiationError(
+            f"The solution is not accurate enough to differentiate: its relative residuals are {residual:.1e} and "
+            f"could not be refined below {ACCURATE:g}. Solve to tighter tolerances, scale the data, use another "
+            "solver, or set AllowInaccurateSolution() to True."
+        )

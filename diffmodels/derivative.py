@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, final
 
 import numpy as np
@@ -26,18 +26,16 @@ from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, Gradie
 from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.store.describing import listed
-from ..modelkit.store.parameters import PARAMETERS
+from ..modelkit.store.parameters import PARAMETERS, parameter_constraints
 from ..modelkit.store.store import Store
-from .certainty import ASYMMETRY
-from .convex_diff import ConvexDiff
-from .directions import Direction, stack_directions
+from .certainty import ACCURACY, ASYMMETRY
 from .form_point import FormPoint, SeenBySides
-from .inputs import Inputs, Tangents, parameter_constraint
-from .outcome import Outcome, every, located
+from .inputs import Inputs, Tangents
+from .outcome import every, located
+from .own_solution import OwnSolution
 from .parameter_slopes import parameter_slopes
 from .slope import Slope, one_sided
 from .slot_tangents import SlotTangents
-from .starting import dual_of_other
 
 __all__ = ["INACCURATE", "Derivative", "require_solution"]
 
@@ -59,32 +57,20 @@ class Derivative:
     Parameters
     ----------
     store : the model as written
-    lowering : to a form that the diff model takes, in step with the store
-    outcome : the solution
-    diff_model : which makes points
-    layout : of an earlier point of such a form
+    lowering : to the form that is differentiated, in step with the store
+    point : the solution of this form, with what differentiates it
+    name : of who made the point, a diff model or the solver
 
     Attributes
     ----------
-    lowering : see above
-    name : of the diff model
+    lowering, point, name : see above
     seconds : that the last differentiation took; nan before the first
-
-    Raises
-    ------
-    DifferentiationError
-        If the solution cannot be made accurate.
     """
 
-    def __init__(
-        self, store: Store, lowering: Lowering, outcome: Outcome, diff_model: ConvexDiff, layout: Any = None
-    ) -> None:
-        self._store, self.lowering, self._outcome = store, lowering, outcome
-        self.name = diff_model.name
+    def __init__(self, store: Store, lowering: Lowering, point: FormPoint, name: str) -> None:
+        self._store, self.lowering, self.point, self.name = store, lowering, point, name
         self._size = store.variable_count, store.constraint_count
         form = lowering.form
-        x, y, activity = dual_of_other(store, outcome, lowering)
-        self.point = FormPoint(form, diff_model, x, y, activity, layout)
         self._slots, self._columns = form.slots, lowering.columns.view
         self._theta = np.zeros(0) if lowering.parameters is None else _finite(lowering.parameters.values)
         self._moving = None
@@ -135,14 +121,14 @@ class Derivative:
     @property
     def values(self) -> FloatArray:
         """Exact values by number of the variable, parameters included."""
-        return self._values_at(self.point)
+        return self.values_at(self.point)
 
     @property
     def costs(self) -> FloatArray:
         """The duals of the parameters, (p,): the derivative of the Lagrangian in each."""
-        return self._costs_at(self.point)
+        return self.costs_at(self.point)
 
-    def _values_at(self, point: FormPoint | Slope) -> FloatArray:
+    def values_at(self, point: FormPoint | Slope) -> FloatArray:
         """The values by number of the variable where x is that of a point."""
         known = self._values.get(id(point.x))
         if known is None:
@@ -153,7 +139,7 @@ class Derivative:
                 known[self.lowering.parameters.ids - self._store.base] = self._theta
         return known
 
-    def _costs_at(self, point: FormPoint | Slope) -> FloatArray:
+    def costs_at(self, point: FormPoint | Slope) -> FloatArray:
         """The duals of the parameters where x and y are those of a point."""
         known = self._costs.get(id(point.x))
         if known is None:
@@ -177,7 +163,7 @@ class Derivative:
     def forward(self, inputs: Inputs) -> None:
         """Push the tangents to the solution."""
         start = time.perf_counter()
-        sides, moves, direct = self._right_hand_sides(inputs.tangents(), 1, self.slope)
+        sides, moves, direct = self.slot_tangents(inputs.tangents(), 1, self.slope)
         dx, dy = self.slope.push(sides)
         of_parameters = self.dual_tangents(dx, dy[0] + dy[1], moves, direct)[0]
         self._pushed = dx[:, 0], (dy[0][:, 0], dy[1][:, 0]), float(sides.objective_values()[0]), of_parameters
@@ -185,7 +171,7 @@ class Derivative:
         self.seconds = time.perf_counter() - start
         self._modes.add("forward")
 
-    def _right_hand_sides(
+    def slot_tangents(
         self, tangents: Tangents, directions: int, point: FormPoint | Slope
     ) -> tuple[SlotTangents, FloatArray, FloatArray]:
         """Right-hand sides, moves of the parameters (K, p), and what adds to their duals' moves (K, p)."""
@@ -232,7 +218,7 @@ class Derivative:
 
     def right_hand_sides(self, tangents: Tangents) -> tuple[FloatArray, FloatArray, float]:
         """Of a direction, at the solution: of the gradient (n, 1) and of the one-sided rows (m, 1); of the value."""
-        sides, _, _ = self._right_hand_sides(tangents, 1, self.point)
+        sides, _, _ = self.slot_tangents(tangents, 1, self.point)
         primal, rows, lower, upper = sides.dense()
         return primal, one_sided(self.point.layout, rows, lower, upper), float(sides.objective_values()[0])
 
@@ -250,7 +236,7 @@ class Derivative:
         parameters, base = self.lowering.parameters, self._store.base
         if parameters is None:
             return np.zeros((directions, 0))
-        values = self._values_at(point)
+        values = self.values_at(point)
         return parameter_slopes(rows, weights, parameters, lambda ids: values[ids - base], directions)
 
     def _displace(
@@ -264,8 +250,8 @@ class Derivative:
     ) -> None:
         """Tangents t of functions of parameters' constraints, ``p + t(x) = θ``: p moves by -t, its dual pulls at t."""
         assert self.lowering.parameters is not None
-        place, values, base = self.lowering.parameters.places(indices.values), self._values_at(point), self._store.base
-        k, costs = len(place), self._costs_at(point)
+        place, values, base = self.lowering.parameters.places(indices.values), self.values_at(point), self._store.base
+        k, costs = len(place), self.costs_at(point)
         moved = rows.evaluate(lambda ids: values[ids - base]).reshape(-1, k)
         np.add.at(moves, (np.arange(len(moved))[:, None], place[None]), -moved)
         weights = np.tile(-costs[place], len(moved))
@@ -285,33 +271,6 @@ class Derivative:
         turned = lowering.moving.map.turn(self._theta, moves, self._of_lagrangian(point))
         moved: FloatArray = self._to_parameters(of_moves) + turned + direct
         return moved
-
-    def directional(self, outputs: VectorOfVariables, directions: Sequence[Direction]) -> FloatArray:
-        """Derivatives of N variables along K directions, (K, N).
-
-        With fewer outputs than directions the outputs are pulled back instead: the system is symmetric, so it takes as
-        many solves as there are outputs or directions, whichever is less.
-        """
-        start = time.perf_counter()
-        slope, stacked = self.slope, stack_directions(directions, self._store)
-        sides, moves, _ = self._right_hand_sides(stacked, len(directions), slope)
-        at = self._columns[outputs.ids - self._store.base]
-        found = np.zeros((len(directions), len(at)))
-        mine = np.flatnonzero(at >= 0)
-        if len(mine) >= sides.directions or not slope.is_linear:
-            dx, _ = self.slope.push(sides)
-            found[:, mine] = dx[at[mine]].T
-        elif len(mine):
-            seeds = np.zeros((len(slope.x), len(mine)))
-            seeds[at[mine], np.arange(len(mine))] = 1.0
-            w, (low, high) = slope.pull(seeds, None)
-            lower, upper = sides.sides()
-            found[:, mine] = sides.primal().T @ w + sides.rows().T @ (low + high) - lower.T @ low - upper.T @ high
-        if self.lowering.parameters is not None and len(mine) < len(at):
-            data = np.flatnonzero(at < 0)
-            found[:, data] = moves[:, self.lowering.parameters.places(outputs.ids[data])]
-        self.seconds = time.perf_counter() - start
-        return found
 
     # ------------------------------------------------------------------ reverse
     def reverse(self, inputs: Inputs) -> None:
@@ -446,7 +405,7 @@ class Derivative:
         assert self._pulled is not None
         _, wy, _, theta, _ = self._pulled
         if kind == PARAMETERS:
-            return np.stack([self._costs_at(self.slope), -theta], axis=1)
+            return np.stack([self.costs_at(self.slope), -theta], axis=1)
         lower, upper = (np.stack([y, w], axis=1) for y, w in zip(self.slope.y_sided, wy, strict=True))
         return gradients_up(self.lowering, kind, numbers, dims, (lower, upper))
 
@@ -461,7 +420,7 @@ class Derivative:
         parameters = self.lowering.parameters
         places = np.full(len(ids), _NONE) if parameters is None else parameters.places(ids)
         if (places < 0).any():  # raises
-            parameter_constraint(self._store, VariableIndex(int(ids[places < 0][0])))
+            parameter_constraints(self._store, ids)
         gradient: FloatArray = self._pulled[3][places]
         return gradient
 
@@ -472,7 +431,7 @@ class Derivative:
             self._right = np.zeros((len(self._columns), 2))
             mine = self._columns >= 0
             self._right[mine, 0] = self._pulled[0][self._columns[mine]]
-            self._right[:, 1] = self._values_at(self.slope)
+            self._right[:, 1] = self.values_at(self.slope)
             if self.lowering.parameters is not None:
                 self._right[self.lowering.parameters.ids - self._store.base, 0] = -self._pulled[4]
         table, base = self._right, self._store.base
@@ -541,7 +500,14 @@ class Derivative:
                 f"{self._at_fault()}. DifferentiationStatus tells."
             )
         before, after = self.point.refinement
-        refined = status is not codes.INACCURATE
+        solution, refined = self.point.solution, status is not codes.INACCURATE
+        if isinstance(solution, OwnSolution) and not refined and after <= ACCURACY:
+            yield (
+                f"The derivatives that {self.name} has of its own do not satisfy the linearized optimality conditions: "
+                f"they leave {solution.linear_residual:.1e} of their terms. Set ModelConstructor(), to QuadraticDiff "
+                "or ConicDiff, for those of the KKT system."
+            )
+            return
         if termination in INACCURATE or not refined:
             made = "derivatives are those at the refined point" if refined else "derivatives are not accurate"
             yield (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.form import Form
 from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.form.stacked import Stacked
-from .convex_diff import ConvexDiff
+from ..modelkit.sets import Set
+from .convex_diff import ConvexDiff, require_accurate
 from .kkt import Mask
+from .own_solution import OwnDerivative, OwnSolution
 from .policies import Ground, Policy, Told
 from .seen import Seen, verdict_seen
 from .slope import Slope
@@ -45,46 +47,96 @@ class FormPoint:
 
     Parameters
     ----------
-    form : the form
-    diff_model : which makes solutions exact
-    x : (n,) and y : (slots,) near the solution
-    activity : (slots,) as `Result.activity`, or None where there is no basis
-    layout : one-sided rows of forms of this signature, None to make it
+    layout : where the one-sided rows stand
+    rows : these rows
+    solution : of them, with what differentiates it
+    policy, linear_algebra : the user's choices
 
     Attributes
     ----------
     x, y : the exact solution, (n,) and (slots,)
     y_sided : y by sides
-    layout : where the one-sided rows stand
-    rows : these rows; solution : what the diff model made of them
-    policy : of the diff model
-
-    Raises
-    ------
-    DifferentiationError
-        If the solution cannot be made accurate.
+    layout, rows, solution, policy : see above
     """
 
     def __init__(
         self,
+        layout: Stacked,
+        rows: MatrixForm,
+        solution: SolutionPoint | OwnSolution,
+        policy: Policy,
+        linear_algebra: Any,
+    ) -> None:
+        self.layout, self.rows, self.solution = layout, rows, solution
+        self.x, self.y_sided = solution.x, self.sided(solution.y)
+        self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
+        self.policy, self._linear_algebra = policy, linear_algebra
+        self._slope: Slope | None = None
+        self._verdict: tuple[attr.DifferentiationStatusCode, Mask] | None = None
+
+    @classmethod
+    def polished(
+        cls,
         form: Form,
         diff_model: ConvexDiff,
         x: FloatArray,
         y: FloatArray,
         activity: FloatArray | None = None,
         layout: Stacked | None = None,
-    ) -> None:
-        order = [kind[1] for kind in diff_model.kinds]
-        self.layout = layout if layout is not None and layout.fits(form) else Stacked(form, order)
-        self.rows: MatrixForm = self.layout.matrices(form)
-        hints = None if activity is None else self.layout.down(activity)
-        self.solution: SolutionPoint = diff_model.exact(self.rows, x, self.layout.down(y), hints)
-        self.x, self.y_sided = self.solution.x, self.sided(self.solution.y)
-        self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
-        self.policy: Policy = diff_model.policy
-        self._linear_algebra = diff_model.linear_algebra
-        self._slope: Slope | None = None
-        self._verdict: tuple[attr.DifferentiationStatusCode, Mask] | None = None
+    ) -> FormPoint:
+        """The solution as a diff model makes it exact.
+
+        Parameters
+        ----------
+        form : the form
+        diff_model : which makes solutions exact
+        x : (n,) and y : (slots,) near the solution
+        activity : (slots,) as `Result.activity`, or None where there is no basis
+        layout : one-sided rows of forms of this signature, None to make it
+
+        Raises
+        ------
+        DifferentiationError
+            If the solution cannot be made accurate.
+        """
+        layout = _fitting(form, layout, [kind[1] for kind in diff_model.kinds])
+        rows, hints = layout.matrices(form), None if activity is None else layout.down(activity)
+        solution = diff_model.exact(rows, x, layout.down(y), hints)
+        return cls(layout, rows, solution, diff_model.policy, diff_model.linear_algebra)
+
+    @classmethod
+    def of_solver(
+        cls,
+        form: Form,
+        own: OwnDerivative,
+        given: tuple[FloatArray, FloatArray],
+        policy: Policy,
+        *,
+        allow_inaccurate: bool,
+        layout: Stacked | None = None,
+    ) -> FormPoint:
+        """The solution as its solver differentiates it.
+
+        Parameters
+        ----------
+        form : the form that was solved
+        own : what the solver differentiates
+        given : x (n,) and y (slots,) of its result
+        policy : one that asks for no system
+        allow_inaccurate : whether a point that is no solution is differentiated
+        layout : one-sided rows of forms of this signature, None to make it
+
+        Raises
+        ------
+        DifferentiationError
+            If the point is no solution, and not said to be one of truncated iterations.
+        """
+        layout = _fitting(form, layout, [])
+        rows = layout.matrices(form)
+        solution = OwnSolution(own, layout, rows, *given)
+        if own.status is not attr.DifferentiationStatusCode.TRUNCATED:
+            require_accurate(solution.refinement.after, allow_inaccurate)
+        return cls(layout, rows, solution, policy, None)
 
     @property
     def refinement(self) -> attr.Refinement:
@@ -126,10 +178,16 @@ class FormPoint:
         ----------
         seen : columns, and from moves of x and of the slots' duals to what is seen of them
         """
-        if self._verdict is None:
+        if isinstance(self.solution, OwnSolution):  # whose status is that of the form, and may change with answers
+            self._verdict = self.solution.status, self.solution.rows_at_fault
+        elif self._verdict is None:
             through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self.sided(dy)))
             self._verdict = verdict_seen(self.solution, self.rows, through)
         status, fault = self._verdict
         at = np.zeros(len(self.y))
         at[self.layout.slot[fault]] = 1.0
         return status, at
+
+
+def _fitting(form: Form, layout: Stacked | None, order: Sequence[type[Set]]) -> Stacked:
+    return layout if layout is not None and layout.fits(form) else Stacked(form, order)

@@ -1,4 +1,7 @@
-"""Tangents and seeds: what the user sets before a differentiation, checked and kept under the user's indices."""
+"""Tangents and seeds: what the user sets before a differentiation, kept under the user's indices.
+
+Numbers of variables and of rows are arrays: what is set of many at once costs no loop.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +12,22 @@ import numpy as np
 
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
-from ..modelkit.functions import Function, VariableIndex, VectorOfVariables
+from ..modelkit.errors import InvalidIndex
+from ..modelkit.functions import VariableIndex
 from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind, plain
-from ..modelkit.naming import with_article
-from ..modelkit.sets import Parameter
 from ..modelkit.store.attribute_values import check_target
-from ..modelkit.store.checks import check_rows
-from ..modelkit.store.describing import described
-from ..modelkit.store.parameters import PARAMETERS, Parameters
+from ..modelkit.store.change_log import Change
+from ..modelkit.store.parameters import parameter_constraints
 from ..modelkit.store.store import Store
-from .seeds import RowNumbers, VariableNumbers
+from .checked_inputs import checked_input, checked_pairs, numbers_of_rows, numbers_of_variables
 
-__all__ = ["Inputs", "Tangents", "parameter_constraint"]
+__all__ = ["Inputs", "Tangents"]
 
 Tangents: TypeAlias = tuple[
     Rows | None, Iterable[tuple[ConstraintIndices, Rows]], Iterable[tuple[ConstraintIndices, FloatArray]]
 ]
 """Of the objective, of functions and of sets, as they travel: all constraints of a kind at once."""
-
-
-def parameter_constraint(store: Store, p: Any) -> ConstraintIndex:
-    """The constraint that makes a variable a parameter; raises `InvalidIndex` where there is none."""
-    index = ConstraintIndex((VariableIndex, Parameter), p.value)
-    if not store.is_valid(index):
-        raise InvalidIndex(f"{p!r} is not a parameter; make it one with add_constraint(x, ot.Parameter(value)).")
-    return index
-
-
 _OF_VARIABLES: tuple[type[attr.Attribute], ...] = (attr.ReverseVariablePrimal, attr.ForwardParameterValue)
 _OF_ROWS: tuple[type[attr.Attribute], ...] = (attr.ReverseConstraintDual,)
 
@@ -52,7 +42,7 @@ class Inputs:
 
     Parameters
     ----------
-    store : the user's model, against which everything is checked
+    store : the user's model, against which everything is checked (`checked_inputs`)
 
     Attributes
     ----------
@@ -78,8 +68,8 @@ class Inputs:
         """Forget everything."""
         self.values: dict[attr.Attribute, dict[Any, Any]] = {}
         base = self._store.base
-        self.of_variables = {kind: VariableNumbers(base) for kind in _OF_VARIABLES}
-        self.of_rows = {kind: RowNumbers() for kind in _OF_ROWS}
+        self.of_variables = {kind: _VariableNumbers(base) for kind in _OF_VARIABLES}
+        self.of_rows = {kind: _RowNumbers() for kind in _OF_ROWS}
 
     def kept(self) -> Any:
         """Everything, for an equal model."""
@@ -127,13 +117,8 @@ class Inputs:
             yield indices, np.concatenate([np.zeros((len(numbers), 1)), numbers], axis=1)
         ids, shift = self.of_variables[attr.ForwardParameterValue].items()
         if len(ids):
-            indices = ConstraintIndices(PARAMETERS, ids)
-            try:
-                self._store.numbers(indices)
-            except InvalidIndex:  # one has become a variable since
-                for one in ids.tolist():
-                    parameter_constraint(self._store, VariableIndex(one))
-            yield indices, np.stack([np.zeros_like(shift), shift], axis=1)
+            # raises, if one has become a variable since
+            yield parameter_constraints(self._store, ids), np.stack([np.zeros_like(shift), shift], axis=1)
 
     def primal_seeds(self) -> tuple[IntArray, FloatArray]:
         """Identifiers of variables and their seeds."""
@@ -163,154 +148,116 @@ class Inputs:
     def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
         """Check a tangent or seed and keep it, under the user's index."""
         *index, value = index_and_value
+        store, kind = self._store, type(attribute)
         values = self.values.setdefault(attribute, {})
         if attribute.on == attr.On.MODEL:
             if index:
                 raise InvalidIndex(f"{attribute!r} belongs to the model: set(attribute, value).")
-            values[None] = self._checked(attribute, None, value)
+            values[None] = checked_input(store, attribute, None, value)
             return
         if not index:
             raise InvalidIndex(f"{attribute!r} is set on a {attribute.on.value}: set(attribute, index, value).")
         (at,) = index
         at = plain(at)
-        if type(attribute) in _OF_VARIABLES:
-            self._set_of_variables(attribute, at, value)
-            return
-        if type(attribute) in _OF_ROWS:
-            self._set_of_rows(attribute, at, value)
-            return
-        if isinstance(at, (VariableIndex, ConstraintIndex)):
-            values[at] = self._checked(attribute, at, value)
-            return
-        each = [value] * len(at) if np.ndim(value) == 0 else list(value)
-        if len(each) != len(at):
-            raise DimensionMismatch(f"{len(at)} indices need as many values of {attribute!r}, got {len(each)}.")
-        checked = [self._checked(attribute, one, v) for one, v in zip(at, each, strict=True)]
-        values.update(zip(at, checked, strict=True))
-
-    def _set_of_variables(self, attribute: attr.Attribute, at: Any, value: Any) -> None:
-        store, one = self._store, isinstance(at, VariableIndex)
-        if isinstance(at, VectorOfVariables):
-            ids = at.ids
+        if kind in self.of_variables:
+            self.of_variables[kind].set(*numbers_of_variables(store, attribute, at, value))
+        elif kind in self.of_rows:
+            for indices, numbers in numbers_of_rows(store, attribute, at, value):
+                self.of_rows[kind].set(store, indices, numbers)
         else:
-            each = [at] if isinstance(at, (VariableIndex, ConstraintIndex)) else at
-            for index in each:
-                if not isinstance(index, VariableIndex):
-                    store.check_index(index)
-                    raise InvalidIndex(f"{attribute!r} belongs to a variable, got {described(store, index)}.")
-            ids = np.array([index.value for index in each], np.int64)
-        store.check_ids(ids)
-        numbers = np.asarray(value, np.float64)
-        if one and numbers.shape != ():
-            raise DimensionMismatch(f"{attribute!r} of {described(store, at)} has shape (), got {numbers.shape}.")
-        if numbers.ndim and numbers.shape != (len(ids),):
-            raise DimensionMismatch(
-                f"{len(ids)} indices need as many values of {attribute!r}, got an array of shape {numbers.shape}."
-            )
-        numbers = np.broadcast_to(numbers, (len(ids),))
-        bad = ~np.isfinite(numbers)
-        if bad.any():
-            first = VariableIndex(int(ids[np.argmax(bad)]))
-            raise InvalidData(
-                f"{attribute!r} of {described(store, first)} must be finite, got {float(numbers[np.argmax(bad)])!r}."
-            )
-        if isinstance(attribute, attr.ForwardParameterValue):
-            try:
-                store.numbers(ConstraintIndices(PARAMETERS, ids))
-            except InvalidIndex:
-                for identifier in ids.tolist():
-                    parameter_constraint(store, VariableIndex(identifier))
-        self.of_variables[type(attribute)].set(ids, numbers)
+            values.update(checked_pairs(store, attribute, at, value))
 
-    def _set_of_rows(self, attribute: attr.Attribute, at: Any, value: Any) -> None:
-        store = self._store
-        if isinstance(at, ConstraintIndices) and not at.kind[1].is_vector:
-            numbers = np.asarray(value, np.float64)
-            if numbers.shape in ((), (len(at),)):
-                store.numbers(at)  # raises
-                numbers = np.broadcast_to(numbers, (len(at),))
-                if not np.isfinite(numbers).all():
-                    self._checked(attribute, at[int(np.argmin(np.isfinite(numbers)))], np.nan)  # raises
-                self.of_rows[type(attribute)].set(store, at, numbers)
-                return
-        if isinstance(at, (VariableIndex, ConstraintIndex)):
-            pairs: list[tuple[Any, Any]] = [(at, value)]
-        else:
-            each = [value] * len(at) if np.ndim(value) == 0 else list(value)
-            if len(each) != len(at):
-                raise DimensionMismatch(f"{len(at)} indices need as many values of {attribute!r}, got {len(each)}.")
-            pairs = list(zip(at, each, strict=True))
-        checked = [(one, self._checked(attribute, one, v)) for one, v in pairs]
-        for one, numbers in checked:
-            alone = ConstraintIndices(one.kind, np.array([one.value]))
-            self.of_rows[type(attribute)].set(store, alone, np.atleast_1d(numbers))
 
-    def _checked(self, attribute: attr.Attribute, index: Any, value: Any) -> Any:
-        """The tangent or seed in the form in which it travels; raises where it makes no sense."""
-        store = self._store
-        if index is not None:
-            store.check_index(index)
-            expected = attr.On.VARIABLE if isinstance(index, VariableIndex) else attr.On.CONSTRAINT
-            if attribute.on != expected:
-                raise InvalidIndex(f"{attribute!r} belongs to a {attribute.on.value}, got {described(store, index)}.")
-        if isinstance(attribute, (attr.ForwardObjectiveFunction, attr.ForwardConstraintFunction)):
-            return self._checked_tangent(attribute, index, value)
-        if isinstance(attribute, attr.ForwardConstraintSet):
-            now = store.get(attr.ConstraintSet(), index)
-            if type(value) is not type(now) or value.dimension != now.dimension:
-                raise InvalidData(
-                    f"A direction of {now!r} is {with_article(type(now).__name__)} of the same size, got {value!r}."
-                )
-            if not np.isfinite(value.numbers).all():
-                raise InvalidData(f"The direction {value!r} must be finite.")
-            return value
-        number = np.asarray(value, np.float64)
-        shape = (
-            (store.get(attr.ConstraintSet(), index).dimension,)
-            if isinstance(index, ConstraintIndex) and index.kind[1].is_vector
-            else ()
-        )
-        if number.shape != shape:
-            raise DimensionMismatch(
-                f"{attribute!r} of {described(store, index)} has shape {shape}, got {number.shape}."
-            )
-        if not np.isfinite(number).all():
-            raise InvalidData(f"{attribute!r} of {described(store, index)} must be finite, got {value!r}.")
-        return number
+@final
+class _VariableNumbers:
+    """A number for each of some variables; what was set later counts.
 
-    def _checked_tangent(self, attribute: attr.Attribute, index: Any, value: Any) -> Rows:
-        vector = isinstance(index, ConstraintIndex) and index.kind[1].is_vector
-        if isinstance(value, (int, float)) and not vector:
-            value = Rows(np.array([float(value)]))
-        elif not isinstance(value, Function):
-            raise InvalidData(f"{attribute!r} is a function of the variables, got {value!r}.")
-        rows: Rows = value if isinstance(value, Rows) else value.rows
-        self._store.check_variables(rows)
-        try:
-            check_rows(rows)
-        except InvalidData as error:
-            raise InvalidData(f"{attribute!r}: {error}") from None
-        if index is not None:
-            start, stop = self._store.block(index.kind).row_range(self._store.number(index))
-            m = stop - start
-            if rows.m != m or (isinstance(value, Function) and value.is_vector != vector):
-                raise DimensionMismatch(
-                    f"{described(self._store, index)} has {m} rows; got a tangent of {rows.m} rows."
-                )
-            self._check_degree(rows, index, max(index.kind[0].degree, 1))
-        elif rows.m != 1:
-            raise DimensionMismatch(f"An objective has one row; got a tangent of {rows.m} rows.")
-        else:
-            self._check_degree(rows, None, 2)
-        return rows.canonical()
+    Parameters
+    ----------
+    base : of the store's identifiers
+    """
 
-    def _check_degree(self, rows: Rows, index: Any, most: int) -> None:
-        """Refuse a tangent of higher degree than the function, parameters in products counted as numbers."""
-        if rows.degree <= most and rows.degree < 3:
-            return
-        degree, most = Parameters(self._store).insert(rows).degree, min(most, 2)
-        if degree > most:
-            words = ("a constant", "an affine", "a quadratic", "a cubic or higher")
-            wanted, given = words[most], words[degree]
-            name = "The objective" if index is None else described(self._store, index)
-            raise InvalidData(f"{name} takes as tangent {wanted} function of the variables; got {given} one.")
+    def __init__(self, base: int) -> None:
+        self._base = base
+        self._values: FloatArray = np.zeros(0)  # by number of the variable, NaN where there is none
+
+    def set(self, ids: IntArray, values: FloatArray) -> None:
+        """Set the numbers of variables; of one that is named twice, the last."""
+        at = ids - self._base
+        most = int(at.max(initial=-1)) + 1
+        if most > len(self._values):
+            self._values = np.concatenate([self._values, np.full(most - len(self._values), np.nan)])
+        self._values[at] = values
+
+    def get(self, identifier: int) -> float | None:
+        """The number of a variable, None without one."""
+        at = identifier - self._base
+        value = self._values[at] if at < len(self._values) else np.nan
+        return None if np.isnan(value) else float(value)
+
+    def items(self) -> tuple[IntArray, FloatArray]:
+        """Identifiers and numbers."""
+        at = (~np.isnan(self._values)).nonzero()[0]
+        return at + self._base, self._values[at]
+
+    def forget(self, numbers: IntArray) -> None:
+        """Drop those of variables, given by number."""
+        self._values[numbers[numbers < len(self._values)]] = np.nan
+
+    def __bool__(self) -> bool:
+        return not bool(np.isnan(self._values).all())
+
+
+@final
+class _RowNumbers:
+    """Numbers for the rows of some constraints."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Kind, FloatArray] = {}  # by row of the block, NaN where there is none
+        self._read: dict[Kind, int] = {}  # position in the log of the block
+
+    def _held(self, store: Store, kind: Kind) -> FloatArray:
+        """What is known by row of a block; nothing where its rows are others than they were."""
+        log = store.block(kind).log
+        changes = log.since(self._read.get(kind, log.position))
+        if changes is None or any(what is Change.RESHAPED for what, _ in changes):
+            self._rows.pop(kind, None)
+        self._read[kind] = log.position
+        return self._rows.get(kind, np.zeros(0))
+
+    def set(self, store: Store, indices: ConstraintIndices, values: FloatArray) -> None:
+        """Set those of constraints of one kind, (rows,)."""
+        block = store.block(indices.kind)
+        rows = block.rows_of(store.numbers(indices))
+        held = self._held(store, indices.kind)
+        total = len(block.constants)
+        if total > len(held):
+            held = self._rows[indices.kind] = np.concatenate([held, np.full(total - len(held), np.nan)])
+        held[rows] = values
+
+    def get(self, store: Store, index: ConstraintIndex) -> FloatArray | float | None:
+        """Those of a constraint, None without any."""
+        held = self._held(store, index.kind)
+        start, stop = store.block(index.kind).row_range(store.number(index))
+        mine = held[start:stop]
+        if len(mine) < stop - start or np.isnan(mine).any():
+            return None
+        return mine.copy() if index.kind[1].is_vector else float(mine[0])
+
+    def items(self, store: Store) -> Iterator[tuple[ConstraintIndices, FloatArray]]:
+        """Constraints of each kind, and their numbers one below the other."""
+        for kind in list(self._rows):
+            if not store.has_block(kind):
+                continue
+            block, held = store.block(kind), self._held(store, kind)
+            numbers = block.numbers_alive()
+            dims = block.dims()[numbers]
+            starts = block.rows_of(numbers)[np.cumsum(dims) - dims] if len(numbers) else numbers
+            known = starts < len(held)
+            known[known] = ~np.isnan(held[starts[known]])
+            if known.any():
+                yield store.indices(kind, numbers[known]), held[block.rows_of(numbers[known])]
+
+    def kinds(self) -> list[Kind]:
+        """Of the constraints."""
+        return [kind for kind, held in self._rows.items() if not np.isnan(held).all()]

@@ -35,16 +35,20 @@ from ..modelkit.store.attribute_values import check_target
 from ..modelkit.store.deletion import check_deletion, items_of
 from ..modelkit.store.parameters import kinds_inserted
 from ..modelkit.warning import warn_user
+from .both_modes import directional, gradients
 from .conic_diff import ConicDiff
 from .convex_diff import ConvexDiff
 from .derivative import Derivative, require_solution
 from .directions import Direction
 from .form_point import FormPoint
 from .inputs import Inputs
+from .losses import Loss
+from .own_solution import OwnSolution, differentiates_itself
 from .policies import policy_of
 from .quadratic_diff import QuadraticDiff
 from .settings import DEFAULTS, check_setting
 from .solving import Solving
+from .starting import dual_of_other
 
 __all__ = ["DifferentiationWarning", "MetaSolver", "abilities_of", "diff_optimizer"]
 
@@ -115,6 +119,7 @@ class MetaSolver(Solving):
     def _forget(self) -> None:
         super()._forget()
         self._derivative: Derivative | None = None
+        self._by_system: Derivative | None = None
         self._warned = False
 
     def delete(self, index: Any) -> None:
@@ -178,7 +183,7 @@ class MetaSolver(Solving):
                 raise InvalidIndex(f"{attribute!r} belongs to the whole model; it takes no index.")
             check_setting(attribute, index_and_value[-1])
             self.settings[kind] = index_and_value[-1]
-            self._derivative = self._diff = None
+            self._derivative = self._by_system = self._diff = self._layout = None
             return
         pairs = self.store.check_setting(attribute, *index_and_value)
         if attribute.on is attr.On.OPTIMIZER:
@@ -247,16 +252,32 @@ class MetaSolver(Solving):
         current.reverse(self._inputs)
         self._warn(current)
 
-    def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Direction]) -> FloatArray:
-        """Derivatives of some variables along many directions, with one factorization: see `Model`."""
+    def directional_derivatives(self, outputs: Any, directions: Sequence[Direction]) -> FloatArray:
+        """Derivatives of some outputs along many directions, with one factorization: see `Model`."""
         current = self._at_solution()
-        derivatives = current.directional(outputs, directions)
+        derivatives = directional(current, outputs, directions)
         self._warn(current)
         return derivatives
+
+    def gradients(self, data: Any, losses: Sequence[Loss]) -> FloatArray:
+        """Derivatives of many losses in some data, with one factorization: see `Model`."""
+        current = self._at_solution()
+        found = gradients(current, data, losses)
+        self._warn(current)
+        return found
 
     def derivative(self) -> Derivative:
         """The derivative at the solution; raises `DifferentiationError` if there is none."""
         return self._at_solution()
+
+    def derivative_by_system(self) -> Derivative:
+        """The same by a diff model, for those who ask for its system; the solver may have one of its own."""
+        current = self._at_solution()
+        if not isinstance(current.point.solution, OwnSolution):
+            return current
+        if self._by_system is None:
+            self._by_system = self._of_diff_model()
+        return self._by_system
 
     def polished(self, index: Any) -> Any:
         """`PolishedPrimal` of variables, `PolishedDual` of constraints."""
@@ -268,13 +289,41 @@ class MetaSolver(Solving):
             return self._derivative
         status = self.get(attr.TerminationStatus())
         require_solution(status, self.get(attr.DualStatus()))
-        assert self._outcome is not None
-        lowering, model = self._diff_model()
-        layout = None if self._layout is None or self._layout[0] is not lowering else self._layout[1]
-        made = Derivative(self.store, lowering, self._outcome, model, layout)
-        self._layout = lowering, made.point.layout
+        made = self._of_solver() or self._of_diff_model()
+        self._layout = made.lowering, made.point.layout
         self._derivative = made
         return made
+
+    def _known_layout(self, lowering: Lowering) -> Any:
+        """That of the last point of a form, None of another one."""
+        return None if self._layout is None or self._layout[0] is not lowering else self._layout[1]
+
+    def _of_solver(self) -> Derivative | None:
+        """The derivative that the solver has of its own; None where it has none, or the user asks for another."""
+        outcome, policy = self._outcome, policy_of(self.settings[attr.DifferentiationPolicy])
+        assert outcome is not None
+        named = [one for one in (self.optimizer, *self.solvers) if one is not None and one.name == outcome.solver_name]
+        is_chosen = any(self.settings[kind] is not None for kind in (attr.ModelConstructor, attr.LinearAlgebraSolver))
+        if not named or is_chosen or not differentiates_itself(named[0], outcome.form, policy):
+            return None
+        x, y, _ = outcome.get_arrays()
+        point = FormPoint.of_solver(
+            outcome.form,
+            named[0].differentiate(outcome.form, outcome.result),
+            (x, y),
+            policy,
+            allow_inaccurate=self.settings[attr.AllowInaccurateSolution],
+            layout=self._known_layout(outcome.lowering),
+        )
+        return Derivative(self.store, outcome.lowering, point, outcome.solver_name)
+
+    def _of_diff_model(self) -> Derivative:
+        """The derivative at the solution as a diff model makes it exact."""
+        assert self._outcome is not None
+        lowering, model = self._diff_model()
+        x, y, activity = dual_of_other(self.store, self._outcome, lowering)
+        point = FormPoint.polished(lowering.form, model, x, y, activity, self._known_layout(lowering))
+        return Derivative(self.store, lowering, point, model.name)
 
     def _diff_model(self) -> tuple[Lowering, ConvexDiff]:
         """The form and the diff model that takes it: the first of ours that does, or the chosen one."""

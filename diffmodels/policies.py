@@ -22,6 +22,7 @@ from .central_path import CentralPoint
 from .conic_point import ConicPoint
 from .one_sided import OneSided
 from .one_sided_cones import OneSidedCones
+from .own_solution import OwnSolution
 from .slope import Answers
 from .solution_point import SolutionPoint
 
@@ -46,7 +47,7 @@ class Ground:
     """
 
     rows: MatrixForm
-    solution: SolutionPoint
+    solution: SolutionPoint | OwnSolution
     zeros: int
     solve_with: Any
 
@@ -59,10 +60,12 @@ class Policy(ABC):
     ----------
     word : its name
     is_of_kinks : whether it is the derivative wherever there is one
+    needs_system : whether it asks for more than the derivative that a solver may have of its own
     """
 
     word: ClassVar[str]
     is_of_kinks: ClassVar[bool] = True
+    needs_system: ClassVar[bool] = False
 
     def status(self, known: DifferentiationStatusCode) -> DifferentiationStatusCode:
         """What is returned at a solution of which so much is known."""
@@ -80,7 +83,8 @@ class Policy(ABC):
 
 def _ordinary(ground: Ground) -> Answers:
     solution = ground.solution
-    return Answers(solution.x, solution.y, solution.solve)
+    push = solution.push if isinstance(solution, OwnSolution) else None
+    return Answers(solution.x, solution.y, solution.solve, push)
 
 
 @final
@@ -121,10 +125,12 @@ class LeastNorm(Policy):
     """The equations without the weakly active rows; of least norm where these are singular."""
 
     word: ClassVar[str] = "least_norm"
+    needs_system: ClassVar[bool] = True
 
     def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
         """Those of the system of the rows that are active beyond doubt."""
         solution = ground.solution
+        assert not isinstance(solution, OwnSolution)
         if told()[0] is _CODES.EXACT or not solution.weakly_active.any():
             return _ordinary(ground)
         return Answers(solution.x, solution.y, solution.without_kinks())
@@ -136,6 +142,7 @@ class Directional(Policy):
     """The one-sided derivative in a direction."""
 
     word: ClassVar[str] = "directional"
+    needs_system: ClassVar[bool] = True
 
     def status(self, known: DifferentiationStatusCode) -> DifferentiationStatusCode:
         """One-sided at kinks."""
@@ -156,9 +163,11 @@ class Directional(Policy):
 
         solution = ground.solution
         if isinstance(solution, PolishedSolution):
-            return Answers(solution.x, solution.y, pull, OneSided(ground.rows, ground.zeros, solution).push)
+            return Answers(
+                solution.x, solution.y, pull, OneSided(ground.rows, ground.zeros, solution).push, is_linear=False
+            )
         assert isinstance(solution, ConicPoint)
-        return Answers(solution.x, solution.y, pull, OneSidedCones(solution).push)
+        return Answers(solution.x, solution.y, pull, OneSidedCones(solution).push, is_linear=False)
 
 
 @final
@@ -167,7 +176,8 @@ class Smoothed(Policy):
     """The derivative of a point of the central path, at every solution, whether it is differentiable or not.
 
     It is the derivative of the program with the barrier ``-mu Σ log s`` of its slacks s (of a matrix, of the logarithm
-    of its determinant; of a second-order cone, half of it), in both modes. A linear program, whose solution stays at a
+    of its determinant; of a second-order cone, half of it; of exponential and power cones the barriers of R. Chares,
+    2009), in both modes. A linear program, whose solution stays at a
     vertex and then jumps, has slopes that are worth following: the larger mu, the further away they see the next one.
 
     Parameters
@@ -189,6 +199,7 @@ class Smoothed(Policy):
     """
 
     word: ClassVar[str] = "smoothed"
+    needs_system: ClassVar[bool] = True
     is_of_kinks: ClassVar[bool] = False
     mu: float = 1e-3
 

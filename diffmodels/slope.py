@@ -32,12 +32,14 @@ class Answers:
     x, y : (n,) and (m,)
     pull : reverse mode
     push : forward mode where that is something else
+    is_linear : whether it is linear in the direction, and `pull` its transpose
     """
 
     x: FloatArray
     y: FloatArray
     pull: Solve
     push: Push | None = None
+    is_linear: bool = True
 
 
 @final
@@ -60,7 +62,7 @@ class Slope:
         self._layout, self._answers = layout, answers
         self.x, self.y_sided = answers.x, layout.by_sides(answers.y)
         self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
-        self.is_linear = answers.push is None
+        self.is_linear = answers.is_linear
 
     def push(self, tangents: SlotTangents) -> tuple[FloatArray, Sided]:
         """Dx (n, K), and dy (slots, K) by sides."""

@@ -43,6 +43,13 @@ class Growable:
         self._data: NDArray[Any] = np.zeros((0,) if width is None else (0, width), dtype)
         self._n = 0
 
+    @staticmethod
+    def of(values: NDArray[Any]) -> Growable:
+        """One that holds these values, which are not copied."""
+        made = Growable(values.dtype)
+        made.replace(values)
+        return made
+
     def extend(self, values: Any) -> None:
         """Append the values, copied."""
         count = len(values)

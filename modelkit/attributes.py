@@ -234,15 +234,15 @@ class DifferentiationStatusCode(enum.Enum):
     SMOOTHED = "the derivative of a point of the central path, as the policy wants it, not of the solution"
     TRUNCATED = "the solver's own, by iterations that stop at a tolerance: an approximation, whose error is estimated"
     INACCURATE = (
-        "the solution could not be refined until the optimality conditions hold to 1e-10 of their own terms: "
-        "derivatives are those at the point found"
+        "the optimality conditions, linearized where a solver has derivatives of its own, do not hold to 1e-10 of "
+        "their terms: derivatives are those at the point found"
     )
 
     @property
     def is_news(self) -> bool:
-        """Whether to warn: what was computed is neither the derivative nor what the policy asked for in its place."""
+        """Whether to warn: what was computed is neither the derivative nor what was asked for in its place."""
         codes = DifferentiationStatusCode
-        return self not in (codes.NOT_DIFFERENTIATED, codes.EXACT, codes.ONE_SIDED, codes.SMOOTHED)
+        return self not in (codes.NOT_DIFFERENTIATED, codes.EXACT, codes.ONE_SIDED, codes.SMOOTHED, codes.TRUNCATED)
 
 
 # ---------------------------------------------------------------------- optimizer

@@ -134,26 +134,27 @@ def gradients_up(lowering: MappedForm, kind: Kind, numbers: IntArray, dims: IntA
 
 
 def set_gradients_up(lowering: MappedForm, kind: Kind, numbers: IntArray, dims: IntArray, values: Sided) -> FloatArray:
-    """Gradients with respect to the numbers of sets, (rows, q), from those in the constants of functions."""
-    q = len(kind[1].fields)
-    out = np.zeros((int(dims.sum()), q))
+    """Gradients with respect to the numbers of sets, (rows, q, ...), from those in the constants of functions."""
+    q, tail = len(kind[1].fields), values[0].shape[1:]
+    out = np.zeros((int(dims.sum()), q, *tail))
     if not q:
         return out
     for chunk, _, items, rows in _parts(lowering, kind, numbers, dims):
         at, one, k = _slots(lowering, chunk, items), chunk.stand_in, len(items)
         low, high = values[0][at], values[1][at]
-        found = np.zeros(k * one.N.shape[1])
+        found = np.zeros((k * one.N.shape[1], *tail))
         if one.C.nnz:
             found += _apply(one.C.T, low + high, k)
         if is_box(one.kind[1]) and one.N.nnz:
             sides = _columns(one.kind)
-            below = np.zeros((len(at), len(one.kind[1].fields)))
+            below = np.zeros((len(at), len(one.kind[1].fields), *tail))
             if chunk.sides & 1 and sides[0] is not None:
                 below[:, sides[0]] -= low
             if chunk.sides & 2 and sides[1] is not None:
                 below[:, sides[1]] -= high
-            found += below.ravel() if one.is_identity else _apply(one.N.T, below.reshape(-1), k)
-        out[rows] += found.reshape(-1, q)
+            flat = below.reshape(-1, *tail)
+            found += flat if one.is_identity else _apply(one.N.T, flat, k)
+        out[rows] += found.reshape(-1, q, *tail)
     return out
 
 

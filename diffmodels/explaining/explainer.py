@@ -87,13 +87,13 @@ class Explainer(AbstractExplainer):
     def sensitivities(self, of: Any = None) -> Any:
         """See `Model.sensitivities`."""
         outputs = checked_outputs(of)
-        derivative = self._derivative()
+        derivative = self._by_system()
         plain = isinstance(derivative.point.solution, PolishedSolution)
         return Sensitivities(derivative, outputs, Ranging(derivative) if plain else None).table()
 
     def predict(self, changes: Any) -> Prediction:
         """See `Model.predict`."""
-        derivative = self._derivative()
+        derivative = self._by_system()
         checked = checked_changes(self._model.store, changes)
         plain = isinstance(derivative.point.solution, PolishedSolution)
         copied = copy.deepcopy(self._model.store)
@@ -142,8 +142,13 @@ class Explainer(AbstractExplainer):
         assert isinstance(solver, MetaSolver)
         return solver.derivative()
 
+    def _by_system(self) -> Derivative:
+        solver = self._model.meta_solver
+        assert isinstance(solver, MetaSolver)
+        return solver.derivative_by_system()
+
     def _ranging(self, asked: str) -> Ranging:
-        derivative = self._derivative()
+        derivative = self._by_system()
         if not isinstance(derivative.point.solution, PolishedSolution):
             raise Unsupported(
                 f"{asked} are of linear and convex quadratic programs, whose active rows stay the same for a while; "

@@ -25,11 +25,11 @@ from ...modelkit.indices import ConstraintIndex, ConstraintIndices
 from ...modelkit.numeric import real_number
 from ...modelkit.sets import EqualTo, GreaterThan, LessThan
 from ...modelkit.store.describing import described
-from ...modelkit.store.parameters import PARAMETERS
+from ...modelkit.store.parameters import PARAMETERS, parameter_constraint
 from ...modelkit.store.store import Store
 from ..cone_rows import ConeRows
 from ..derivative import Derivative
-from ..inputs import Tangents, parameter_constraint
+from ..inputs import Tangents
 from ..outcome import every
 from .frames import frame
 from .ranges import Ranging

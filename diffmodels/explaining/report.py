@@ -15,6 +15,7 @@ from ..certainty import ACCURACY, ASYMMETRY
 from ..derivative import Derivative
 from ..kkt import ACCEPTED_RESIDUAL
 from ..outcome import every
+from ..own_solution import OwnSolution
 from .frames import frame
 from .owners import Owners, label
 from .summary import Lines
@@ -37,11 +38,13 @@ class DiffReport:
     margin : the smallest part of their own size by which the data have to move before the nearest row is at a kink; in
         no unit. nan where it is not known
     nearest : name of that row, "" of none
-    active, rank : number of active rows (of cones, of their active directions), and how many of them are independent
+    active, rank : number of active rows (of cones, of their active directions), and how many of them are independent;
+        -1 where a solver with derivatives of its own finds them dependent, and does not say how many
     unique, unique_duals : whether the solution is, and whether the duals are
-    condition : estimate of the condition of the equilibrated KKT matrix in the 1-norm
+    condition : estimate of the condition of the equilibrated KKT matrix in the 1-norm; nan where a solver keeps it
     refinement : largest relative violation of the optimality conditions, of the solver's point and of the exact one
-    linear_residual : of the last linear solve, relative
+    linear_residual : of the last linear solve, relative; of a solver's own derivatives the largest so far
+    error : estimated relative error of a solver's own derivatives, by iterations that stop at a tolerance; else zero
     mismatch : relative difference of forward and reverse mode at random right-hand sides
     at_fault : (name, why, what to do) of rows and variables
     """
@@ -56,6 +59,7 @@ class DiffReport:
     condition: float
     refinement: attr.Refinement
     linear_residual: float
+    error: float
     mismatch: float
     at_fault: tuple[tuple[str, str, str], ...]
 
@@ -68,12 +72,13 @@ class DiffReport:
         facts = [
             ("status", f"{self.status.name}: {self.status.value}"),
             ("margin", _margin_words(self.margin, self.nearest)),
-            ("active rows", f"{self.active}, of rank {self.rank}"),
+            ("active rows", f"{self.active}, " + (f"of rank {self.rank}" if self.rank >= 0 else "dependent")),
             ("solution", "unique" if self.unique else "not unique"),
             ("duals", "unique" if self.unique_duals else "not unique"),
-            ("condition", f"{self.condition:.1e}"),
+            ("condition", "not known" if np.isnan(self.condition) else f"{self.condition:.1e}"),
             ("residual", f"{self.refinement.before:.1e} at the solver's point, {self.refinement.after:.1e} refined"),
             ("linear solve", f"{self.linear_residual:.1e}"),
+            *([("error", f"estimated as {self.error:.1e}, by iterations that stop there")] if self.error else []),
             ("adjoint check", f"{self.mismatch:.1e}"),
         ]
         facts += [(f"at fault: {name}", f"{why}; {advice}") for name, why, advice in self.at_fault[:_SHOWN]]
@@ -110,23 +115,34 @@ def report_of(derivative: Derivative) -> DiffReport:
     solution = point.solution
     margin, nearest = solution.margin
     name = "" if nearest < 0 else _name_of(derivative, nearest)
-    system = solution.system
-    rank = system.m - solution.freedom[1].shape[1]
-    codes = attr.DifferentiationStatusCode
+    codes, status = attr.DifferentiationStatusCode, derivative.known
+    active = int(solution.active.sum())
+    if isinstance(solution, OwnSolution):
+        unique_duals, condition = status is not codes.DEPENDENT_ROWS, float("nan")
+        rank = active if unique_duals else -1
+    else:
+        rank = active - solution.freedom[1].shape[1]
+        unique_duals, condition = not solution.system.dual_nullity, solution.system.condition()
     return DiffReport(
-        derivative.known,
+        status,
         margin,
         name,
-        system.m,
+        active,
         rank,
-        derivative.known is not codes.NONUNIQUE,
-        not system.dual_nullity,
-        system.condition(),
+        status is not codes.NONUNIQUE,
+        unique_duals,
+        condition,
         point.refinement,
-        float(system.residual),
+        _linear_residual(derivative),
+        solution.error if isinstance(solution, OwnSolution) else 0.0,
         point.mismatch,
         tuple(_faults(derivative)),
     )
+
+
+def _linear_residual(derivative: Derivative) -> float:
+    solution = derivative.point.solution
+    return float(solution.linear_residual if isinstance(solution, OwnSolution) else solution.system.residual)
 
 
 def _name_of(derivative: Derivative, row: int) -> str:
@@ -165,17 +181,18 @@ def _faults(derivative: Derivative) -> Iterator[tuple[str, str, str]]:
     if status is codes.NONUNIQUE:
         for name in _free_variables(derivative):
             yield name, "may move without a change of the objective", "add a small square of it to the objective"
-    if status is codes.INACCURATE:
+    if status is codes.INACCURATE and point.refinement.after > ACCURACY:
         yield (
             "the solution",
             f"could not be refined below {point.refinement.after:.1e}, where {ACCURACY:.0e} is asked for",
             "scale the data, or solve with another solver (model.compare_solvers())",
         )
+    is_own, residual = isinstance(point.solution, OwnSolution), _linear_residual(derivative)
+    advice = "set ModelConstructor(), to QuadraticDiff or ConicDiff" if is_own else "scale the data"
     if point.mismatch > ASYMMETRY:
-        yield "the linear system", f"forward and reverse mode differ by {point.mismatch:.1e}", "scale the data"
-    residual = float(point.solution.system.residual)
-    if residual > ACCEPTED_RESIDUAL:
-        yield "the linear system", f"its last solution has a relative residual of {residual:.1e}", "scale the data"
+        yield "the linear system", f"forward and reverse mode differ by {point.mismatch:.1e}", advice
+    if residual > ACCEPTED_RESIDUAL and status is not codes.TRUNCATED:
+        yield "the linear system", f"its last solution has a relative residual of {residual:.1e}", advice
 
 
 def _rows_at_fault(derivative: Derivative) -> Iterator[str]:
@@ -196,7 +213,10 @@ def _free_variables(derivative: Derivative) -> Iterator[str]:
     store, lowering = derivative.store, derivative.lowering
     ids = store.variable_ids()
     columns = lowering.column_of(ids, store.base)
-    primal, _ = derivative.point.solution.freedom
+    solution = derivative.point.solution
+    if isinstance(solution, OwnSolution):  # which does not tell
+        return
+    primal, _ = solution.freedom
     free = np.abs(primal).max(axis=1, initial=0.0) > 0.0
     for identifier in ids[(columns >= 0) & free[np.maximum(columns, 0)]].tolist():
         yield store.name_of(identifier)

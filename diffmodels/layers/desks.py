@@ -20,6 +20,7 @@ from ...modelkit.indices import ConstraintIndices
 from ...modelkit.store.parameters import PARAMETERS, Parameters
 from ...modelkit.store.store import Store
 from ..outcome import FoundResult, Outcome
+from ..own_solution import OwnDerivative
 from ..starting import UserStart, dual_of_other
 from .form_solvers import Solver
 
@@ -37,6 +38,9 @@ class Desk(Protocol):
 
     def run(self, number: int, start: UserStart | None) -> FoundResult:
         """The answer of one of the solvers, over the slots of this form."""
+
+    def own_derivative(self, number: int) -> OwnDerivative:
+        """What differentiates the answer that one of the solvers gave just now, as it does itself."""
 
 
 @final
@@ -62,8 +66,12 @@ class SharedForm:
 
     def run(self, number: int, start: UserStart | None) -> FoundResult:
         """The answer of one of the solvers."""
-        solver = self._solvers[number]
-        return _judged(self._form, _solved(solver, self._form, start), self._is_judged)
+        self._found = _solved(self._solvers[number], self._form, start)
+        return _judged(self._form, self._found, self._is_judged)
+
+    def own_derivative(self, number: int) -> OwnDerivative:
+        """What differentiates the answer that one of the solvers gave just now, as it does itself."""
+        return self._solvers[number].differentiate(self._form, self._found)
 
 
 @final
@@ -112,6 +120,10 @@ class OwnForms:
         outcome = Outcome(self._store, lowering, result, solver.name, None)
         x, dual, _ = dual_of_other(self._store, outcome, self._lowering)
         return replace(result, x=x, dual=dual)
+
+    def own_derivative(self, number: int) -> OwnDerivative:
+        """There is none: a solver differentiates its own form, and not the one for derivatives."""
+        raise NotImplementedError
 
 
 def _solved(solver: Any, form: Form, start: UserStart | None) -> FoundResult:

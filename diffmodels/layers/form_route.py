@@ -24,6 +24,7 @@ from ...modelkit.model.remaking import snapshot
 from ...modelkit.store.parameters import Parameters
 from ..form_point import FormPoint, SeenBySides
 from ..outcome import FoundResult
+from ..own_solution import OwnSolution, differentiates_itself
 from ..policies import Told, policy_of
 from ..quadratic_diff import QuadraticDiff
 from ..starting import UserStart
@@ -69,6 +70,7 @@ class FormRoute:
     is_curving : whether P depends on the parameters, so that its convexity is checked at each solve
     why : why there are no derivatives, "" if there are
     linear_algebra, policy : the user's choices of them
+    is_own : whether the first solver is asked for derivatives of its own
     """
 
     def __init__(self, model: Any, ids: IntArray, outputs: list[Any]) -> None:
@@ -93,10 +95,16 @@ class FormRoute:
         self._allow_inaccurate = model.get(attr.AllowInaccurateSolution())
         self.policy = policy_of(model.get(attr.DifferentiationPolicy()))
         self._local = PerThread()
+        asks = made.is_shared and made.diff_model is not None and chosen is None and self.linear_algebra is None
+        self._own = [asks and differentiates_itself(one, self.form, self.policy) for one in self._solvers]
+        self.is_own = self._own[0]
         # with linear rows alone and a curved objective, a few steps that exchange active rows find what a solver would;
         # curved cones need a new system at each step, vertices a walk
         self._goes_by_rows = (
-            made.diff_model is not None and isinstance(made.diff_model(), QuadraticDiff) and self.form.P.nnz > 0
+            made.diff_model is not None
+            and isinstance(made.diff_model(), QuadraticDiff)
+            and self.form.P.nnz > 0
+            and not self.is_own
         )
         self.is_curving = self.moving.moves_curvature
         self._turns = self.moving.derivative(self.form).turns
@@ -184,7 +192,7 @@ class FormRoute:
                 has_point = result.x is not None and (result.dual is not None or self.why)
                 if status is _CODES.OPTIMAL and has_point:
                     state = State.of(result.x, None if self.why else result.dual)
-                    if self.why or self._refine(form, state):
+                    if self.why or self._refine(desk, form, state, number):
                         return status, "", state
                     status = self._checked(form, state)
                     if status is _CODES.OPTIMAL:
@@ -259,15 +267,17 @@ class FormRoute:
         value = self.objective(desk.at(whole), state.x) if self.chain.has_objective else None
         return status, reason, self.chain.outputs(_finite(whole), state.x, state.y, value), state
 
-    def _refine(self, form: Form, state: State) -> bool:
+    def _refine(self, desk: Desk, form: Form, state: State, number: int) -> bool:
         """Move to the exact solution, if that can be; what cannot be refined has no derivatives."""
         if not (np.isfinite(state.x).all() and np.isfinite(state.dual).all()):
             return False
         try:
-            point = self._point(form, state)
+            point = self._point(form, state) if not self._own[number] else self._own_point(desk, form, state, number)
         except OptangentError:
             return False
-        if not (point.refinement.after <= point.refinement.before and self.is_solution(form, point.x, point.y)):
+        is_truncated = isinstance(point.solution, OwnSolution) and point.solution.is_truncated
+        is_better = point.refinement.after <= point.refinement.before
+        if not (is_truncated or (is_better and self.is_solution(form, point.x, point.y))):
             return False
         state.x, state.y, state.point = point.x, np.concatenate(point.y_sided), point
         return True
@@ -278,7 +288,26 @@ class FormRoute:
         model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
         model.policy = self.policy
         with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers: what is not finite is no solution
-            return FormPoint(form, model, state.x, state.dual, layout=self.layout)
+            return FormPoint.polished(form, model, state.x, state.dual, layout=self.layout)
+
+    def _own_point(self, desk: Desk, form: Form, state: State, number: int) -> FormPoint:
+        """The answer that a solver gave just now, as it differentiates it."""
+        return FormPoint.of_solver(
+            form,
+            desk.own_derivative(number),
+            (state.x, state.dual),
+            self.policy,
+            allow_inaccurate=self._allow_inaccurate,
+            layout=self.layout,
+        )
+
+    def _point_again(self, whole: FloatArray, state: State) -> FormPoint:
+        """What differentiates a solution that came from elsewhere; a solver differentiates what it solved."""
+        with self._desk() as desk:
+            form = desk.at(whole)
+            if self.is_own and self._run(desk, 0, state).status is _CODES.OPTIMAL:
+                return self._own_point(desk, form, state, 0)
+            return self._point(form, state)
 
     def objective(self, form: Form, x: FloatArray) -> float:
         """Its value, in the form's sense."""
@@ -291,8 +320,7 @@ class FormRoute:
             raise DifferentiationError(self.why)
         whole = self._whole(theta)
         if state.point is None:
-            with self._desk() as desk:
-                state.point = self._point(desk.at(whole), state)
+            state.point = self._point_again(whole, state)
         point, whole = state.point, _finite(whole)
 
         def told() -> Told:
@@ -301,8 +329,6 @@ class FormRoute:
             return point.verdict(sided)[0], ""
 
         slope, size = point.slope(told), len(point.y)
-        if state.differentiation_status is attr.DifferentiationStatusCode.NOT_DIFFERENTIATED:
-            state.differentiation_status = self.policy.status(told()[0])
 
         def solve(primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
             sides = rows.T[:size], rows.T[size:]  # which have a direction in each column
@@ -313,7 +339,11 @@ class FormRoute:
             return w.T, np.concatenate(wy).T
 
         y = np.concatenate(slope.y_sided)
-        return self.chain.derivative(mode, whole, slope.x, y, directions, solve)
+        found = self.chain.derivative(mode, whole, slope.x, y, directions, solve)
+        not_yet = attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
+        if state.differentiation_status is not_yet or isinstance(point.solution, OwnSolution):  # judged by its answers
+            state.differentiation_status = self.policy.status(told()[0])
+        return found
 
 
 def _finite(values: FloatArray) -> FloatArray:

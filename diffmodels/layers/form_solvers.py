@@ -6,6 +6,7 @@ from typing import Any, Protocol, Self
 
 from ...modelkit.form import Abilities, Form
 from ..outcome import FoundResult
+from ..own_solution import OwnDerivative
 
 __all__ = ["Solver", "form_solvers"]
 
@@ -25,6 +26,13 @@ class Solver(Protocol):
 
     def solve_anew(self, form: Form, start: Any = None) -> FoundResult:
         """The answer to one of many forms, which does not depend on those before."""
+
+    @property
+    def differentiates(self) -> bool:
+        """Whether it has derivatives of its own."""
+
+    def differentiate(self, form: Form, result: Any) -> OwnDerivative:
+        """What differentiates its result, of one that has derivatives of its own."""
 
     def fetch(self, result: FoundResult) -> None:
         """Fill in what was left out of a result."""

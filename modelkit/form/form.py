@@ -20,9 +20,10 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse as sp
 
-from ..arrays import FloatArray, Growable, IntArray, segments
+from ..arrays import FloatArray, Growable, IntArray
 from ..sets import Set
 from ..store.block import SetBlock
+from .growing_rows import GrowingRows
 from .journal import Journal
 from .matrix_form import Curvature
 from .products import Products
@@ -110,9 +111,7 @@ class Form:
         self.r = 0.0
         self._P: sp.csc_array = sp.csc_array((0, 0))
         self._row_lower, self._row_upper = Growable(np.float64), Growable(np.float64)
-        self._ends, self._indices, self._data = Growable(np.int64), Growable(np.int64), Growable(np.float64)
-        self._ends.extend([0])
-        self._rewritten: dict[int, tuple[IntArray, FloatArray]] = {}
+        self._rows = GrowingRows()
         self._A: sp.csr_array | None = None
         self._curved: list[tuple[IntArray, IntArray, IntArray, FloatArray]] = []
         self._F: sp.csr_array = sp.csr_array((0, 0))
@@ -212,19 +211,14 @@ class Form:
     @property
     def A(self) -> sp.csr_array:
         """Coefficients of the rows, (m, n)."""
-        if self._rewritten:
-            self._rewrite()
         if self._A is None or self._A.shape != (self.m, self.n):
-            ends, indices, data = self.entries
-            self._A = sp.csr_array((data, indices, ends), shape=(self.m, self.n))
+            self._A = self._rows.matrix(self.n)
         return self._A
 
     @property
     def entries(self) -> tuple[IntArray, IntArray, FloatArray]:
         """Ends of rows, columns and values of A's entries, as ``A.indptr``, ``A.indices`` and ``A.data``."""
-        if self._rewritten:
-            self._rewrite()
-        return self._ends.view, self._indices.view, self._data.view
+        return self._rows.entries
 
     @property
     def products(self) -> Products:
@@ -248,18 +242,11 @@ class Form:
 
     def row(self, row: int) -> tuple[IntArray, FloatArray]:
         """Columns and coefficients of one row."""
-        if row in self._rewritten:
-            return self._rewritten[row]
-        ends = self._ends.view
-        at = slice(int(ends[row]), int(ends[row + 1]))
-        return self._indices.view[at], self._data.view[at]
+        return self._rows.row(row)
 
     def rows_from(self, first: int) -> tuple[IntArray, IntArray, FloatArray]:
         """The rows from one on: where each starts, and the end, in their columns and coefficients."""
-        if any(row >= first for row in self._rewritten):
-            self._rewrite()
-        ends = self._ends.view[first:]
-        return ends - ends[0], self._indices.view[ends[0] :], self._data.view[ends[0] :]
+        return self._rows.rows_from(first)
 
     # ------------------------------------------------------------------ growing
     def add_columns(self, count: int) -> IntArray:
@@ -284,9 +271,7 @@ class Form:
         lower, upper : (rows,), constants of the functions moved over
         """
         first = self.m
-        self._ends.extend(A.indptr[1:].astype(np.int64) + int(self._ends.view[-1]))
-        self._indices.extend(A.indices)
-        self._data.extend(A.data)
+        self._rows.extend(A)
         self._row_lower.extend(lower)
         self._row_upper.extend(upper)
         self.journal.new_rows += len(lower)
@@ -348,33 +333,17 @@ class Form:
 
     def set_entries(self, at: IntArray, values: FloatArray, rows: IntArray) -> None:
         """Give entries of A, by their positions in ``A.data``, other values; `rows` are theirs."""
-        self._rewrite()
-        self._data.view[at] = values
-        self.journal.note_entries(rows, self._indices.view[at], values)
+        self.journal.note_entries(rows, self._rows.set_entries(at, values), values)
         self._touched(matrices=True)
 
     def set_row(self, row: int, columns: IntArray, values: FloatArray) -> None:
         """Give a row another function."""
-        old, before = self.row(row)
-        if len(old) == len(columns) and np.array_equal(old, columns):
-            moved = np.flatnonzero(before != values)
-            if row not in self._rewritten:
-                before[moved] = values[moved]  # a view of the data
-            else:
-                self._rewritten[row] = columns, values
-            every, new = columns[moved], values[moved]
-        else:
-            self._rewritten[row] = columns, values
-            kept = len(old)
-            if np.array_equal(columns[:kept], old):  # others came behind those that were there
-                moved = np.flatnonzero(before != values[:kept])
-                every, new = np.append(columns[moved], columns[kept:]), np.append(values[moved], values[kept:])
-            else:
-                gone = np.setdiff1d(old, columns)
-                every, new = np.append(gone, columns), np.append(np.zeros(len(gone)), values)
+        columns, values, keeps_pattern = self._rows.set_row(row, columns, values)
+        if not keeps_pattern:
+            self._A = None
             self.journal.keeps_rows = False
-        self.journal.note_entries(np.full(len(every), row), every, new)
-        self._touched(matrices=len(every) > 0)
+        self.journal.note_entries(np.full(len(columns), row), columns, values)
+        self._touched(matrices=len(columns) > 0)
 
     def set_cone_numbers(self, F: FloatArray | None, g: FloatArray | None) -> None:
         """Give ``F.data`` and g other values; None keeps them."""
@@ -415,22 +384,14 @@ class Form:
         q, r, lower, upper, row_lower, row_upper, g : see the attributes
         curvature : see `set_row_curvature`
         """
-        self._rewrite()
         twin = copy.copy(self)
         twin.journal = Journal()
-        given = {
-            "_q": q,
-            "_lower": lower,
-            "_upper": upper,
-            "_data": A,
-            "_row_lower": row_lower,
-            "_row_upper": row_upper,
-        }
+        given = {"_q": q, "_lower": lower, "_upper": upper, "_row_lower": row_lower, "_row_upper": row_upper}
         for name, values in given.items():
             if values is not None:
-                held = Growable(np.float64)
-                held.replace(values)
-                setattr(twin, name, held)
+                setattr(twin, name, Growable.of(values))
+        if A is not None:
+            twin._rows = self._rows.with_values(A)
         twin._A, twin._products = self._A if A is None else None, self._products
         if r is not None:
             twin.r = r
@@ -455,27 +416,6 @@ class Form:
         self.version += 1
         if matrices:
             self.stamp = Stamp()
-
-    def _rewrite(self) -> None:
-        """Bring rows with other patterns into the arrays."""
-        if not self._rewritten:
-            return
-        counts = np.diff(self._ends.view)
-        starts = self._ends.view[:-1].copy()
-        held_indices, held_data = self._indices.view, self._data.view
-        extra_at = len(held_data)
-        rows = list(self._rewritten)
-        indices = np.concatenate([held_indices, *(self._rewritten[r][0] for r in rows)])
-        data = np.concatenate([held_data, *(self._rewritten[r][1] for r in rows)])
-        for r in rows:
-            starts[r], counts[r] = extra_at, len(self._rewritten[r][0])
-            extra_at += int(counts[r])
-        at = segments(starts, counts)
-        self._indices.replace(indices[at])
-        self._data.replace(data[at])
-        self._ends.replace(np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]))
-        self._rewritten = {}
-        self._A = None
 
     def __repr__(self) -> str:
         return f"Form({self.n} columns, {self.m} rows, {self.k} rows of cones; version {self.version})"

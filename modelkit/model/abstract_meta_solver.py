@@ -88,7 +88,11 @@ class AbstractMetaSolver(AbstractModel):
 
     @abstractmethod
     def directional_derivatives(self, outputs: Any, directions: Sequence[Any]) -> Any:
-        """Derivatives of variables along many directions at once."""
+        """Derivatives of outputs along many directions at once."""
+
+    @abstractmethod
+    def gradients(self, data: Any, losses: Sequence[Any]) -> Any:
+        """Derivatives of many losses in data at once."""
 
 
 def remade_model(model_type: Any, recipe: tuple[type[AbstractMetaSolver], Any]) -> Any:

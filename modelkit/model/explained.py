@@ -307,8 +307,9 @@ class Explained:
         ----------
         of : variables, affine functions of variables, constraints (their duals), or ``ObjectiveValue()``; arrays and
             lists of these
-        wrt : parameters, constraints (their right-hand sides, minus the constants of their functions), or variables
-            (their linear costs); arrays and lists of these
+        wrt : parameters, constraints (their right-hand sides, minus the constants of their functions), variables
+            (their linear costs), `Coefficients` of constraints and of the objective, quadratic ones too, or
+            `SetNumbers`; arrays and lists of these. A row of a constraint, here and in `of`, is ``(c, row)``
 
         Returns
         -------

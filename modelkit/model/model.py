@@ -1,54 +1,39 @@
-"""The user's model: the protocol, and the words one likes to write.
+"""The user's model: how it is made, copied, differentiated and written to a file.
 
-The file is long because it is what a user reads: each word with its arguments and an example.
+Its other words are in `declared` (what it consists of), `adjusted` (numbers that change), `answered` (results),
+`explained` and `diagnosed` (what they mean), each with its arguments and an example.
 """
 
 from __future__ import annotations
 
 import copy
-import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, cast, overload
-
-import numpy as np
-import scipy.sparse as sp
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from .. import attributes as attr
-from ..arrays import FloatArray, IntArray
-from ..errors import DifferentiationError, DimensionMismatch, InvalidData, InvalidIndex
-from ..functions import Comparison, Function, ScalarAffineFunction, ScalarFunction, VariableIndex, VectorOfVariables
-from ..functions.layout import Layout, ShapedComparison, laid_out
-from ..functions.shaped import ArrayFunction, plain_index
-from ..indices import ConstraintIndex, ConstraintIndices, no_index, plain
-from ..labels import Labels, is_labelled, labels_of, with_labels
-from ..numeric import real_array, real_matrix, real_number, real_vector
-from ..sets import Integer, Interval, Parameter, PositiveSemidefiniteConeTriangle, Set, ZeroOne
-from ..store.block import ConstraintBlock, SetBlock
-from ..store.checks import check_name
-from ..store.parameters import PARAMETERS, of_ray
-from ..store.store import Store
+from ..arrays import FloatArray
+from ..errors import DifferentiationError, InvalidData
+from ..functions import Function, VariableIndex, VectorOfVariables
+from ..functions.shaped import ArrayFunction
+from ..indices import ConstraintIndex, ConstraintIndices
 from .abstract_meta_solver import AbstractMetaSolver, remade_model
-from .bound_handles import change_side, fix, reduced_costs, unfix
+from .adjusted import Adjusted
+from .answered import Answered
+from .declared import Declared
 from .diagnosed import Diagnosed
 from .explained import Explained
 from .locking import one_at_a_time
-from .passed_on import PassedOn
 from .printing import counts, model_html, model_latex, model_text
 from .remaking import snapshot
-from .shaped_values import each_once, in_place
-from .variable_arrays import marks, planned
-from .variable_bounds import set_between
+from .shaped_values import in_place
 
 __all__ = ["Model"]
 
-_PLAIN = (float, int)
-_INF = math.inf
-
 
 @one_at_a_time("add_variable", "add_constraint", "stand_before", "__init__")
-class Model(Explained, Diagnosed, PassedOn):
+class Model(Explained, Diagnosed, Declared, Adjusted, Answered):
     """An optimization model: variables, functions in sets, an objective.
 
     Threads may share a model: each operation waits until the one before has ended. To do several as one, hold `lock`.
@@ -127,653 +112,7 @@ class Model(Explained, Diagnosed, PassedOn):
     def __copy__(self) -> Model:
         return copy.deepcopy(self)
 
-    @property
-    def store(self) -> Store:
-        """The model as written."""
-        return self.meta_solver.store
-
-    # ------------------------------------------------------------------ variables
-    def add_variable(
-        self,
-        name: str = "",
-        *,
-        lower: float | None = None,
-        upper: float | None = None,
-        start: float | None = None,
-        integer: bool = False,
-        binary: bool = False,
-    ) -> VariableIndex:
-        """Add a variable.
-
-        Parameters
-        ----------
-        name : str
-        lower, upper : bounds, added as constraints ``VariableIndex`` in `GreaterThan`, `LessThan` or `Interval`
-            (equal ones: in `EqualTo`); infinite ones are none.
-        start : where a solver may start
-        integer, binary : whether it is in `Integer` or `ZeroOne`
-
-        Raises
-        ------
-        InvalidData
-            If a bound or the start is no number, or the bounds contradict one another; no variable is added.
-        UnsupportedConstraint
-            If the solver does not take one of the sets; no variable is added.
-        """
-        if start is None and not (name or integer or binary):  # the hot path
-            if lower is None and upper is None:
-                with self.lock:
-                    return self.meta_solver.add_variable()
-            low, high = cast(float, lower), cast(float, upper)
-            if type(low) in _PLAIN and type(high) in _PLAIN and -_INF < low < high < _INF:
-                with self.lock:
-                    return self.meta_solver.add_variable_in(Interval, (float(low), float(high)))
-        with self.lock:
-            return self._add_variable(name, lower, upper, start, integer, binary)
-
-    def _add_variable(
-        self, name: str, lower: float | None, upper: float | None, start: float | None, integer: bool, binary: bool
-    ) -> VariableIndex:
-        sets: list[Set] = [*set_between(lower, upper)]
-        if integer and binary:
-            raise InvalidData("A binary variable is a whole number already; give one of integer and binary.")
-        if start is not None and not np.isfinite(real_number(start, "A start")):
-            raise InvalidData(f"A start must be finite, got {start!r}.")
-        check_name(name)
-        sets += [*([Integer()] if integer else []), *([ZeroOne()] if binary else [])]
-        for one in sets:
-            self.meta_solver.require(VariableIndex, type(one))
-        x = self.meta_solver.add_variable()
-        for one in sets:
-            self.meta_solver.add_constraint(x, one)
-        if name:
-            self.set(attr.VariableName(), x, name)
-        if start is not None:
-            self.set(attr.VariablePrimalStart(), x, start)
-        return x
-
-    @overload
-    def add_variables(
-        self,
-        shape: int,
-        name: str = "",
-        *,
-        lower: Any = None,
-        upper: Any = None,
-        integer: bool = False,
-        binary: bool = False,
-    ) -> VectorOfVariables: ...
-    @overload
-    def add_variables(
-        self,
-        shape: Any = None,
-        name: str = "",
-        *,
-        lower: Any = None,
-        upper: Any = None,
-        integer: bool = False,
-        binary: bool = False,
-        symmetric: bool = False,
-        psd: bool = False,
-        index: Any = None,
-        columns: Any = None,
-    ) -> Any: ...
-    def add_variables(
-        self,
-        shape: Any = None,
-        name: str = "",
-        *,
-        lower: Any = None,
-        upper: Any = None,
-        integer: bool = False,
-        binary: bool = False,
-        symmetric: bool = False,
-        psd: bool = False,
-        index: Any = None,
-        columns: Any = None,
-    ) -> Any:
-        """Add a vector, a matrix or a larger array of variables.
-
-        Parameters
-        ----------
-        shape : int or tuple of ints; or labels, a pandas ``Index``, ``Series`` or ``DataFrame``
-        name : str
-            Of the whole; variables are called ``name[k]``, ``name[i,j]``, with labels ``name[label]``.
-        lower, upper : numbers, or arrays (or ``Series``, ``DataFrame``) that broadcast to the shape; infinite entries
-            bound nothing
-        integer, binary : whether they are in `Integer` or `ZeroOne`
-        symmetric : whether entries across the diagonal of a square matrix are one variable
-        psd : whether a symmetric matrix is positive semidefinite, in `PositiveSemidefiniteConeTriangle`
-        index, columns : labels of rows and columns, in place of a shape
-
-        Returns
-        -------
-        VectorOfVariables or ArrayFunction
-            A vector for one axis without labels, else an array.
-
-        Raises
-        ------
-        InvalidData, DimensionMismatch
-            If the shape is none, or bounds do not fit it or contradict one another; no variable is added.
-        UnsupportedConstraint
-            If the solver does not take one of the sets; no variable is added.
-
-        Notes
-        -----
-        Labels go with variables through +, -, *, /, `@`, `np.dot`, `np.inner`, `np.vdot`, sums, transposes, indexing of
-        single axes (by position) and ``.loc`` (by label), and come back in `value`, `dual`, `reduced_cost`,
-        `parameter_value`. Where two axes with labels meet, the second is taken in the order of the first; different
-        labels are refused. What has none goes by position.
-
-        Examples
-        --------
-        >>> import optangent as ot
-        >>> model = ot.Model()
-        >>> v = model.add_variables(2, "v", lower=0.0, upper=[1.0, 2.0])
-        >>> print(model)
-        feasibility 0
-          0 <= v[0] <= 1
-          0 <= v[1] <= 2
-        >>> X = model.add_variables((2, 2), "X", symmetric=True)
-        >>> (np.array([[1.0, 2.0], [2.0, 5.0]]) * X).sum()
-        X[0,0] + 4 X[0,1] + 5 X[1,1]
-        """
-        plan = planned(shape, index, columns, lower, upper, integer=integer, binary=binary, symmetric=symmetric or psd)
-        check_name(name)
-        for block in plan.sets:
-            self.meta_solver.require(VariableIndex, block.type)
-        cone = PositiveSemidefiniteConeTriangle(plan.shape[0]) if psd else None
-        if cone is not None:
-            self.meta_solver.require(VectorOfVariables, type(cone))
-        with self.meta_solver.together():
-            v = self.meta_solver.add_variables(plan.count)
-            if name:
-                self.set(attr.VariableName(), v, plan.names(name))
-            for block in plan.sets:
-                if plan.count:
-                    self.meta_solver.add_block(ConstraintBlock(VariableIndex, v.rows, block))
-            made = plan.arranged(v)
-            if cone is not None:
-                self._add_shaped(laid_out(made, cone))
-        return made
-
-    # ------------------------------------------------------------------ bounds
-    def set_lower(self, x: Any, value: Any) -> None:
-        """Give variables another lower bound, or none.
-
-        Parameters
-        ----------
-        x : variable, or array of variables
-        value : a number or an array that broadcasts to the shape of x; None and -inf are none
-
-        Raises
-        ------
-        InvalidData
-            If a value is no number, or lies above the upper bound.
-        BoundAlreadySet
-            If x is fixed, a parameter, semicontinuous or semi-integer: both its bounds are one constraint then.
-
-        Notes
-        -----
-        The constraint that holds the bound gets another number, `GreaterThan` or the lower side of an `Interval`. Where
-        there is none, `GreaterThan` is added; where there is none any more, it is deleted, and an `Interval` has an
-        infinite side. A call that raises has changed nothing.
-
-        Examples
-        --------
-        >>> import optangent as ot
-        >>> model = ot.Model()
-        >>> v = model.add_variables(2, "v", lower=0.0, upper=[1.0, 2.0])
-        >>> x = model.add_variable("x")
-        >>> model.set_lower(v, [0.5, -np.inf])
-        >>> model.set_lower(x, 3.0)
-        >>> print(model)
-        feasibility 0
-          0.5 <= v[0] <= 1
-          v[1] <= 2
-          x >= 3
-        """
-        change_side(self.meta_solver, x, value, upper=False)
-
-    def set_upper(self, x: Any, value: Any) -> None:
-        """Give variables another upper bound, or none (None or inf); see `set_lower`.
-
-        Examples
-        --------
-        >>> import optangent as ot
-        >>> model = ot.Model()
-        >>> x = model.add_variable("x", lower=0.0)
-        >>> model.set_upper(x, 3.0)
-        >>> print(model)
-        feasibility 0
-          x >= 0
-          x <= 3
-        """
-        change_side(self.meta_solver, x, value, upper=True)
-
-    def fix(self, x: Any, value: Any) -> None:
-        """Hold variables at values until `unfix`.
-
-        One in an `Interval` stays in it, both numbers the value. Others are in `EqualTo` meanwhile, and their bounds
-        are put aside: those constraints are deleted, with names, starts, tangents and seeds of theirs, and `unfix` adds
-        them again, under the same indices.
-
-        Parameters
-        ----------
-        x : variable, or array of variables; one that is fixed already gets another value
-        value : a number or an array that broadcasts to the shape of x, within the bounds
-
-        Raises
-        ------
-        InvalidData
-            If a value is no finite number, or outside of the bounds.
-        BoundAlreadySet
-            If x is a parameter, semicontinuous or semi-integer.
-
-        Examples
-        --------
-        >>> import optangent as ot
-        >>> model = ot.Model(ot.solvers.HiGHS)
-        >>> v = model.add_variables(2, lower=0.0, upper=4.0)
-        >>> model.maximize(v.sum())
-        >>> model.fix(v[0], 1.0)
-        >>> model.optimize()
-        >>> model.value(v), model.reduced_cost(v)
-        (array([1., 4.]), array([-1., -1.]))
-        >>> model.unfix(v[0])
-        >>> model.optimize()
-        >>> model.value(v)
-        array([4., 4.])
-        """
-        fix(self.meta_solver, x, value)
-
-    def unfix(self, x: Any) -> None:
-        """Free variables that `fix` holds, or that are in `EqualTo`; bounds that `fix` put aside come back.
-
-        Raises
-        ------
-        InvalidData
-            If one is not fixed; nothing is changed then.
-
-        Examples
-        --------
-        >>> import optangent as ot
-        >>> model = ot.Model()
-        >>> x = model.add_variable("x", lower=0.0)
-        >>> model.fix(x, 2.0)
-        >>> model.unfix(x)
-        >>> print(model)
-        feasibility 0
-          x >= 0
-        """
-        unfix(self.meta_solver, x)
-
-    def reduced_cost(self, x: Any) -> Any:
-        """The dual of the bounds of variables, in their shape: of two bounds the sum, without bounds zero.
-
-        It is what the objective of a minimization rises by as the bound in force is raised by one; in a maximization,
-        what it falls by. Of a parameter it is that of its value.
-
-        Raises
-        ------
-        NotOptimized
-            If there is no dual solution: not solved, or a model with whole numbers.
-
-        Examples
-        --------
-        >>> import optangent as ot
-        >>> model = ot.Model(ot.solvers.HiGHS)
-        >>> X = model.add_variables((2, 2), lower=0.0, upper=1.0)
-        >>> model.minimize((np.array([[1.0, 2.0], [3.0, -4.0]]) * X).sum())
-        >>> model.optimize()
-        >>> model.reduced_cost(X)
-        array([[ 1.,  2.],
-               [ 3., -4.]])
-        """
-        costs, labels = reduced_costs(self.meta_solver, x)
-        return with_labels(costs, labels) if costs.ndim else float(costs)
-
-    # ------------------------------------------------------------------ parameters
-    def add_parameter(self, value: float, name: str = "") -> VariableIndex:
-        """Add a variable that is data: held at a value, and differentiable in it."""
-        check_name(name)
-        chosen = _checked_parameter(value)
-        self.meta_solver.require(VariableIndex, Parameter)
-        p, _ = self.meta_solver.add_constrained_variable(chosen)
-        if name:
-            self.set(attr.VariableName(), p, name)
-        return p
-
-    def add_parameters(self, values: Any, name: str = "") -> Any:
-        """Add a vector, a matrix or a larger array of parameters.
-
-        Parameters
-        ----------
-        values : array_like, a ``Series`` or ``DataFrame``, or a sparse array
-            Of a sparse array the stored entries are parameters, row by row, and the others zero.
-        name : str
-            Of the whole; entries are called ``name[k]``, ``name[i,j]``, with labels ``name[label]``.
-
-        Returns
-        -------
-        VectorOfVariables or ArrayFunction
-            Which multiply: ``q @ v``, ``G @ v``, ``v @ (P @ v)``.
-
-        Raises
-        ------
-        InvalidData
-            If a value is no finite number.
-
-        Examples
-        --------
-        >>> import optangent as ot
-        >>> model = ot.Model(ot.solvers.HiGHS)
-        >>> v = model.add_variables(2, lower=0.0)
-        >>> G, h = model.add_parameters(np.eye(2)), model.add_parameters([1.0, 2.0])
-        >>> c = model.add_constraint(G @ v >= h)
-        >>> model.minimize(v.sum())
-        >>> model.optimize()
-        >>> model.value(v)
-        array([1., 2.])
-        """
-        table = sp.csr_array(real_matrix(values, "A parameter")) if sp.issparse(values) else None
-        labels: Labels | None = labels_of(values) if is_labelled(values) else None
-        if table is not None:
-            table.sum_duplicates()
-        array = real_array(values if table is None else table.data, "A parameter")
-        if not array.ndim:
-            raise DimensionMismatch("add_parameters takes an array; add_parameter makes a single one.")
-        if not np.isfinite(array).all():
-            raise InvalidData(f"A parameter has a finite value, got {array[~np.isfinite(array)][0]!r}.")
-        check_name(name)
-        self.meta_solver.require(VariableIndex, Parameter)
-        with self.meta_solver.together():
-            v = self.meta_solver.add_variables(array.size)
-            if array.size:
-                sets = SetBlock.scalar(Parameter, array.reshape(-1, 1))
-                self.meta_solver.add_block(ConstraintBlock(VariableIndex, v.rows, sets))
-        shape, place = array.shape, None
-        if table is not None:
-            shape = table.shape
-            row, column = (c.astype(np.int64) for c in sp.coo_array(table).coords)
-            place = row * shape[1] + column
-            order = np.argsort(place)
-            made: Any = ArrayFunction(v[order], shape, place[order])
-        else:
-            made = v if array.ndim == 1 and labels is None else ArrayFunction(v, shape, None, labels)
-        if name:
-            names = [f"{name}[{mark}]" for mark in marks(shape, labels or (None,) * len(shape), place)]
-            self.set(attr.VariableName(), v, names)
-        return made
-
-    def set_parameter_value(self, p: VariableIndex | VectorOfVariables | ArrayFunction, value: Any) -> None:
-        """Give a parameter, or a vector or matrix of them, other values.
-
-        An infinite value means no bound; parameters take it that are right-hand sides of inequalities alone. The row
-        is none then: its dual and gradients are zero, and its value is that of the rest of its function.
-
-        Examples
-        --------
-        >>> import optangent as ot
-        >>> model = ot.Model()
-        >>> p = model.add_parameter(2.0)
-        >>> model.set_parameter_value(p, 3.0)
-        >>> model.parameter_value(p)
-        3.0
-        """
-        if isinstance(p, ArrayFunction):
-            value = p.at_places(value)
-        parameters = self._parameters(p)
-        values = real_vector(value, len(parameters), "value")
-        if np.isnan(values).any():
-            raise InvalidData("A parameter has a finite value (or an infinite one where it is a bound), got nan.")
-        self.meta_solver.set_numbers(parameters, values[:, None])
-
-    def parameter_value(self, p: VariableIndex | VectorOfVariables | ArrayFunction) -> Any:
-        """The present value of a parameter, or the array of those of a vector or matrix of them, in its shape."""
-        parameters = self._parameters(p)
-        values = np.zeros(0)
-        if len(parameters):
-            values = self.store.block(PARAMETERS).all_numbers[self.store.numbers(parameters), 0]
-        if isinstance(p, VariableIndex):
-            return float(values[0])
-        array = values.reshape(np.shape(getattr(p, "ids", p)))
-        return with_labels(array, p.labels) if isinstance(p, ArrayFunction) and p.is_dense else array
-
-    # ------------------------------------------------------------------ attributes of arrays of variables
-    def get(self, attribute: attr.Attribute, index: Any = None) -> Any:
-        """Value of an attribute; of an array of variables in its shape."""
-        if isinstance(index, ArrayFunction):
-            return np.reshape(self.meta_solver.get(attribute, plain_index(index)), index.ids.shape)
-        return self.meta_solver.get(attribute, index if index is None else plain(index))
-
-    def set(self, attribute: attr.Attribute, *index_and_value: Any) -> None:
-        """Set an attribute; of an array of variables, or a constraint with a shape, from an array of that shape."""
-        if len(index_and_value) != 2:
-            self.meta_solver.set(attribute, *index_and_value)
-            return
-        index, value = index_and_value
-        if isinstance(index, ArrayFunction):
-            value = value if np.ndim(value) == 0 and not is_labelled(value) else index.at_places(value)
-        elif isinstance(index, ConstraintIndex) and not isinstance(attribute, attr.ConstraintLayout):
-            layout = self._layout(index)
-            if layout is not None:
-                value = layout.rows_of(value, adjoint=isinstance(attribute, attr.ReverseConstraintDual))
-            elif isinstance(value, ArrayFunction) and value.ndim == 1:
-                value = value.flat
-        value = value.to_numpy() if is_labelled(value) else value
-        self.meta_solver.set(attribute, *each_once(attribute, plain(index), value))
-
-    def is_valid(self, index: Any) -> bool:
-        """Whether the model holds the variable or constraint, or all variables of an array."""
-        return self.meta_solver.is_valid(plain_index(index))
-
-    def delete(self, index: Any) -> None:
-        """Delete a variable or constraint, a sequence of them, or an array of variables."""
-        self.meta_solver.delete(plain_index(index))
-
-    def _layout(self, constraint: Any) -> Layout | None:
-        """How a constraint's rows stand in an array, if it came in one."""
-        found: Layout | None = self.store.values_of(attr.ConstraintLayout()).get(constraint)
-        return found
-
-    def _parameters(self, p: Any) -> ConstraintIndices:
-        """The constraints that make variables parameters."""
-        chosen = plain(p, "a parameter, or a vector or matrix of them")
-        chosen = [chosen] if isinstance(chosen, VariableIndex) else chosen
-        ids = chosen.ids if hasattr(chosen, "ids") else np.array([one.value for one in chosen], np.int64)
-        parameters = ConstraintIndices(PARAMETERS, ids)
-        try:
-            self.store.numbers(parameters)
-        except InvalidIndex:
-            for one in ids.tolist():  # which is none? raises
-                self._parameter(VariableIndex(one))
-        return parameters
-
-    def _parameter(self, p: VariableIndex) -> ConstraintIndex:
-        """The constraint that makes a variable a parameter."""
-        self.store.check_index(p)
-        index = ConstraintIndex((VariableIndex, Parameter), p.value)
-        if not self.store.is_valid(index):
-            raise InvalidIndex(
-                f"{self.name_of(p.value)} is a variable, not a parameter; "
-                "make parameters with add_parameter, or with add_constraint(x, ot.Parameter(value))."
-            )
-        return index
-
-    # ------------------------------------------------------------------ constraints and objective
-    def add_constraint(self, function: Any, set: Set | None = None, name: str = "") -> ConstraintIndex:
-        """Add a constraint.
-
-        Parameters
-        ----------
-        function : a comparison such as ``2 * x + y <= 3`` or ``A @ v >= b``, or a function
-        set : the set of the function; left out with a comparison
-        name : str
-
-        Returns
-        -------
-        ConstraintIndex
-            By which its dual, derivatives and changes are named.
-
-        Notes
-        -----
-        A comparison moves the number to the set: ``2 * x + 1 >= 4`` is ``2 * x`` in ``GreaterThan(3)``. A function
-        given with its set is kept as written, constant included. Comparisons of vectors and of larger arrays are
-        differences in `Nonnegatives`, `Nonpositives` or `Zeros`; `value` and `dual` give theirs in the shape.
-
-        ``X >> Y`` says that the square matrix ``X - Y`` is positive semidefinite: by the upper triangle if it is
-        symmetric, by all entries otherwise (`PositiveSemidefiniteConeTriangle`, `PositiveSemidefiniteConeSquare`, which
-        take a matrix of functions, too). A set has no labels: its numbers go by position.
-
-        Examples
-        --------
-        >>> import optangent as ot
-        >>> model = ot.Model(ot.solvers.Clarabel)
-        >>> X = model.add_variables((2, 2), symmetric=True)
-        >>> c = model.add_constraint(X >> np.array([[2.0, 1.0], [1.0, 2.0]]))
-        >>> model.minimize(np.trace(X))
-        >>> model.optimize()
-        >>> model.value(X).round(5), model.dual(c).round(5)
-        (array([[2., 1.],
-               [1., 2.]]), array([[1., 0.],
-               [0., 1.]]))
-        """
-        if type(function) is Comparison and set is None and not name:  # the hot path
-            with self.lock:
-                return self.meta_solver.add_constraint(function.function, function.set)
-        with self.lock:
-            return self._add_constraint(function, set, name)
-
-    def _add_constraint(self, function: Any, set: Set | None, name: str) -> ConstraintIndex:
-        if name:
-            check_name(name)
-        if isinstance(function, Comparison):
-            if set is not None:
-                raise InvalidData(f"{function!r} is a constraint already; leave out the set {set!r}.")
-            if isinstance(function, ShapedComparison):
-                index = self._add_shaped(function)
-            else:
-                index = self.meta_solver.add_constraint(function.function, function.set)
-        elif set is None:
-            raise InvalidData(
-                f"add_constraint takes a comparison (2 * x <= 3) or a function and a set, got {function!r} alone. "
-                "(A comparison of two plain numbers is True or False, and of two plain variables their identity; "
-                "write x - y == 0.)"
-            )
-        elif isinstance(function, ArrayFunction):
-            index = self._add_shaped(laid_out(function, set))
-        else:
-            index = self.meta_solver.add_constraint(function, set)
-        if name:
-            self.set(attr.ConstraintName(), index, name)
-        return index
-
-    def _add_shaped(self, constraint: ShapedComparison) -> ConstraintIndex:
-        """Add a constraint and remember its shape."""
-        index = self.meta_solver.add_constraint(constraint.function, constraint.set)
-        self.meta_solver.set(attr.ConstraintLayout(), index, constraint.layout)
-        return index
-
-    def add_constraints(self, functions: Any, sets: Any) -> ConstraintIndices:
-        """Add many constraints of one kind at once.
-
-        Parameters
-        ----------
-        functions : sequence of functions of one type; or a vector or array of functions, whose rows are dealt out
-        sets : sequence of sets of one type, or one set for all
-
-        Examples
-        --------
-        >>> import optangent as ot
-        >>> model = ot.Model()
-        >>> X = model.add_variables((2, 2))
-        >>> len(model.add_constraints(X + X.T, ot.LessThan(1.0)))
-        4
-        """
-        return super().add_constraints(functions.flat if isinstance(functions, ArrayFunction) else functions, sets)
-
-    def minimize(self, function: Any) -> None:
-        """Set the objective, a scalar function or a number, to be minimized."""
-        self._set_objective(attr.ObjectiveSenseCode.MIN_SENSE, function)
-
-    def maximize(self, function: Any) -> None:
-        """Set the objective, a scalar function or a number, to be maximized."""
-        self._set_objective(attr.ObjectiveSenseCode.MAX_SENSE, function)
-
-    def _set_objective(self, sense: attr.ObjectiveSenseCode, function: Any) -> None:
-        if isinstance(function, (int, float, np.integer, np.floating)):
-            function = ScalarAffineFunction((), (), float(function))
-        if not isinstance(function, ScalarFunction):
-            raise InvalidData(f"An objective is a scalar function of the variables or a number, got {function!r}.")
-        self.set(attr.ObjectiveFunction(), function)
-        self.set(attr.ObjectiveSense(), sense)
-
-    # ------------------------------------------------------------------ results
-    def value(self, what: Any) -> Any:
-        """Value at the solution.
-
-        Parameters
-        ----------
-        what : variable (a float), array of variables (an array of its shape), function, or constraint (f(x))
-            Or a sequence of those, of which the array of values is made. What has labels comes as a ``Series`` or
-            ``DataFrame``.
-
-        Raises
-        ------
-        NotOptimized
-            If there is no result: not solved, changed since, or no solution found.
-        """
-        if isinstance(what, (VariableIndex, VectorOfVariables)):
-            return self.get(attr.VariablePrimal(), what)
-        if isinstance(what, Function):
-            self.store.check_variables(what.rows)
-            is_ray = self.get(attr.PrimalStatus()) is attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
-            rows = of_ray(self.store, what.rows) if is_ray else what.rows
-            values = rows.evaluate(self._by_identifier(attr.VariablePrimal(), len(rows.coef) + len(rows.qcoef)))
-            return values if what.is_vector else float(values[0])
-        if isinstance(what, ArrayFunction):
-            return in_place(what, self.value(what.entries))
-        if isinstance(what, (ConstraintIndex, ConstraintIndices)):
-            return self._in_shape(what, self.get(attr.ConstraintPrimal(), what))
-        if isinstance(what, (str, bytes, Mapping)) or not isinstance(what, (Iterable, np.ndarray)):
-            raise no_index(what, "a variable, function or constraint, or a sequence of them")
-        every = list(what)
-        if every and all(type(one) is VariableIndex for one in every):
-            return self.value(VectorOfVariables(every))
-        return np.array([self.value(one) for one in every])
-
-    def _by_identifier(self, attribute: attr.Attribute, terms: int) -> Callable[[IntArray], FloatArray]:
-        """Values of variables by identifier; where there are many terms, of all variables at once."""
-        store = self.store
-        if terms <= store.variable_count:
-            return lambda ids: np.asarray(self.get(attribute, VectorOfVariables.of_ids(ids)))
-        ids, x = store.variable_ids(), np.zeros(store.variable_count)
-        x[ids - store.base] = self.get(attribute, VectorOfVariables.of_ids(ids))
-        return lambda ids: x[ids - store.base]
-
-    def _in_shape(self, constraint: Any, rows: Any) -> Any:
-        """Numbers of a constraint's rows, in its shape."""
-        layout = self._layout(constraint) if isinstance(constraint, ConstraintIndex) else None
-        return rows if layout is None else layout.arranged(rows)
-
-    def dual(self, constraint: ConstraintIndex | ConstraintIndices) -> Any:
-        """Dual of a constraint, a float or an array of its rows in its shape; raises like `value`.
-
-        The sign depends on the set alone: <= 0 for `LessThan`, >= 0 for `GreaterThan`, in the dual cone for a cone.
-        Of a matrix that is positive semidefinite it is the matrix Y with ``trace(Y @ X)`` as the inner product.
-        """
-        return self._in_shape(constraint, self.get(attr.ConstraintDual(), constraint))
-
-    def objective_value(self) -> float:
-        """Objective at the solution; raises like `value`."""
-        return float(self.get(attr.ObjectiveValue()))
-
-    def termination_status(self) -> attr.TerminationStatusCode:
-        """Why the solver stopped; its ``value`` says it in words."""
-        status: attr.TerminationStatusCode = self.get(attr.TerminationStatus())
-        return status
-
+    # ------------------------------------------------------------------ differentiation
     def polished(self, what: Any) -> Any:
         """Value at the solution made exact (`PolishedPrimal`), of a constraint its dual there (`PolishedDual`).
 
@@ -808,7 +147,6 @@ class Model(Explained, Diagnosed, PassedOn):
         is_constraint = isinstance(what, (ConstraintIndex, ConstraintIndices))
         return self._in_shape(what, self.get(attr.PolishedDual() if is_constraint else attr.PolishedPrimal(), what))
 
-    # ------------------------------------------------------------------ differentiation
     def lowering(self, constraint: ConstraintIndex, *, differentiated: bool = False) -> Any:
         """What bridges make of a constraint for the solver: ``A f + B u + c`` in sets that it takes, as data.
 
@@ -852,11 +190,90 @@ class Model(Explained, Diagnosed, PassedOn):
         """Forget all tangents and seeds."""
         self._differentiating("empty_input_sensitivities")()
 
-    def directional_derivatives(self, outputs: VectorOfVariables, directions: Sequence[Any]) -> FloatArray:
-        """Derivatives of variables along many directions at once; see `MetaSolver.directional_derivatives`."""
-        differentiate = self._differentiating("directional_derivatives")
-        derivatives: FloatArray = differentiate(plain_index(outputs), directions)
+    def directional_derivatives(self, outputs: Any, directions: Sequence[Mapping[Any, Any]]) -> FloatArray:
+        """Derivatives of outputs along many directions at once, with one factorization: forward mode, without `set`.
+
+        Parameters
+        ----------
+        outputs : variables, affine functions, constraints (their duals), or ``ObjectiveValue()``
+            Arrays and lists of these, as in `jacobian`.
+        directions : K mappings from what moves to how it moves
+            A parameter to a number; a constraint, or a row of it as ``(c, row)``, to a tangent of its function,
+            quadratic too; ``ForwardObjectiveFunction()`` to one of the objective; ``(ForwardConstraintSet(), c)`` to a
+            set that is the direction of its numbers.
+
+        Returns
+        -------
+        array (K, N)
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        InvalidData, InvalidIndex, DimensionMismatch
+            If something is no output or cannot move so.
+
+        See Also
+        --------
+        Model.gradients : reverse mode
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> x = model.add_variable("x")
+        >>> c = model.add_constraint(2 * x, ot.GreaterThan(3.0))
+        >>> model.minimize(x * x)
+        >>> model.optimize()
+        >>> moves = [{c: 1.0 * x}, {(ot.ForwardConstraintSet(), c): ot.GreaterThan(1.0)}]
+        >>> model.directional_derivatives([x, c, ot.ObjectiveValue()], moves)
+        array([[-0.75, -1.5 , -2.25],
+               [ 0.5 ,  0.5 ,  1.5 ]])
+        """
+        derivatives: FloatArray = self._differentiating("directional_derivatives")(outputs, directions)
         return derivatives
+
+    def gradients(self, data: Any, losses: Sequence[Mapping[Any, Any]]) -> FloatArray:
+        """Derivatives of many losses in the data at once, with one factorization: reverse mode, without `set`.
+
+        Parameters
+        ----------
+        data : parameters, constraints (right-hand sides), variables (costs), `Coefficients` and `SetNumbers`
+            Arrays and lists of these, as in `jacobian`.
+        losses : K mappings from what a loss depends on to its derivative in that
+            A variable, a row of a constraint as ``(c, row)`` (its dual) or ``ObjectiveValue()`` to a number, a
+            constraint to as many as it has rows.
+
+        Returns
+        -------
+        array (K, N)
+
+        Raises
+        ------
+        DifferentiationError
+            If there is no solution with duals.
+        InvalidData, InvalidIndex, DimensionMismatch
+            If something is no datum, or nothing that a loss depends on.
+
+        See Also
+        --------
+        Model.directional_derivatives : forward mode
+
+        Examples
+        --------
+        >>> import optangent as ot
+        >>> model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+        >>> x = model.add_variable("x")
+        >>> c = model.add_constraint(2 * x, ot.GreaterThan(3.0))
+        >>> model.minimize(x * x)
+        >>> model.optimize()
+        >>> model.gradients([ot.Coefficients(c), ot.SetNumbers(c)], [{x: 1.0}, {c: 1.0}, {ot.ObjectiveValue(): 1.0}])
+        array([[-0.75,  0.5 ],
+               [-1.5 ,  0.5 ],
+               [-2.25,  1.5 ]])
+        """
+        found: FloatArray = self._differentiating("gradients")(data, losses)
+        return found
 
     def _differentiating(self, name: str) -> Callable[..., Any]:
         if not self.meta_solver.differentiates:
@@ -952,10 +369,3 @@ class Model(Explained, Diagnosed, PassedOn):
     def __repr__(self) -> str:
         constraints = ", ".join(counts(self.store)) or "no constraints"
         return f"Model({self.store.variables_alive} variables, {constraints}; {self.termination_status().name})"
-
-
-def _checked_parameter(value: float) -> Parameter:
-    number = real_number(value, "A parameter")
-    if not np.isfinite(number):
-        raise InvalidData(f"A parameter has a finite value, got {value!r}.")
-    return Parameter(number)

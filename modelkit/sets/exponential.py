@@ -21,7 +21,7 @@ Every term is positive: nothing cancels. The vectors and A, B are scaled by e^-|
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -96,6 +96,25 @@ class ExponentialCone(_ThreeDimensional):
         parts = _analyse(v)
         kink = parts.kinks(v, kink_widths(v, power, tolerance, scale))
         return FrameSpectrum(parts.delta(v), kink, parts.U)
+
+    @staticmethod
+    def barrier(points: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Gradients (k, 3) and factors B (k, 4, 3) of F'' = BᵀB at points inside, for the barrier of R. Chares (2009).
+
+        ``F = -log(y log(z / y) - x) - log y - log z``.
+        """
+        x, y, z = np.asarray(points, np.float64).T
+        none, ratio = np.zeros(len(x)), np.log(z / y)
+        slack = y * ratio - x
+        rows = [
+            np.stack([-1.0 / slack, (ratio - 1.0) / slack, y / (z * slack)]),
+            np.sqrt(y / slack) * np.stack([none, 1.0 / y, -1.0 / z]),
+            np.stack([none, 1.0 / y, none]),
+            np.stack([none, none, 1.0 / z]),
+        ]
+        return -(rows[0] + rows[2] + rows[3]).T, np.stack(rows).transpose(2, 0, 1)
+
+    inside: ClassVar[tuple[float, ...]] = (-1.0, 1.0, 1.0)
 
 
 @final

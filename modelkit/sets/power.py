@@ -22,7 +22,7 @@ for exponents near 0 and 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -102,6 +102,28 @@ class PowerCone(_WithExponent):
         v, power = normalized(checked_points(points, 3, repr(self)))
         parts = _analyse(v, self.exponent)
         return FrameSpectrum(parts.delta(v), parts.kinks(v, kink_widths(v, power, tolerance, scale)), parts.U)
+
+    def barrier(self, points: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Gradients (k, 3) and factors B (k, 5, 3) of F'' = BᵀB at points inside, for the barrier of R. Chares (2009).
+
+        ``F = -log(x^2a y^2b - z²) - b log x - a log y`` with b = 1 - a.
+        """
+        (x, y, z), a, b = np.asarray(points, np.float64).T, self.exponent, 1.0 - self.exponent
+        none, height = np.zeros(len(x)), x**a * y**b
+        slope = np.stack([a * height / x, b * height / y])
+        above, below = ([*slope, np.full(len(x), sign)] / (height + sign * z) for sign in (1.0, -1.0))
+        bend = np.sqrt(2.0 * a * b / (1.0 - (z / height) ** 2))
+        rows = [
+            above,
+            below,
+            bend * np.stack([1.0 / x, -1.0 / y, none]),
+            np.stack([np.sqrt(b) / x, none, none]),
+            np.stack([none, np.sqrt(a) / y, none]),
+        ]
+        gradient = -(above + below + np.stack([b / x, a / y, none]))
+        return gradient.T, np.stack(rows).transpose(2, 0, 1)
+
+    inside: ClassVar[tuple[float, ...]] = (1.0, 1.0, 0.0)
 
 
 @final

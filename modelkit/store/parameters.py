@@ -14,17 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray
-from ..errors import InvalidData, Unsupported, UnsupportedConstraint, UnsupportedObjective
+from ..errors import InvalidData, InvalidIndex, Unsupported, UnsupportedConstraint, UnsupportedObjective
 from ..functions import Function, VariableIndex
 from ..functions.abstract_function import class_of
 from ..functions.monomials import Monomials
 from ..functions.rows import Rows
-from ..indices import Kind
+from ..indices import ConstraintIndex, ConstraintIndices, Kind
 from ..sets import Parameter
 from .block import ConstraintBlock
 from .tables import Tables
 
-__all__ = ["PARAMETERS", "Parameters", "inserted_blocks", "kinds_inserted", "of_ray"]
+__all__ = [
+    "PARAMETERS",
+    "Parameters",
+    "inserted_blocks",
+    "kinds_inserted",
+    "of_ray",
+    "parameter_constraint",
+    "parameter_constraints",
+]
 
 PARAMETERS: Kind = (VariableIndex, Parameter)
 """The kind of constraint that makes variables parameters."""
@@ -185,6 +193,29 @@ class Parameters:
                 "or make a factor a parameter."
             )
         return rows
+
+
+def parameter_constraint(store: Tables, p: VariableIndex) -> ConstraintIndex:
+    """The constraint that makes a variable a parameter; raises `InvalidIndex` where there is none."""
+    store.check_index(p)
+    index = ConstraintIndex(PARAMETERS, p.value)
+    if not store.is_valid(index):
+        raise InvalidIndex(
+            f"{store.name_of(p.value)} is a variable, not a parameter; "
+            "make parameters with add_parameter, or with add_constraint(x, ot.Parameter(value))."
+        )
+    return index
+
+
+def parameter_constraints(store: Tables, ids: IntArray) -> ConstraintIndices:
+    """Those of many variables, by identifiers; raises likewise."""
+    found = ConstraintIndices(PARAMETERS, ids)
+    try:
+        store.numbers(found)
+    except InvalidIndex:
+        for identifier in ids.tolist():  # which is none? raises
+            parameter_constraint(store, VariableIndex(identifier))
+    return found
 
 
 _MODERATE = 1e150

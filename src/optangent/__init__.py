@@ -26,6 +26,7 @@ from .modelkit import functions as _functions
 from .modelkit import modifications as _modifications
 from .modelkit import sets as _sets
 from .modelkit.attributes import *  # noqa: F403
+from .modelkit.data import Coefficients, SetNumbers
 from .modelkit.errors import *  # noqa: F403
 from .modelkit.form.residuals import Residuals
 from .modelkit.functions import *  # noqa: F403
@@ -52,12 +53,14 @@ __version__ = "0.1.0"
 __all__ = [
     "CachingOptimizerMode",
     "CachingOptimizerState",
+    "Coefficients",
     "ConstraintIndex",
     "ConstraintIndices",
     "CvxpyModel",
     "IndexMap",
     "Model",
     "Residuals",
+    "SetNumbers",
     "SolverFallbackWarning",
     "Store",
     "bridges",

@@ -182,7 +182,7 @@ def test_directions_that_make_no_sense_are_refused() -> None:
         ({v[0]: 1.0}, ot.InvalidIndex, "not a parameter"),
         ({(c, 2): 1.0}, ot.DimensionMismatch, "rows 0 to 1; got row 2"),
         ({c: 1.0}, ot.DimensionMismatch, "2 rows; got a tangent of 1"),
-        ({(c, 0): v[0] * v[1]}, ot.InvalidData, "one direction at a time"),
+        ({(c, 0): v[0] * v[1]}, ot.InvalidData, "an affine function of the variables"),
         ({(c, 0): np.nan}, ot.InvalidData, "must be finite"),
     ):
         with pytest.raises(error, match=words):

@@ -66,6 +66,7 @@ class DenseRoute:
             not general.why
             and general.is_shared
             and general.linear_algebra is None
+            and not general.is_own
             and not general.is_chosen
             and general.policy.is_of_kinks
             and bool(np.isfinite(np.delete(general.present, general.places)).all())

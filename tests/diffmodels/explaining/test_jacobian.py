@@ -171,7 +171,6 @@ def test_refusals() -> None:
         ([], made.p, "outputs"),
         (x, [], "data"),
         (x, 2.0 * x[0], "Data"),
-        ([ot.ObjectiveValue(), ot.ObjectiveValue()], x, "more than once"),
         (x, model.get(ot.ListOfConstraintIndices(ot.VariableIndex, ot.Parameter)), "parameters themselves"),
     ):
         with pytest.raises(ot.InvalidData, match=words):

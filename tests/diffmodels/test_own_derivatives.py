@@ -1,0 +1,410 @@
+"""Solvers that differentiate themselves, through models and layers: what users see is what a diff model would tell.
+
+Whoever is in `self_differentiating.SUBJECTS` is run through all of it.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import optangent as ot
+from optangent.diffmodels.layers.program import Program as LayerProgram
+from optangent.diffmodels.own_solution import OwnSolution
+
+from .accurate import accurate_solver
+from .moves import along, check_adjoint, forward, pairing, reverse
+from .oracle import (
+    SLOTS,
+    Array,
+    Program,
+    differences,
+    direction,
+    linear_tangents,
+    program,
+    set_tangents,
+    tangents,
+    together,
+)
+from .self_differentiating import (
+    CODES,
+    SUBJECTS,
+    TRUNCATED,
+    WRONG,
+    Differentiating,
+    Subject,
+)
+from .units import UNITS, units
+
+EVERY = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+
+
+def is_own(model: ot.Model) -> bool:
+    """Whether the derivative at hand is the solver's."""
+    return isinstance(model.meta_solver.point.solution, OwnSolution)
+
+
+def compared(p: Program, d: Program, subject: Subject, tolerance: float = 1e-8) -> ot.Model:
+    """Tangents along a direction are those in closed form, and both modes agree."""
+    model, v, indices = p.build(subject.make)
+    model.optimize()
+    set_tangents(model, v, indices, p, d)
+    model.forward_differentiate()
+    assert is_own(model)
+    assert model.get(ot.DifferentiationStatus()) is CODES.EXACT
+    (dx, dy, df), (ex, ey, ef) = tangents(model, v, indices), linear_tangents(p, d)
+    found, expected = np.concatenate([dx, *dy, [df]]), np.concatenate([ex, *ey, [ef]])
+    np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())
+    check_adjoint(model, along(v, indices, p, d))
+    return model
+
+
+@EVERY
+@pytest.mark.parametrize("sense", ["min", "max"])
+@pytest.mark.parametrize("slot", SLOTS)
+def test_every_slot(slot: str, sense: str, subject: Subject) -> None:
+    """Equalities, ranges, bounds, active and inactive rows: each slot of the data, in both modes."""
+    p = program(0, sense)
+    compared(p, direction(p, slot, 100), subject)
+
+
+@EVERY
+def test_a_vertex(subject: Subject) -> None:
+    """The same of a linear program."""
+    if not subject.linear:
+        pytest.skip("it solves no linear programs")
+    p = program(1, "min", quadratic=False)
+    compared(p, direction(p, "everything", 100), subject)
+
+
+@EVERY
+def test_central_differences(subject: Subject) -> None:
+    """Derivatives are the slopes of accurate solutions nearby."""
+    p = program(2, "min")
+    d = direction(p, "everything", 103)
+    model, v, indices = p.build(subject.make)
+    model.optimize()
+    set_tangents(model, v, indices, p, d)
+    model.forward_differentiate()
+    dx, dy, df = tangents(model, v, indices)
+    fx, fy, ff = differences(p, d, accurate_solver, 1e-5)
+    theirs = np.concatenate([fx, *fy, [ff]])
+    assert np.linalg.norm(np.concatenate([dx, *dy, [df]]) - theirs) <= 1e-6 * (1.0 + np.linalg.norm(theirs))
+
+
+@EVERY
+def test_a_sparse_program(subject: Subject) -> None:
+    """Twenty programs beside one another."""
+    pieces = [program(seed, "max") for seed in range(20)]
+    p = together(pieces)
+    compared(p, together([direction(piece, "everything", 102) for piece in pieces]), subject)
+
+
+@EVERY
+@pytest.mark.parametrize("which", UNITS)
+def test_odd_units(which: Any, subject: Subject) -> None:
+    """Rows, columns and the objective a million times larger or smaller; where it solves that, it is as good."""
+    p = program(0, "min")
+    u = units(p, which, 0)
+    q, d = u.of(p), direction(p, "everything", 100)
+    model, v, indices = q.build(subject.make)
+    with warnings.catch_warnings(action="ignore"):
+        model.optimize()
+        if np.abs(model.value(v) * u.columns - p.x).max() > 1e-3:
+            pytest.skip("it does not solve this")
+        set_tangents(model, v, indices, q, u.of(d))
+        model.forward_differentiate()
+    assert is_own(model)
+    dx, (ex, _, _) = tangents(model, v, indices)[0] * u.columns, linear_tangents(p, d)
+    if model.get(ot.DifferentiationStatus()) is CODES.EXACT:
+        np.testing.assert_allclose(dx, ex, atol=1e-6 * np.abs(ex).max())
+    else:  # which it may not call so
+        assert model.get(ot.DifferentiationStatus()) is CODES.INACCURATE
+
+
+def without_rows(make: Any) -> tuple[ot.Model, Any]:
+    """No constraint at all."""
+    model, rng = ot.Model(ot.diff_optimizer(make)), np.random.default_rng(0)
+    x, p = model.add_variables(4), model.add_parameters(rng.standard_normal(4))
+    model.minimize(x @ (np.diag([1.0, 2.0, 3.0, 4.0]) @ x) + p @ x + 0.1 * x[0] * x[1])
+    return model, p
+
+
+def equations_alone(make: Any) -> tuple[ot.Model, Any]:
+    """Equalities, with parameters in coefficients and right-hand sides."""
+    model, rng = ot.Model(ot.diff_optimizer(make)), np.random.default_rng(1)
+    x, p = model.add_variables(5), model.add_parameters(rng.standard_normal(3))
+    model.add_constraint(x.sum() + p[0] * x[1] == p[1])
+    model.add_constraint(x[0] - x[3] == 1.0)
+    model.minimize(x @ x + p[2] * x[4])
+    return model, p
+
+
+def inactive_rows(make: Any) -> tuple[ot.Model, Any]:
+    """Rows and ranges that do not hold the solution."""
+    model = ot.Model(ot.diff_optimizer(make))
+    x, p = model.add_variables(3, lower=-9.0, upper=9.0), model.add_parameters(np.array([0.3, -0.2]))
+    model.add_constraint(x[0] + x[1], ot.Interval(-7.0, 8.0))
+    model.add_constraint(x[2] - x[0] <= 5.0)
+    model.minimize(x @ x + p[0] * x[0] + p[1] * x[2] * x[1])
+    return model, p
+
+
+def ranges(make: Any) -> tuple[ot.Model, Any]:
+    """Ranges at either side, and a fixed variable."""
+    model = ot.Model(ot.diff_optimizer(make))
+    x, p = model.add_variables(3), model.add_parameters(np.array([1.0, 2.0, 0.5]))
+    model.add_constraint(x[0] + 2.0 * x[1], ot.Interval(1.0, 4.0))
+    model.add_constraint(x[1] - x[2], ot.Interval(-3.0, -1.0))
+    model.add_constraint(x[2], ot.EqualTo(0.25))
+    model.minimize(x @ x - p[0] * x[1] + p[1] * x[0] * x[0] - 9.0 * p[2] * x[1])
+    return model, p
+
+
+def norms(make: Any) -> tuple[ot.Model, Any]:
+    """Norm cones, which bridges rewrite with variables of their own."""
+    model = ot.Model(ot.diff_optimizer(make))
+    x, t, p = model.add_variables(3), model.add_variables(2), model.add_parameters(np.array([1.0, 0.4, 0.2]))
+    model.add_constraint(np.hstack([t[0], x - np.array([1.0, -2.0, 0.5])]), ot.NormOneCone(4))
+    model.add_constraint(np.hstack([t[1], x[:2] * 1.0]), ot.NormInfinityCone(3))
+    model.minimize(x @ x + p[0] * t[0] + p[1] * t[1] + p[2] * x[2])
+    return model, p
+
+
+MODELS = {made.__name__: made for made in (without_rows, equations_alone, inactive_rows, ranges, norms)}
+
+
+def told(written: Any, make: Any, chosen: Any) -> tuple[ot.Model, Array, Array]:
+    """Tangents of all variables and duals along the parameters, and the gradients of random seeds in these."""
+    model, p = written(make)
+    model.set(ot.ModelConstructor(), chosen)
+    model.optimize()
+    pushed = []
+    for k in range(len(p)):
+        model.empty_input_sensitivities()
+        model.set(ot.ForwardParameterValue(), p[k], 1.0)
+        model.forward_differentiate()
+        v = model.get(ot.ListOfVariableIndices())
+        every = [i for kind in model.store.kinds() for i in model.get(ot.ListOfConstraintIndices(*kind))]
+        duals = [np.atleast_1d(model.get(ot.ForwardConstraintDual(), i)) for i in every]
+        pushed.append(np.concatenate([model.get(ot.ForwardVariablePrimal(), v), *duals]))
+    reverse(model, 5)
+    return model, np.array(pushed), np.array([model.get(ot.ReverseParameterValue(), one) for one in p])
+
+
+@EVERY
+@pytest.mark.parametrize("written", MODELS.values(), ids=MODELS)
+def test_what_the_diff_model_tells(written: Any, subject: Subject) -> None:
+    """Parameters, their duals, and bridges: both modes as by the KKT system, which `ModelConstructor` asks for."""
+    own, pushed, pulled = told(written, subject.make, None)
+    assert is_own(own)
+    assert own.get(ot.DifferentiationStatus()) is CODES.EXACT
+    by_system, expected, gradients = told(written, accurate_solver, ot.ConicDiff)
+    assert not is_own(by_system)
+    np.testing.assert_allclose(pushed, expected, atol=1e-7 * (1.0 + np.abs(expected).max()))
+    np.testing.assert_allclose(pulled, gradients, atol=1e-7 * (1.0 + np.abs(gradients).max()))
+
+
+@EVERY
+def test_the_user_decides(subject: Subject) -> None:
+    """`ModelConstructor`, `LinearAlgebraSolver` and policies that need a system ask a diff model; unset, the solver."""
+    model, p = ranges(subject.make)
+    model.optimize()
+    settings: list[tuple[Any, Any]] = [
+        (ot.ModelConstructor(), ot.QuadraticDiff),
+        (ot.LinearAlgebraSolver(), ot.DirectKKT()),
+        *((ot.DifferentiationPolicy(), word) for word in ("directional", "least_norm", "smoothed")),
+    ]
+    for attribute, value in settings:
+        before = model.get(attribute)
+        for chosen, own in ((value, False), (before, True)):
+            model.set(attribute, chosen)
+            model.set(ot.ForwardParameterValue(), p[0], 1.0)
+            model.forward_differentiate()
+            assert is_own(model) is own
+    model.set(ot.DifferentiationPolicy(), "exact")
+    model.forward_differentiate()
+    assert is_own(model)
+
+
+@EVERY
+def test_what_asks_for_a_system_gets_one(subject: Subject) -> None:
+    """Ranges, paths and predictions beside a derivative of the solver's own, and its report."""
+    model, p = ranges(subject.make)
+    model.optimize()
+    report = model.diff_report()
+    assert report.status is CODES.EXACT
+    assert report.active == report.rank == 3
+    assert "not known" in str(report)
+    assert is_own(model)
+    expected, q = ranges(ot.solvers.Clarabel)
+    expected.optimize()
+    assert str(model.ranges()) == str(expected.ranges())
+    assert model.predict({p[0]: 1.1}).validity == pytest.approx(expected.predict({q[0]: 1.1}).validity)
+    assert is_own(model)
+    pairs = ((model, p), (expected, q))
+    ours, theirs = (one.jacobian(one.get(ot.ListOfVariableIndices())[:3], r).toarray() for one, r in pairs)
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+@EVERY
+def test_copies_ask_a_solver_that_solved_nothing(subject: Subject) -> None:
+    """A copied and a pickled model differentiate the result that they have."""
+    found = []
+    twins: list[Callable[[ot.Model], ot.Model]] = [lambda m: m, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+    for twin in twins:
+        model, p = ranges(subject.make)
+        model.optimize()
+        model = twin(model)
+        model.set(ot.ForwardParameterValue(), p[0], 1.0)
+        model.forward_differentiate()
+        assert is_own(model)
+        found.append(model.get(ot.ForwardVariablePrimal(), model.get(ot.ListOfVariableIndices())[:3]))
+    np.testing.assert_allclose(found[1:], [found[0]] * 2, atol=1e-12)
+
+
+@EVERY
+@pytest.mark.filterwarnings("ignore::optangent.DifferentiationWarning")
+def test_kinks_are_told(subject: Subject) -> None:
+    """A weakly active bound, two rows with one normal, one variable with two owners of equal bounds: never EXACT."""
+
+    def weak(x: Any, model: ot.Model) -> None:
+        model.add_constraint(1.0 * x[0] >= 0.0)
+        model.minimize(x @ x - x[1])
+
+    def dependent(x: Any, model: ot.Model) -> None:
+        model.add_constraint(x[0] + x[1] >= 1.0)
+        model.add_constraint(2.0 * x[0] + 2.0 * x[1] >= 2.0)
+        model.minimize(x @ x)
+
+    def owners(x: Any, model: ot.Model) -> None:
+        model.add_constraint(x[0], ot.GreaterThan(1.0))
+        model.add_constraint(x[0], ot.LessThan(1.0))
+        model.minimize(x @ x)
+
+    for written in (weak, dependent, owners):
+        model = ot.Model(ot.diff_optimizer(subject.make))
+        x = model.add_variables(2)
+        written(x, model)
+        model.optimize()
+        model.set(ot.ReverseVariablePrimal(), x, [1.0, 2.0])
+        model.reverse_differentiate()
+        assert is_own(model)
+        assert model.get(ot.DifferentiationStatus()) not in (CODES.EXACT, CODES.NOT_DIFFERENTIATED), written.__name__
+        assert np.isfinite(model.get(ot.ReverseObjectiveFunction()).coefficients(x)).all()
+
+
+@EVERY
+@pytest.mark.parametrize("written", MODELS.values(), ids=MODELS)
+def test_layers(written: Any, subject: Subject) -> None:
+    """A batch through a layer, there and back, is that of a diff model; so are pickled items."""
+    results = []
+    for make, chosen in ((subject.make, None), (accurate_solver, ot.ConicDiff)):
+        model, p = written(make)
+        model.set(ot.ModelConstructor(), chosen)
+        x = model.get(ot.ListOfVariableIndices())[:3]
+        layer = LayerProgram(model, [p], [ot.VectorOfVariables(x)])
+        rng = np.random.default_rng(7)
+        thetas = np.array([model.parameter_value(one) for one in p]) + 0.05 * rng.standard_normal((4, len(p)))
+        items = layer.solve_batch(thetas)
+        assert not any(item.reason for item in items)
+        items[3] = pickle.loads(pickle.dumps(items[3]))
+        seeds, moves = rng.standard_normal((4, 3)), rng.standard_normal((4, len(p)))
+        back = [item.vjp(seed) for item, seed in zip(items, seeds, strict=True)]
+        there = [item.jvp(move) for item, move in zip(items, moves, strict=True)]
+        pairs = [(s @ t, b @ m) for s, t, b, m in zip(seeds, there, back, moves, strict=True)]
+        np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=1e-9, atol=1e-12)
+        results.append([np.array([item.outputs for item in items]), np.array(back), np.array(there)])
+        assert [item.state.differentiation_status for item in items] == [CODES.EXACT] * 4
+        if chosen is None:
+            assert all(isinstance(item.state.point.solution, OwnSolution) for item in items)
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-7 * (1.0 + np.abs(theirs).max()))
+
+
+@EVERY
+def test_gradcheck(subject: Subject) -> None:
+    """The check that users run finds nothing."""
+    model, _ = ranges(subject.make)
+    model.optimize()
+    assert ot.gradcheck(model, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_is_not_exact(wrong: str) -> None:
+    """Answers that are wrong by a ten-thousandth, modes that are no transposes, a point that is none: INACCURATE."""
+    p = program(0, "min")
+    model, v, indices = p.build(WRONG[wrong])
+    model.optimize()
+    set_tangents(model, v, indices, p, direction(p, "everything", 100))
+    with pytest.warns(ot.DifferentiationWarning):
+        model.forward_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is CODES.INACCURATE
+    assert not model.diff_report().is_fine
+    model.set(ot.DifferentiationPolicy(), "exact")
+    with pytest.raises(ot.DifferentiationError, match="There is no derivative here"):
+        model.forward_differentiate()
+    made, q = ranges(WRONG[wrong])
+    layer = LayerProgram(made, [q], [made.get(ot.ListOfVariableIndices())[0]])
+    item = layer.solve(np.array([1.0, 2.0, 0.5]))
+    item.vjp(np.ones(1))
+    assert item.state.differentiation_status is CODES.INACCURATE
+
+
+@pytest.mark.parametrize("subject", TRUNCATED, ids=str)
+def test_truncated_iterations(subject: Subject) -> None:
+    """The status says so, without a warning; the error is within ten times its estimate, and modes are transposes."""
+    p = program(0, "min")
+    d = direction(p, "everything", 100)
+    model, v, indices = p.build(subject.make)
+    model.optimize()
+    found = forward(model, along(v, indices, p, d))
+    assert is_own(model)
+    assert model.get(ot.DifferentiationStatus()) is CODES.TRUNCATED
+    error = model.diff_report().error
+    assert 0.0 < error <= 1e-2
+    dx, dy, df = linear_tangents(p, d)
+    expected = np.concatenate([dx, *dy, [df]])
+    assert np.abs(found - expected).max() <= 10.0 * error * np.abs(expected).max()
+    assert "estimated" in str(model.diff_report())
+    reverse(model, 3)
+    assert np.isfinite(pairing(model, along(v, indices, p, d)))
+    model.set(ot.ModelConstructor(), ot.QuadraticDiff)
+    np.testing.assert_allclose(forward(model, along(v, indices, p, d)), expected, atol=1e-8 * np.abs(expected).max())
+
+
+def test_the_next_solver_is_asked_for_its_own() -> None:
+    """Of a list, the one that found the solution differentiates it, or a diff model where that one does not."""
+
+    class Fails(Differentiating):
+        name = "Fails"
+
+        def run(self, form: Any, start: Any = None) -> Any:
+            return ot.solvers.Result(ot.TerminationStatusCode.NUMERICAL_ERROR, "no", seconds=0.0)
+
+    for second, own in ((ot.solvers.Clarabel, False), (Differentiating, True)):
+        model, p = ranges([Fails, second])
+        with pytest.warns(ot.SolverFallbackWarning):
+            model.optimize()
+        model.set(ot.ForwardParameterValue(), p[0], 1.0)
+        model.forward_differentiate()
+        assert is_own(model) is own
+
+
+def test_a_solver_is_asked_once_for_each_solution() -> None:
+    """Whatever is set, pushed and pulled; a change of the model asks again."""
+    model, p = ranges(Differentiating)
+    for asked in (1, 2):
+        model.set_parameter_value(p[0], 1.0 + 0.1 * asked)
+        model.optimize()
+        for k in range(3):
+            model.set(ot.ForwardParameterValue(), p[k], 1.0)
+            model.forward_differentiate()
+        model.reverse_differentiate()
+        assert model.meta_solver.optimizer.asked == asked
