@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, final
@@ -83,8 +84,8 @@ class Place:
             torch = importlib.import_module("torch")
             parts = (torch.tensor(part.astype(np.int64), device=self.device) for part in (rows.indptr, rows.indices))
             data = torch.tensor(rows.data, device=self.device)
-            # the invariants are SciPy's; asking PyTorch not to check them silences its notice that it did not
-            return torch.sparse_csr_tensor(*parts, data, size=rows.shape, check_invariants=False)
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # that its sparse matrices are new
+                return torch.sparse_csr_tensor(*parts, data, size=rows.shape, check_invariants=False)
         sparse = importlib.import_module("jax.experimental.sparse")
         at = rows.tocoo()
         indices = self.xp.asarray(np.stack([at.row, at.col], axis=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from ...modelkit.form.slot_rows import SlotRows
 from ..array_solver import ArraySolver, known
 from ..contract import Start
 from ..judging.accuracy import distance
-from ..judging.claims import has_proof, prove
+from ..judging.claims import has_proof
 from ..options import Option
 from ..own_derivative import OwnDerivative
 from ..result import Result, Status
@@ -24,7 +24,14 @@ from .arrays import Place
 from .derivatives import ExactDerivative, IteratedDerivative
 from .exact_step import ExactPoint, exact_point, guessed
 from .iterating import Iteration
-from .measures import Errors, errors, farkas_candidate, improving_candidate
+from .measures import (
+    Errors,
+    completed_farkas,
+    completed_improving,
+    errors,
+    farkas_candidate,
+    improving_candidate,
+)
 from .operator import Operator, Triple
 from .program import Program, Sides
 from .settings import COMMON, Setting, checked, defaults
@@ -38,7 +45,7 @@ _EXACT = 1e-8
 _LATER = 1.5
 """After a guess that led nowhere, so many times as many iterations are made before the next."""
 _HINT = 1e-2
-"""How far differences of iterates may be from a proof for one to be looked for by their hint."""
+"""How far differences of iterates may be from a proof for one to be looked for on their sides."""
 _CLAIMS = {Status.INFEASIBLE: "primal", Status.DUAL_INFEASIBLE: "dual"}
 
 
@@ -93,7 +100,8 @@ class FixedPointSolver(ArraySolver):
     def load_arrays(self, form: Form) -> None:
         """Bring the form to the operator's units, and factorize what it factorizes."""
         options = self._chosen
-        self._program = Program(form)
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow lead to no solution, and it is told
+            self._program = Program(form)
         place = Place(options.get("arrays", "numpy"), options.get("device"))
         self._operator = self.operator_type(self._program, place, options)
         self._sides, self._state, self._exact = self._program.sides, None, None
@@ -116,7 +124,8 @@ class FixedPointSolver(ArraySolver):
     # ------------------------------------------------------------------ run
     def run(self, form: Form, start: Start | None = None) -> Result:
         """Solve what is loaded, from the last solution or from where it is told to."""
-        self._solved = self._iterated(form, start)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            self._solved = self._iterated(form, start)
         return self._solved
 
     def _iterated(self, form: Form, start: Start | None) -> Result:
@@ -136,6 +145,9 @@ class FixedPointSolver(ArraySolver):
             point = Triple(*(place.numpy(part) for part in of.point(iteration.state)))
             found = errors(program, sides, point)
             worst = float(found.worst[0])
+            if not np.isfinite(worst):
+                status = Status.NUMERICAL_ERROR
+                break
             is_last = iteration.count >= options["max_iterations"] or time.perf_counter() - began >= limit
             is_done = worst <= options["tolerance"]
             if options["verbose"]:
@@ -158,17 +170,20 @@ class FixedPointSolver(ArraySolver):
             if claim is not None:
                 return claim
             if iteration.count >= next_proof:
-                next_proof = 2.0 * iteration.count
-            if is_last or not np.isfinite(worst):
+                next_proof = _LATER * iteration.count
+            if is_last:
                 in_time = iteration.count >= options["max_iterations"]
                 status = Status.ITERATION_LIMIT if in_time else Status.TIME_LIMIT
-                status = status if np.isfinite(worst) else Status.NUMERICAL_ERROR
                 break
             iteration.reconsider(moved, (place.array(found.primal), place.array(found.dual)))
         result = self._result(form, point, status, found, iteration, began)
         if status is Status.OPTIMAL and distance(rows, result) > _ACCURATE:
             return self._result(form, point, Status.ALMOST_OPTIMAL, found, iteration, began)
         return result
+
+    def reconsidered(self, form: Form, result: Result) -> Result:
+        """What the answer is worth; of truncated iterations it is what they reached."""
+        return super().reconsidered(form, result) if self._chosen["exact"] else result
 
     def _first_state(self, form: Form, start: Start | None) -> Any:
         of, n = self._operator, form.n
@@ -198,27 +213,43 @@ class FixedPointSolver(ArraySolver):
         of, program, sides = self._operator, self._program, self._sides
         assert of is not None
         ray = Triple(*(of.place.numpy(part) for part in of.ray(moved)))
-        seconds, counts = time.perf_counter() - began, {"barrier": iteration.count}
-        candidates: list[tuple[float, Status, Any, Any]] = []
         farkas = farkas_candidate(program, sides, ray.y)
-        if farkas is not None:
-            _, dual = program.point_up(*farkas[0])
-            candidates.append((farkas[1], Status.INFEASIBLE, None, dual[:, 0]))
+        if farkas is not None and farkas[1] <= _HINT:
+            for proof in self._proofs(farkas[0], look, lambda one: completed_farkas(program, sides, one)):
+                dual = program.point_up(*proof)[1][:, 0]
+                claim = self._claimed(rows, Status.INFEASIBLE, None, dual, iteration, began)
+                if claim is not None:
+                    return claim
         improving = improving_candidate(program, sides, ray.x)
-        if improving is not None:
-            d = program.column * improving[0][:, 0]
-            candidates.append((improving[1], Status.DUAL_INFEASIBLE, d, None))
-        for left, status, x, dual in sorted(candidates, key=lambda one: one[0]):
-            if not left <= _HINT:
-                continue
-            words = f"differences of iterates prove that there is no {_CLAIMS[status]} point"
-            result = Result.of(status, words, x, dual, seconds=seconds, iterations=counts)
-            if left <= _ACCURATE and has_proof(rows, result):
-                return result
-            if look and prove(rows, result):
-                result.iterations, result.raw = counts, f"{words}, completed"
-                return result
+        if improving is not None and improving[1] <= _HINT:
+            for d in self._proofs(improving[0], look, lambda one: completed_improving(program, one)):
+                x = program.column * d[:, 0]
+                claim = self._claimed(rows, Status.DUAL_INFEASIBLE, x, None, iteration, began)
+                if claim is not None:
+                    return claim
         return None
+
+    @staticmethod
+    def _proofs(candidate: Any, look: bool, completed: Callable[[Any], Any]) -> Iterator[Any]:
+        """The candidate, and what it leads to."""
+        yield candidate
+        if look:
+            yield completed(candidate)
+
+    def _claimed(
+        self,
+        rows: SlotRows,
+        status: Status,
+        x: FloatArray | None,
+        dual: FloatArray | None,
+        iteration: Iteration,
+        began: float,
+    ) -> Result | None:
+        """The claim, if what it is made with proves it."""
+        words = f"differences of iterates prove that there is no {_CLAIMS[status]} point"
+        seconds, counts = time.perf_counter() - began, {"barrier": iteration.count}
+        result = Result.of(status, words, x, dual, seconds=seconds, iterations=counts)
+        return result if has_proof(rows, result) else None
 
     # ------------------------------------------------------------------ derivatives
     def differentiate(self, form: Form, result: Result) -> OwnDerivative:

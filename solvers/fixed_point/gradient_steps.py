@@ -15,6 +15,10 @@ from .program import Program
 
 __all__ = ["GradientSteps", "spectral_norm"]
 
+_SMOOTHING = 0.5
+_LEAST, _MOST = 1e-5, 1e5
+_NEAR = 1e-10
+"""Moves shorter than this tell nothing of a primal weight."""
 _POWER_STEPS = 40
 _SAFE = 1.02
 """Power iterations come to a norm from below."""
@@ -60,6 +64,16 @@ class GradientSteps(Operator):
         zero = 0.0 * costs
         z = self.xp.where(sides.lower > -np.inf, below, zero) + self.xp.where(sides.upper < np.inf, above, zero)
         return Triple(x, y, z)
+
+    def balanced(self, weight: Any, moved: Any) -> Any:
+        """A primal weight (1, B) nearer to how far y came over how far x came (Applegate et al. 2021, algorithm 3)."""
+        xp, (x, y) = self.xp, self.split(moved)
+        far_x, far_y = (xp.sqrt(xp.sum(part * part, axis=0)) for part in (x, y))
+        told = (far_x > _NEAR) & (far_y > _NEAR)
+        ratio = xp.where(told, far_y, 0.0 * far_y + 1.0) / xp.where(told, far_x, 0.0 * far_x + 1.0)
+        tuned = weight ** (1.0 - _SMOOTHING) * ratio**_SMOOTHING
+        tuned = xp.minimum(xp.maximum(tuned, 0.0 * tuned + _LEAST), 0.0 * tuned + _MOST)
+        return xp.where(told, tuned, weight)
 
     def ray(self, difference: Any) -> Triple:
         """X and y."""

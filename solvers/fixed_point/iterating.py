@@ -176,17 +176,18 @@ def affine_fixed_point(
     """
     z, answer = start, step(start)
     left = answer - z
-    moves: list[Any] = []
-    turns: list[Any] = []
+    # all zeros at first, so that no array has another shape later, for which JAX would compile anew
+    moves, turns = [0.0 * left] * memory, [0.0 * left] * memory
     stretch = 1.0 + 0.0 * _norm(left, xp)
     error, count = np.inf, 1
     while True:
         size = _norm(answer, xp)
-        estimate = stretch * _norm(left, xp) / xp.where(size > 0.0, size, 1.0 + 0.0 * size)
+        rest = xp.maximum(_norm(left, xp), _ROUNDING * size)
+        estimate = stretch * rest / xp.where(size > 0.0, size, 1.0 + 0.0 * size)
         error = float(xp.max(estimate)) if estimate.shape[0] else 0.0
-        if not error > tolerance or count >= limit:
+        if not bool(xp.any((estimate > tolerance) & (rest > _ROUNDING * size))) or count >= limit:
             return AffineAnswer(answer, error, count)
-        new = _mixed(answer, left, moves, turns, xp) if memory and moves else answer
+        new = _mixed(answer, left, moves, turns, xp) if memory and count > 1 else answer
         answer = step(new)
         now = answer - new
         move, turn = new - z, now - left
@@ -195,7 +196,7 @@ def affine_fixed_point(
         told = xp.maximum(turned, _ROUNDING * (size + moved))
         stretch = xp.maximum(stretch, moved / xp.where(told > 0.0, told, 1.0 + told))
         if memory:
-            moves, turns = [*moves, move][-memory:], [*turns, turn][-memory:]
+            moves, turns = [*moves[1:], move], [*turns[1:], turn]
         z, left, count = new, now, count + 1
 
 

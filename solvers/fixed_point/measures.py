@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
 
 from ...modelkit.arrays import FloatArray
 from .operator import Triple
 from .program import Program, Sides
 
-__all__ = ["Errors", "errors", "farkas_candidate", "improving_candidate"]
+__all__ = [
+    "Errors",
+    "completed_farkas",
+    "completed_improving",
+    "errors",
+    "farkas_candidate",
+    "improving_candidate",
+]
+
+_SUPPORT = 1e-3
+"""Part of the largest number of a candidate from which a number counts."""
+_STEPS = 1000
 
 
 class Errors(NamedTuple):
@@ -77,6 +90,30 @@ def farkas_candidate(program: Program, sides: Sides, y: FloatArray) -> tuple[Tri
     gain = float((_terms(y, sides.row_lower, sides.row_upper) + _terms(z, sides.lower, sides.upper))[0])
     left = float(np.abs(program.A.T @ y + z).max(initial=0.0))
     return (Triple(np.zeros(z.shape), y, z), left / gain) if gain > 0.0 else None
+
+
+def completed_farkas(program: Program, sides: Sides, ray: Triple) -> Triple:
+    """The proof whose multipliers are on the same rows and bounds, and leave nothing on other columns."""
+    rows, columns = np.abs(ray.y[:, 0]) > _SUPPORT, np.abs(ray.z[:, 0]) <= _SUPPORT
+    y = np.zeros(ray.y.shape)
+    y[rows, 0] = _on_null_space(program.A[rows][:, columns].T, ray.y[rows, 0])
+    found = farkas_candidate(program, sides, y)
+    return ray if found is None else found[0]
+
+
+def completed_improving(program: Program, d: FloatArray) -> FloatArray:
+    """The direction with the same columns that does not move the rows that move little, and has no curvature."""
+    columns, rows = np.abs(d[:, 0]) > _SUPPORT, np.abs(program.A @ d)[:, 0] <= _SUPPORT
+    found = np.zeros(d.shape)
+    still = sp.vstack([program.A[rows][:, columns], program.P[:, columns]], format="csr")
+    found[columns, 0] = _on_null_space(still, d[columns, 0])
+    return found
+
+
+def _on_null_space(matrix: Any, vector: FloatArray) -> FloatArray:
+    """The nearest vector that a matrix takes to zero."""
+    found: FloatArray = vector - spla.lsqr(matrix, matrix @ vector, atol=1e-15, btol=1e-15, iter_lim=_STEPS)[0]
+    return found
 
 
 def improving_candidate(program: Program, sides: Sides, d: FloatArray) -> tuple[FloatArray, float] | None:

@@ -31,10 +31,6 @@ from .settings import ARRAYS, COMMON, Setting, positive, share
 
 __all__ = ["PDG", "PrimalDualGradient"]
 
-_OFF = 5.0
-"""Ratio of relative residuals from which ρ is changed."""
-_LEAST, _MOST = 1e-5, 1e5
-
 
 @final
 class PrimalDualGradient(GradientSteps):
@@ -44,7 +40,8 @@ class PrimalDualGradient(GradientSteps):
         super().__init__(program, place, options)
         rho, self._share = options["rho"], options["step_size"]
         self._adapts = rho is None
-        start = max(self.norm_P, 1e-3) / max(self.norm_A**2, 1e-12) if rho is None else rho
+        start = 1.0 / max(self.norm_A, 1e-6) if rho is None else rho
+        self.reflects, self._norm = not program.P.nnz, max(self.norm_A, 1e-6)
         self.rho = self.xp.ones_like(self.sides.q[:1]) * start
         self._step = place.compiled(self._stepped)
 
@@ -69,12 +66,9 @@ class PrimalDualGradient(GradientSteps):
         return self.xp.sqrt(self.xp.sum(x * x, axis=0) / self._tau(self.rho) + self.xp.sum(y * y, axis=0) / self.rho)
 
     def tuned(self, state: Any, moved: Any, residuals: tuple[Any, Any]) -> Any:
-        """Rho larger where the primal residual is, smaller where the dual one is."""
+        """Rho nearer to how far y came over how far x came, as in PDHG, whose ``σ`` it is."""
         if self._adapts:
-            ratio = (residuals[0] + 1e-14) / (residuals[1] + 1e-14)
-            off = (ratio > _OFF) | (ratio < 1.0 / _OFF)
-            tuned = self.rho * self.xp.where(off, self.xp.sqrt(ratio), 0.0 * ratio + 1.0)
-            self.rho = self.xp.minimum(self.xp.maximum(tuned, 0.0 * tuned + _LEAST), 0.0 * tuned + _MOST)
+            self.rho = self.balanced(self.rho * self._norm, moved) / self._norm
         return state
 
     def keep(self, columns: Any) -> None:

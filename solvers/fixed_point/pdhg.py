@@ -33,9 +33,6 @@ from .settings import ARRAYS, COMMON, Setting, positive, share
 
 __all__ = ["PDHG", "HybridGradient"]
 
-_SMOOTHING = 0.5
-_LEAST, _MOST = 1e-5, 1e5
-
 
 @final
 class HybridGradient(GradientSteps):
@@ -75,13 +72,7 @@ class HybridGradient(GradientSteps):
     def tuned(self, state: Any, moved: Any, residuals: tuple[Any, Any]) -> Any:
         """The primal weight nearer to how far y came over how far x came."""
         if self._adapts:
-            x, y = self.split(moved)
-            far_x, far_y = (self.xp.sqrt(self.xp.sum(part * part, axis=0)) for part in (x, y))
-            told = (far_x > 1e-10) & (far_y > 1e-10)
-            ratio = self.xp.where(told, far_y, 0.0 * far_y + 1.0) / self.xp.where(told, far_x, 0.0 * far_x + 1.0)
-            tuned = self.weight ** (1.0 - _SMOOTHING) * ratio**_SMOOTHING
-            tuned = self.xp.minimum(self.xp.maximum(tuned, 0.0 * tuned + _LEAST), 0.0 * tuned + _MOST)
-            self.weight = self.xp.where(told, tuned, self.weight)
+            self.weight = self.balanced(self.weight, moved)
         return state
 
     def keep(self, columns: Any) -> None:

@@ -18,6 +18,8 @@ S = ot.TerminationStatusCode
 MIN, MAX = ot.ObjectiveSenseCode.MIN_SENSE, ot.ObjectiveSenseCode.MAX_SENSE
 SOLVERS = ot.solvers.wrappers()
 EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
+WITH_LIBRARY = pytest.mark.parametrize("solver", [s for s in SOLVERS if s.library], ids=lambda s: s.name)
+"""Those that are wrappers of a library."""
 ITERATIONS = {
     "HiGHS": ("simplex_iteration_limit", 1),
     "OSQP": ("max_iter", 2),

@@ -74,7 +74,7 @@ def test_exact_derivatives(solver: Any, options: dict[str, Any]) -> None:
 
 @EVERY
 def test_truncated_derivatives(solver: Any) -> None:
-    """Their error is what they say at every tolerance; the modes are transposes; a run from elsewhere finds the same."""
+    """Their error is what they say at every tolerance; modes are transposes; a run from elsewhere finds the same."""
     form = regular_form(6)
     p, r = moves(form)
     exact = solver()
@@ -126,7 +126,7 @@ def test_a_derivative_keeps_what_it_needs(solver: Any) -> None:
 
 @EVERY
 def test_kinks_are_told(solver: Any) -> None:
-    """A side that is met with a zero multiplier, rows that depend on one another, a solution that is not the only one."""
+    """A side that is met with a zero multiplier, rows that depend on one another, one solution of many."""
     weak = form_of([[1.0, 1.0]], ([0.0], [np.inf]), ([-9.0] * 2, [9.0] * 2), [0.0, 0.0], np.eye(2))
     twice = form_of([[1.0, 1.0]] * 2, ([1.0] * 2, [1.0] * 2), ([-9.0] * 2, [9.0] * 2), [1.0, 2.0], np.eye(2))
     edge = form_of([[1.0, 1.0]], ([1.0], [np.inf]), ([-9.0] * 2, [9.0] * 2), [1.0, 1.0])
@@ -215,7 +215,7 @@ def test_other_arrays(solver: Any, arrays: str) -> None:
         import jax
 
         jax.config.update("jax_enable_x64", True)
-    options = {"exact": False, "tolerance": 1e-6}
+    options = {"exact": False, "tolerance": 1e-4}
     for form in (regular_form(4), _sparse_form()):
         here, there = solver(**options), solver(arrays=arrays, **options)
         one, other = here.solve(form), there.solve(form)
@@ -225,7 +225,7 @@ def test_other_arrays(solver: Any, arrays: str) -> None:
         for wanted, found in zip(
             here.differentiate(form, one).push(p, r), there.differentiate(form, other).push(p, r), strict=True
         ):
-            np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+            np.testing.assert_allclose(found, wanted, atol=1e-3 * np.abs(wanted).max())
 
 
 def _sparse_form() -> Any:

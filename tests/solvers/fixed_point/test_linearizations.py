@@ -125,22 +125,22 @@ def test_programs_side_by_side(solver: Any) -> None:
 
 
 def test_derivatives_beside_the_solve_err_as_iterates_do() -> None:
-    """Alternating differentiation: the error of the derivative over that of x stays bounded (Sun et al., theorem 4.3)."""
+    """The error of the derivative over that of x stays bounded (Sun et al. 2023, theorem 4.3)."""
     for seed in range(5):
         form = regular_form(seed)
-        operator, _ = operator_of(AltDiff, form, rho=0.1, relaxation=1.0)
+        operator, _ = operator_of(AltDiff, form, rho=3.0, relaxation=1.0)
         program = operator.program
         zero = Triple(*(np.zeros((size, 1)) for size in (program.n, program.m, program.n)))
         right = Triple(np.eye(program.n), np.zeros((program.m, program.n)), np.zeros((program.n, program.n)))
         run = alternate(operator, operator.start(zero), lambda _, right=right: right)
-        found = [(point.x[:, 0], move.x) for _, (_, point, move) in zip(range(300), run, strict=False)]
+        found = [(point.x[:, 0], move.x) for _, (_, point, move) in zip(range(400), run, strict=False)]
         one = AltDiff()
         derivative = one.differentiate(form, one.solve(form))
         x, dx = program.point_down(derivative.x[:, None], derivative.y[:, None])[0][:, 0], None
         moved, _ = derivative.push(np.diag(1.0 / program.gradient), np.zeros((form.slots.size, form.n)))
         dx = moved / program.column[:, None]
         far = np.array([[np.linalg.norm(at - x), np.linalg.norm(move - dx)] for at, move in found])
-        assert far[-1, 0] < 1e-2 * far[0, 0]
+        assert far[-1, 0] < 1e-5 * far[0, 0]
         assert (far[:, 1] / far[:, 0]).max() < 1e3
 
 
