@@ -19,7 +19,7 @@ from .directions import Direction, stack_directions
 from .inputs import Tangents
 from .losses import Loss, stack_losses
 from .outputs import Moved, Outputs, outputs_of
-from .slot_tangents import SlotTangents
+from .slot_tangents import Adjoint, SlotTangents
 
 __all__ = ["directional", "gradients", "pulled", "pushed"]
 
@@ -61,9 +61,8 @@ def directional(derivative: Derivative, of: Any, directions: Sequence[Direction]
         found = _pushed(derivative, outputs, sides, moves, direct)
     else:
         seeds = outputs.seeds(np.eye(outputs.count))
-        w, (low, high) = slope.pull(seeds.x, seeds.y if outputs.duals else None)
-        lower, upper = sides.sides()
-        along = sides.primal().T @ w + sides.rows().T @ (low + high) - lower.T @ low - upper.T @ high
+        adjoint = Adjoint.of(*slope.pull(seeds.x, seeds.y if outputs.duals else None))
+        along = sides.along(adjoint)
         found = (along + moves @ seeds.theta.T + np.outer(sides.objective_values(), seeds.value)).T
     derivative.seconds = time.perf_counter() - start
     return found.T

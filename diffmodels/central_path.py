@@ -100,7 +100,7 @@ class _SmoothedRows(ConeRows):
         super().__init__(form)
         self._mu = mu
 
-    def rotation(self, v: FloatArray, tolerance: float = 0.0, sizes: FloatArray | None = None) -> Rotation:
+    def rotation(self, v: FloatArray) -> Rotation:
         """The axes and slopes of φ at v."""
         image, spectra = v.copy(), []
         for group in self.groups:

@@ -33,8 +33,9 @@ from ..modelkit.attributes import DifferentiationStatusCode
 from ..modelkit.form.products import sizes_of
 from ..modelkit.sizes import largest_size
 from .kkt import Mask
+from .rows_and_bounds import RowsAndBounds
 
-__all__ = ["ACCURACY", "ASYMMETRY", "DATA_MOVE", "MatrixTerms", "Probe", "Sizes", "in_doubt", "verdict"]
+__all__ = ["ACCURACY", "ASYMMETRY", "DATA_MOVE", "DOUBTFUL", "MatrixTerms", "Probe", "Sizes", "in_doubt", "verdict"]
 
 ACCURACY = 1e-10
 """Componentwise residual up to which a point is a solution."""
@@ -42,9 +43,10 @@ ASYMMETRY = 1e-9
 """Mismatch of both modes from which the user is told."""
 DATA_MOVE = 1e-12
 """Part of their terms by which the data are moved to see what is in doubt."""
+DOUBTFUL = 3.0
+"""How many times as large as it moves then a number may be that is as well zero."""
 _ROUNDING = 1e-2
 _DRAWS = 3
-_MARGIN = 3.0
 # Next to products of this size, of the largest, rounding errors of the largest are less than the mismatch told.
 _SMALL = 1e-5
 # What is less than this, of the largest number of the point in equilibrated units, is less than its rounding error.
@@ -59,11 +61,13 @@ class Probe(NamedTuple):
     ----------
     moves : (m,) by how much the multipliers of the rows in the system move at most; of others the terms of the slacks'
         moves, which may cancel in these
+    slacks : (k,) the same terms of the rows in the system
     rounding : how much of these moves is rounding error or what the conditions leave, between 1e-2 and 1
     mismatch : the largest relative difference between ``<K⁻¹u, v>`` and ``<u, K⁻¹v>``
     """
 
     moves: FloatArray
+    slacks: FloatArray
     rounding: float
     mismatch: float
 
@@ -74,7 +78,8 @@ class MatrixTerms:
 
     Parameters
     ----------
-    P, A : (n, n) and (m, n), ndarrays or sparse; in models with curved rows those of the linearized conditions
+    P, A : (n, n) and (m, n), ndarrays or sparse, A also `RowsAndBounds`; in models with curved rows those of the
+        linearized conditions
     column, row : D and E, positive (n,) and (m,); in a cone one scale for all its rows
 
     Attributes
@@ -86,7 +91,7 @@ class MatrixTerms:
     def __init__(self, P: Any, A: Any, column: FloatArray, row: FloatArray) -> None:
         self.A, self.column, self.row = A, column, row
         with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow are no solution: `Sizes.residual`
-            self.abs_P, self.abs_A = sizes_of(P), sizes_of(A)
+            self.abs_P, self.abs_A = sizes_of(P), A.sizes() if isinstance(A, RowsAndBounds) else sizes_of(A)
             self.abs_A_T = self.abs_A.T
             self.of_P: FloatArray = self.abs_P @ column
             self.of_A: FloatArray = self.abs_A_T @ row
@@ -169,17 +174,20 @@ class Sizes:
             unit = np.concatenate([at.column, at.row[rows]])
             R = size[:, None] * _signs(len(size), draws)
             Z = solve(R)
-            forward, slopes = R.T @ Z, at.A @ Z[:n]
+            has_bounds = isinstance(at.A, RowsAndBounds)
+            forward, slopes = R.T @ Z, (at.A.rows if has_bounds else at.A) @ Z[:n]
             sizes = np.abs(Z, out=Z)
-            moves = every[n:]
-            moves += _row_maxima(np.abs(slopes, out=slopes))
-            moves[rows] = largest = _row_maxima(sizes[n:])
+            moves, largest = every[n:], _row_maxima(sizes)
+            moves[: len(slopes)] += _row_maxima(np.abs(slopes, out=slopes))
+            if has_bounds:
+                moves[len(slopes) :] += largest[:n]
+            slacks = moves[rows]
+            moves[rows] = largest[n:]
             # what is nothing beside the largest of either, in equilibrated units, may be all rounding error
-            largest = np.concatenate([_row_maxima(sizes[:n]), largest])
             nothing = _SMALL * _largest(size * unit) * _largest(largest / unit)
             most = size @ sizes + nothing  # |R|ᵀ|Z|, all of whose rows are alike
             mismatch = _largest(np.abs(forward - forward.T) / np.where(most > 0.0, most, 1.0))
-            return Probe(moves, rounding, mismatch)
+            return Probe(moves, slacks, rounding, mismatch)
 
 
 def _signs(rows: int, columns: int) -> FloatArray:
@@ -208,7 +216,7 @@ def _row_maxima(values: FloatArray) -> FloatArray:
 
 def in_doubt(values: FloatArray, moves: FloatArray) -> Mask:
     """Which values (m,) may as well be zero, for all that the sizes of their moves (m,) tell of their uncertainty."""
-    doubtful: Mask = np.abs(values) <= _MARGIN * moves
+    doubtful: Mask = np.abs(values) <= DOUBTFUL * moves
     return doubtful
 
 

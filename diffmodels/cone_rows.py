@@ -18,7 +18,7 @@ from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.form.matrix_form import MatrixForm
 from .kkt import Mask, RowOperator
 
-__all__ = ["ROUNDING", "ConeRows", "Rotation", "row_maxima", "used_columns"]
+__all__ = ["ROUNDING", "ConeGroup", "ConeRows", "Rotation", "row_maxima", "used_columns"]
 
 _BLOCK_DIAGONAL = 64
 """Largest cone whose rotation is held as a block of a sparse matrix; larger ones rotate dense columns."""
@@ -38,7 +38,7 @@ _TURNED = 0.1
 
 @final
 @dataclass(frozen=True)
-class _Group:
+class ConeGroup:
     """k equal cones: one set of them, and their rows, shape (k, d)."""
 
     cone: Any
@@ -55,7 +55,7 @@ class ConeRows:
 
     def __init__(self, form: MatrixForm) -> None:
         self.m = form.m
-        self.groups: list[_Group] = []
+        self.groups: list[ConeGroup] = []
         for part in form.parts.values():
             shapes = part.sets.shapes or ((1,),) * part.sets.count
             starts = part.starts[:-1]
@@ -66,7 +66,7 @@ class ConeRows:
                 rows = starts[items][:, None] + np.arange(d)
                 if cone.is_product:  # zeros, nonnegatives: each row is a cone of its own
                     rows, cone = rows.reshape(-1, 1), part.sets.type.build((1,), np.zeros((1, 0)))
-                self.groups.append(_Group(cone, rows))
+                self.groups.append(ConeGroup(cone, rows))
 
     def project_dual(self, v: FloatArray) -> FloatArray:
         """Π_K*(v)."""
@@ -75,15 +75,17 @@ class ConeRows:
             y[group.rows] = group.cone.project_dual(v[group.rows])
         return y
 
-    def rotation(self, v: FloatArray, tolerance: float = _ROUNDOFF, sizes: FloatArray | None = None) -> Rotation:
-        """The axes and slopes of the projection at v; kinks are those that v cannot be told from.
+    def rotation(self, v: FloatArray) -> Rotation:
+        """The axes and slopes of the projection at v; kinks are those that v cannot be told from."""
+        return Rotation(self.m, [(g.rows, g.cone.spectrum_dual(v[g.rows], tolerance=_ROUNDOFF)) for g in self.groups])
+
+    def kinks(self, v: FloatArray, tolerance: float, sizes: FloatArray) -> Rotation:
+        """The axes at the kinks near v, in which moves are projected, and slopes.
 
         The tolerance is relative to v, or to sizes (m,) that are larger, the same for all rows of a cone.
         """
-        scales = np.zeros(self.m) if sizes is None else sizes
         spectra = [
-            (g.rows, g.cone.spectrum_dual(v[g.rows], tolerance=tolerance, scale=scales[g.rows[:, 0]]))
-            for g in self.groups
+            (g.rows, g.cone.kinked_dual(v[g.rows], tolerance=tolerance, scale=sizes[g.rows[:, 0]])) for g in self.groups
         ]
         return Rotation(self.m, spectra)
 

@@ -18,13 +18,13 @@ from ..modelkit.sets import (
     Zeros,
 )
 from .conic_point import ConicPoint, polish
-from .convex_diff import ConvexDiff
+from .convex_diff import StackedDiff
 
 __all__ = ["ConicDiff"]
 
 
 @final
-class ConicDiff(ConvexDiff):
+class ConicDiff(StackedDiff):
     """The diff model of conic programs.
 
     Takes affine functions in zero, nonnegative, second-order, scaled semidefinite, exponential and power cones and

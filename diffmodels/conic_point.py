@@ -123,15 +123,15 @@ class ConicPoint:
     @cached_property
     def kinked(self) -> tuple[Iterate, Rotation]:
         """The point, in units that equilibrate it, and its axes, of those in doubt all that are near a kink."""
-        at = self._at
-        near = at.conditions.cones.rotation(at.v, _NEAR, at.sizes[len(at.x) :])
-        near.kink_axes &= self._probe.doubtful
-        return at, near
+        axes = copy.copy(self._near)
+        axes.kink_axes = axes.kink_axes & self._probe.doubtful
+        return self._at, axes
 
     @cached_property
     def _near(self) -> Rotation:
         """The axes, with all kinks nearby."""
-        return self._at.conditions.cones.rotation(self._at.v, _NEAR)
+        at = self._at
+        return at.conditions.cones.kinks(at.v, _NEAR, at.sizes[len(at.x) :])
 
     @property
     def freedom(self) -> tuple[FloatArray, FloatArray]:

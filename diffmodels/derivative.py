@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -25,28 +26,19 @@ from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
 from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.store.describing import listed
 from ..modelkit.store.parameters import PARAMETERS, parameter_constraints
 from ..modelkit.store.store import Store
-from .certainty import ACCURACY, ASYMMETRY
-from .form_point import FormPoint, SeenBySides
+from .form_point import FormPoint
 from .inputs import Inputs, Tangents
 from .outcome import every, located
-from .own_solution import OwnSolution
 from .parameter_slopes import parameter_slopes
-from .slope import Slope, one_sided
+from .pushing import Adjoints, Pushed
+from .slope import Slope
 from .slot_tangents import SlotTangents
+from .worth import Worth
 
-__all__ = ["INACCURATE", "Derivative", "require_solution"]
+__all__ = ["Derivative"]
 
-INACCURATE = (
-    attr.TerminationStatusCode.ALMOST_OPTIMAL,
-    attr.TerminationStatusCode.SLOW_PROGRESS,
-    attr.TerminationStatusCode.ITERATION_LIMIT,
-    attr.TerminationStatusCode.TIME_LIMIT,
-)
-"""Ends with a point that refinement may make a solution."""
-_GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 _NONE = -1
 
 
@@ -64,6 +56,7 @@ class Derivative:
     Attributes
     ----------
     lowering, point, name : see above
+    worth : what the derivatives are, and which rows are at fault
     seconds : that the last differentiation took; nan before the first
     """
 
@@ -78,7 +71,8 @@ class Derivative:
             self._moving = lowering.moving.derivative(form)
         self._values: dict[int, FloatArray] = {}
         self._costs: dict[int, FloatArray] = {}
-        self._seen_now: SeenBySides | None = None
+        self.worth = Worth(store, lowering, point, name)
+        self._adjoints: Adjoints | None = None
         self.seconds = float("nan")
         self.forget()
 
@@ -105,18 +99,18 @@ class Derivative:
     def forget(self) -> None:
         """Tangents or seeds changed: there are no results any more."""
         self._modes: set[str] = set()
-        self._pushed: tuple[FloatArray, Sided, float, FloatArray] | None = None
+        self._pushed: Pushed | None = None
         self._forget_pulled()
 
     def _forget_pulled(self) -> None:
         self._pulled: tuple[FloatArray, Sided, float, FloatArray, FloatArray] | None = None
-        self._rows: dict[Any, dict[int, FloatArray]] = {}
+        self._rows: dict[Any, tuple[FloatArray, IntArray, IntArray]] = {}
         self._right: FloatArray | None = None
 
     @property
     def slope(self) -> Slope:
         """Where and how it is differentiated by the user's policy; raises `DifferentiationError` if that forbids it."""
-        return self.point.slope(lambda: (self.known, self._at_fault()))
+        return self.point.slope(self.worth.told)
 
     @property
     def values(self) -> FloatArray:
@@ -161,13 +155,16 @@ class Derivative:
 
     # ------------------------------------------------------------------ forward
     def forward(self, inputs: Inputs) -> None:
-        """Push the tangents to the solution."""
+        """Push the tangents to the solution; as long as these are the same, what was found stays."""
+        if self._pushed is not None:
+            return
         start = time.perf_counter()
-        sides, moves, direct = self.slot_tangents(inputs.tangents(), 1, self.slope)
-        dx, dy = self.slope.push(sides)
-        of_parameters = self.dual_tangents(dx, dy[0] + dy[1], moves, direct)[0]
-        self._pushed = dx[:, 0], (dy[0][:, 0], dy[1][:, 0]), float(sides.objective_values()[0]), of_parameters
-        self._moves = moves[0]
+        slope = self.slope
+        sides, moves, direct = self.slot_tangents(inputs.tangents(), 1, slope)
+        if self._adjoints is None:
+            self._adjoints = Adjoints(slope)
+        costs = partial(self.dual_tangents, moves=moves, direct=direct)
+        self._pushed = Pushed(sides, slope, self._adjoints, costs, moves[0])
         self.seconds = time.perf_counter() - start
         self._modes.add("forward")
 
@@ -219,8 +216,7 @@ class Derivative:
     def right_hand_sides(self, tangents: Tangents) -> tuple[FloatArray, FloatArray, float]:
         """Of a direction, at the solution: of the gradient (n, 1) and of the one-sided rows (m, 1); of the value."""
         sides, _, _ = self.slot_tangents(tangents, 1, self.point)
-        primal, rows, lower, upper = sides.dense()
-        return primal, one_sided(self.point.layout, rows, lower, upper), float(sides.objective_values()[0])
+        return *self.point.right_hand_sides(sides), float(sides.objective_values()[0])
 
     def _in_columns(self, rows: Rows) -> Rows:
         """Rows in columns, the parameters at their values."""
@@ -341,7 +337,7 @@ class Derivative:
         kind = type(attribute)
         if kind is attr.ForwardObjectiveValue:
             assert self._pushed is not None
-            return self.lowering.sign * self._pushed[2]
+            return self.lowering.sign * self._pushed.value
         if kind is attr.ForwardVariablePrimal:
             return self._moved(index)
         if kind is attr.ForwardConstraintDual:
@@ -357,10 +353,12 @@ class Derivative:
         one = isinstance(index, VariableIndex)
         ids = np.array([index.value]) if one else index.ids
         at = self._columns[ids - self._store.base]
-        found = self._pushed[0][at] if len(self._pushed[0]) else np.zeros(len(at))
-        if self.lowering.parameters is not None:
-            data = at < 0
-            found[data] = self._moves[self.lowering.parameters.places(ids[data])]
+        if self.lowering.parameters is None:
+            found = self._pushed.x(at)
+        else:
+            found, mine = np.zeros(len(at)), at >= 0
+            found[mine] = self._pushed.x(at[mine])
+            found[~mine] = self._pushed.moves[self.lowering.parameters.places(ids[~mine])]
         return float(found[0]) if one else found
 
     def _moved_duals(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
@@ -368,9 +366,9 @@ class Derivative:
         if index.kind == PARAMETERS:
             assert self.lowering.parameters is not None
             ids = np.array([index.value]) if isinstance(index, ConstraintIndex) else index.values
-            moved: FloatArray = self._pushed[3][self.lowering.parameters.places(ids)]
+            moved: FloatArray = self._pushed.costs[self.lowering.parameters.places(ids)]
             return moved
-        return duals_up(self.lowering, index.kind, *located(self._store, index), self._pushed[1])
+        return duals_up(self.lowering, index.kind, *located(self._store, index), self._pushed.y)
 
     def _gradient(self, attribute: attr.Attribute, index: Any) -> Any:
         assert self._pulled is not None
@@ -395,10 +393,10 @@ class Derivative:
         if place not in self._rows:
             numbers, dims = every(store, kind)
             made = self._left_factors if attribute is attr.ReverseConstraintFunction else self._set_gradients
-            values = made(kind, numbers, dims)
-            ends = np.cumsum(dims)
-            self._rows[place] = dict(zip(numbers.tolist(), np.split(values, ends[:-1]), strict=True))
-        return self._rows[place][store.number(index)]
+            self._rows[place] = made(kind, numbers, dims), numbers, np.concatenate([[0], np.cumsum(dims)])
+        values, numbers, ends = self._rows[place]
+        which = int(np.searchsorted(numbers, store.number(index)))
+        return values[ends[which] : ends[which + 1]]
 
     def _left_factors(self, kind: Kind, numbers: IntArray, dims: IntArray) -> FloatArray:
         """(y, w_y) of all rows of a kind, (rows, 2)."""
@@ -450,113 +448,6 @@ class Derivative:
             return _one_or_many(self.costs[self.lowering.parameters.places(ids)], index)
         numbers, dims = located(self._store, index)
         return _one_or_many(duals_up(self.lowering, index.kind, numbers, dims, self.point.y_sided), index)
-
-    # ------------------------------------------------------------------ what it is worth
-    def _seen(self) -> SeenBySides:
-        """The user's variables, and the user's duals: not those of parameters, which move with the others."""
-        if self._seen_now is None:
-            lowering, store = self.lowering, self._store
-            kinds = [(kind, *every(store, kind)) for kind in store.kinds() if kind != PARAMETERS]
-
-            def through(_: FloatArray, dy: Sided) -> FloatArray:
-                found = [duals_up(lowering, kind, numbers, dims, dy) for kind, numbers, dims in kinds]
-                return np.concatenate([np.zeros((0, dy[0].shape[1])), *found])
-
-            self._seen_now = SeenBySides(lowering.is_user.view.copy(), through)
-        return self._seen_now
-
-    @property
-    def status(self) -> attr.DifferentiationStatusCode:
-        """What the derivatives are."""
-        return self.point.policy.status(self.known)
-
-    @property
-    def known(self) -> attr.DifferentiationStatusCode:
-        """Whether the solution is differentiable; where it is, or is not accurate, it does not matter what is seen."""
-        known = self.point.solution.status
-        settled = known in (attr.DifferentiationStatusCode.EXACT, attr.DifferentiationStatusCode.INACCURATE)
-        return known if settled else self.point.verdict(self._seen())[0]
-
-    def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
-        """1 in the rows at fault, else 0."""
-        fault = self.point.verdict(self._seen())[1]
-        if index.kind == PARAMETERS:
-            return np.zeros(1 if isinstance(index, ConstraintIndex) else len(index))
-        # by different numbers, so that rows do not cancel one another on their way up
-        weights = 1.0 + np.modf(_GOLDEN * np.arange(len(fault)))[0]
-        numbers, dims = located(self._store, index)
-        none = np.zeros_like(fault)
-        found = gradients_up(self.lowering, index.kind, numbers, dims, (fault * weights, none))
-        found += gradients_up(self.lowering, index.kind, numbers, dims, (none, fault * weights))
-        at_fault: FloatArray = (found != 0.0).astype(np.float64)
-        return at_fault
-
-    def caveats(self, termination: attr.TerminationStatusCode) -> Iterator[str]:
-        """Why the derivatives are not what they seem, in sentences."""
-        codes, status = attr.DifferentiationStatusCode, self.status
-        if status.is_news and status is not codes.INACCURATE:
-            yield (
-                f"The solution is not differentiable in the ordinary sense, {status.name}: {status.value}"
-                f"{self._at_fault()}. DifferentiationStatus tells."
-            )
-        before, after = self.point.refinement
-        solution, refined = self.point.solution, status is not codes.INACCURATE
-        if isinstance(solution, OwnSolution) and not refined and after <= ACCURACY:
-            yield (
-                f"The derivatives that {self.name} has of its own do not satisfy the linearized optimality conditions: "
-                f"they leave {solution.linear_residual:.1e} of their terms. Set ModelConstructor(), to QuadraticDiff "
-                "or ConicDiff, for those of the KKT system."
-            )
-            return
-        if termination in INACCURATE or not refined:
-            made = "derivatives are those at the refined point" if refined else "derivatives are not accurate"
-            yield (
-                f"The solver's solution is not accurate ({termination.name}): its relative residuals were "
-                f"{before:.1e}, {after:.1e} after refinement; {made}. SolutionRefinement tells."
-            )
-        mismatch = self.point.mismatch
-        if mismatch > ASYMMETRY and status is not codes.TRUNCATED:  # of which the error is told
-            yield (
-                f"Forward and reverse mode differ by {mismatch:.1e}, relative to their terms: the system of the "
-                "derivatives is too ill-conditioned to be solved more accurately. Scale the data, or drop rows that "
-                "nearly depend on others."
-            )
-
-    def _at_fault(self) -> str:
-        """The constraints behind the status, in words, those of a kind all at once."""
-        store = self._store
-        found: list[tuple[ConstraintIndices, IntArray | None]] = []
-        for kind in store.kinds():
-            numbers, dims = every(store, kind)
-            indices = store.indices(kind, numbers)
-            rows = np.flatnonzero(self.degeneracy(indices)).astype(np.int64)
-            owner: IntArray = np.repeat(np.arange(len(dims), dtype=np.int64), dims)[rows]
-            if kind[1].is_vector and kind[1].bounds(np.zeros((1, len(kind[1].fields)))) is not None:
-                found.append((store.indices(kind, numbers[owner]), rows - (np.cumsum(dims) - dims)[owner]))
-            else:
-                found.append((store.indices(kind, numbers[np.unique(owner)]), None))
-        words = listed(store, found)
-        return f" ({words})" if words else ""
-
-
-def require_solution(status: attr.TerminationStatusCode, dual: attr.ResultStatusCode) -> None:
-    """Raise `DifferentiationError` unless there is a solution with duals."""
-    codes = attr.TerminationStatusCode
-    if status is codes.OPTIMIZE_NOT_CALLED:
-        raise DifferentiationError(
-            "Only a solved model can be differentiated: it has not been solved since it was last changed. "
-            "Call optimize() first."
-        )
-    if status not in (codes.OPTIMAL, codes.LOCALLY_SOLVED, *INACCURATE):
-        raise DifferentiationError(
-            f"A model with termination status {status.name} ({status.value}) has no solution to differentiate."
-        )
-    results = attr.ResultStatusCode
-    if dual not in (results.FEASIBLE_POINT, results.NEARLY_FEASIBLE_POINT, results.UNKNOWN_RESULT_STATUS):
-        raise DifferentiationError(
-            "The solver gave no dual solution (a model with integer variables has none), "
-            "so its solution cannot be differentiated."
-        )
 
 
 def _one_or_many(values: FloatArray, index: ConstraintIndex | ConstraintIndices) -> Any:

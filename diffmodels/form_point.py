@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -14,13 +14,14 @@ from ..modelkit.arrays import FloatArray
 from ..modelkit.form import Form
 from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.form.stacked import Stacked
-from ..modelkit.sets import Set
 from .convex_diff import ConvexDiff, require_accurate
+from .ground import Ground, OwnGround
 from .kkt import Mask
 from .own_solution import OwnDerivative, OwnSolution
-from .policies import Ground, Policy, Told
+from .policies import Policy, Told
 from .seen import Seen, verdict_seen
-from .slope import Slope
+from .slope import Slope, StackedFrame
+from .slot_tangents import SlotTangents
 from .solution_point import SolutionPoint
 
 __all__ = ["FormPoint", "SeenBySides"]
@@ -47,32 +48,24 @@ class FormPoint:
 
     Parameters
     ----------
-    layout : where the one-sided rows stand
-    rows : these rows
-    solution : of them, with what differentiates it
-    policy, linear_algebra : the user's choices
+    ground : the solution, with what differentiates it
+    policy : the user's choice
 
     Attributes
     ----------
     x, y : the exact solution, (n,) and (slots,)
     y_sided : y by sides
-    layout, rows, solution, policy : see above
+    policy : see above
+    own : what the solver differentiates itself, if that is it
     """
 
-    def __init__(
-        self,
-        layout: Stacked,
-        rows: MatrixForm,
-        solution: SolutionPoint | OwnSolution,
-        policy: Policy,
-        linear_algebra: Any,
-    ) -> None:
-        self.layout, self.rows, self.solution = layout, rows, solution
-        self.x, self.y_sided = solution.x, self.sided(solution.y)
-        self.y: FloatArray = self.y_sided[0] + self.y_sided[1]
-        self.policy, self._linear_algebra = policy, linear_algebra
+    def __init__(self, ground: Ground, policy: Policy) -> None:
+        self._ground, self.policy = ground, policy
+        self.own: OwnSolution | None = ground.solution if isinstance(ground, OwnGround) else None
+        self._plain = Slope(ground.answers)
+        self.x, self.y, self.y_sided = self._plain.x, self._plain.y, self._plain.y_sided
         self._slope: Slope | None = None
-        self._verdict: tuple[attr.DifferentiationStatusCode, Mask] | None = None
+        self._verdict: tuple[attr.DifferentiationStatusCode, FloatArray] | None = None
 
     @classmethod
     def polished(
@@ -82,7 +75,6 @@ class FormPoint:
         x: FloatArray,
         y: FloatArray,
         activity: FloatArray | None = None,
-        layout: Stacked | None = None,
     ) -> FormPoint:
         """The solution as a diff model makes it exact.
 
@@ -92,17 +84,13 @@ class FormPoint:
         diff_model : which makes solutions exact
         x : (n,) and y : (slots,) near the solution
         activity : (slots,) as `Result.activity`, or None where there is no basis
-        layout : one-sided rows of forms of this signature, None to make it
 
         Raises
         ------
         DifferentiationError
             If the solution cannot be made accurate.
         """
-        layout = _fitting(form, layout, [kind[1] for kind in diff_model.kinds])
-        rows, hints = layout.matrices(form), None if activity is None else layout.down(activity)
-        solution = diff_model.exact(rows, x, layout.down(y), hints)
-        return cls(layout, rows, solution, diff_model.policy, diff_model.linear_algebra)
+        return cls(diff_model.exact(form, x, y, activity), diff_model.policy)
 
     @classmethod
     def of_solver(
@@ -124,29 +112,52 @@ class FormPoint:
         given : x (n,) and y (slots,) of its result
         policy : one that asks for no system
         allow_inaccurate : whether a point that is no solution is differentiated
-        layout : one-sided rows of forms of this signature, None to make it
+        layout : one-sided rows of an earlier form, which are taken again if they are those of this one
 
         Raises
         ------
         DifferentiationError
             If the point is no solution, and not said to be one of truncated iterations.
         """
-        layout = _fitting(form, layout, [])
+        if layout is None or not layout.fits(form):
+            layout = Stacked(form)
         rows = layout.matrices(form)
         solution = OwnSolution(own, layout, rows, *given)
         if own.status is not attr.DifferentiationStatusCode.TRUNCATED:
             require_accurate(solution.refinement.after, allow_inaccurate)
-        return cls(layout, rows, solution, policy, None)
+        return cls(OwnGround(layout, rows, solution), policy)
+
+    # ------------------------------------------------------------------ in one-sided rows
+    @property
+    def layout(self) -> Stacked:
+        """Where the one-sided rows of the form stand."""
+        return self._ground.layout
+
+    @property
+    def rows(self) -> MatrixForm:
+        """These rows."""
+        return self._ground.rows
+
+    @property
+    def solution(self) -> SolutionPoint | OwnSolution:
+        """The solution in these rows."""
+        return self._ground.solution
+
+    # ------------------------------------------------------------------ what is known
+    @property
+    def status(self) -> attr.DifferentiationStatusCode:
+        """What the derivatives are, of all that is in the form."""
+        return self._ground.status
 
     @property
     def refinement(self) -> attr.Refinement:
         """Largest relative violation of the optimality conditions, of the given point and of this one."""
-        return self.solution.refinement
+        return self._ground.refinement
 
     @property
     def mismatch(self) -> float:
         """Relative difference of forward and reverse mode at random right-hand sides."""
-        return self.solution.mismatch
+        return self._ground.mismatch
 
     # ------------------------------------------------------------------ derivatives
     def slope(self, told: Callable[[], Told]) -> Slope:
@@ -162,9 +173,14 @@ class FormPoint:
             If there is none that the policy allows.
         """
         if self._slope is None:
-            ground = Ground(self.rows, self.solution, self.layout.zeros, self._linear_algebra)
-            self._slope = Slope(self.layout, self.policy.answers(ground, told))
+            answers = self.policy.answers(self._ground, told)
+            self._slope = self._plain if answers is self._ground.answers else Slope(answers)
         return self._slope
+
+    def right_hand_sides(self, tangents: SlotTangents) -> tuple[FloatArray, FloatArray]:
+        """Of the gradient (n, K), and of the one-sided rows (m, K)."""
+        primal, rows, lower, upper = tangents.dense()
+        return primal, StackedFrame(self.layout).moves(rows, lower, upper)
 
     def sided(self, rows: FloatArray) -> Sided:
         """Values of the one-sided rows, (m,) or (m, K), over the slots, by sides."""
@@ -178,16 +194,15 @@ class FormPoint:
         ----------
         seen : columns, and from moves of x and of the slots' duals to what is seen of them
         """
-        if isinstance(self.solution, OwnSolution):  # whose status is that of the form, and may change with answers
-            self._verdict = self.solution.status, self.solution.rows_at_fault
-        elif self._verdict is None:
-            through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self.sided(dy)))
-            self._verdict = verdict_seen(self.solution, self.rows, through)
-        status, fault = self._verdict
-        at = np.zeros(len(self.y))
-        at[self.layout.slot[fault]] = 1.0
-        return status, at
-
-
-def _fitting(form: Form, layout: Stacked | None, order: Sequence[type[Set]]) -> Stacked:
-    return layout if layout is not None and layout.fits(form) else Stacked(form, order)
+        if self.own is not None:  # whose status is that of the form, and may change with answers
+            return self.own.status, self._ground.at_fault.astype(np.float64)
+        if self._verdict is None:
+            status, fault = self.status, self._ground.at_fault
+            if not status.is_settled:
+                through = Seen(seen.columns, lambda dx, dy: seen.through(dx, self.sided(dy)))
+                solution = self._ground.solution
+                assert not isinstance(solution, OwnSolution)
+                status, of_rows = verdict_seen(solution, self.rows, through)
+                fault = self.layout.has_any(of_rows)
+            self._verdict = status, fault.astype(np.float64)
+        return self._verdict

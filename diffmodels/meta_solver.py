@@ -22,7 +22,7 @@ from ..modelkit.errors import (
     NotOptimized,
     Unsupported,
 )
-from ..modelkit.form import Abilities
+from ..modelkit.form import Abilities, Stacked
 from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.indices import ConstraintIndex, describe_kind
 from ..modelkit.model.caching_states import (
@@ -38,17 +38,18 @@ from ..modelkit.warning import warn_user
 from .both_modes import directional, gradients
 from .conic_diff import ConicDiff
 from .convex_diff import ConvexDiff
-from .derivative import Derivative, require_solution
+from .derivative import Derivative
 from .directions import Direction
 from .form_point import FormPoint
 from .inputs import Inputs
 from .losses import Loss
-from .own_solution import OwnSolution, differentiates_itself
+from .own_solution import differentiates_itself
 from .policies import policy_of
 from .quadratic_diff import QuadraticDiff
 from .settings import DEFAULTS, check_setting
 from .solving import Solving
 from .starting import dual_of_other
+from .worth import require_solution
 
 __all__ = ["DifferentiationWarning", "MetaSolver", "abilities_of", "diff_optimizer"]
 
@@ -111,7 +112,7 @@ class MetaSolver(Solving):
     ) -> None:
         self.differentiates = differentiates
         self.settings: dict[type[attr.Attribute], Any] = dict(DEFAULTS)
-        self._layout: Any = None
+        self._layout: Stacked | None = None  # of the form whose solver differentiated it last
         self._diff: tuple[Any, ConvexDiff] | None = None
         super().__init__(*solvers, mode=mode)
         self._inputs = Inputs(self.store)
@@ -273,7 +274,7 @@ class MetaSolver(Solving):
     def derivative_by_system(self) -> Derivative:
         """The same by a diff model, for those who ask for its system; the solver may have one of its own."""
         current = self._at_solution()
-        if not isinstance(current.point.solution, OwnSolution):
+        if current.point.own is None:
             return current
         if self._by_system is None:
             self._by_system = self._of_diff_model()
@@ -289,14 +290,8 @@ class MetaSolver(Solving):
             return self._derivative
         status = self.get(attr.TerminationStatus())
         require_solution(status, self.get(attr.DualStatus()))
-        made = self._of_solver() or self._of_diff_model()
-        self._layout = made.lowering, made.point.layout
-        self._derivative = made
+        self._derivative = made = self._of_solver() or self._of_diff_model()
         return made
-
-    def _known_layout(self, lowering: Lowering) -> Any:
-        """That of the last point of a form, None of another one."""
-        return None if self._layout is None or self._layout[0] is not lowering else self._layout[1]
 
     def _of_solver(self) -> Derivative | None:
         """The derivative that the solver has of its own; None where it has none, or the user asks for another."""
@@ -307,14 +302,18 @@ class MetaSolver(Solving):
         if not named or is_chosen or not differentiates_itself(named[0], outcome.form, policy):
             return None
         x, y, _ = outcome.get_arrays()
+        own = named[0].differentiate(outcome.form, outcome.result)
+        if own is None:
+            return None
         point = FormPoint.of_solver(
             outcome.form,
-            named[0].differentiate(outcome.form, outcome.result),
+            own,
             (x, y),
             policy,
             allow_inaccurate=self.settings[attr.AllowInaccurateSolution],
-            layout=self._known_layout(outcome.lowering),
+            layout=self._layout,
         )
+        self._layout = point.layout
         return Derivative(self.store, outcome.lowering, point, outcome.solver_name)
 
     def _of_diff_model(self) -> Derivative:
@@ -322,7 +321,7 @@ class MetaSolver(Solving):
         assert self._outcome is not None
         lowering, model = self._diff_model()
         x, y, activity = dual_of_other(self.store, self._outcome, lowering)
-        point = FormPoint.polished(lowering.form, model, x, y, activity, self._known_layout(lowering))
+        point = FormPoint.polished(lowering.form, model, x, y, activity)
         return Derivative(self.store, lowering, point, model.name)
 
     def _diff_model(self) -> tuple[Lowering, ConvexDiff]:
@@ -396,13 +395,13 @@ class MetaSolver(Solving):
         current = self._derivative
         if current is None or not current.is_current or not current.seconds >= 0.0:
             raise NotOptimized(f"There is no {attribute!r}: differentiate the model first.")
-        found = current.degeneracy(index)
+        found = current.worth.degeneracy(index)
         return float(found[0]) if isinstance(index, ConstraintIndex) and not index.kind[1].is_vector else found
 
     def _known(self, kind: type[attr.Attribute]) -> Any:
         current = self._derivative
         if current is not None and current.seconds >= 0.0:
-            return current.status if kind is attr.DifferentiationStatus else current.point.refinement
+            return current.worth.status if kind is attr.DifferentiationStatus else current.point.refinement
         if kind is attr.DifferentiationStatus:
             return attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
         raise NotOptimized("No solution was refined: differentiate the model first.")
@@ -410,7 +409,7 @@ class MetaSolver(Solving):
     def _warn(self, current: Derivative) -> None:
         if self.warns and not self._warned:
             self._warned = True
-            for text in current.caveats(self.get(attr.TerminationStatus())):
+            for text in current.worth.caveats(self.get(attr.TerminationStatus())):
                 warn_user(f"{text} This warning comes once for each solution.", DifferentiationWarning)
 
     def recipe(self) -> Any:

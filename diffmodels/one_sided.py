@@ -29,8 +29,10 @@ import scipy.sparse as sp
 from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.errors import DifferentiationError, Unsupported
 from ..modelkit.form.matrix_form import MatrixForm
-from .active_set import PolishedSolution, polish
+from .active_set import polish
 from .kkt import Mask, automatic
+from .one_sided_solution import OneSidedSolution
+from .polished_solution import PolishedSolution
 from .standard_form import Matrices, StandardForm
 
 __all__ = ["OneSided"]
@@ -50,9 +52,9 @@ class OneSided:
     solution : of it
     """
 
-    def __init__(self, rows: MatrixForm, zeros: int, solution: PolishedSolution) -> None:
+    def __init__(self, rows: MatrixForm, zeros: int, solution: OneSidedSolution) -> None:
         self._solution = solution
-        tight, weak = solution.tight[0], solution.weakly_active
+        tight, weak = solution.tight, solution.weakly_active
         self._size = rows.m
         self._at: IntArray = np.flatnonzero(tight | weak)
         self._equal: Mask = self._at < zeros
@@ -110,7 +112,7 @@ class OneSided:
         if key not in self._programs:
             self._programs[key] = Matrices(self._P, self._A[order])
         matrices = self._programs[key]
-        form = StandardForm(matrices.P, -primal, matrices.A, b[order], int(strong.sum()))
+        form = StandardForm.of_upper(matrices.P, -primal, matrices.B, b[order], int(strong.sum()))
         found = polish(form, dx, dy[order], matrices=matrices)
         _require(found)
         moved = np.zeros(self._size)
@@ -121,10 +123,11 @@ class OneSided:
         """The rows in which some of the multipliers that the direction prefers are not zero, and the equalities."""
         if self._linear is None:
             self._linear = Matrices(sp.csc_array(self._P.shape), self._A)
-        form = StandardForm(self._linear.P, self._gradient, self._linear.A, b, int(self._equal.sum()))
+        form = StandardForm.of_upper(self._linear.P, self._gradient, self._linear.B, b, int(self._equal.sum()))
         found = polish(form, np.zeros(len(self._gradient)), self._y, matrices=self._linear)
         _require(found)
-        return self._equal | (found.tight[0] & ~found.weakly_active)
+        preferred: Mask = self._equal | ((found.tight[0] != 0) & ~found.weakly_active)
+        return preferred
 
 
 def _require(found: PolishedSolution) -> None:

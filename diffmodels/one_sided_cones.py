@@ -2,7 +2,7 @@ r"""One-sided derivatives of conic programs.
 
 At a kink the projection still has a derivative in each direction: in the axes of the spectrum it is ``δ`` times the
 move as elsewhere, but for the axes of the kink, in which it is itself a projection, onto a half-line (of an inequality,
-and of a second-order cone on its boundary), onto a second-order cone (at its apex), or onto the semidefinite matrices
+and of a cone on its boundary), onto a whole cone (at its apex), or onto the semidefinite matrices
 over the eigenvalues that are zero (J. F. Bonnans, A. Shapiro, *Perturbation Analysis of Optimization Problems*, 2000,
 section 5.3; D. Sun, J. Sun, *Semismooth matrix-valued functions*, Mathematics of Operations Research 27 (2002),
 150-169; J. V. Outrata, D. Sun, *On the coderivative of the projection operator onto the second-order cone*, Set-Valued
@@ -36,8 +36,12 @@ from ..modelkit.sets import (
     Set,
     Zeros,
 )
+from ..modelkit.sets.second_order import ReflectionSpectrum
+from ..modelkit.sets.semidefinite import CongruenceSpectrum
+from ..modelkit.sets.spectrum import FrameSpectrum
 from ..modelkit.store.block import SetBlock
 from .central_path import CentralPoint
+from .cone_rows import ConeGroup
 from .conic_point import ConicPoint
 from .conic_point import polish as polish_cones
 from .kkt import Mask, automatic
@@ -60,7 +64,7 @@ class OneSidedCones:
     Raises
     ------
     Unsupported
-        If the kink is one of an exponential or power cone, or the multipliers are not unique.
+        If the multipliers are not unique.
     """
 
     def __init__(self, solution: ConicPoint) -> None:
@@ -69,7 +73,11 @@ class OneSidedCones:
         kink = near.kink_axes
         soft = np.flatnonzero(near.active & ~kink & (near.delta < 1.0))
         hard = np.flatnonzero(near.active & ~kink & (near.delta >= 1.0))
-        blocks = list(_blocks(near.spectra, kink))
+        blocks = [
+            one
+            for g, (_, spectrum) in zip(at.conditions.cones.groups, near.spectra, strict=True)
+            for one in _blocks(g, spectrum, kink)
+        ]
         lines = [axes for cone, axes in blocks if cone is None]
         others = sorted(
             ((cone, axes) for cone, axes in blocks if cone is not None), key=lambda one: type(one[0]).__name__
@@ -136,23 +144,19 @@ class OneSidedCones:
         )
 
 
-def _blocks(spectra: list[tuple[IntArray, Any]], kink: Mask) -> Iterator[tuple[Any, IntArray]]:
-    """The cones on which moves are projected at kinks, None for half-lines, and the rotated rows."""
-    for rows, spectrum in spectra:
-        for item in np.flatnonzero(kink[rows].any(axis=1)).tolist():
-            axes = rows[item][kink[rows[item]]]
-            kind = type(spectrum).__name__
-            if kind == "FrameSpectrum":
-                raise Unsupported(
-                    "One-sided derivatives at kinks of exponential and power cones are not known. Set "
-                    "DifferentiationPolicy() to 'generalized'."
-                )
-            if len(axes) == 1 or (kind == "ReflectionSpectrum" and len(axes) == 2):
-                yield from ((None, one) for one in axes[:, None])
-            elif kind == "ReflectionSpectrum":
-                yield RotatedSecondOrderCone(len(axes)), axes
-            else:
-                yield ScaledPositiveSemidefiniteConeTriangle(int(np.sqrt(2 * len(axes)))), axes
+def _blocks(group: ConeGroup, spectrum: Any, kink: Mask) -> Iterator[tuple[Any, IntArray]]:
+    """The cones on which moves are projected at kinks of equal cones, None for half-lines, and the rotated rows."""
+    rows = group.rows
+    for item in np.flatnonzero(kink[rows].any(axis=1)).tolist():
+        axes = rows[item][kink[rows[item]]]
+        if isinstance(spectrum, CongruenceSpectrum) and len(axes) > 1:
+            yield ScaledPositiveSemidefiniteConeTriangle(int(np.sqrt(2 * len(axes)))), axes
+        elif isinstance(spectrum, ReflectionSpectrum) and len(axes) > 2:
+            yield RotatedSecondOrderCone(len(axes)), axes
+        elif isinstance(spectrum, FrameSpectrum) and len(axes) == rows.shape[1]:
+            yield group.cone, axes
+        else:
+            yield from ((None, one) for one in axes[:, None])
 
 
 def _parts(zeros: int, lines: int, cones: list[Set]) -> dict[Kind, Part]:

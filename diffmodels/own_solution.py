@@ -1,11 +1,11 @@
 """A solution that its solver differentiates, judged as every other: by what point and answers leave of the system.
 
-The solver brings the point and the solves (`solvers.own_derivative`). The optimality conditions and their derivative
-J at the point, in units that equilibrate them, are those of `conic_system`: products with matrices, no factorization.
+The solver brings the point and the solves (`solvers.own_derivative`), and they are put into the optimality conditions
+and their linearization (`own_judges`).
 
 * The point's residuals decide as for other points (docs/design.md, section 7).
-* Each answer (dx, dy) to right-hand sides R is put into J. What is left of R, beside the size of J and of the answer,
-  tells whether it is the derivative; nothing that the solver says of itself counts.
+* What each answer leaves of its right-hand sides tells whether it is the derivative; nothing that the solver says of
+  itself counts.
 * Roundings of the data, pushed and pulled, tell the rows in doubt and whether both modes are transposes.
 
 What iterations answer that stop at a tolerance has such residuals, by as much as the solver says it is wrong: a
@@ -27,9 +27,8 @@ from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.form.stacked import Stacked
 from ..modelkit.sets import NativeCone
 from .certainty import ACCURACY, ASYMMETRY, verdict
-from .conic_certainty import doubts, nearest_kink, roundings
-from .conic_system import Conditions, Iterate
 from .kkt import ACCEPTED_RESIDUAL, Mask
+from .own_judges import Judgement, judge_of
 
 __all__ = ["OwnDerivative", "OwnSolution", "differentiates_itself"]
 
@@ -80,19 +79,16 @@ class OwnSolution:
     linear_residual : the largest that answers so far left, relative to J and to themselves; nan before the first
     """
 
-    condition = float("nan")
-
     def __init__(self, own: OwnDerivative, layout: Stacked, rows: MatrixForm, x: FloatArray, y: FloatArray) -> None:
         self._own, self._layout = own, layout
         self._is_on = _sides_on(layout, rows, own.x, own.y)
         self._shared = _shared(layout, rows)
         self.x, self.y = own.x, self._down(own.y[:, None])[:, 0]
-        conditions = Conditions(rows, self.x, self.y)
-        self._at = _iterate(conditions, self.x, self.y)
-        before = self._at.residual
+        self._judge = judge_of(rows, self.x, self.y)
+        before = self._judge.residual
         if not (np.array_equal(own.x, x) and np.array_equal(own.y, y)):
-            before = _iterate(conditions, x, layout.down(y)).residual
-        self.refinement = Refinement(before, self._at.residual)
+            before = judge_of(rows, x, layout.down(y)).residual
+        self.refinement = Refinement(before, self._judge.residual)
         self.linear_residual = float("nan")
         self._overconfident = False
 
@@ -121,26 +117,11 @@ class OwnSolution:
         R, S = upper.reshape(len(self.x), K), lower.reshape(len(self.y), K)
         dx, slots = (self._own.push if push else self._own.pull)(R, self._up(S))
         dy = self._down(slots)
-        self._check(R, S, dx, dy)
-        return dx.reshape(upper.shape), dy.reshape(lower.shape)
-
-    def _moves(self, rows: FloatArray, dx: FloatArray, dy: FloatArray) -> FloatArray:
-        """(dx, dv) of an answer, in the units of the conditions."""
-        units = self._at.conditions.units
-        moved = units.primal(dx)
-        return np.concatenate([moved, self._at.A @ moved + units.dual(dy) - units.slacks(rows)])
-
-    def _check(self, primal: FloatArray, rows: FloatArray, dx: FloatArray, dy: FloatArray) -> None:
-        """Put an answer into the linearized conditions."""
-        at, units = self._at, self._at.conditions.units
-        R, Z = np.concatenate([units.slopes(primal), units.slacks(rows)]), self._moves(rows, dx, dy)
-        left = np.abs(at.apply(Z) - R).max(axis=0, initial=0.0)
-        size = at.norm * np.abs(Z).max(axis=0, initial=0.0) + np.abs(R).max(axis=0, initial=0.0)
-        relative = left / np.where(size > 0.0, size, 1.0)
-        worst = float(relative.max(initial=0.0)) if np.isfinite(relative).all() else float("inf")
-        self.linear_residual = max(worst, 0.0 if np.isnan(self.linear_residual) else self.linear_residual)
-        if worst > _SLACK * max(float(self._own.error), self._at.residual, ACCEPTED_RESIDUAL):
+        left = self._judge.left(R, S, dx, dy)
+        self.linear_residual = left if np.isnan(self.linear_residual) else max(left, self.linear_residual)
+        if left > _SLACK * max(float(self._own.error), self._judge.residual, ACCEPTED_RESIDUAL):
             self._overconfident = True
+        return dx.reshape(upper.shape), dy.reshape(lower.shape)
 
     # ------------------------------------------------------------------ what it is worth
     @property
@@ -154,26 +135,17 @@ class OwnSolution:
         return float(self._own.error)
 
     @cached_property
-    def _probe(self) -> tuple[FloatArray, float]:
-        """Moves (m, k) of v by roundings of the data, in the units of the conditions, and how both modes differ."""
-        at, units, n = self._at, self._at.conditions.units, len(self.x)
-        R = roundings(at)
-        primal, rows = units.given_slopes(R[:n]), units.given_slacks(R[n:])
-        pushed, pulled = self.push(primal, rows), self.solve(primal, rows)
-        forward, reverse = (np.concatenate([units.primal(dx), units.dual(dy)]) for dx, dy in (pushed, pulled))
-        most = np.abs(R).T @ np.maximum(np.abs(forward), np.abs(reverse))
-        mismatch = np.abs(R.T @ forward - reverse.T @ R) / np.where(most > 0.0, most, 1.0)
-        worst = float(mismatch.max(initial=0.0)) if np.isfinite(mismatch).all() else float("inf")
-        return self._moves(rows, *pushed)[n:], worst
+    def _judgement(self) -> Judgement:
+        return self._judge.judge(self.push, self.solve)
 
     @property
     def mismatch(self) -> float:
         """Relative difference of forward and reverse mode at random right-hand sides."""
-        return self._probe[1]
+        return self._judgement.mismatch
 
-    @cached_property
+    @property
     def _doubtful(self) -> Mask:
-        return doubts(self._at, self._probe[0]) & ~self._shared
+        return self._judgement.doubtful & ~self._shared
 
     @property
     def status(self) -> DifferentiationStatusCode:
@@ -181,7 +153,7 @@ class OwnSolution:
         said = self._own.status
         if said is _CODES.TRUNCATED:
             return _CODES.INACCURATE if self._overconfident else said
-        said = verdict(said, self._at.residual)
+        said = verdict(said, self._judge.residual)
         if said is not _CODES.EXACT:
             return said
         doubtful = bool(self._doubtful.any())
@@ -194,30 +166,19 @@ class OwnSolution:
     def rows_at_fault(self) -> Mask:
         """(m,): the rows that keep the status from being EXACT."""
         fault: Mask = (self._own.at_fault[self._layout.slot] > 0.0) & self._is_on
-        if self._own.status is _CODES.EXACT and self._at.residual <= ACCURACY:
+        if self._own.status is _CODES.EXACT and self._judge.residual <= ACCURACY:
             fault = fault | self._doubtful | self._shared
         return fault
 
     @cached_property
     def margin(self) -> tuple[float, int]:
         """By how much, relative to their terms, the data may move before a row is at its kink; and which, or -1."""
-        n, units = len(self.x), self._at.conditions.units
-
-        def solve(R: FloatArray) -> FloatArray:
-            primal, rows = units.given_slopes(R[:n]), units.given_slacks(R[n:])
-            return self._moves(rows, *self.push(primal, rows))
-
-        return nearest_kink(self._at, solve)
+        return self._judge.margin(self.push)
 
     @property
     def active(self) -> Mask:
         """(m,): the rows that move the solution, of a cone as many as it has axes that do."""
-        return self._at.rotation.active
-
-
-def _iterate(conditions: Conditions, x: FloatArray, y: FloatArray) -> Iterate:
-    at = conditions.units.primal(x)
-    return Iterate(conditions, at, conditions.units.dual(y) - conditions.rows(at))
+        return self._judge.active
 
 
 def _two_sided(layout: Stacked) -> Mask:

@@ -16,40 +16,20 @@ from numpy.typing import ArrayLike
 from ..modelkit.arrays import FloatArray
 from ..modelkit.attributes import DifferentiationStatusCode
 from ..modelkit.errors import DifferentiationError, InvalidData
-from ..modelkit.form.matrix_form import MatrixForm
-from .active_set import PolishedSolution
 from .central_path import CentralPoint
 from .conic_point import ConicPoint
+from .ground import Ground
 from .one_sided import OneSided
 from .one_sided_cones import OneSidedCones
-from .own_solution import OwnSolution
-from .slope import Answers
-from .solution_point import SolutionPoint
+from .one_sided_solution import OneSidedSolution
+from .slope import Answers, StackedFrame
 
-__all__ = ["POLICIES", "Generalized", "Ground", "Policy", "Smoothed", "Told", "is_policy", "policy_of"]
+__all__ = ["POLICIES", "Generalized", "Policy", "Smoothed", "Told", "is_policy", "policy_of"]
 
 _CODES = DifferentiationStatusCode
 _KINKS = (_CODES.WEAKLY_ACTIVE, _CODES.DEPENDENT_ROWS)
 Told = tuple[DifferentiationStatusCode, str]
 """What derivatives at a solution are, and the constraints at fault, in words."""
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Ground:
-    """A solution in one-sided rows, ``F x + g`` equal to zero or in cones.
-
-    Attributes
-    ----------
-    rows, zeros : the program, and how many equalities come first
-    solution : its exact solution
-    solve_with : how KKT systems are solved, see `kkt`; None to choose by the estimated cost
-    """
-
-    rows: MatrixForm
-    solution: SolutionPoint | OwnSolution
-    zeros: int
-    solve_with: Any
 
 
 @dataclass(frozen=True)
@@ -81,12 +61,6 @@ class Policy(ABC):
         """
 
 
-def _ordinary(ground: Ground) -> Answers:
-    solution = ground.solution
-    push = solution.push if isinstance(solution, OwnSolution) else None
-    return Answers(solution.x, solution.y, solution.solve, push)
-
-
 @final
 @dataclass(frozen=True)
 class Generalized(Policy):
@@ -96,7 +70,7 @@ class Generalized(Policy):
 
     def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
         """Those of the solution's own system."""
-        return _ordinary(ground)
+        return ground.answers
 
 
 @final
@@ -116,7 +90,7 @@ class Exact(Policy):
                 "'directional' gives one-sided derivatives, 'smoothed' those of a point of the central path, and "
                 "'generalized' an element of the generalized Jacobian."
             )
-        return _ordinary(ground)
+        return ground.answers
 
 
 @final
@@ -129,11 +103,9 @@ class LeastNorm(Policy):
 
     def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
         """Those of the system of the rows that are active beyond doubt."""
-        solution = ground.solution
-        assert not isinstance(solution, OwnSolution)
-        if told()[0] is _CODES.EXACT or not solution.weakly_active.any():
-            return _ordinary(ground)
-        return Answers(solution.x, solution.y, solution.without_kinks())
+        if told()[0] is _CODES.EXACT or not ground.has_kinks:
+            return ground.answers
+        return ground.without_kinks()
 
 
 @final
@@ -152,7 +124,7 @@ class Directional(Policy):
         """A small program for each direction, and none of reverse mode."""
         status, at_fault = told()
         if status not in (*_KINKS, _CODES.NONUNIQUE):
-            return _ordinary(ground)
+            return ground.answers
 
         def pull(primal: ArrayLike, rows: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
             raise DifferentiationError(
@@ -161,13 +133,13 @@ class Directional(Policy):
                 "directional_derivatives, jvp), or set it to 'smoothed' or 'generalized'."
             )
 
-        solution = ground.solution
-        if isinstance(solution, PolishedSolution):
-            return Answers(
-                solution.x, solution.y, pull, OneSided(ground.rows, ground.zeros, solution).push, is_linear=False
-            )
-        assert isinstance(solution, ConicPoint)
-        return Answers(solution.x, solution.y, pull, OneSidedCones(solution).push, is_linear=False)
+        solution, frame = ground.solution, StackedFrame(ground.layout)
+        if isinstance(solution, OneSidedSolution):
+            push = OneSided(ground.rows, ground.layout.zeros, solution).push
+        else:
+            assert isinstance(solution, ConicPoint)
+            push = OneSidedCones(solution).push
+        return Answers(solution.x, solution.y, frame, pull, push, is_linear=False)
 
 
 @final
@@ -215,7 +187,7 @@ class Smoothed(Policy):
         """Those of the system of the central point."""
         solution = ground.solution
         central = CentralPoint(ground.rows, solution.x, solution.y, float(self.mu), ground.solve_with)
-        return Answers(central.x, central.y, central.solve)
+        return Answers(central.x, central.y, StackedFrame(ground.layout), central.solve)
 
 
 _WORDS: dict[str, Policy] = {one.word: one for one in (Generalized(), Exact(), LeastNorm(), Directional(), Smoothed())}

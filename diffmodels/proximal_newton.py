@@ -24,15 +24,16 @@ programs*, Mathematical Programming Computation 14 (2022), 497-541.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 
 from ..modelkit.arrays import FloatArray
 from .kkt import KKTFactorization, Mask
-from .standard_form import StandardForm
 
-__all__ = ["proximal_newton"]
+__all__ = ["OneSidedRows", "proximal_newton"]
 
 _FIRST_PENALTY = 1e-3
 _LAST_PENALTY = 1e-7
@@ -43,11 +44,32 @@ _ALL_NEWTON_STEPS = 300
 _GRADIENT_TOLERANCE = 1e-12
 
 
-def proximal_newton(form: StandardForm, x: FloatArray, y: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class OneSidedRows:
+    """The program min ½ xᵀPx + cᵀx, A x + s = b, with s zero in the first rows and at least zero in the others.
+
+    Attributes
+    ----------
+    P : symmetric positive semidefinite (n, n), sparse CSC, both triangles
+    c : (n,)
+    A : (m, n), sparse CSR
+    b : (m,), finite
+    zero_rows : the number of equality rows, which come first
+    """
+
+    P: Any
+    c: FloatArray
+    A: Any
+    b: FloatArray
+    zero_rows: int
+
+
+def proximal_newton(form: OneSidedRows, x: FloatArray, y: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield the points (x, y) after each outer iteration; `form` should be equilibrated."""
     A = sp.csr_array(form.A)
     identity = sp.eye_array(form.c.size, format="csc")
-    inequality = form.inequalities
+    inequality = np.arange(form.b.size) >= form.zero_rows
     penalty, steps_left = _FIRST_PENALTY, _ALL_NEWTON_STEPS
     for _ in range(_OUTER_STEPS):
         center, shift = x, form.b - penalty * y

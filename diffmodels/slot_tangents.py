@@ -11,16 +11,34 @@ direction (dP, dq, dA, dc) and moves of the sides give the right-hand sides
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
 
+from ..bridges.lowering.travel import Sided
 from ..modelkit.arrays import FloatArray, IntArray, sums
 from ..modelkit.form import Slots
 from ..modelkit.functions.rows import Rows
 
-__all__ = ["SlotTangents"]
+__all__ = ["Adjoint", "SlotTangents"]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Adjoint:
+    """N seeds pulled back: to the columns (n, N), to the slots (slots, N), and the parts of these by sides."""
+
+    w: FloatArray
+    slots: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    @staticmethod
+    def of(w: FloatArray, wy: Sided) -> Adjoint:
+        """What `Slope.pull` gives."""
+        return Adjoint(w, wy[0] + wy[1], *wy)
 
 
 @final
@@ -106,21 +124,8 @@ class SlotTangents:
         self._values.add(np.zeros(len(direction), np.int64), direction, value)
 
     # ------------------------------------------------------------------ what was gathered
-    def primal(self) -> sp.csc_array:
-        """Right-hand sides of the gradient, (n, K)."""
-        return self._primal.matrix(self._slots.columns, self.directions)
-
-    def rows(self) -> sp.csc_array:
-        """Right-hand sides of the slots, (slots, K)."""
-        return self._rows.matrix(self._slots.size, self.directions)
-
-    def sides(self) -> tuple[sp.csc_array, sp.csc_array]:
-        """Moves of lower and upper sides, (slots, K) each."""
-        size = self._slots.size
-        return self._lower.matrix(size, self.directions), self._upper.matrix(size, self.directions)
-
     def dense(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """`primal`, `rows` and both `sides` as arrays."""
+        """Right-hand sides of the gradient (n, K), of the slots, and moves of lower and upper sides (slots, K) each."""
         n, size, K = self._slots.columns, self._slots.size, self.directions
         return (
             self._primal.array(n, K),
@@ -128,6 +133,15 @@ class SlotTangents:
             self._lower.array(size, K),
             self._upper.array(size, K),
         )
+
+    def along(self, adjoint: Adjoint) -> FloatArray:
+        """How what was pulled back moves, (K, N): right-hand sides times adjoints."""
+        found = np.zeros((self.directions, adjoint.w.shape[1]))
+        found += self._primal.times(adjoint.w, self.directions)
+        found += self._rows.times(adjoint.slots, self.directions)
+        found -= self._lower.times(adjoint.low, self.directions)
+        found -= self._upper.times(adjoint.high, self.directions)
+        return found
 
     def objective_values(self) -> FloatArray:
         """How the objective of the form moves, (K,)."""
@@ -152,11 +166,15 @@ class _Entries:
         row, column, value = self._joined()
         return sums(row * columns + column, value, rows * columns).reshape(rows, columns)
 
-    def matrix(self, rows: int, columns: int) -> sp.csc_array:
+    def times(self, values: FloatArray, columns: int) -> FloatArray | float:
+        """The transpose times (rows, N), (columns, N); 0 where nothing was added."""
         if not self._parts:
-            return sp.csc_array((rows, columns))
+            return 0.0
         row, column, value = self._joined()
-        return sp.csc_array(sp.coo_array((value, (row, column)), shape=(rows, columns)))
+        if columns == 1:
+            return np.asarray(value @ values[row])
+        product: FloatArray = sp.coo_array((value, (column, row)), shape=(columns, len(values))).tocsr() @ values
+        return product
 
     def _joined(self) -> tuple[IntArray, IntArray, FloatArray]:
         if len(self._parts) == 1:

@@ -10,6 +10,7 @@ from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.convexity import require_convex
 from ..modelkit.errors import (
     InvalidData,
+    NonconvexObjective,
     NotAllowed,
     NotOptimized,
     OptangentError,
@@ -210,10 +211,14 @@ class Solving(Building):
         lowering = self._lowering(one.solver.abilities)
         form = self._in_step(lowering)
         pending = one.pending if one.lowering is lowering and one.generation == lowering.generation else None
-        if pending is None or pending.has_curvature:
+        if not one.solver.checks_convexity and (pending is None or pending.has_curvature):
             require_convex(form.P, lowering.sign, one.solver.name)
         one.pending = None  # until all has gone well
-        result = one.solver.solve(form, pending, self._start(lowering))
+        try:
+            result = one.solver.solve(form, pending, self._start(lowering))
+        except NonconvexObjective:
+            require_convex(form.P, lowering.sign, one.solver.name)  # which knows the sense
+            raise
         one.lowering, one.generation, one.pending = lowering, lowering.generation, Journal()
         return Outcome(self.store, lowering, result, one.solver.name, one.solver.fetch)
 

@@ -55,7 +55,9 @@ class Growable:
         count = len(values)
         need = self._n + count
         if need > len(self._data):
-            grown = np.empty((max(need, 2 * len(self._data)), *self._data.shape[1:]), self._data.dtype)
+            # by a half: what comes in few large blocks would lie in twice its memory
+            room = max(need, len(self._data) + len(self._data) // 2)
+            grown = np.empty((room, *self._data.shape[1:]), self._data.dtype)
             grown[: self._n] = self._data[: self._n]
             self._data = grown
         self._data[self._n : need] = values

@@ -18,12 +18,15 @@
     ├── NotOptimized                a result was asked for that does not exist (yet)
     │   └── UnsolvedItems           some items of a layer's batch have no solution or derivatives (diffmodels)
     ├── DifferentiationError        no derivative can be computed here
+    ├── WorkerLost                  a worker of a cluster or pool died, and nobody can take its place
     └── MissingDependency           an extra has to be installed
 
 `Unsupported` is part of the design: where it is raised the next solver, or the next diff model, is asked.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 __all__ = [
     "BoundAlreadySet",
@@ -42,6 +45,7 @@ __all__ = [
     "UnsupportedConstraint",
     "UnsupportedModification",
     "UnsupportedObjective",
+    "WorkerLost",
 ]
 
 
@@ -122,6 +126,17 @@ class NotOptimized(OptangentError):
 
 class DifferentiationError(OptangentError):
     """The solution cannot be differentiated."""
+
+
+class WorkerLost(OptangentError, RuntimeError):
+    """What a model stands on has gone: workers of a cluster or pool, and none can take their place.
+
+    Attributes
+    ----------
+    x : where the computation had come to, or None: it can start there again
+    """
+
+    x: Any = None
 
 
 class MissingDependency(OptangentError, ImportError):

@@ -19,6 +19,7 @@ from .fixed_point.pdhg import PDHG
 from .libraries.clarabel import Clarabel
 from .libraries.daqp import DAQP
 from .libraries.highs import HiGHS
+from .libraries.optnet import OptNet
 from .libraries.osqp import OSQP
 from .libraries.piqp import PIQP
 from .libraries.scs import SCS
@@ -40,6 +41,7 @@ __all__ = [
     "Form",
     "HiGHS",
     "Journal",
+    "OptNet",
     "Option",
     "OwnDerivative",
     "Result",
@@ -58,7 +60,7 @@ def wrappers() -> tuple[type[Solver], ...]:
     Examples
     --------
     >>> [solver.name for solver in wrappers()]
-    ['AltDiff', 'Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'PDG', 'PDHG', 'PIQP', 'SCS']
+    ['AltDiff', 'Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'OptNet', 'PDG', 'PDHG', 'PIQP', 'SCS']
     """
     found = [thing for thing in map(globals().get, __all__) if isinstance(thing, type) and issubclass(thing, Solver)]
     return tuple(sorted((one for one in found if not isabstract(one)), key=lambda one: one.name))

@@ -52,6 +52,7 @@ class Solver(ABC):
     standard_options : common attribute -> `Option`
     releases_gil : whether other Python threads run while the library works (then layers solve in threads)
     reloads_for_options : whether a changed option asks for the form to be loaded anew
+    checks_convexity : whether `run` raises `NonconvexObjective` by itself; then nobody else looks at P
     differentiates : whether it differentiates its solutions itself; then it is asked before any diff model
 
     Parameters
@@ -66,6 +67,7 @@ class Solver(ABC):
     standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
     releases_gil: ClassVar[bool] = True
     reloads_for_options: ClassVar[bool] = True
+    checks_convexity: ClassVar[bool] = False
     differentiates: ClassVar[bool] = False
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
     """What it was made with, so that another one can be made like it."""
@@ -106,8 +108,8 @@ class Solver(ABC):
         """Fill in what `run` left out of a result until somebody asks."""
         return
 
-    def differentiate(self, form: Form, result: Result) -> OwnDerivative:
-        """What differentiates a solution, of a solver that `differentiates`.
+    def differentiate(self, form: Form, result: Result) -> OwnDerivative | None:
+        """What differentiates a solution, of a solver that `differentiates`; None where a diff model does it better.
 
         It is asked right after the solve in layers, where nothing need be factorized anew. A copy of a model asks a
         solver that never solved the form: the result, and the form, are all that it can rely on then.
@@ -148,7 +150,7 @@ class Solver(ABC):
 
         Parameters
         ----------
-        form : of which it takes all kinds (`abilities`), convex (`require_convex`): libraries often do not notice
+        form : of which it takes all kinds (`abilities`), convex (`require_convex`) unless it `checks_convexity`
         journal : what changed of the form since this solver solved it last; None to load it anew
         start : where to start
 

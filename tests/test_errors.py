@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +51,12 @@ def _unsupported_objective() -> None:
     model.minimize(x * x)
 
 
+def _closed_pool() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pass
+    ot.distributed.ConsensusLeastSquares([lambda: ([[1.0]], [1.0])], pool)
+
+
 def _read_nothing() -> None:
     with tempfile.NamedTemporaryFile(suffix=".mps") as file:
         ot.read(file.name)
@@ -67,6 +74,7 @@ TRIGGERS: dict[type[Exception], Callable[[], Any]] = {
     ot.UnsupportedModification: lambda: OTHER.set(ot.ConstraintSet(), FOREIGN_ROW, ot.LessThan(1.0)),
     ot.BoundAlreadySet: _not_allowed,
     ot.NotOptimized: lambda: ot.Model().optimize(),
+    ot.WorkerLost: _closed_pool,
     ot.DifferentiationError: lambda: ot.Model().forward_differentiate(),
 }
 

@@ -16,6 +16,7 @@ import numpy as np
 from ...modelkit import attributes as attr
 from ...modelkit.errors import InvalidData
 from ...modelkit.functions import Function, VariableIndex, VectorOfVariables
+from ...modelkit.functions.row_products import times
 from ...modelkit.functions.rows import Rows
 from ...modelkit.functions.shaped import ArrayFunction
 from ...modelkit.indices import ConstraintIndex
@@ -110,7 +111,7 @@ class Coefficient:
             return Rows(constant)
         one = Rows(np.array([change]))
         for i in self.factors:
-            one = one.times(Rows.of_variables(np.array([i])))
+            one = times(one, Rows.of_variables(np.array([i])))
         return one.moved(row, m)
 
     def move(self, model: Model, by: float) -> None:

@@ -103,9 +103,10 @@ class Outputs:
         number.tell(model)
         model.forward_differentiate()
         duals = [model.get(attr.ForwardConstraintDual(), i) for i in self._constraints]
-        return self._joined(
-            model.get(attr.ForwardVariablePrimal(), self._v), duals, model.get(attr.ForwardObjectiveValue())
-        )
+        every = VectorOfVariables.of_ids(model.store.variable_ids())  # of a few, reverse mode may tell
+        dx = np.zeros(model.store.variable_count)
+        dx[every.ids - model.store.base] = model.get(attr.ForwardVariablePrimal(), every)
+        return self._joined(dx[self._v.ids - model.store.base], duals, model.get(attr.ForwardObjectiveValue()))
 
     def pull(self, seeds: FloatArray) -> None:
         """Reverse mode with these seeds of all outputs."""

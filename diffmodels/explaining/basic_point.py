@@ -17,9 +17,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...modelkit.arrays import FloatArray, IntArray
-from ..active_set import PolishedSolution
 from ..form_point import FormPoint
 from ..kkt import KKTSystem, Mask, automatic
+from ..one_sided_solution import OneSidedSolution
 from ..standard_form import Matrices, StandardForm, Units
 
 __all__ = ["BasicPoint", "Span"]
@@ -74,15 +74,16 @@ class BasicPoint:
 
     def __init__(self, point: FormPoint) -> None:
         rows, solution = point.rows, point.solution
-        assert isinstance(solution, PolishedSolution)
+        assert isinstance(solution, OneSidedSolution)
         self.P, self.F = rows.P, sp.csr_array(rows.F)
         self.q, self.r, self.g = rows.q, rows.r, rows.g
         matrices = Matrices(rows.P, -rows.F)
-        self._units = Units(StandardForm(matrices.P, rows.q, matrices.A, rows.g, point.layout.zeros), matrices)
+        form = StandardForm.of_upper(matrices.P, rows.q, matrices.B, rows.g, point.layout.zeros)
+        self._units = Units(form, matrices)
         self._FT = sp.csr_array(self.F.T)
         self.inequality: Mask = np.arange(rows.m) >= point.layout.zeros
         self.x, self.y, self.active = solution.x.copy(), solution.y.copy(), solution.active.copy()
-        self.kkt: KKTSystem = solution.kkt
+        self._factorize()
         self._settle()
         for _ in range(_ROUNDS):
             if not (self._drop_dependent() or self._fix_free()):
@@ -95,7 +96,8 @@ class BasicPoint:
     def _factorize(self) -> None:
         rows = np.flatnonzero(self.active)
         scale = np.concatenate([self._units.column, self._units.row[rows]])
-        self.kkt = automatic(self._units.P, self._units.A[rows], scale=scale)
+        matrices = self._units.matrices
+        self.kkt: KKTSystem = automatic(matrices.P, matrices.rows(rows), scale=scale)
 
     def _drop_dependent(self) -> bool:
         """Have fewer rows, where some inequalities depend on others."""
@@ -175,7 +177,7 @@ class BasicPoint:
     def _is_noise(self, moves: FloatArray, dx: FloatArray, dq: FloatArray, dg: FloatArray) -> Mask:
         """Which moves of multipliers (of active rows) and of slacks are rounding errors of their directions."""
         column, row = self._units.column[:, None], self._units.row[:, None]
-        one = self._units.magnitudes(self.x, np.flatnonzero(self.active))
+        one = self._units.magnitudes(self.x, np.where(self.active, self.g, 0.0))
         multipliers = np.where(self.active[:, None], np.abs(moves) / row, 0.0)
         parts = [
             (np.abs(dx) / column, one.slack),

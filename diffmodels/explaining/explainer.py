@@ -17,9 +17,9 @@ from ...modelkit.model.abstract_explainer import AbstractExplainer
 from ...modelkit.model.model import Model
 from ...modelkit.numeric import real_number
 from ...modelkit.warning import warn_user
-from ..active_set import PolishedSolution
 from ..derivative import Derivative
 from ..meta_solver import DifferentiationWarning, MetaSolver
+from ..one_sided_solution import OneSidedSolution
 from .comparison import compared
 from .conflict import Conflict, ConflictSearch, printed
 from .influence import influence_table
@@ -88,14 +88,14 @@ class Explainer(AbstractExplainer):
         """See `Model.sensitivities`."""
         outputs = checked_outputs(of)
         derivative = self._by_system()
-        plain = isinstance(derivative.point.solution, PolishedSolution)
+        plain = isinstance(derivative.point.solution, OneSidedSolution)
         return Sensitivities(derivative, outputs, Ranging(derivative) if plain else None).table()
 
     def predict(self, changes: Any) -> Prediction:
         """See `Model.predict`."""
         derivative = self._by_system()
         checked = checked_changes(self._model.store, changes)
-        plain = isinstance(derivative.point.solution, PolishedSolution)
+        plain = isinstance(derivative.point.solution, OneSidedSolution)
         copied = copy.deepcopy(self._model.store)
         for index, _, new in checked:
             copied.set(ConstraintSet(), index, index.kind[1].build((), np.array([[new]])))
@@ -149,7 +149,7 @@ class Explainer(AbstractExplainer):
 
     def _ranging(self, asked: str) -> Ranging:
         derivative = self._by_system()
-        if not isinstance(derivative.point.solution, PolishedSolution):
+        if not isinstance(derivative.point.solution, OneSidedSolution):
             raise Unsupported(
                 f"{asked} are of linear and convex quadratic programs, whose active rows stay the same for a while; "
                 f"this model is differentiated by {derivative.name}. model.predict(changes) tells how its solution "

@@ -17,11 +17,11 @@ from ...modelkit.errors import InvalidData
 from .definite import definite
 from .factorization import KKTFactorization, count
 from .fill import LARGEST_DENSE, SPARSE_RATE, TooExpensive, is_open
-from .fixing import without_fixed
+from .fixing import like, with_units, without_bounds, without_fixed
 from .krylov import KrylovSystem
 from .system import KKTSystem
 
-__all__ = ["DirectKKT", "IterativeKKT", "automatic", "choose"]
+__all__ = ["DirectKKT", "IterativeKKT", "automatic", "choose", "with_bounds"]
 
 _LARGEST_ENTRIES = 2.5e8
 """Entries of a sparse matrix from which iterations are taken: 4 GB with its indices."""
@@ -122,6 +122,26 @@ def automatic(
 ) -> KKTSystem:
     """The KKT system, factorized unless that costs too much."""
     return without_fixed(_affordable, P, A1, C, scale, shared)
+
+
+def with_bounds(
+    solve_with: Callable[..., KKTSystem], P: Any, A1: Any, bounds: IntArray, scale: FloatArray | None = None
+) -> KKTSystem:
+    """The KKT system of rows A1 and, below them, of the bounds of some columns.
+
+    Parameters
+    ----------
+    solve_with : `automatic`, or what the user chose
+    P, A1 : (n, n) and (m, n), arrays or sparse
+    bounds : (k,) the columns, in order
+    scale : positive (n + m + k,), a first guess of the equilibration, or None
+    """
+    if solve_with is automatic:
+        return without_bounds(_affordable, P, A1, bounds, scale)
+    if isinstance(solve_with, DirectKKT):
+        return without_bounds(_factorized, P, A1, bounds, scale)
+    A1 = like(P, A1)
+    return solve_with(P, with_units(A1, bounds) if len(bounds) else A1, scale=scale)
 
 
 def _affordable(P: Any, A1: Any, C: Any, scale: FloatArray | None, shared: IntArray | None) -> KKTSystem:

@@ -19,7 +19,7 @@ from ...modelkit.attributes import DifferentiationStatusCode, TerminationStatusC
 from ...modelkit.errors import InvalidData, OptangentError
 from ..meta_solver import DifferentiationWarning
 from .choices import checked_list, require_model, require_word
-from .closest import ClosestProgram
+from .closest import Closest, closest_program
 from .executors import Shipment, Workers
 from .failures import UnsolvedItems, check_policy, outputs_of
 from .form_solvers import form_solvers
@@ -61,7 +61,7 @@ class Batch:
         program: Program,
         on_failure: str = "raise",
         executor: Any = None,
-        retry: Sequence[Program | ClosestProgram] = (),
+        retry: Sequence[Program | Closest] = (),
         warm_start: bool | str = False,
     ) -> None:
         check_policy(on_failure)
@@ -106,10 +106,10 @@ class Batch:
         threads = None if executor is None else 1
         with model.lock:
             first = model if threads is None else variant(model, threads=threads)
-            programs: list[Program | ClosestProgram] = []
+            programs: list[Program | Closest] = []
             programs += [Program(variant(model, solver, threads), parameters, outputs) for solver in others]
             if isinstance(on_failure, str) and on_failure == "closest":
-                programs.append(ClosestProgram(first, parameters, outputs))
+                programs.append(closest_program(first, parameters, outputs))
             return cls(Program(first, parameters, outputs), on_failure, executor, programs, warm_start)
 
     def __getstate__(self) -> dict[str, Any]:

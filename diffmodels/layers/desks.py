@@ -39,8 +39,8 @@ class Desk(Protocol):
     def run(self, number: int, start: UserStart | None) -> FoundResult:
         """The answer of one of the solvers, over the slots of this form."""
 
-    def own_derivative(self, number: int) -> OwnDerivative:
-        """What differentiates the answer that one of the solvers gave just now, as it does itself."""
+    def own_derivative(self, number: int) -> OwnDerivative | None:
+        """What differentiates the answer that a solver gave just now, as it does itself; None if it does not."""
 
 
 @final
@@ -69,8 +69,8 @@ class SharedForm:
         self._found = _solved(self._solvers[number], self._form, start)
         return _judged(self._form, self._found, self._is_judged)
 
-    def own_derivative(self, number: int) -> OwnDerivative:
-        """What differentiates the answer that one of the solvers gave just now, as it does itself."""
+    def own_derivative(self, number: int) -> OwnDerivative | None:
+        """What differentiates the answer that a solver gave just now, as it does itself; None if it does not."""
         return self._solvers[number].differentiate(self._form, self._found)
 
 
@@ -121,9 +121,9 @@ class OwnForms:
         x, dual, _ = dual_of_other(self._store, outcome, self._lowering)
         return replace(result, x=x, dual=dual)
 
-    def own_derivative(self, number: int) -> OwnDerivative:
+    def own_derivative(self, number: int) -> OwnDerivative | None:
         """There is none: a solver differentiates its own form, and not the one for derivatives."""
-        raise NotImplementedError
+        return None
 
 
 def _solved(solver: Any, form: Form, start: UserStart | None) -> FoundResult:

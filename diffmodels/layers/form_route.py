@@ -24,7 +24,7 @@ from ...modelkit.model.remaking import snapshot
 from ...modelkit.store.parameters import Parameters
 from ..form_point import FormPoint, SeenBySides
 from ..outcome import FoundResult
-from ..own_solution import OwnSolution, differentiates_itself
+from ..own_solution import differentiates_itself
 from ..policies import Told, policy_of
 from ..quadratic_diff import QuadraticDiff
 from ..starting import UserStart
@@ -272,10 +272,10 @@ class FormRoute:
         if not (np.isfinite(state.x).all() and np.isfinite(state.dual).all()):
             return False
         try:
-            point = self._point(form, state) if not self._own[number] else self._own_point(desk, form, state, number)
+            point = self._own_point(desk, form, state, number) or self._point(form, state)
         except OptangentError:
             return False
-        is_truncated = isinstance(point.solution, OwnSolution) and point.solution.is_truncated
+        is_truncated = point.own is not None and point.own.is_truncated
         is_better = point.refinement.after <= point.refinement.before
         if not (is_truncated or (is_better and self.is_solution(form, point.x, point.y))):
             return False
@@ -286,28 +286,26 @@ class FormRoute:
         assert self._diff_model is not None
         model = self._diff_model()
         model.linear_algebra, model.allow_inaccurate = self.linear_algebra, self._allow_inaccurate
-        model.policy = self.policy
+        model.policy, model.layout = self.policy, self.layout
         with np.errstate(over="ignore", invalid="ignore"):  # of huge numbers: what is not finite is no solution
-            return FormPoint.polished(form, model, state.x, state.dual, layout=self.layout)
+            return FormPoint.polished(form, model, state.x, state.dual)
 
-    def _own_point(self, desk: Desk, form: Form, state: State, number: int) -> FormPoint:
-        """The answer that a solver gave just now, as it differentiates it."""
+    def _own_point(self, desk: Desk, form: Form, state: State, number: int) -> FormPoint | None:
+        """The answer that a solver gave just now, as it differentiates it; None where it does not."""
+        own = desk.own_derivative(number) if self._own[number] else None
+        if own is None:
+            return None
+        given, layout = (state.x, state.dual), self.layout
         return FormPoint.of_solver(
-            form,
-            desk.own_derivative(number),
-            (state.x, state.dual),
-            self.policy,
-            allow_inaccurate=self._allow_inaccurate,
-            layout=self.layout,
+            form, own, given, self.policy, allow_inaccurate=self._allow_inaccurate, layout=layout
         )
 
     def _point_again(self, whole: FloatArray, state: State) -> FormPoint:
         """What differentiates a solution that came from elsewhere; a solver differentiates what it solved."""
         with self._desk() as desk:
             form = desk.at(whole)
-            if self.is_own and self._run(desk, 0, state).status is _CODES.OPTIMAL:
-                return self._own_point(desk, form, state, 0)
-            return self._point(form, state)
+            is_solved = self.is_own and self._run(desk, 0, state).status is _CODES.OPTIMAL
+            return (self._own_point(desk, form, state, 0) if is_solved else None) or self._point(form, state)
 
     def objective(self, form: Form, x: FloatArray) -> float:
         """Its value, in the form's sense."""
@@ -341,7 +339,7 @@ class FormRoute:
         y = np.concatenate(slope.y_sided)
         found = self.chain.derivative(mode, whole, slope.x, y, directions, solve)
         not_yet = attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
-        if state.differentiation_status is not_yet or isinstance(point.solution, OwnSolution):  # judged by its answers
+        if state.differentiation_status is not_yet or point.own is not None:  # judged by its answers
             state.differentiation_status = self.policy.status(told()[0])
         return found
 

@@ -31,8 +31,8 @@ class Solver(Protocol):
     def differentiates(self) -> bool:
         """Whether it has derivatives of its own."""
 
-    def differentiate(self, form: Form, result: Any) -> OwnDerivative:
-        """What differentiates its result, of one that has derivatives of its own."""
+    def differentiate(self, form: Form, result: Any) -> OwnDerivative | None:
+        """What differentiates its result, of one that has derivatives of its own; None where it has none."""
 
     def fetch(self, result: FoundResult) -> None:
         """Fill in what was left out of a result."""

@@ -55,6 +55,8 @@ class OutputMaps:
             columns, duals, value, size = sp.csr_array((0, n)), sp.csr_array((0, 2 * slots)), 0.0, 1
             if isinstance(output, attr.ObjectiveValue):
                 value = 1.0
+            elif isinstance(output, tuple) and isinstance(output[0], attr.ObjectiveFunction):
+                size = self._observe(output[1].rows)
             elif isinstance(output, tuple):  # (ConstraintPrimal(), constraint)
                 size = self._observe(store.get(attr.ConstraintFunction(), output[1]).rows)
             elif isinstance(output, ConstraintIndex) and output.kind == PARAMETERS:

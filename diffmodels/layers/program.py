@@ -32,7 +32,10 @@ __all__ = ["Item", "Output", "Program"]
 
 _PROVED = tuple(attr.TerminationStatusCode[name] for name in ("INFEASIBLE", "DUAL_INFEASIBLE", "INVALID_MODEL"))
 Output = Any
-"""A variable or vector of them, a constraint (its dual), ``(ConstraintPrimal(), c)`` (value), or `ObjectiveValue()`."""
+"""A variable or vector of them, a constraint (its dual), ``(ConstraintPrimal(), c)`` (value), or `ObjectiveValue()`.
+
+Between ourselves also ``(ObjectiveFunction(), f)``, the value of a function that is not the model's objective.
+"""
 
 
 @final
@@ -229,7 +232,9 @@ def _pattern(number: int, parameter: Any) -> Pattern | None:
 
 
 def _shape_of(model: Any, output: Output) -> tuple[int, ...]:
-    if isinstance(output, attr.ObjectiveValue):
+    if isinstance(output, attr.ObjectiveValue) or (
+        isinstance(output, tuple) and output and isinstance(output[0], attr.ObjectiveFunction)
+    ):
         return ()
     if isinstance(output, tuple) and len(output) == 2 and isinstance(output[0], attr.ConstraintPrimal):
         output = output[1]

@@ -62,7 +62,8 @@ def layer_class() -> type[Any]:
             keeps the entries of the point at which the solver stopped, with 0 where there are none; with both their
             gradients are zero and the other items as if solved alone. With "closest" an infeasible item has the
             solution of the closest feasible program, whose rows are moved by the least squares of changes, and the
-            derivative of that; others that fail are NaN. `status` and `reasons` tell which they are.
+            derivative of that (with cones or curved rows up to about a millionth, and without duals); others that fail
+            are NaN. `status` and `reasons` tell which they are.
         executor : optional
             Where the items of a batch are solved: one after the other (None), in "threads" or "processes" (as many
             as there are cores), "auto" (threads, or processes for a solver that keeps Python's lock), a

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from ...modelkit.arrays import FloatArray
 from ...modelkit.attributes import DifferentiationStatusCode
 from ...modelkit.errors import OptangentError
-from .closest import ClosestProgram
+from .closest import Closest
 from .program import Item, Program
 from .route import Mode
 
 __all__ = ["Found", "Programs", "differentiate_items", "solve_items"]
 
-Programs = tuple[Program, *tuple[Program | ClosestProgram, ...]]
+Programs = tuple[Program, *tuple[Program | Closest, ...]]
 Found = tuple[FloatArray | str, DifferentiationStatusCode]
 """A derivative or why there is none, and what it is."""
 

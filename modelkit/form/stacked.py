@@ -180,6 +180,12 @@ class Stacked:
         upper[above] -= duals[self._upper]
         return lower, upper
 
+    def has_any(self, mask: _Mask) -> _Mask:
+        """(slots,): those with a row in a mask (m,)."""
+        found = np.zeros(self._slots.size, bool)
+        found[self.slot[mask]] = True
+        return found
+
     def down(self, duals: FloatArray) -> FloatArray:
         """Duals of the form as those of its one-sided rows: what is positive to the lower side, else to the upper."""
         signed = self.signed(duals)

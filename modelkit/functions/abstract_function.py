@@ -21,6 +21,7 @@ from ..labels import Labels, is_labelled
 from ..numeric import real_array, real_matrix
 from ..sets import EqualTo, GreaterThan, HyperRectangle, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
 from .notation import to_latex, to_text
+from .row_products import times
 from .rows import Rows
 from .symbolic import Symbolic, held
 
@@ -375,7 +376,7 @@ def entries_product(f: Entries, g: Entries, *, by_numbers: bool) -> Any:
     mine, rows, shape = broadcast(*f[:2], *g[:2])
     if g[2] == 0 and by_numbers:
         return of_shape(mine.scaled(rows.constant), shape, max(1, f[2]))
-    return of_shape(mine.times(rows), shape, 2)
+    return of_shape(times(mine, rows), shape, 2)
 
 
 def entries_quotient(f: Entries, divisor: Any) -> Any:

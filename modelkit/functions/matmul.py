@@ -16,6 +16,7 @@ from ..arrays import FloatArray, IntArray, pairs
 from ..errors import DimensionMismatch
 from ..numeric import real_matrix
 from .abstract_function import ShapedLike, build
+from .row_products import times
 from .rows import Rows
 from .symbolic import Symbolic
 from .vector import VectorAffineFunction, VectorFunction
@@ -117,7 +118,7 @@ def _mapped(stack: _Stack, matrix: Any) -> VectorFunction:
 def _sums(left: _Stack, right: _Stack, one: IntArray, two: IntArray, at: IntArray, count: int) -> Any:
     """The sums at `count` places of the products of entries, a vector function."""
     if left.rows is not None and right.rows is not None:
-        return build(left.rows.take(one).times(right.rows.take(two)).moved(at, count), vector=True, at_least=2)
+        return build(times(left.rows.take(one), right.rows.take(two)).moved(at, count), vector=True, at_least=2)
     numbers, used, stack, entry = (left, one, right, two) if left.rows is None else (right, two, left, one)
     assert stack.rows is not None
     return _mapped(stack, sp.csr_array(sp.coo_array((numbers.values[used], (at, entry)), shape=(count, stack.rows.m))))

@@ -15,17 +15,17 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray, IntArray, added_up, fewer, pairs, spread, sums
+from ..arrays import FloatArray, IntArray, added_up, fewer, spread, sums
 from .monomials import Monomials
 
-__all__ = ["TERMS", "Rows"]
+__all__ = ["QUIET", "TERMS", "Rows"]
 
 TERMS = (("row", "var", "coef"), ("qrow", "qvar1", "qvar2", "qcoef"))
 """The arrays of the affine and of the quadratic terms: row, variables, coefficient."""
 
 _NO_INDEX: IntArray = np.zeros(0, np.int64)
 _NO_FLOAT: FloatArray = np.zeros(0)
-_QUIET = np.errstate(over="ignore", invalid="ignore")
+QUIET = np.errstate(over="ignore", invalid="ignore")
 """What overflows here is refused, in words, where a model gets it (`checks.check_rows`)."""
 
 
@@ -139,7 +139,7 @@ class Rows:
         return found[found >= 0]  # without what fills up terms of higher degree
 
     # ------------------------------------------------------------------ algebra
-    @_QUIET
+    @QUIET
     def __add__(self, other: Rows) -> Rows:
         return _joined(self.constant + other.constant, (self, other), np.zeros(2, np.int64))
 
@@ -161,7 +161,7 @@ class Rows:
         higher = None if self.higher is None else self.higher.weighted(1.0 / divisors)
         return self._weighted(np.divide, divisors, higher)
 
-    @_QUIET
+    @QUIET
     def _weighted(self, operation: Any, numbers: FloatArray, higher: Monomials | None) -> Rows:
         """Constants and coefficients, each combined with the number of its row."""
         every = len(numbers) == 1  # one number for all
@@ -235,7 +235,7 @@ class Rows:
         q1, q2, qc = self.qvar1[qterms], self.qvar2[qterms], self.qcoef[qterms]
         return Rows(self.constant[row : row + 1], zero, self.var[terms], self.coef[terms], qzero, q1, q2, qc)
 
-    @_QUIET
+    @QUIET
     def mapped(self, A: sp.csr_array, copies: int = 1) -> Rows:
         """``kron(I, A)`` applied from the left, with `copies` copies of A on consecutive groups of rows.
 
@@ -262,72 +262,12 @@ class Rows:
             higher = Monomials(hrow, self.higher.factors[term], hcoef) if len(hrow) else None
         return Rows(constant, row, var, coef, qrow, qvar1, qvar2, qcoef, higher)
 
-    @_QUIET
-    def times(self, other: Rows) -> Rows:
-        """Row by row products; those that are zero stay, so that the degree does not depend on a number."""
-        if self.degree + other.degree > 2:
-            curved = Rows.of_terms(np.zeros(self.m), self.terms().times(other.terms(), self.m))
-        else:
-            curved = self._products(other)
-        return self._times_constants(other) + curved
-
-    def _products(self, other: Rows) -> Rows:
-        """The products of all pairs of an affine term here and one there in the same row."""
-        mine: IntArray | slice = slice(None)
-        others: IntArray | slice = slice(None)
-        if other.has_one_each:
-            others = self.row
-        elif self.has_one_each:
-            mine = other.row
-        else:
-            mine, others = pairs(self.row, other.row, self.m)
-        coef = self.coef[mine] * other.coef[others]
-        return Rows(np.zeros(self.m), qrow=self.row[mine], qvar1=self.var[mine], qvar2=other.var[others], qcoef=coef)
-
     @property
     def has_one_each(self) -> bool:
         """Whether each row has one term, an affine one, and they are in order."""
         return self.degree == 1 and len(self.row) == self.m and bool((self.row == np.arange(self.m)).all())
 
-    @_QUIET
-    def dot(self, other: Rows) -> Rows:
-        """The sum of the row by row products, one row: equal terms added up, those that cancel left out."""
-        if max(self.degree, other.degree) > 1 or self.has_one_each or other.has_one_each:
-            full = self._full_form(other)
-            return self.times(other).total() if full is None else self._times_constants(other).total() + full
-        first = np.zeros(self.m, np.int64)
-        # (F x + f)ᵀ(G x + g) has the quadratic part xᵀ(FᵀG)x: a product of matrices, not a term for each pair of terms
-        ids = np.union1d(self.var, other.var)
-        F, G = (rows.matrix(lambda i: np.searchsorted(ids, i), len(ids)) for rows in (self, other))
-        P = sp.coo_array(F.T @ G)
-        i, j = P.coords
-        quadratic = Rows(np.zeros(1), qrow=np.zeros(P.nnz, np.int64), qvar1=ids[i], qvar2=ids[j], qcoef=P.data)
-        return (self._times_constants(other).moved(first, 1) + quadratic).merged()
-
-    def _full_form(self, other: Rows) -> Rows | None:
-        """The quadratic terms of ``xᵀDx``, x these variables and D x the others, where D stores all its entries."""
-        m, x = self.m, self.var
-        if other.degree != 1 or len(other.row) != m * m or not self.has_one_each or not (x[1:] > x[:-1]).all():
-            return None
-        is_full = (other.row.reshape(m, m) == self.row[:, None]).all() and (other.var.reshape(m, m) == x).all()
-        if not is_full:
-            return None
-        D = other.coef.reshape(m, m)
-        if (self.coef != 1.0).any():
-            D = D * self.coef[:, None]
-        total = D + D.T
-        np.fill_diagonal(total, D.diagonal())
-        upper = ~np.tri(m, k=-1, dtype=np.bool_)
-        first, second, coef = np.repeat(x, np.arange(m, 0, -1)), np.broadcast_to(x, (m, m))[upper], total[upper]
-        return Rows(np.zeros(1), qrow=np.zeros(len(coef), np.int64), qvar1=first, qvar2=second, qcoef=coef)
-
-    def _times_constants(self, other: Rows) -> Rows:
-        """Of the row by row products, the terms of which one factor is a constant (not zero), and the constants."""
-        mine, others = self.only(other.constant != 0.0), other.only(self.constant != 0.0)
-        both = mine.scaled(other.constant) + others.scaled(self.constant)
-        return both.with_constants(self.constant * other.constant)
-
-    @_QUIET
+    @QUIET
     def merged(self) -> Rows:
         """The same rows with equal terms added up, ``x y`` and ``y x`` too; as they are where no terms are equal.
 
@@ -335,9 +275,14 @@ class Rows:
         """
         return self._collected(fewer, None if self.higher is None else self.higher.merged())
 
-    @_QUIET
     def canonical(self) -> Rows:
         """Terms sorted by row and variable, repeats added up, zeros dropped, qvar1 <= qvar2."""
+        if self.degree < 2 and len(self.coef) == 1 and self.coef[0]:  # as tangents are, one after the other
+            return self
+        return self._canonical()
+
+    @QUIET
+    def _canonical(self) -> Rows:
         return self._collected(_nonzero, None if self.higher is None else self.higher.canonical() or None)
 
     def _collected(self, collect: _Collect, higher: Monomials | None) -> Rows:

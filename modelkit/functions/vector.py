@@ -14,6 +14,7 @@ from ..errors import DimensionMismatch, InvalidData
 from ..labels import is_labelled
 from ..numeric import real_matrix
 from .abstract_function import Function, OfRows, ShapedLike, build, coerce, has_functions
+from .row_products import dot
 from .rows import Rows
 from .scalar import VariableIndex
 
@@ -80,7 +81,7 @@ class VectorFunction(Function):
             m, n = len(self), other.output_dimension
             if m != n:
                 raise DimensionMismatch(f"A dot product needs as many rows on either side, got {m} and {n} rows.")
-            return build(self.rows.dot(other.rows), vector=False, at_least=2)
+            return build(dot(self.rows, other.rows), vector=False, at_least=2)
         if has_functions(other) or is_labelled(other) or np.ndim(other) > 2:
             return ShapedLike.of(self, self.shape) @ other
         return self.__rmatmul__(real_matrix(other, "A matrix").T)

@@ -316,8 +316,8 @@ class Explained:
         Jacobian
             A ``scipy.sparse.linalg.LinearOperator`` (N, K): ``J @ V`` is forward mode and ``J.T @ U`` reverse mode, for
             vectors and for blocks of directions with one factorization; ``J.toarray()`` is the matrix, by the mode that
-            takes fewer solves; ``J.to_frame()`` has names, ``J.outputs`` by ``J.data``. Its units are those of outputs
-            per datum.
+            takes fewer solves; ``J.to_frame()`` has names, ``J.outputs`` by ``J.data``, and ``plot.heatmap(ax)`` and
+            ``plot.tornado(ax, of=...)``. Its units are those of outputs per datum.
 
         Raises
         ------
@@ -362,7 +362,7 @@ class Explained:
             A row for each data point, by name. ``influence`` is the Euclidean norm of the derivatives of all outputs in
             all numbers of the point. Of one output there is a column for each number: ``by <variable>`` for the
             coefficient of a variable that stands in at least two of the rows, and ``by constant``; of parameters
-            ``by 0``, ``by 1``, ... Of several outputs there is the norm for each.
+            ``by 0``, ``by 1``, ... Of several outputs there is the norm for each. ``plot.heatmap(ax)`` draws it.
 
         Raises
         ------

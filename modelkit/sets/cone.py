@@ -54,6 +54,23 @@ class NativeCone(VectorSet):
             the origin itself is near the origin: pass the size of the data where zero means "small".
         """
 
+    def kinked(self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0) -> Spectrum:
+        """The one-sided derivatives of the projection at kinks that the points lie on.
+
+        In the axes of a kink a move is projected, in the others multiplied by δ (J. F. Bonnans, A. Shapiro,
+        *Perturbation Analysis of Optimization Problems*, 2000, section 3.3.5: onto the critical cone). A single axis is
+        a half-line of nonnegative moves; what several ones are, the kinds of spectra tell.
+
+        Parameters
+        ----------
+        points, tolerance, scale : as for `spectrum`
+        """
+        return self.spectrum(points, tolerance=tolerance, scale=scale)
+
+    def kinked_dual(self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0) -> Spectrum:
+        """The same for the projection onto the dual cone: the same U, and 1 - δ(-v)."""
+        return self.kinked(-np.asarray(points, np.float64), tolerance=tolerance, scale=scale).complement()
+
     def project_dual(self, points: ArrayLike) -> FloatArray:
         """The nearest points of the dual cone: v + Π(-v) (Moreau 1962)."""
         v = np.asarray(points, np.float64)
@@ -86,3 +103,8 @@ class MoreauCone(NativeCone):
         """1 - δ(-v) in the frame of the dual cone."""
         v = checked_points(points, self.dimension, repr(self))
         return self.dual_set().spectrum_dual(v, tolerance=tolerance, scale=scale)
+
+    def kinked(self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0) -> Spectrum:
+        """1 - δ(-v) in the axes of the dual cone."""
+        v = checked_points(points, self.dimension, repr(self))
+        return self.dual_set().kinked_dual(v, tolerance=tolerance, scale=scale)

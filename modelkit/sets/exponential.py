@@ -20,7 +20,7 @@ Every term is positive: nothing cancels. The vectors and A, B are scaled by e^-|
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self, final
 
 import numpy as np
@@ -94,8 +94,12 @@ class ExponentialCone(_ThreeDimensional):
         """In closed form from the same root: eigenvectors ray, tangent and normal of the boundary."""
         v, power = normalized(checked_points(points, 3, repr(self)))
         parts = _analyse(v)
-        kink = parts.kinks(v, kink_widths(v, power, tolerance, scale))
-        return FrameSpectrum(parts.delta(v), kink, parts.U)
+        return replace(parts.kinked(v, kink_widths(v, power, tolerance, scale)), delta=parts.delta(v), U=parts.U)
+
+    def kinked(self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0) -> FrameSpectrum:
+        """In closed form, case by case, see `_Parts.kinked`."""
+        v, power = normalized(checked_points(points, 3, repr(self)))
+        return _analyse(v).kinked(v, kink_widths(v, power, tolerance, scale))
 
     @staticmethod
     def barrier(points: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -178,25 +182,41 @@ class _Parts:
         delta[self.flat, 2] = v[self.flat, 2] > 0.0
         return delta
 
-    def kinks(self, v: FloatArray, width: FloatArray) -> Mask:
-        """The pairs whose eigenvalue another piece of the projection, within `width`, has otherwise."""
-        x, y, z = v.T
+    def kinked(self, v: FloatArray, width: FloatArray) -> FrameSpectrum:
+        """See `NativeCone.kinked`.
+
+        The critical cones are these half-lines: along the ray, and along the inner normal, and by the flat face along
+        the coordinates, as the boundary leaves the planes of the face by less than every power of the distance. At the
+        edge (0, 0, 1) of the face x may grow only where y does, but by so much that this is no constraint.
+        """
+        delta, kink, U = self.delta(v), self._framed_kinks(v, width), self.U * [1.0, 1.0, -1.0]
+        low, zero, high = v < -width[:, None], np.abs(v) <= width[:, None], v > width[:, None]
+        flat = ~(high[:, 0] | high[:, 1])
+        x, y = zero[flat, 0], zero[flat, 1]
+        both = x & y
+        own = np.stack([x & ~(both & high[flat, 2]), y & ~(both & low[flat, 2]), zero[flat, 2]], axis=1)
+        side = np.stack([v[flat, 0] <= 0.0, v[flat, 1] >= 0.0, v[flat, 2] >= 0.0], axis=1)
+        side[self.member[flat]], side[self.polar[flat]] = True, False
+        smooth = np.stack([both | low[flat, 0], np.zeros(len(x), bool), high[flat, 2]], axis=1)
+        delta[flat], kink[flat], U[flat] = np.where(own, side, smooth), own, np.diag([-1.0, 1.0, 1.0])
+        apex = zero.all(axis=1)
+        kink[apex], U[apex] = True, np.eye(3)
+        return FrameSpectrum(delta, kink, U)
+
+    def _framed_kinks(self, v: FloatArray, width: FloatArray) -> Mask:
+        """Those off the flat face."""
+        x, _, z = v.T
         small = np.exp(-np.abs(self.rho))
         up = self.rho >= 0.0
         along = np.einsum("ki,ki->k", self.U[:, :, 0], v)
         across = np.einsum("ki,ki->k", self.U[:, :, 2], v)
         # A member's distance to the boundary along the normal, at the boundary ray of its rho; likewise a polar one's.
-        inside = np.where(up, z * small - y, z - y * small) / self.lengths[1]
+        inside = np.where(up, z * small - v[:, 1], z - v[:, 1] * small) / self.lengths[1]
         below = np.where(up, -z - x * small, -z * small - x) / self.lengths[0]
         kink = np.zeros(v.shape, bool)
         curved = ~(self.member | self.polar | self.flat)
         kink[:, 0] = (curved | self.polar & self.framed) & (np.where(self.polar, below, along) <= width)
         kink[:, 2] = (curved | self.member & self.framed) & (np.where(self.member, inside, across) <= width)
-        # Off the frames the axes are the coordinates; framed points near a flat face have it across w.
-        kink[:, 1] = self.framed & ((np.abs(y) <= width) & (x <= width) | (np.abs(x) <= width) & (y <= width))
-        kink[~self.framed] = (np.abs(v) <= width[:, None])[~self.framed]
-        corner = self.framed & (np.maximum(np.abs(x), np.abs(y)) <= width)
-        kink[corner] = True
         return kink
 
 

@@ -21,7 +21,7 @@ for exponents near 0 and 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self, final
 
 import numpy as np
@@ -101,7 +101,12 @@ class PowerCone(_WithExponent):
         """In closed form from the same root: eigenvectors ray, tangent and normal of the boundary."""
         v, power = normalized(checked_points(points, 3, repr(self)))
         parts = _analyse(v, self.exponent)
-        return FrameSpectrum(parts.delta(v), parts.kinks(v, kink_widths(v, power, tolerance, scale)), parts.U)
+        return replace(parts.kinked(v, kink_widths(v, power, tolerance, scale)), delta=parts.delta(v), U=parts.U)
+
+    def kinked(self, points: ArrayLike, *, tolerance: float = KINK_TOLERANCE, scale: ArrayLike = 0.0) -> FrameSpectrum:
+        """In closed form, case by case, see `_Parts.kinked`."""
+        v, power = normalized(checked_points(points, 3, repr(self)))
+        return _analyse(v, self.exponent).kinked(v, kink_widths(v, power, tolerance, scale))
 
     def barrier(self, points: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Gradients (k, 3) and factors B (k, 5, 3) of F'' = BᵀB at points inside, for the barrier of R. Chares (2009).
@@ -187,8 +192,12 @@ class _Parts:
         delta[self.polar] = 0.0
         return delta
 
-    def kinks(self, v: FloatArray, width: FloatArray) -> Mask:
-        """The pairs whose eigenvalue another piece of the projection, within `width`, has otherwise."""
+    def kinked(self, v: FloatArray, width: FloatArray) -> FrameSpectrum:
+        """See `NativeCone.kinked`.
+
+        The critical cones are these half-lines: along the ray and along the inner normal, which at the edges (1, 0, 0)
+        and (0, 1, 0) are coordinates. There the boundary has a plane as its tangent.
+        """
         a, b = self.a, 1.0 - self.a
         x, y, z = np.abs(v).T
         # First-order distances to the boundary: of a member, and of a polar point.
@@ -196,13 +205,20 @@ class _Parts:
         below = _slack(x / a, y / b, z, a, b, 1.0 / a, 1.0 / b)
         along = np.einsum("ki,ki->k", self.U[:, :, 0], v)
         across = np.einsum("ki,ki->k", self.U[:, :, 2], v)
-        kink = np.zeros(v.shape, bool)
+        delta, kink, U = self.delta(v), np.zeros(v.shape, bool), self.U * [1.0, 1.0, -1.0]
         face = np.minimum(x, y) <= width
         kink[:, 0] = np.where(self.polar, (below <= width) | face, ~self.member & (along <= width))
         kink[:, 2] = np.where(self.member, (inside <= width) | face, ~self.polar & (across <= width))
-        kink[:, 1] = face & (kink[:, 0] | kink[:, 2])
-        kink[np.maximum(x, np.maximum(y, z)) <= width] = True
-        return kink
+        edge = face & (z <= width)
+        large = np.where(x > y, v[:, 0], v[:, 1])
+        kink[edge] = np.stack([large < 0.0, np.zeros(len(v), bool), large > 0.0], axis=1)[edge]
+        delta[edge, 1] = large[edge] > 0.0
+        along_x = (x > y) == (large > 0.0)
+        U[edge & along_x] = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+        U[edge & ~along_x] = [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+        apex = (np.abs(v) <= width[:, None]).all(axis=1)
+        kink[apex], U[apex] = True, np.eye(3)
+        return FrameSpectrum(delta, kink, U)
 
 
 def _slack(

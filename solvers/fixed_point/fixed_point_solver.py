@@ -67,6 +67,7 @@ class FixedPointSolver(ArraySolver):
         and those of the method
     """
 
+    library = "optangent"
     abilities = Abilities()
     differentiates: ClassVar[bool] = True
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {

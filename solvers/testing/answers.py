@@ -11,7 +11,7 @@ from ...modelkit.arrays import FloatArray
 from ...modelkit.form import Form
 from ..result import Result, ResultStatus, Status
 
-__all__ = ["check_infeasible", "check_solution", "check_unbounded", "require"]
+__all__ = ["check_infeasible", "check_solution", "check_unbounded", "dense", "require"]
 
 INF = np.inf
 
@@ -26,7 +26,7 @@ def _statuses(result: Result) -> str:
     return f"{result.status.name}, {result.primal_status.name}, {result.dual_status.name} ({result.raw})"
 
 
-def _dense(form: Form) -> tuple[FloatArray, FloatArray, FloatArray]:
+def dense(form: Form) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(J, lower, upper) of all slots, sides infinite in cones."""
     J = np.vstack([form.A.toarray(), np.eye(form.n), form.F.toarray()])
     free = np.full(form.k, INF)
@@ -64,7 +64,7 @@ def check_solution(form: Form, result: Result, tolerance: float = 1e-6) -> None:
     require(is_optimal, f"an optimum was expected, got {_statuses(result)}")
     x = _has_shape(form, result.x, "x", form.n)
     y = _has_shape(form, result.dual, "dual", form.slots.size)
-    J, lower, upper = _dense(form)
+    J, lower, upper = dense(form)
     sided, f = form.slots.sided, J @ x
     one = 1.0 + np.abs(f)
     outside = np.maximum(lower - f, f - upper) / one
@@ -93,7 +93,7 @@ def check_infeasible(form: Form, result: Result, tolerance: float = 1e-6) -> Non
     certificate = ResultStatus.INFEASIBILITY_CERTIFICATE
     has_proof = result.status is Status.INFEASIBLE and result.dual_status is certificate
     require(has_proof, f"INFEASIBLE with duals that prove it was expected, got {_statuses(result)}")
-    J, lower, upper = _dense(form)
+    J, lower, upper = dense(form)
     y = _has_shape(form, result.dual, "dual", form.slots.size)
     y = y / np.abs(y).max()
     left = np.abs(J.T @ y).max(initial=0.0)
@@ -112,7 +112,7 @@ def check_unbounded(form: Form, result: Result, tolerance: float = 1e-6) -> None
     certificate = ResultStatus.INFEASIBILITY_CERTIFICATE
     has_proof = result.status is Status.DUAL_INFEASIBLE and result.primal_status is certificate
     require(has_proof, f"DUAL_INFEASIBLE with a direction that proves it was expected, got {_statuses(result)}")
-    J, lower, upper = _dense(form)
+    J, lower, upper = dense(form)
     d = _has_shape(form, result.x, "x", form.n)
     d = d / np.abs(d).max()
     moved, size = J @ d, tolerance * np.abs(J).max()

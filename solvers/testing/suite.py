@@ -21,6 +21,7 @@ from ...modelkit.sets import SecondOrderCone, Set
 from ..contract import Solver, Start
 from ..result import Result, ResultStatus, Status
 from .answers import check_infeasible, check_solution, check_unbounded, require
+from .derivatives import derivative_checks
 from .programs import CONES, INF, form_of, random_form, with_cones
 
 __all__ = ["Check", "check_solver", "solver_checks"]
@@ -109,6 +110,8 @@ def solver_checks(make: Maker, *, may_stop_short: Collection[str] = (), seeds: i
         checks["integer columns"] = suite.integer_columns
     if abilities.semi:
         checks["semicontinuous columns"] = suite.semicontinuous_columns
+    if make().differentiates:
+        checks |= derivative_checks(make, seeds)
     unknown = suite.may_stop_short - checks.keys()
     if unknown:
         raise InvalidData(f"There is no check {sorted(unknown)} for {make().name}; there are: {', '.join(checks)}.")

@@ -36,7 +36,7 @@ from .modelkit.model.model import Model
 from .modelkit.modifications import *  # noqa: F403
 from .modelkit.sets import *  # noqa: F403
 from .modelkit.store.store import Store
-from .solvers import testing
+from .solvers import distributed, testing
 from .solvers.files import read
 from .solvers.files import write as _write
 
@@ -45,7 +45,7 @@ Model.file_writer = _write
 Model.explainer = _Explainer
 _Explainer.solvers = solvers.wrappers()
 # `from optangent.layers import TorchLayer`, as if they stood here
-_sys.modules.update({f"{__name__}.layers": layers, f"{__name__}.testing": testing})
+_sys.modules.update({f"{__name__}.{part.__name__.rpartition('.')[2]}": part for part in (distributed, layers, testing)})
 _DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]
 
 __version__ = "0.1.0"
@@ -65,6 +65,7 @@ __all__ = [
     "Store",
     "bridges",
     "diffmodels",
+    "distributed",
     "from_cvxpy",
     "layers",
     "modelkit",

@@ -18,7 +18,7 @@ from optangent.diffmodels.weak_rows import is_unique, makes_unique
 def _form(P: Any, c: Any, A: Any, b: Any, zero_rows: Any = 0) -> Any:
     P = sp.csc_array(np.atleast_2d(np.asarray(P, dtype=float))) if not sp.issparse(P) else sp.csc_array(P)
     A = sp.csr_array(np.atleast_2d(np.asarray(A, dtype=float))) if not sp.issparse(A) else sp.csr_array(A)
-    return StandardForm(P, np.asarray(c, dtype=float), A, np.asarray(b, dtype=float), zero_rows)
+    return StandardForm.of_upper(P, np.asarray(c, dtype=float), A, np.asarray(b, dtype=float), zero_rows)
 
 
 def _random_program(
@@ -91,7 +91,7 @@ def test_derivatives_against_central_differences(datum: Any) -> None:
     dx, dy = solution.solve(-(dP @ x + dA.T @ y + dc), -(dA @ x - db))
 
     def at(t: Any) -> Any:
-        moved = polish(_form(form.P + t * dP, form.c + t * dc, form.A + t * dA, form.b + t * db, 3), x, y)
+        moved = polish(_form(form.P + t * dP, form.c + t * dc, form.A + t * dA, form.upper + t * db, 3), x, y)
         assert moved.polished
         return moved
 
@@ -326,13 +326,13 @@ def test_ten_thousand_steps() -> None:
     """A long schedule, known nowhere near exactly: solved, and its gradient is the exact active-set one to 1e-12."""
     T = 10_000
     form = _schedule(T, np.random.default_rng(6))
-    exact = polish(form, np.full(T, 1.5), np.zeros(form.b.size))
+    exact = polish(form, np.full(T, 1.5), np.zeros(form.upper.size))
     assert exact.polished and exact.status is Status.EXACT
     rng = np.random.default_rng(7)
     again = polish(
         form,
         exact.x + 1e-6 * rng.standard_normal(T),
-        np.maximum(exact.y + 1e-6 * rng.standard_normal(form.b.size), 0.0),
+        np.maximum(exact.y + 1e-6 * rng.standard_normal(form.upper.size), 0.0),
     )
     np.testing.assert_allclose(again.x, exact.x, rtol=0, atol=1e-13)
     np.testing.assert_array_equal(again.active, exact.active)

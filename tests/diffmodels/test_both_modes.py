@@ -499,3 +499,24 @@ def test_no_directions_and_no_losses() -> None:
     made = quadratic()
     assert made.model.directional_derivatives(made.x, []).shape == (0, 6)
     assert made.model.gradients(made.x, []).shape == (0, 6)
+
+
+@pytest.mark.parametrize("make", [quadratic, sparse])
+def test_direction_after_direction(make: Any) -> None:
+    """A few variables read after each of many differentiations, by adjoints then, move as in one call."""
+    made = make()
+    model, x, p = made.model, made.x, made.p
+    moves = np.random.default_rng(7).standard_normal((12, 3))
+    expected = model.directional_derivatives([x, p, ot.ObjectiveValue()], [dict(zip(p, m, strict=True)) for m in moves])
+    some = ot.VectorOfVariables([x[1], p[0], x[2]])
+    for k, move in enumerate(moves):
+        model.set(ot.ForwardParameterValue(), p, move)
+        model.forward_differentiate()
+        value = model.get(ot.ForwardObjectiveValue())
+        found = [*model.get(ot.ForwardVariablePrimal(), some), model.get(ot.ForwardVariablePrimal(), x[0]), value]
+        close(found, expected[k][[1, len(x), 2, 0, -1]])
+        if k % 5 == 4:
+            close(model.get(ot.ForwardVariablePrimal(), x), expected[k][: len(x)])
+            again = model.get(ot.ForwardVariablePrimal(), x)
+            model.forward_differentiate()
+            assert np.array_equal(again, model.get(ot.ForwardVariablePrimal(), x))

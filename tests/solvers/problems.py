@@ -18,8 +18,6 @@ S = ot.TerminationStatusCode
 MIN, MAX = ot.ObjectiveSenseCode.MIN_SENSE, ot.ObjectiveSenseCode.MAX_SENSE
 SOLVERS = ot.solvers.wrappers()
 EVERY = pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
-WITH_LIBRARY = pytest.mark.parametrize("solver", [s for s in SOLVERS if s.library], ids=lambda s: s.name)
-"""Those that are wrappers of a library."""
 ITERATIONS = {
     "HiGHS": ("simplex_iteration_limit", 1),
     "OSQP": ("max_iter", 2),
@@ -30,6 +28,7 @@ ITERATIONS = {
     "AltDiff": ("max_iterations", 1),
     "PDG": ("max_iterations", 1),
     "PDHG": ("max_iterations", 1),
+    "OptNet": ("max_iter", 1),
 }
 """The option that limits iterations, and too few of them."""
 

@@ -10,7 +10,7 @@ import pytest
 
 import optangent as ot
 
-from .problems import EVERY, WITH_LIBRARY
+from .problems import EVERY
 
 TAKEN = {
     ot.AbsoluteGapTolerance: {"HiGHS": "mip_abs_gap", "Clarabel": "tol_gap_abs", "PIQP": "eps_duality_gap_abs"},
@@ -42,7 +42,7 @@ def linear(solver: Any) -> tuple[ot.Model, Any]:
     return model, x
 
 
-@WITH_LIBRARY
+@EVERY
 def test_version(solver: Any) -> None:
     """The version of the library that is installed, which cannot be set."""
     model, _ = linear(solver)

@@ -16,7 +16,7 @@ import optangent as ot
 from optangent.modelkit.form import Cones, Discreteness, Form
 from optangent.modelkit.store.block import SetBlock
 
-from .problems import EVERY, ITERATIONS, WITH_LIBRARY
+from .problems import EVERY, ITERATIONS, SOLVERS
 
 FOUR = [getattr(ot.solvers, name) for name in ("HiGHS", "OSQP", "SCS", "Clarabel")]
 STOPPED = pytest.mark.parametrize("solver", FOUR, ids=lambda s: s.name)
@@ -271,7 +271,7 @@ def test_highs_refuses_what_it_cannot_do() -> None:
     assert model.get(ot.ObjectiveValue()) == 0.0
 
 
-@WITH_LIBRARY
+@pytest.mark.parametrize("solver", [one for one in SOLVERS if one.library != "optangent"], ids=lambda one: one.name)
 def test_missing_library(solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the library the wrapper can be imported and built; solving says what to install."""
     library = solver.library
@@ -297,7 +297,9 @@ def test_third_party_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ot.solvers, "_third_party", lambda: {"Mine": point})
     assert ot.solvers.Mine.__name__ == "OrderedDict"
     assert "Mine" in dir(ot.solvers)
-    with pytest.raises(AttributeError, match="Clarabel, DAQP, HiGHS, Mine, OSQP, PDG, PDHG, PIQP, SCS"):
+    with pytest.raises(
+        AttributeError, match="AltDiff, Clarabel, DAQP, HiGHS, Mine, OSQP, OptNet, PDG, PDHG, PIQP, SCS"
+    ):
         _ = ot.solvers.Gurobi
     assert not hasattr(ot.solvers, "__wrapped__")
 

@@ -111,19 +111,98 @@ def test_what_is_not_infeasible_is_none() -> None:
     assert not call.derivative("vjp", np.arange(2), np.ones((2, 1))).any()
 
 
-def test_cones_are_refused() -> None:
-    """With a way out in the message: a layer of the relaxed model."""
+def discs(rng: np.random.Generator) -> tuple[ot.Model, list[Any], list[Any]]:
+    """Second-order cones that have no point in common, a curved row and a linear one."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.SCS))
+    c, r = model.add_parameters(rng.standard_normal(6) + 3.0 * (np.eye(6)[0] - np.eye(6)[3])), model.add_parameter(1.0)
+    v, z = model.add_variables(3), model.add_variable()
+    model.add_constraint(ot.vectorize([r, *(v - c[:3])]), ot.SecondOrderCone(4))
+    d = v - c[3:]
+    model.add_constraint(ot.vectorize([1.0 + 0.0 * d[0], d[0], 2.0 * d[1], d[2]]), ot.SecondOrderCone(4))
+    model.add_constraint(v @ v <= 0.1)
+    model.add_constraint(z - v[1] >= 1.0 * r)
+    model.minimize(z * z + 10.0 * (v[2] - r) * (v[2] - r))
+    return model, [c, r], [v, z, ot.ObjectiveValue()]
+
+
+def matrices(rng: np.random.Generator) -> tuple[ot.Model, list[Any], list[Any]]:
+    """A semidefinite matrix whose trace is to be negative."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    e = model.add_parameters(rng.standard_normal(6))
+    v = model.add_variables(6)
+    model.add_constraint(v + e, ot.PositiveSemidefiniteConeTriangle(3))
+    f = v + e
+    model.add_constraint(f[0] + f[2] + f[5] <= -1.0)
+    model.add_constraint(v[1] + v[3] == 0.5)
+    model.minimize((v - rng.standard_normal(6)) @ v)
+    return model, [e], [v, ot.ObjectiveValue()]
+
+
+def exponentials(rng: np.random.Generator) -> tuple[ot.Model, list[Any], list[Any]]:
+    """``exp(x) <= p`` where x is to be larger."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    p, q = model.add_parameter(1.0), model.add_parameter(2.0)
+    v = model.add_variables(2)
+    model.add_constraint(ot.vectorize([1.0 * v[0], 1.0 + 0.0 * v[0], 1.0 * p]), ot.ExponentialCone())
+    model.add_constraint(v[0] + v[1] >= 1.0 * q)
+    model.add_constraint(v[1] <= 0.5)
+    model.minimize(v @ v)
+    return model, [p, q], [v]
+
+
+@pytest.mark.parametrize("build", [discs, matrices, exponentials], ids=lambda one: one.__name__)
+def test_closest_solutions_of_cones(build: Any) -> None:
+    """Rows give way no more than they must; derivatives are differences, and adjoint; the value is the model's own."""
+    for seed in range(3):
+        model, parameters, outputs = build(np.random.default_rng(seed))
+        theta = thetas_of(model, parameters)
+        call = Call(batch := Batch.of(model, parameters, outputs, on_failure="closest"))
+        found = call.solve(theta[None])[0]
+        assert batch.status == [Codes.INFEASIBLE] and batch.reasons == [""]
+        least = model.relax(norm=2, weight=0.0)
+        relaxed = model.relax(norm=2, weight=1e-4)
+        assert least.total <= relaxed.total <= least.total * (1.0 + 1e-2)
+        np.testing.assert_allclose(found[: len(outputs[0])], relaxed.value(outputs[0]), atol=1e-2)
+        rng = np.random.default_rng(seed)
+        w, d = rng.standard_normal(len(found)), rng.standard_normal(len(theta))
+        back = call.derivative("vjp", np.array([0]), w[None])[0]
+        ahead = call.derivative("jvp", np.array([0]), d[None])[0]
+        assert w @ ahead == pytest.approx(back @ d, rel=1e-7)
+        h = 1e-5
+        there, here = (Call(batch).solve((theta + s * h * d)[None])[0] for s in (1.0, -1.0))
+        np.testing.assert_allclose((there - here) / (2.0 * h), ahead, rtol=1e-4, atol=1e-5)
+
+
+def test_the_closest_point_between_a_disc_and_a_line() -> None:
+    """By hand; where there is a feasible point nothing gives way."""
     model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
     r, d = model.add_parameter(1.0, "r"), model.add_parameter(3.0, "d")
     v = model.add_variables(2)
     model.add_constraint(ot.vectorize([1.0 * r, v[0], v[1]]), ot.SecondOrderCone(3))
     model.add_constraint(v[0] >= 1.0 * d)
-    with pytest.raises(ot.Unsupported, match=r"rows are linear.*SecondOrderCone.*model.relax"):
-        Batch.of(model, [r, d], [v], on_failure="closest")
-    call = Call(Batch.of(model.relax(norm=2).model, [r, d], [v]))
-    np.testing.assert_allclose(call.solve(np.array([[1.0, 3.0]]))[0, 0], 7.0 / 3.0, atol=1e-7)
-    back = call.derivative("vjp", np.array([0]), np.array([[1.0, 0.0]]))
-    np.testing.assert_allclose(back, [[1.0 / 3.0, 2.0 / 3.0]], atol=1e-6)
+    model.minimize(v @ v)
+    call = Call(batch := Batch.of(model, [r, d], [v, ot.ObjectiveValue()], on_failure="closest"))
+    found = call.solve(np.array([[1.0, 3.0], [3.0, 1.0]]))
+    np.testing.assert_allclose(found, [[7.0 / 3.0, 0.0, 49.0 / 9.0], [1.0, 0.0, 1.0]], atol=1e-5)
+    assert batch.status == [Codes.INFEASIBLE, Codes.OPTIMAL]
+    back = call.derivative("vjp", np.arange(2), np.tile([1.0, 0.0, 0.0], (2, 1)))
+    np.testing.assert_allclose(back, [[1.0 / 3.0, 2.0 / 3.0], [0.0, 1.0]], atol=1e-5)
+
+
+def test_duals_beside_cones_and_sets_with_gaps_are_refused() -> None:
+    """With what to do."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    r, v = model.add_parameter(1.0, "r"), model.add_variables(2)
+    c = model.add_constraint(ot.vectorize([1.0 * r, v[0], v[1]]), ot.SecondOrderCone(3))
+    model.minimize(v[0])
+    with pytest.raises(ot.InvalidData, match="no duals where there are cones"):
+        Batch.of(model, [r], [c], on_failure="closest")
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    r, v = model.add_parameter(1.0, "r"), model.add_variables(2, integer=True)
+    model.add_constraint(v[0] + v[1] >= 1.0 * r)
+    model.minimize(v[0])
+    with pytest.raises(ot.Unsupported, match="gaps"):
+        Batch.of(model, [r], [v], on_failure="closest")
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,11 @@ def test_programs_side_by_side(solver: Any) -> None:
         np.testing.assert_allclose(together.state[:, at], alone.state[:, 0], atol=1e-9)
 
 
+def _same(right: Triple, _: Triple) -> Triple:
+    """Right-hand sides that are the same at every point."""
+    return right
+
+
 def test_derivatives_beside_the_solve_err_as_iterates_do() -> None:
     """The error of the derivative over that of x stays bounded (Sun et al. 2023, theorem 4.3)."""
     for seed in range(5):
@@ -132,7 +138,7 @@ def test_derivatives_beside_the_solve_err_as_iterates_do() -> None:
         program = operator.program
         zero = Triple(*(np.zeros((size, 1)) for size in (program.n, program.m, program.n)))
         right = Triple(np.eye(program.n), np.zeros((program.m, program.n)), np.zeros((program.n, program.n)))
-        run = alternate(operator, operator.start(zero), lambda _, right=right: right)
+        run = alternate(operator, operator.start(zero), partial(_same, right))
         found = [(point.x[:, 0], move.x) for _, (_, point, move) in zip(range(400), run, strict=False)]
         one = AltDiff()
         derivative = one.differentiate(form, one.solve(form))

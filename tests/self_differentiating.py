@@ -1,6 +1,6 @@
 """Solvers that differentiate their solutions themselves: right ones, and some that are wrong in one way each.
 
-`SUBJECTS` are those that the suite of this folder takes to be right: a double, and every solver of the package that
+`SUBJECTS` are those that the suites take to be right: a double, and every solver of the package that
 says that it differentiates. `TRUNCATED` are those whose answers are as good as they say; a solver with an option for
 that is added there, as `Subject(lambda: ot.solvers.Mine(tolerance=1e-3))`.
 """
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import optangent as ot
 from optangent.diffmodels.form_point import FormPoint
 from optangent.modelkit.form import Abilities, Form, Journal
 from optangent.solvers import OwnDerivative, Result, Solver, Start
 
-from .oracle import Array
-
+Array = NDArray[np.float64]
 CODES = ot.DifferentiationStatusCode
 
 
@@ -142,16 +142,27 @@ def with_derivatives(derivative: type[OfPoint]) -> type[Differentiating]:
 
 @dataclass(frozen=True)
 class Subject:
-    """A maker of solvers, and whether these solve linear programs, to all digits, too."""
+    """A maker of solvers that differentiate.
+
+    Attributes
+    ----------
+    make : see above
+    linear : whether they solve linear programs, to all digits, too
+    hands_over : whether they leave some solutions to a diff model, which they do not in ordinary quadratic programs
+    """
 
     make: Callable[[], Any]
     linear: bool = True
+    hands_over: bool = False
 
     def __str__(self) -> str:
         return str(self.make().name)
 
 
-SUBJECTS = [Subject(Differentiating), *(Subject(one) for one in ot.solvers.wrappers() if one.differentiates)]
+SUBJECTS = [
+    Subject(Differentiating),
+    *(Subject(one, hands_over=True) for one in ot.solvers.wrappers() if one.differentiates),
+]
 """Solvers whose derivatives are exact."""
 TRUNCATED = [
     Subject(with_derivatives(Halved)),
