@@ -42,7 +42,7 @@ def test_refusals(solved: ot.Model, tmp_path: Path) -> None:
     for ask in (solved.ranges, lambda: solved.path(p, 1.0, 2.0)):
         with pytest.raises(ot.Unsupported, match="linear and convex quadratic programs"):
             ask()
-    with pytest.raises(ot.UnsupportedConstraint, match="'c'.*no nonlinear functions"):
+    with pytest.raises(ot.UnsupportedConstraint, match=r"'c'.*no nonlinear functions"):
         solved.write(tmp_path / "model.lp")
 
 
