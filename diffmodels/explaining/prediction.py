@@ -24,7 +24,7 @@ from ...modelkit.form import Form
 from ...modelkit.functions import VariableIndex, VectorOfVariables
 from ...modelkit.indices import ConstraintIndex, ConstraintIndices
 from ...modelkit.numeric import real_number
-from ...modelkit.sets import EqualTo, GreaterThan, LessThan
+from ...modelkit.sets import EqualTo, GreaterThan, LessThan, OperatorGraph
 from ...modelkit.store.describing import described
 from ...modelkit.store.parameters import PARAMETERS, parameter_constraint
 from ...modelkit.store.store import Store
@@ -212,7 +212,7 @@ def _kink_ahead(
 def _error(derivative: Derivative, x: FloatArray, y: FloatArray, after: Form) -> float:
     """How far a Newton step at the changed data would go, by the old system, relative to x."""
     point = derivative.point
-    if not point.layout.fits(after):
+    if not point.layout.fits(after) or any(cones.type is OperatorGraph for cones in after.cones):
         return float("nan")
     rows = point.layout.matrices(after)
     s, F = np.asarray(rows.F @ x + rows.g), rows.F
