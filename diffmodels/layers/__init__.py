@@ -11,13 +11,15 @@ import importlib
 from typing import Any
 
 from ...modelkit.errors import MissingDependency
+from . import declarative
 from .failures import UnsolvedItems
 
-__all__ = ["UnsolvedItems"]
+__all__ = ["UnsolvedItems", "declarative"]
 
 _LAYERS = {  # name: its module here, which has a function `layer_class`; the extra, which has its library's name
     "TorchLayer": ("torch_layer", "torch"),
     "JaxLayer": ("jax_layer", "jax"),
+    "DeclarativeNode": ("declarative.node", "torch"),
     "CvxpyLayer": ("cvxpy_problems.cvxpy_layer", "cvxpy"),
     "CvxpylayersSolver": ("cvxpy_problems.cvxpylayers_plugin", "cvxpylayers"),
 }
