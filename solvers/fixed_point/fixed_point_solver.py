@@ -69,7 +69,7 @@ class FixedPointSolver(ArraySolver):
 
     library = "optangent"
     abilities = Abilities()
-    differentiates: ClassVar[bool] = True
+    differentiates = True
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
         attr.Silent: Option("verbose", operator.not_),
         attr.TimeLimitSec: Option("time_limit", float),
