@@ -54,4 +54,6 @@ def one_sided_points(P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray,
     found = solve(Programs(P, q, F, -g, upper, zeros))
     exact = (found.ending == Ending.EXACT) & ~found.duals.rho.any(axis=1)
     z = np.concatenate([found.x, found.y], axis=1)
+    with np.errstate(over="ignore"):
+        exact &= np.isfinite((z * z).sum(axis=1))  # what is made of it is to be a number, too
     return StackedPoints(z, exact, found.is_smooth & exact, found.rows, q.shape[1])
