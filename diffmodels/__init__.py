@@ -4,6 +4,7 @@ from .conic_diff import ConicDiff
 from .gradcheck import gradcheck
 from .kkt import DirectKKT, IterativeKKT
 from .meta_solver import DifferentiationWarning, MetaSolver, diff_optimizer
+from .nonlinear_diff import NonlinearDiff
 from .policies import Smoothed
 from .quadratic_diff import QuadraticDiff
 
@@ -13,6 +14,7 @@ __all__ = [
     "DirectKKT",
     "IterativeKKT",
     "MetaSolver",
+    "NonlinearDiff",
     "QuadraticDiff",
     "Smoothed",
     "diff_optimizer",

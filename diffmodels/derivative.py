@@ -373,7 +373,7 @@ class Derivative:
     def _gradient(self, attribute: attr.Attribute, index: Any) -> Any:
         assert self._pulled is not None
         store, kind = self._store, type(attribute)
-        ids = store.variable_ids()
+        ids = store.every_variable_id()
         if kind is attr.ReverseObjectiveFunction:
             return GradientOfObjective(self._right_factor(), ids, self._pulled[2], self.lowering.sign)
         if kind is attr.ReverseConstraintFunction:

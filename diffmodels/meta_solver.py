@@ -43,6 +43,7 @@ from .directions import Direction
 from .form_point import FormPoint
 from .inputs import Inputs
 from .losses import Loss
+from .nonlinear_diff import NonlinearDiff
 from .own_solution import differentiates_itself
 from .policies import policy_of
 from .quadratic_diff import QuadraticDiff
@@ -81,6 +82,7 @@ def abilities_of(diff_model: type[ConvexDiff] | ConvexDiff) -> Abilities:
     return Abilities(
         cones=frozenset(s for s in sets if s not in (Zeros, Nonnegatives)),
         quadratic_rows=any(kind[0].degree == 2 for kind in diff_model.kinds),
+        nonconvex=diff_model.nonconvex,
     )
 
 
@@ -435,7 +437,7 @@ class MetaSolver(Solving):
         return new
 
 
-DIFF_MODELS: list[Callable[[], ConvexDiff]] = [QuadraticDiff, ConicDiff]
+DIFF_MODELS: list[Callable[[], ConvexDiff]] = [QuadraticDiff, ConicDiff, NonlinearDiff]
 """Diff models to choose from, the first that takes the model's constraints."""
 
 

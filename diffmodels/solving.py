@@ -111,7 +111,7 @@ class Solving(Building):
         """What the solver's status is worth."""
         codes, proof = attr.TerminationStatusCode, attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
         of = {codes.INFEASIBLE: attr.DualStatus(), codes.DUAL_INFEASIBLE: attr.PrimalStatus()}.get(status)
-        is_looked_at = status is codes.OPTIMAL or (of is not None and self.raw(of) is proof)
+        is_looked_at = status in (codes.OPTIMAL, codes.LOCALLY_SOLVED) or (of is not None and self.raw(of) is proof)
         return checked(status, self.residuals()) if is_looked_at else status
 
     def _checked_result(self, status: attr.ResultStatusCode) -> attr.ResultStatusCode:
@@ -211,7 +211,8 @@ class Solving(Building):
         lowering = self._lowering(one.solver.abilities)
         form = self._in_step(lowering)
         pending = one.pending if one.lowering is lowering and one.generation == lowering.generation else None
-        if not one.solver.checks_convexity and (pending is None or pending.has_curvature):
+        is_trusted = one.solver.checks_convexity or one.solver.abilities.nonconvex
+        if not is_trusted and (pending is None or pending.has_curvature):
             require_convex(form.P, lowering.sign, one.solver.name)
         one.pending = None  # until all has gone well
         try:

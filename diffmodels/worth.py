@@ -25,6 +25,7 @@ __all__ = ["INACCURATE", "Worth", "require_solution"]
 
 INACCURATE = (
     attr.TerminationStatusCode.ALMOST_OPTIMAL,
+    attr.TerminationStatusCode.ALMOST_LOCALLY_SOLVED,
     attr.TerminationStatusCode.SLOW_PROGRESS,
     attr.TerminationStatusCode.ITERATION_LIMIT,
     attr.TerminationStatusCode.TIME_LIMIT,

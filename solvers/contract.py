@@ -68,7 +68,7 @@ class Solver(ABC):
     releases_gil: ClassVar[bool] = True
     reloads_for_options: ClassVar[bool] = True
     checks_convexity: ClassVar[bool] = False
-    differentiates: ClassVar[bool] = False
+    differentiates: bool = False
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
     """What it was made with, so that another one can be made like it."""
 

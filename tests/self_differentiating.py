@@ -161,6 +161,7 @@ class Subject:
 
 SUBJECTS = [
     Subject(Differentiating),
+    Subject(lambda: ot.solvers.OSQP(differentiates=True), linear=False, hands_over=True),
     *(Subject(one, hands_over=True) for one in ot.solvers.wrappers() if one.differentiates),
 ]
 """Solvers whose derivatives are exact."""

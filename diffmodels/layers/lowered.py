@@ -107,4 +107,5 @@ def _common(every: Sequence[Abilities]) -> Abilities:
         semi=all(one.semi for one in every),
         quadratic_objective=all(one.quadratic_objective for one in every),
         quadratic_rows=all(one.quadratic_rows for one in every),
+        nonconvex=all(one.nonconvex for one in every),
     )

@@ -165,8 +165,8 @@ def inactive_rows(make: Any) -> tuple[ot.Model, Any]:
 def ranges(make: Any) -> tuple[ot.Model, Any]:
     """Ranges at either side, and a fixed variable."""
     model = ot.Model(ot.diff_optimizer(make))
-    x, p = model.add_variables(3), model.add_parameters(np.array([1.0, 2.0, 0.5]))
-    model.add_constraint(x[0] + 2.0 * x[1], ot.Interval(1.0, 4.0))
+    x, p = model.add_variables(4), model.add_parameters(np.array([1.0, 2.0, 0.5]))
+    model.add_constraint(x[0] + 2.0 * x[1] + x[3], ot.Interval(1.0, 4.0))
     model.add_constraint(x[1] - x[2], ot.Interval(-3.0, -1.0))
     model.add_constraint(x[2], ot.EqualTo(0.25))
     model.minimize(x @ x - p[0] * x[1] + p[1] * x[0] * x[0] - 9.0 * p[2] * x[1])

@@ -274,7 +274,7 @@ def test_of_influences() -> None:
     ax = model.influence(mean, numbers).plot.heatmap(new_axes())
     assert [label.get_text() for label in ax.get_yticklabels()] == ["number[2]", "number[1]", "number[0]"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["by 0"]
-    assert ax.get_xlabel().split() == "change of mean when that number of the point grows by 1".split()
+    assert ax.get_xlabel().replace("\n", " ") == "change of mean when that number of the point grows by 1"
     np.testing.assert_allclose(ax.images[0].get_array(), [[3 / 6], [2 / 6], [1 / 6]])
     ax = model.influence([mean, 2 * mean], numbers).plot.heatmap(new_axes())
     np.testing.assert_allclose(ax.images[0].get_array(), np.outer([3 / 6, 2 / 6, 1 / 6], [1.0, 2.0]))
