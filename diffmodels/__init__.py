@@ -1,5 +1,7 @@
 """Differentiation: the KKT engine, the diff models and the meta-solver."""
 
+from . import accessors
+from .accessors import *  # noqa: F403
 from .conic_diff import ConicDiff
 from .gradcheck import gradcheck
 from .kkt import DirectKKT, IterativeKKT
@@ -19,4 +21,5 @@ __all__ = [
     "Smoothed",
     "diff_optimizer",
     "gradcheck",
+    *accessors.__all__,
 ]

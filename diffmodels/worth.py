@@ -116,7 +116,7 @@ class Worth:
                 f"{before:.1e}, {after:.1e} after refinement; {made}. SolutionRefinement tells."
             )
         mismatch = self._point.mismatch
-        if mismatch > ASYMMETRY:
+        if mismatch > ASYMMETRY and status is not codes.TRUNCATED:  # of which the error is told
             yield (
                 f"Forward and reverse mode differ by {mismatch:.1e}, relative to their terms: the system of the "
                 "derivatives is too ill-conditioned to be solved more accurately. Scale the data, or drop rows that "

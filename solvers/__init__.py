@@ -13,6 +13,9 @@ from typing import Any
 from ..modelkit.form import Abilities, Form, Journal
 from .array_solver import ArraySolver
 from .contract import Solver, Start
+from .fixed_point.alt_diff import AltDiff
+from .fixed_point.pdg import PDG
+from .fixed_point.pdhg import PDHG
 from .libraries.clarabel import Clarabel
 from .libraries.daqp import DAQP
 from .libraries.highs import HiGHS
@@ -28,9 +31,12 @@ from .result import Result, Status
 __all__ = [
     "DAQP",
     "OSQP",
+    "PDG",
+    "PDHG",
     "PIQP",
     "SCS",
     "Abilities",
+    "AltDiff",
     "ArraySolver",
     "Clarabel",
     "Form",
@@ -57,7 +63,7 @@ def wrappers() -> tuple[type[Solver], ...]:
     Examples
     --------
     >>> [solver.name for solver in wrappers()]
-    ['Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'OptNet', 'PIQP', 'SCS']
+    ['AltDiff', 'Clarabel', 'DAQP', 'HiGHS', 'OSQP', 'OptNet', 'PDG', 'PDHG', 'PIQP', 'SCS']
     """
     return tuple(one for one in _every() if not one.abilities.nonconvex)
 

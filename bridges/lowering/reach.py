@@ -128,6 +128,11 @@ class Reach:
     def path(self, kind: Kind) -> list[str]:
         """How constraints of a kind get there, a line a step."""
         name = describe_kind(kind)
+        if kind[0].degree == NONLINEAR:
+            if not self._takes_operators:
+                return [f"{name}  (unreachable)"]
+            first, *below = self.path(_with_values(kind))
+            return [f"{name}  with variables for the values of operators, in their graphs", "  " + first, *below]
         if is_box(kind[1]) and kind[0].degree == 2 and not self.abilities.quadratic_rows:
             below = self.graph.path(_CONE_OF_ROW, "    ")
             return [f"{name}  by factors of its curvature, where it has one", *below]

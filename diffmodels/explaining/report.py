@@ -189,7 +189,7 @@ def _faults(derivative: Derivative) -> Iterator[tuple[str, str, str]]:
         )
     is_own, residual = isinstance(point.solution, OwnSolution), _linear_residual(derivative)
     advice = "set ModelConstructor(), to QuadraticDiff or ConicDiff" if is_own else "scale the data"
-    if point.mismatch > ASYMMETRY:
+    if point.mismatch > ASYMMETRY and status is not codes.TRUNCATED:
         yield "the linear system", f"forward and reverse mode differ by {point.mismatch:.1e}", advice
     if residual > ACCEPTED_RESIDUAL and status is not codes.TRUNCATED:
         yield "the linear system", f"its last solution has a relative residual of {residual:.1e}", advice

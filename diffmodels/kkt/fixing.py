@@ -24,7 +24,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from ...modelkit.arrays import FloatArray, IntArray
-from ...modelkit.form.products import workable
+from ...modelkit.form.products import diagonal_matrix, workable
 from .system import KKTSystem, Mask
 
 __all__ = ["Fixing", "WithoutFixed", "fixing", "like", "with_units", "without_bounds", "without_fixed"]
@@ -221,7 +221,7 @@ def _blocks(P: Any, free: IntArray, fixed: IntArray) -> tuple[Any, Any, Any]:
     P = P.tocsc()
     if is_diagonal(P):
         diagonal = P.diagonal()
-        return _diagonal(diagonal[free]), diagonal[fixed], None
+        return diagonal_matrix(diagonal[free]), diagonal[fixed], None
     of_fixed = P[:, fixed]
     mixed = of_fixed[free]
     return sp.csc_array(P[:, free][free]), workable(of_fixed[fixed]), mixed if mixed.nnz else None
@@ -245,10 +245,3 @@ def is_diagonal(P: Any) -> bool:
     if len(P.indices) == n and np.array_equal(P.indices, np.arange(n)):
         return bool((np.diff(P.indptr) == 1).all())
     return bool(np.array_equal(P.indices, np.repeat(np.arange(n), np.diff(P.indptr))))
-
-
-def _diagonal(values: FloatArray) -> Any:
-    """Without its zeros, in CSC."""
-    there = values != 0.0
-    at, indptr = np.flatnonzero(there), np.concatenate([np.zeros(1, np.int64), np.cumsum(there)])
-    return sp.csc_array((values[at], at, indptr), shape=(len(values), len(values)))

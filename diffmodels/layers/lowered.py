@@ -13,7 +13,7 @@ from ...modelkit.indices import Kind, describe_kind
 from ...modelkit.store.parameters import kinds_inserted
 from ...modelkit.store.store import Store
 from ..convex_diff import ConvexDiff
-from ..meta_solver import DIFF_MODELS, abilities_of
+from ..differentiating import DIFF_MODELS, abilities_of
 from .form_solvers import Solver
 
 __all__ = ["Lowered", "lowered"]

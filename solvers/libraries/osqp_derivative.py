@@ -1,8 +1,9 @@
 """OSQP's own derivatives: the adjoint of its solution map, one seed at a time, refined.
 
 It solves the linearized optimality conditions of its form ``l <= A x <= u``, by a new factorization for each seed
-(B. Amos, J. Z. Kolter, *OptNet*, ICML 2017, eq. 7). The system is regularized, and what OSQP answers is right to five
-or six digits; as an approximate inverse, in products with the conditions themselves, it leads to all of them.
+(B. Amos, J. Z. Kolter, *OptNet*, ICML 2017, eq. 7). It stops refining at a residual in no relation to the seeds: those
+of a millionth are answered to six digits. So seeds are brought to the size of one, and what an answer leaves of the
+conditions is answered again.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from ..own_derivative import OwnDerivative
 
 __all__ = ["OSQPDerivative"]
 
-_ENOUGH = 1e-14
-"""What is left of right-hand sides, relative to the terms, that is rounding error."""
+_ENOUGH = 1e-12
+"""What is left of right-hand sides, relative to the terms, that is not worth another answer."""
 _ACCURATE = 1e-10
 """The same, of derivatives that are taken."""
 _ROUNDS = 6
@@ -124,7 +125,6 @@ class OSQPDerivative(OwnDerivative):
         """Gradients (n, K) and (held, K) of seeds, as OSQP has them."""
         w, wy = np.zeros_like(primal), np.zeros_like(rows)
         seeds = np.where(self._active[:, None], (self._sign * self._scale)[:, None] * rows, 0.0)
-        # Its refinement stops at a residual in no relation to the seeds.
         size = np.maximum(np.abs(primal).max(axis=0, initial=0.0), np.abs(seeds).max(axis=0, initial=0.0))
         for k in np.flatnonzero(size).tolist():  # the library takes one
             self._solver.adjoint_derivative_compute(primal[:, k] / size[k], seeds[:, k] / size[k])
