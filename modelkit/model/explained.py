@@ -30,7 +30,8 @@ class Explained:
             for each parameter that stands in right-hand sides and costs alone. Columns: ``what``, ``name``, ``side``;
             ``value``; ``slope``, the derivative of the optimal value; ``low`` and ``high``, between which the active
             constraints stay; ``objective_low`` and ``objective_high``, the optimal value there; ``at_low`` and
-            ``at_high``, which constraint then enters or leaves the active ones.
+            ``at_high``, which constraint then enters or leaves the active ones; ``note``, "degenerate: of one basis"
+            where another basis of the same solution has other ranges.
 
         Raises
         ------
@@ -177,8 +178,9 @@ class Explained:
         -------
         Prediction
             ``value(x)``, ``dual(c)`` and ``objective`` after the change; ``validity``, the part of the change for which
-            the active constraints stay (nan with cones) and ``event``, what ends it; ``error``, an estimate of the
-            largest error of a value, relative to the largest value; ``to_frame()``.
+            the active constraints stay, and ``event``, what ends it; ``error``, an estimate of the largest error of a
+            value, relative to the largest value; ``to_frame()``. With cones and quadratic constraints solutions move
+            along a curve: ``validity`` is where, along the tangent, a cone has a kink, and ``error`` tells of the bend.
 
         Raises
         ------
