@@ -144,8 +144,7 @@ class Derivative:
         """Its derivative in the numbers that move, (1, T)."""
         if self._moving is None:
             return np.zeros((1, 0))
-        none = np.zeros((1, len(point.x))), np.zeros((1, len(point.y)))
-        return self._moving.gradient(point.x, point.y, *none, np.ones((1, 1)))
+        return self._moving.of_lagrangian(point.x, point.y)
 
     def _to_parameters(self, of_numbers: FloatArray) -> FloatArray:
         moving = self.lowering.moving
