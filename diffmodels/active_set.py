@@ -51,6 +51,7 @@ _NOISE = 1e-9
 _ROUNDOFF = 1e-14
 # The same of each condition, relative to the sizes of its terms: corrections have nothing left to correct.
 _LEAST_RESIDUAL = 16.0 * float(np.finfo(np.float64).eps)
+_LARGEST = float(np.finfo(np.float64).max)
 _ROUNDS = 12
 _ROUNDS_AFTER_PROXIMAL = 3
 _CORRECTIONS = 3
@@ -159,19 +160,23 @@ class _Polish:
         below, above = units.slacks(values)
         equal = units.form.equal
         unit = units.magnitudes(x, np.where(equal, units.form.upper, 0.0))
-        y_hat, one = y / units.row / unit.multiplier, units.row / unit.slack
-        # By how much the multiplier of each side is larger than its slack.
-        lower, upper = np.maximum(-y_hat, 0.0) - below * one, np.maximum(y_hat, 0.0) - above * one
-        sides = np.where(upper >= lower, np.where(upper > 0.0, 1, 0), np.where(lower > 0.0, -1, 0)).astype(np.int8)
+        pushes_up = y > 0.0
+        slack, nearest = np.where(pushes_up, above, below), np.minimum(below, above)
+        # Active is the side that is pushed, by more than there is room, or one that is beyond.
+        y_hat, room = np.abs(y) / (units.row * unit.multiplier), slack * (units.row / unit.slack)
+        sides = np.where(pushes_up, np.int8(1), np.int8(-1))
+        sides *= y_hat > room
+        beyond = np.flatnonzero((nearest < 0.0) & (sides == 0))
+        sides[beyond] = np.where(above[beyond] < below[beyond], 1, -1)
         if self.basis is not None:
+            one = units.row / unit.slack
             chosen = np.where(self.basis > 0, above, below) * one
-            undecided = (np.abs(y_hat) <= _UNDECIDED) & (np.abs(np.minimum(below, above) * one) <= _UNDECIDED)
+            undecided = (y_hat <= _UNDECIDED) & (np.abs(nearest * one) <= _UNDECIDED)
             told = self.basis != 0
             sides = np.where(undecided & (~told | (np.abs(chosen) <= _UNDECIDED)), self.basis, sides)
-        sides[equal] = 1
-        left = units.gradient(x, y), values - np.clip(values, units.form.lower, units.form.upper)
-        slack = np.where(y > 0.0, above, np.where(y < 0.0, below, 0.0))
-        gap = largest_size(y * np.maximum(slack, 0.0) * units.inequality)
+        sides[equal], slack[equal] = 1, 0.0
+        left = units.gradient(x, y), np.minimum(nearest, 0.0, out=nearest)
+        gap = largest_size(y * np.clip(slack, 0.0, _LARGEST, out=slack))
         return _Point(x, y, sides, values, left, units.residual(left, unit, gap))
 
     # ------------------------------------------------------------------ local steps
@@ -201,11 +206,11 @@ class _Polish:
             if not (leaving.any() or entering.any()):
                 leaving = self._contradicting(sides, at - values, pull, unit)
             if not (leaving.any() or entering.any()):
-                inside = np.where(units.inequality & (pull < 0.0), 0.0, y_new)
-                if (inside != y_new).any():
+                inside, outside = y_new, units.inequality & (pull < 0.0)
+                if outside.any():
+                    inside = np.where(outside, 0.0, y_new)
                     gradient = units.gradient(x_new, inside)
-                off = np.where(active, values - at, values - np.clip(values, units.form.lower, units.form.upper))
-                left = gradient, off
+                left = gradient, np.where(active, values - at, np.minimum(slack, 0.0))
                 residual = units.residual(left, unit)
                 if residual > FOUND:
                     break

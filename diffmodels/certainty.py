@@ -174,11 +174,14 @@ class Sizes:
             unit = np.concatenate([at.column, at.row[rows]])
             R = size[:, None] * _signs(len(size), draws)
             Z = solve(R)
-            forward, slopes = R.T @ Z, at.A @ Z[:n]
+            has_bounds = isinstance(at.A, RowsAndBounds)
+            forward, slopes = R.T @ Z, (at.A.rows if has_bounds else at.A) @ Z[:n]
             sizes = np.abs(Z, out=Z)
-            moves = every[n:]
-            moves += _row_maxima(np.abs(slopes, out=slopes))
-            slacks, largest = moves[rows], _row_maxima(sizes)
+            moves, largest = every[n:], _row_maxima(sizes)
+            moves[: len(slopes)] += _row_maxima(np.abs(slopes, out=slopes))
+            if has_bounds:
+                moves[len(slopes) :] += largest[:n]
+            slacks = moves[rows]
             moves[rows] = largest[n:]
             # what is nothing beside the largest of either, in equilibrated units, may be all rounding error
             nothing = _SMALL * _largest(size * unit) * _largest(largest / unit)

@@ -32,6 +32,7 @@ _NOISE = 1e-8
 """Rows of slope one up to this, relative to the largest entry in their cone, are rounding errors: scaled up, such a row
 would be a constraint."""
 _ROUNDOFF = 1e-15
+_BISECTIONS = 50
 _TURNED = 0.1
 """Part of a vector by which another derivative's answer to it differs much."""
 
@@ -117,6 +118,34 @@ class ConeRows:
                 found[rows] |= turned.any(axis=0)[:, None]
         return found
 
+    def reach(self, v: FloatArray, along: FloatArray) -> tuple[float, IntArray]:
+        """The step t > 0 at which v + t `along` gets where a derivative is of another kind, and the rows of that cone.
+
+        The first one seen at steps from 1e-9 to 1e3, the finer below 1, then by bisection; infinite, and no rows, where
+        there is none.
+        """
+        steps = np.unique(np.concatenate([np.geomspace(1e-9, 1e3, 49), np.linspace(0.0, 1.0, 17)]))
+        found: tuple[float, IntArray] = np.inf, np.zeros(0, np.int64)
+        for group in self.groups:
+            rows, cone = group.rows, group.cone
+            points = v[rows] + steps[:, None, None] * along[rows]
+            spectrum = cone.spectrum_dual(points.reshape(-1, rows.shape[1]), tolerance=_ROUNDOFF)
+            kinds = _kinds(spectrum.delta.reshape(points.shape))
+            others = (kinds[1:] != kinds[0]).any(axis=2)
+            mine = np.flatnonzero(others.any(axis=0))
+            if not len(mine):
+                continue
+            first = np.argmax(others[:, mine], axis=0)
+            low, high, here = steps[first], steps[first + 1], kinds[0, mine]
+            for _ in range(_BISECTIONS):
+                middle = 0.5 * (low + high)
+                at = v[rows[mine]] + middle[:, None] * along[rows[mine]]
+                other = (_kinds(cone.spectrum_dual(at, tolerance=_ROUNDOFF).delta) != here).any(axis=1)
+                low, high = np.where(other, low, middle), np.where(other, middle, high)
+            least = int(np.argmin(high))
+            found = min(found, (float(high[least]), rows[mine[least]]), key=lambda one: one[0])
+        return found
+
     def _beside(self, v: FloatArray, moves: FloatArray) -> Iterator[tuple[IntArray, Any]]:
         """Rows (k, d) of equal cones, and spectra at v and at v ± the columns of `moves`, one point after the other."""
         points = np.concatenate([v[:, None], v[:, None] + moves, v[:, None] - moves], axis=1)
@@ -144,9 +173,13 @@ class ConeRows:
 
 def _other_kind(spectrum: Any, shape: tuple[int, ...]) -> Mask:
     """(k,) whether some point has other numbers of slopes 0 and 1 than the first one."""
-    delta = spectrum.delta.reshape(-1, *shape)
-    kinds = np.stack([(delta <= _NEGLIGIBLE).sum(axis=2), (delta >= 1.0 - _NEGLIGIBLE).sum(axis=2)])
-    return np.asarray((kinds[:, 1:] != kinds[:, :1]).any(axis=(0, 1)))
+    kinds = _kinds(spectrum.delta.reshape(-1, *shape))
+    return np.asarray((kinds[1:] != kinds[:1]).any(axis=(0, 2)))
+
+
+def _kinds(delta: FloatArray) -> IntArray:
+    """(..., 2) how many of the slopes (..., d) are 0, and how many are 1."""
+    return np.stack([(delta <= _NEGLIGIBLE).sum(axis=-1), (delta >= 1.0 - _NEGLIGIBLE).sum(axis=-1)], axis=-1)
 
 
 @final

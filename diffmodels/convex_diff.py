@@ -17,7 +17,9 @@ from ..modelkit.errors import DifferentiationError
 from ..modelkit.form import Form
 from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.form.stacked import Stacked
+from ..modelkit.functions import VectorQuadraticFunction
 from ..modelkit.indices import Kind
+from ..modelkit.sets import Zeros
 from .ground import Ground, StackedGround
 from .policies import Generalized, Policy
 from .solution_point import SolutionPoint
@@ -35,6 +37,7 @@ class ConvexDiff(ABC):
     -------------------------------------------------
     name : of the diff model
     kinds : (function type, set type) of the one-sided rows that it takes, in the order in which it wants them
+    nonconvex : whether the program need not be convex
 
     Attributes
     ----------
@@ -44,12 +47,19 @@ class ConvexDiff(ABC):
 
     name: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]
+    nonconvex: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.linear_algebra: Any = None
         self.allow_inaccurate = False
         self.policy: Policy = Generalized()
         self.layout: Stacked | None = None
+
+    @classmethod
+    def stacked(cls, form: Form) -> Stacked:
+        """Where the one-sided rows of forms of this signature stand."""
+        bent = (VectorQuadraticFunction, Zeros) in cls.kinds
+        return Stacked(form, [kind[1] for kind in cls.kinds], has_bent_equalities=bent)
 
     @abstractmethod
     def ground(self, form: Form, x: FloatArray, y: FloatArray, activity: FloatArray | None) -> Ground:
@@ -88,7 +98,7 @@ class StackedDiff(ConvexDiff):
         """The exact solution near (x, y)."""
         layout = self.layout
         if layout is None or not layout.fits(form):
-            self.layout = layout = Stacked(form, [kind[1] for kind in self.kinds])
+            self.layout = layout = self.stacked(form)
         rows = layout.matrices(form)
         hints = None if activity is None else layout.down(activity)
         return StackedGround(layout, rows, self.polish(rows, x, layout.down(y), hints), self.linear_algebra)

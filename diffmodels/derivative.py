@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, final
 
@@ -26,28 +26,19 @@ from ..modelkit.functions import VariableIndex, VectorOfVariables
 from ..modelkit.functions.lazy import GradientOfObjective, GradientOfRow, GradientOfRows
 from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
-from ..modelkit.store.describing import listed
 from ..modelkit.store.parameters import PARAMETERS, parameter_constraints
 from ..modelkit.store.store import Store
-from .certainty import ACCURACY, ASYMMETRY
-from .form_point import FormPoint, SeenBySides
+from .form_point import FormPoint
 from .inputs import Inputs, Tangents
 from .outcome import every, located
 from .parameter_slopes import parameter_slopes
 from .pushing import Adjoints, Pushed
 from .slope import Slope
 from .slot_tangents import SlotTangents
+from .worth import Worth
 
-__all__ = ["INACCURATE", "Derivative", "require_solution"]
+__all__ = ["Derivative"]
 
-INACCURATE = (
-    attr.TerminationStatusCode.ALMOST_OPTIMAL,
-    attr.TerminationStatusCode.SLOW_PROGRESS,
-    attr.TerminationStatusCode.ITERATION_LIMIT,
-    attr.TerminationStatusCode.TIME_LIMIT,
-)
-"""Ends with a point that refinement may make a solution."""
-_GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 _NONE = -1
 
 
@@ -65,6 +56,7 @@ class Derivative:
     Attributes
     ----------
     lowering, point, name : see above
+    worth : what the derivatives are, and which rows are at fault
     seconds : that the last differentiation took; nan before the first
     """
 
@@ -79,7 +71,7 @@ class Derivative:
             self._moving = lowering.moving.derivative(form)
         self._values: dict[int, FloatArray] = {}
         self._costs: dict[int, FloatArray] = {}
-        self._seen_now: SeenBySides | None = None
+        self.worth = Worth(store, lowering, point, name)
         self._adjoints: Adjoints | None = None
         self.seconds = float("nan")
         self.forget()
@@ -112,13 +104,13 @@ class Derivative:
 
     def _forget_pulled(self) -> None:
         self._pulled: tuple[FloatArray, Sided, float, FloatArray, FloatArray] | None = None
-        self._rows: dict[Any, tuple[FloatArray, IntArray, IntArray]] = {}
+        self._rows: dict[Any, tuple[FloatArray, IntArray, IntArray] | None] = {}
         self._right: FloatArray | None = None
 
     @property
     def slope(self) -> Slope:
         """Where and how it is differentiated by the user's policy; raises `DifferentiationError` if that forbids it."""
-        return self.point.slope(lambda: (self.known, self._at_fault()))
+        return self.point.slope(self.worth.told)
 
     @property
     def values(self) -> FloatArray:
@@ -152,8 +144,7 @@ class Derivative:
         """Its derivative in the numbers that move, (1, T)."""
         if self._moving is None:
             return np.zeros((1, 0))
-        none = np.zeros((1, len(point.x))), np.zeros((1, len(point.y)))
-        return self._moving.gradient(point.x, point.y, *none, np.ones((1, 1)))
+        return self._moving.of_lagrangian(point.x, point.y)
 
     def _to_parameters(self, of_numbers: FloatArray) -> FloatArray:
         moving = self.lowering.moving
@@ -381,7 +372,7 @@ class Derivative:
     def _gradient(self, attribute: attr.Attribute, index: Any) -> Any:
         assert self._pulled is not None
         store, kind = self._store, type(attribute)
-        ids = store.variable_ids()
+        ids = store.every_variable_id()
         if kind is attr.ReverseObjectiveFunction:
             return GradientOfObjective(self._right_factor(), ids, self._pulled[2], self.lowering.sign)
         if kind is attr.ReverseConstraintFunction:
@@ -395,14 +386,19 @@ class Derivative:
         raise DifferentiationError(f"{attribute!r} is no result of differentiation.")
 
     def _rows_of(self, attribute: type[attr.Attribute], index: ConstraintIndex) -> FloatArray:
-        """A gradient's rows of one constraint; those of all of its kind are fetched at once."""
+        """A gradient's rows of one constraint; where more than one of its kind is read, those of all are fetched."""
         store, kind = self._store, index.kind
         place = attribute, kind
+        made = self._left_factors if attribute is attr.ReverseConstraintFunction else self._set_gradients
         if place not in self._rows:
+            self._rows[place] = None
+            return made(kind, *located(store, index))
+        fetched = self._rows[place]
+        if fetched is None:
             numbers, dims = every(store, kind)
-            made = self._left_factors if attribute is attr.ReverseConstraintFunction else self._set_gradients
-            self._rows[place] = made(kind, numbers, dims), numbers, np.concatenate([[0], np.cumsum(dims)])
-        values, numbers, ends = self._rows[place]
+            values, ends = made(kind, numbers, dims), np.concatenate([[0], np.cumsum(dims)])
+            fetched = self._rows[place] = values, numbers, ends
+        values, numbers, ends = fetched
         which = int(np.searchsorted(numbers, store.number(index)))
         return values[ends[which] : ends[which + 1]]
 
@@ -411,15 +407,21 @@ class Derivative:
         assert self._pulled is not None
         _, wy, _, theta, _ = self._pulled
         if kind == PARAMETERS:
-            return np.stack([self.costs_at(self.slope), -theta], axis=1)
+            at = self._places(numbers)
+            return np.stack([self.costs_at(self.slope)[at], -theta[at]], axis=1)
         lower, upper = (np.stack([y, w], axis=1) for y, w in zip(self.slope.y_sided, wy, strict=True))
         return gradients_up(self.lowering, kind, numbers, dims, (lower, upper))
 
     def _set_gradients(self, kind: Kind, numbers: IntArray, dims: IntArray) -> FloatArray:
         assert self._pulled is not None
         if kind == PARAMETERS:
-            return self._pulled[3][:, None]
+            return self._pulled[3][self._places(numbers), None]
         return set_gradients_up(self.lowering, kind, numbers, dims, self._pulled[1])
+
+    def _places(self, numbers: IntArray) -> IntArray:
+        """Of parameters, by the numbers of their constraints."""
+        assert self.lowering.parameters is not None
+        return self.lowering.parameters.places(self._store.indices(PARAMETERS, numbers).values)
 
     def _parameter_gradient(self, ids: IntArray) -> FloatArray:
         assert self._pulled is not None
@@ -456,112 +458,6 @@ class Derivative:
             return _one_or_many(self.costs[self.lowering.parameters.places(ids)], index)
         numbers, dims = located(self._store, index)
         return _one_or_many(duals_up(self.lowering, index.kind, numbers, dims, self.point.y_sided), index)
-
-    # ------------------------------------------------------------------ what it is worth
-    def _seen(self) -> SeenBySides:
-        """The user's variables, and the user's duals: not those of parameters, which move with the others."""
-        if self._seen_now is None:
-            lowering, store = self.lowering, self._store
-            kinds = [(kind, *every(store, kind)) for kind in store.kinds() if kind != PARAMETERS]
-
-            def through(_: FloatArray, dy: Sided) -> FloatArray:
-                found = [duals_up(lowering, kind, numbers, dims, dy) for kind, numbers, dims in kinds]
-                return np.concatenate([np.zeros((0, dy[0].shape[1])), *found])
-
-            self._seen_now = SeenBySides(lowering.is_user.view.copy(), through)
-        return self._seen_now
-
-    @property
-    def status(self) -> attr.DifferentiationStatusCode:
-        """What the derivatives are."""
-        return self.point.policy.status(self.known)
-
-    @property
-    def known(self) -> attr.DifferentiationStatusCode:
-        """Whether the solution is differentiable; where it is, or is not accurate, it does not matter what is seen."""
-        known = self.point.status
-        return known if known.is_settled else self.point.verdict(self._seen())[0]
-
-    def degeneracy(self, index: ConstraintIndex | ConstraintIndices) -> FloatArray:
-        """1 in the rows at fault, else 0."""
-        fault = self.point.verdict(self._seen())[1]
-        if index.kind == PARAMETERS:
-            return np.zeros(1 if isinstance(index, ConstraintIndex) else len(index))
-        # by different numbers, so that rows do not cancel one another on their way up
-        weights = 1.0 + np.modf(_GOLDEN * np.arange(len(fault)))[0]
-        numbers, dims = located(self._store, index)
-        none = np.zeros_like(fault)
-        found = gradients_up(self.lowering, index.kind, numbers, dims, (fault * weights, none))
-        found += gradients_up(self.lowering, index.kind, numbers, dims, (none, fault * weights))
-        at_fault: FloatArray = (found != 0.0).astype(np.float64)
-        return at_fault
-
-    def caveats(self, termination: attr.TerminationStatusCode) -> Iterator[str]:
-        """Why the derivatives are not what they seem, in sentences."""
-        codes, status = attr.DifferentiationStatusCode, self.status
-        if status.is_news and status is not codes.INACCURATE:
-            yield (
-                f"The solution is not differentiable in the ordinary sense, {status.name}: {status.value}"
-                f"{self._at_fault()}. DifferentiationStatus tells."
-            )
-        before, after = self.point.refinement
-        own, refined = self.point.own, status is not codes.INACCURATE
-        if own is not None and not refined and after <= ACCURACY:
-            yield (
-                f"The derivatives that {self.name} has of its own do not satisfy the linearized optimality conditions: "
-                f"they leave {own.linear_residual:.1e} of their terms. Set ModelConstructor(), to QuadraticDiff "
-                "or ConicDiff, for those of the KKT system."
-            )
-            return
-        if termination in INACCURATE or not refined:
-            made = "derivatives are those at the refined point" if refined else "derivatives are not accurate"
-            yield (
-                f"The solver's solution is not accurate ({termination.name}): its relative residuals were "
-                f"{before:.1e}, {after:.1e} after refinement; {made}. SolutionRefinement tells."
-            )
-        mismatch = self.point.mismatch
-        if mismatch > ASYMMETRY:
-            yield (
-                f"Forward and reverse mode differ by {mismatch:.1e}, relative to their terms: the system of the "
-                "derivatives is too ill-conditioned to be solved more accurately. Scale the data, or drop rows that "
-                "nearly depend on others."
-            )
-
-    def _at_fault(self) -> str:
-        """The constraints behind the status, in words, those of a kind all at once."""
-        store = self._store
-        found: list[tuple[ConstraintIndices, IntArray | None]] = []
-        for kind in store.kinds():
-            numbers, dims = every(store, kind)
-            indices = store.indices(kind, numbers)
-            rows = np.flatnonzero(self.degeneracy(indices)).astype(np.int64)
-            owner: IntArray = np.repeat(np.arange(len(dims), dtype=np.int64), dims)[rows]
-            if kind[1].is_vector and kind[1].bounds(np.zeros((1, len(kind[1].fields)))) is not None:
-                found.append((store.indices(kind, numbers[owner]), rows - (np.cumsum(dims) - dims)[owner]))
-            else:
-                found.append((store.indices(kind, numbers[np.unique(owner)]), None))
-        words = listed(store, found)
-        return f" ({words})" if words else ""
-
-
-def require_solution(status: attr.TerminationStatusCode, dual: attr.ResultStatusCode) -> None:
-    """Raise `DifferentiationError` unless there is a solution with duals."""
-    codes = attr.TerminationStatusCode
-    if status is codes.OPTIMIZE_NOT_CALLED:
-        raise DifferentiationError(
-            "Only a solved model can be differentiated: it has not been solved since it was last changed. "
-            "Call optimize() first."
-        )
-    if status not in (codes.OPTIMAL, codes.LOCALLY_SOLVED, *INACCURATE):
-        raise DifferentiationError(
-            f"A model with termination status {status.name} ({status.value}) has no solution to differentiate."
-        )
-    results = attr.ResultStatusCode
-    if dual not in (results.FEASIBLE_POINT, results.NEARLY_FEASIBLE_POINT, results.UNKNOWN_RESULT_STATUS):
-        raise DifferentiationError(
-            "The solver gave no dual solution (a model with integer variables has none), "
-            "so its solution cannot be differentiated."
-        )
 
 
 def _one_or_many(values: FloatArray, index: ConstraintIndex | ConstraintIndices) -> Any:

@@ -86,6 +86,8 @@ def gradcheck(
     watched = Outputs(twin, outputs)
     twin.meta_solver.warns = False  # the result tells
     twin.optimize()
+    if twin.get(attr.TerminationStatus()) is attr.TerminationStatusCode.LOCALLY_SOLVED:
+        watched.start_here()  # there may be other local solutions
     twin.forward_differentiate()  # raises where there is nothing to differentiate
     status = twin.get(attr.DifferentiationStatus())
     exact, own = watched.values(refined=True), watched.values(refined=False)

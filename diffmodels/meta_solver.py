@@ -3,7 +3,7 @@
 To readers of MathOptInterface it is the caching optimizer, with its modes and states; the bridge layer is a `Lowering`,
 which is data. Forms are kept in step with the model: a change of numbers is a change of a few entries, which a loaded
 solver is told. Which solvers there are is said in `loading`, how the model is written in `building`, how it is solved
-in `solving`; here are its attributes, and its derivative.
+in `solving`, who differentiates it in `differentiating`; here are its attributes.
 """
 
 from __future__ import annotations
@@ -16,41 +16,29 @@ from ..bridges.lowering.shown import LoweredConstraint, lowered
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import (
-    DifferentiationError,
     InvalidData,
     InvalidIndex,
     NotOptimized,
-    Unsupported,
 )
-from ..modelkit.form import Abilities, Stacked
 from ..modelkit.functions import VariableIndex, VectorOfVariables
-from ..modelkit.indices import ConstraintIndex, describe_kind
+from ..modelkit.indices import ConstraintIndex
 from ..modelkit.model.caching_states import (
     DATA,
     CachingOptimizerMode,
 )
 from ..modelkit.model.remaking import recipe, remade
-from ..modelkit.sets import Nonnegatives, Zeros
 from ..modelkit.store.attribute_values import check_target
 from ..modelkit.store.deletion import check_deletion, items_of
-from ..modelkit.store.parameters import kinds_inserted
 from ..modelkit.warning import warn_user
 from .both_modes import directional, gradients
-from .conic_diff import ConicDiff
-from .convex_diff import ConvexDiff
-from .derivative import Derivative, require_solution
+from .derivative import Derivative
+from .differentiating import Differentiating
 from .directions import Direction
-from .form_point import FormPoint
 from .inputs import Inputs
 from .losses import Loss
-from .own_solution import differentiates_itself
-from .policies import policy_of
-from .quadratic_diff import QuadraticDiff
 from .settings import DEFAULTS, check_setting
-from .solving import Solving
-from .starting import dual_of_other
 
-__all__ = ["DifferentiationWarning", "MetaSolver", "abilities_of", "diff_optimizer"]
+__all__ = ["DifferentiationWarning", "MetaSolver", "diff_optimizer"]
 
 _MODES: dict[type[attr.Attribute], str] = {
     attr.ForwardVariablePrimal: "forward",
@@ -74,17 +62,8 @@ class DifferentiationWarning(UserWarning):
     """The solution is not differentiable here; `DifferentiationStatus` tells what was returned instead."""
 
 
-def abilities_of(diff_model: type[ConvexDiff] | ConvexDiff) -> Abilities:
-    """What forms a diff model takes."""
-    sets = [kind[1] for kind in diff_model.kinds if kind[0].degree < 2]
-    return Abilities(
-        cones=frozenset(s for s in sets if s not in (Zeros, Nonnegatives)),
-        quadratic_rows=any(kind[0].degree == 2 for kind in diff_model.kinds),
-    )
-
-
 @final
-class MetaSolver(Solving):
+class MetaSolver(Differentiating):
     """A model as written, with solvers and a derivative.
 
     In automatic mode forms are made and solvers loaded when they are needed. In manual mode `attach_optimizer` is the
@@ -100,7 +79,6 @@ class MetaSolver(Solving):
     Attributes
     ----------
     warns : whether it warns; copies in worker threads do not, for Python's filters of warnings are the process's
-    settings : values of the attributes of differentiation that belong to the whole model
     """
 
     def __init__(
@@ -110,16 +88,11 @@ class MetaSolver(Solving):
         mode: CachingOptimizerMode = CachingOptimizerMode.AUTOMATIC,
     ) -> None:
         self.differentiates = differentiates
-        self.settings: dict[type[attr.Attribute], Any] = dict(DEFAULTS)
-        self._layout: Stacked | None = None  # of the form whose solver differentiated it last
-        self._diff: tuple[Any, ConvexDiff] | None = None
         super().__init__(*solvers, mode=mode)
         self._inputs = Inputs(self.store)
 
     def _forget(self) -> None:
         super()._forget()
-        self._derivative: Derivative | None = None
-        self._by_system: Derivative | None = None
         self._warned = False
 
     def delete(self, index: Any) -> None:
@@ -136,11 +109,6 @@ class MetaSolver(Solving):
         self._inputs.clear()
         self._lowerings = {}
         self._detach()
-
-    @property
-    def point(self) -> FormPoint | None:
-        """The exact solution that derivatives are of, once one was asked for."""
-        return None if self._derivative is None else self._derivative.point
 
     def supports(self, attribute: attr.Attribute) -> bool:
         """Whether the attribute can be set."""
@@ -266,98 +234,10 @@ class MetaSolver(Solving):
         self._warn(current)
         return found
 
-    def derivative(self) -> Derivative:
-        """The derivative at the solution; raises `DifferentiationError` if there is none."""
-        return self._at_solution()
-
-    def derivative_by_system(self) -> Derivative:
-        """The same by a diff model, for those who ask for its system; the solver may have one of its own."""
-        current = self._at_solution()
-        if current.point.own is None:
-            return current
-        if self._by_system is None:
-            self._by_system = self._of_diff_model()
-        return self._by_system
-
     def polished(self, index: Any) -> Any:
         """`PolishedPrimal` of variables, `PolishedDual` of constraints."""
         variables = isinstance(index, (VariableIndex, VectorOfVariables))
         return self._refined(attr.PolishedPrimal() if variables else attr.PolishedDual(), index)
-
-    def _at_solution(self) -> Derivative:
-        if self._derivative is not None and self._derivative.is_current:
-            return self._derivative
-        status = self.get(attr.TerminationStatus())
-        require_solution(status, self.get(attr.DualStatus()))
-        self._derivative = made = self._of_solver() or self._of_diff_model()
-        return made
-
-    def _of_solver(self) -> Derivative | None:
-        """The derivative that the solver has of its own; None where it has none, or the user asks for another."""
-        outcome, policy = self._outcome, policy_of(self.settings[attr.DifferentiationPolicy])
-        assert outcome is not None
-        named = [one for one in (self.optimizer, *self.solvers) if one is not None and one.name == outcome.solver_name]
-        is_chosen = any(self.settings[kind] is not None for kind in (attr.ModelConstructor, attr.LinearAlgebraSolver))
-        if not named or is_chosen or not differentiates_itself(named[0], outcome.form, policy):
-            return None
-        x, y, _ = outcome.get_arrays()
-        own = named[0].differentiate(outcome.form, outcome.result)
-        if own is None:
-            return None
-        point = FormPoint.of_solver(
-            outcome.form,
-            own,
-            (x, y),
-            policy,
-            allow_inaccurate=self.settings[attr.AllowInaccurateSolution],
-            layout=self._layout,
-        )
-        self._layout = point.layout
-        return Derivative(self.store, outcome.lowering, point, outcome.solver_name)
-
-    def _of_diff_model(self) -> Derivative:
-        """The derivative at the solution as a diff model makes it exact."""
-        assert self._outcome is not None
-        lowering, model = self._diff_model()
-        x, y, activity = dual_of_other(self.store, self._outcome, lowering)
-        point = FormPoint.polished(lowering.form, model, x, y, activity)
-        return Derivative(self.store, lowering, point, model.name)
-
-    def _diff_model(self) -> tuple[Lowering, ConvexDiff]:
-        """The form and the diff model that takes it: the first of ours that does, or the chosen one."""
-        assert self._outcome is not None
-        chosen, reasons = self.settings[attr.ModelConstructor], []
-        kinds = kinds_inserted(self.store)
-        for make in DIFF_MODELS if chosen is None else [chosen]:
-            model = self._made(make)
-            abilities = abilities_of(model)
-            lowering = self._lowering(abilities)
-            lacking = [kind for kind in kinds if not lowering.takes(kind)]
-            if lacking:
-                words = (f"{describe_kind(k)} ({lowering.missing(k, model.name)})" for k in lacking)
-                reasons += [f"{model.name} takes no {one}" for one in words]
-                continue
-            if self._outcome.lowering.serves(abilities, lowering):
-                return self._outcome.lowering, model
-            try:
-                self._in_step(lowering)
-            except Unsupported as error:
-                reasons.append(str(error))
-                continue
-            return lowering, model
-        raise DifferentiationError("No diff model takes this model: " + "; ".join(reasons) + ".")
-
-    def _made(self, make: Callable[[], ConvexDiff]) -> ConvexDiff:
-        """A diff model with the user's settings: the last one, if it is of this maker, with what it has kept."""
-        if self._diff is None or self._diff[0] is not make:
-            model = make()
-            if not isinstance(model, ConvexDiff):
-                raise DifferentiationError(f"{model!r} is no diff model: it makes no points of forms.")
-            model.linear_algebra = self.settings[attr.LinearAlgebraSolver]
-            model.allow_inaccurate = self.settings[attr.AllowInaccurateSolution]
-            model.policy = policy_of(self.settings[attr.DifferentiationPolicy])
-            self._diff = make, model
-        return self._diff[1]
 
     def _output(self, attribute: attr.Attribute, index: Any) -> Any:
         for one in index if isinstance(index, (list, tuple)) else [index]:
@@ -394,13 +274,13 @@ class MetaSolver(Solving):
         current = self._derivative
         if current is None or not current.is_current or not current.seconds >= 0.0:
             raise NotOptimized(f"There is no {attribute!r}: differentiate the model first.")
-        found = current.degeneracy(index)
+        found = current.worth.degeneracy(index)
         return float(found[0]) if isinstance(index, ConstraintIndex) and not index.kind[1].is_vector else found
 
     def _known(self, kind: type[attr.Attribute]) -> Any:
         current = self._derivative
         if current is not None and current.seconds >= 0.0:
-            return current.status if kind is attr.DifferentiationStatus else current.point.refinement
+            return current.worth.status if kind is attr.DifferentiationStatus else current.point.refinement
         if kind is attr.DifferentiationStatus:
             return attr.DifferentiationStatusCode.NOT_DIFFERENTIATED
         raise NotOptimized("No solution was refined: differentiate the model first.")
@@ -408,7 +288,7 @@ class MetaSolver(Solving):
     def _warn(self, current: Derivative) -> None:
         if self.warns and not self._warned:
             self._warned = True
-            for text in current.caveats(self.get(attr.TerminationStatus())):
+            for text in current.worth.caveats(self.get(attr.TerminationStatus())):
                 warn_user(f"{text} This warning comes once for each solution.", DifferentiationWarning)
 
     def recipe(self) -> Any:
@@ -432,10 +312,6 @@ class MetaSolver(Solving):
             new._lowerings[outcome.lowering.abilities] = outcome.lowering
             new._attached = True
         return new
-
-
-DIFF_MODELS: list[Callable[[], ConvexDiff]] = [QuadraticDiff, ConicDiff]
-"""Diff models to choose from, the first that takes the model's constraints."""
 
 
 def diff_optimizer(solver: Any) -> Callable[[], MetaSolver]:

@@ -136,12 +136,11 @@ class SlotTangents:
 
     def along(self, adjoint: Adjoint) -> FloatArray:
         """How what was pulled back moves, (K, N): right-hand sides times adjoints."""
-        found: FloatArray = (
-            self._primal.times(adjoint.w, self.directions)
-            + self._rows.times(adjoint.slots, self.directions)
-            - self._lower.times(adjoint.low, self.directions)
-            - self._upper.times(adjoint.high, self.directions)
-        )
+        found = np.zeros((self.directions, adjoint.w.shape[1]))
+        found += self._primal.times(adjoint.w, self.directions)
+        found += self._rows.times(adjoint.slots, self.directions)
+        found -= self._lower.times(adjoint.low, self.directions)
+        found -= self._upper.times(adjoint.high, self.directions)
         return found
 
     def objective_values(self) -> FloatArray:
@@ -167,13 +166,13 @@ class _Entries:
         row, column, value = self._joined()
         return sums(row * columns + column, value, rows * columns).reshape(rows, columns)
 
-    def times(self, values: FloatArray, columns: int) -> FloatArray:
-        """The transpose times (rows, N), (columns, N)."""
+    def times(self, values: FloatArray, columns: int) -> FloatArray | float:
+        """The transpose times (rows, N), (columns, N); 0 where nothing was added."""
         if not self._parts:
-            return np.zeros((columns, values.shape[1]))
+            return 0.0
         row, column, value = self._joined()
         if columns == 1:
-            return (value @ values[row])[None]
+            return np.asarray(value @ values[row])
         product: FloatArray = sp.coo_array((value, (column, row)), shape=(columns, len(values))).tocsr() @ values
         return product
 

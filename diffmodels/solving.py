@@ -10,6 +10,7 @@ from ..modelkit.arrays import FloatArray, IntArray
 from ..modelkit.convexity import require_convex
 from ..modelkit.errors import (
     InvalidData,
+    NonconvexObjective,
     NotAllowed,
     NotOptimized,
     OptangentError,
@@ -110,7 +111,7 @@ class Solving(Building):
         """What the solver's status is worth."""
         codes, proof = attr.TerminationStatusCode, attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
         of = {codes.INFEASIBLE: attr.DualStatus(), codes.DUAL_INFEASIBLE: attr.PrimalStatus()}.get(status)
-        is_looked_at = status is codes.OPTIMAL or (of is not None and self.raw(of) is proof)
+        is_looked_at = status in (codes.OPTIMAL, codes.LOCALLY_SOLVED) or (of is not None and self.raw(of) is proof)
         return checked(status, self.residuals()) if is_looked_at else status
 
     def _checked_result(self, status: attr.ResultStatusCode) -> attr.ResultStatusCode:
@@ -210,10 +211,15 @@ class Solving(Building):
         lowering = self._lowering(one.solver.abilities)
         form = self._in_step(lowering)
         pending = one.pending if one.lowering is lowering and one.generation == lowering.generation else None
-        if pending is None or pending.has_curvature:
+        is_trusted = one.solver.checks_convexity or one.solver.abilities.nonconvex
+        if not is_trusted and (pending is None or pending.has_curvature):
             require_convex(form.P, lowering.sign, one.solver.name)
         one.pending = None  # until all has gone well
-        result = one.solver.solve(form, pending, self._start(lowering))
+        try:
+            result = one.solver.solve(form, pending, self._start(lowering))
+        except NonconvexObjective:
+            require_convex(form.P, lowering.sign, one.solver.name)  # which knows the sense
+            raise
         one.lowering, one.generation, one.pending = lowering, lowering.generation, Journal()
         return Outcome(self.store, lowering, result, one.solver.name, one.solver.fetch)
 

@@ -143,7 +143,7 @@ class Matrices:
             return made
         fixed = np.flatnonzero(active[m:])
         scale = np.concatenate([self.column, self.row[at], self.row[fixed + m]])
-        return with_bounds(solve_with, self.P, self._rows[at], fixed, scale)
+        return with_bounds(solve_with, self.P, self._A[at], fixed, scale)
 
 
 @final

@@ -56,7 +56,7 @@ def dual_of_other(
     mine, theirs = lowering.columns.view, outcome.lowering.columns.view
     there = mine >= 0
     start[mine[there]] = x[theirs[there]]
-    for kind in store.kinds():
+    for kind in store.every_kind():
         if kind == PARAMETERS:
             continue
         mine_of, theirs_of = lowering.chunks.get(kind, []), outcome.lowering.chunks.get(kind, [])

@@ -98,7 +98,7 @@ class Written:
         if dual is None:
             return SlotRows(form), found, None
         y = np.zeros(form.slots.size)
-        for kind in store.kinds():
+        for kind in store.every_kind():
             if kind == PARAMETERS or _has_gap_by_itself(kind):
                 continue
             numbers, dims = every(store, kind)

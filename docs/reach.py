@@ -12,7 +12,7 @@ from pathlib import Path
 
 import optangent as ot
 from optangent.bridges.lowering import Lowering
-from optangent.diffmodels.meta_solver import DIFF_MODELS, abilities_of
+from optangent.diffmodels.differentiating import DIFF_MODELS, abilities_of
 from optangent.modelkit import sets
 
 PAGE = Path(__file__).parent / "reach.md"

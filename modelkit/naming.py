@@ -15,6 +15,7 @@ __all__ = [
     "announce",
     "name_of_constraint",
     "name_of_variable",
+    "operation_at",
     "with_article",
 ]
 
@@ -29,6 +30,9 @@ class KnowsNames(Protocol):
 
     def name_of_constraint(self, index: Any) -> str:
         """The name of a constraint, or ""."""
+
+    def operation_at(self, identifier: int) -> Any:
+        """The operator of which a variable is the value, and its arguments; None of others."""
 
 
 _stores: dict[int, list[weakref.ref[KnowsNames]]] = {}
@@ -62,6 +66,12 @@ def name_of_variable(identifier: int) -> str:
     """The variable's name, or ``x[k]`` for the k-th variable of a model in which it has none."""
     store = _store_of(identifier)
     return f"x[{identifier & 0xFFFFFFFF}]" if store is None else store.name_of(identifier)
+
+
+def operation_at(identifier: int) -> Any:
+    """The operator of which a variable of a model is the value, and its arguments; None of others."""
+    store = _store_of(identifier)
+    return None if store is None else store.operation_at(identifier)
 
 
 def name_of_constraint(index: Any) -> str:

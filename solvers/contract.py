@@ -52,6 +52,7 @@ class Solver(ABC):
     standard_options : common attribute -> `Option`
     releases_gil : whether other Python threads run while the library works (then layers solve in threads)
     reloads_for_options : whether a changed option asks for the form to be loaded anew
+    checks_convexity : whether `run` raises `NonconvexObjective` by itself; then nobody else looks at P
     differentiates : whether it differentiates its solutions itself; then it is asked before any diff model
 
     Parameters
@@ -66,7 +67,8 @@ class Solver(ABC):
     standard_options: ClassVar[Mapping[type[attr.Attribute], Option]] = {}
     releases_gil: ClassVar[bool] = True
     reloads_for_options: ClassVar[bool] = True
-    differentiates: ClassVar[bool] = False
+    checks_convexity: ClassVar[bool] = False
+    differentiates: bool = False
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
     """What it was made with, so that another one can be made like it."""
 
@@ -148,7 +150,7 @@ class Solver(ABC):
 
         Parameters
         ----------
-        form : of which it takes all kinds (`abilities`), convex (`require_convex`): libraries often do not notice
+        form : of which it takes all kinds (`abilities`), convex (`require_convex`) unless it `checks_convexity`
         journal : what changed of the form since this solver solved it last; None to load it anew
         start : where to start
 

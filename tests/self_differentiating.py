@@ -161,10 +161,16 @@ class Subject:
 
 SUBJECTS = [
     Subject(Differentiating),
+    Subject(lambda: ot.solvers.OSQP(differentiates=True), linear=False, hands_over=True),
     *(Subject(one, hands_over=True) for one in ot.solvers.wrappers() if one.differentiates),
 ]
 """Solvers whose derivatives are exact."""
-TRUNCATED = [Subject(with_derivatives(Halved))]
+TRUNCATED = [
+    Subject(with_derivatives(Halved)),
+    Subject(lambda: ot.solvers.AltDiff(exact=False, tolerance=1e-7)),
+    Subject(lambda: ot.solvers.PDG(exact=False, tolerance=1e-7)),
+    Subject(lambda: ot.solvers.PDHG(exact=False, tolerance=1e-7)),
+]
 """Solvers whose derivatives are as good as they say."""
 WRONG = {one.__name__: with_derivatives(one) for one in (TooLong, NotTransposed, Elsewhere, Overconfident)}
 """Solvers whose derivatives are wrong."""

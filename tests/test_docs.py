@@ -43,8 +43,8 @@ def test_commands_and_files_of_a_page_exist(page: Path) -> None:
 
 
 def test_the_design_has_every_section() -> None:
-    """Sections 1 to 11 are there, and 2.1."""
-    assert {"2.1", *map(str, range(1, 12))} == SECTIONS
+    """Sections 1 to 11 are there, 2.1 and 6.1."""
+    assert {"2.1", "6.1", *map(str, range(1, 12))} == SECTIONS
 
 
 @pytest.mark.parametrize("path", [*FILES, *(page.relative_to(ROOT).as_posix() for page in PAGES)])

@@ -67,16 +67,14 @@ class MovingNumbers:
         constant, linear, square = _by_degree(objective)
         i, j = square.first, square.second
         # each entry and, on the other side of the diagonal, its twin; P is symmetric, so columns are lines
-        both = [_places(form.P, line, other) for line, other in ((j, i), (i, j))]
-        P_at, P_place = _joined(np.concatenate(both))
+        P_at, P_place = _joined(np.concatenate([_places(form.P, *twin) for twin in ((j, i), (i, j))]))
         q_at, q_place = _joined(linear.first)
         c_rows, A_rows, Q_rows = _by_degree(rows)
         g_cones, F_cones, _ = _by_degree(cones)
         A_at, A_place = _joined(_places(form.A, A_rows.row, A_rows.first))
         F_at, F_place = _joined(_places(form.F, F_cones.row, F_cones.first))
-        c_at, self._c = _joined(c_rows.row)
-        g_at, self._g = _joined(g_cones.row)
-        self._Q = Q_rows.row, Q_rows.first, Q_rows.second
+        c_at, c_place = _joined(c_rows.row)
+        g_at, g_place = _joined(g_cones.row)
         groups: list[tuple[list[tuple[IntArray, MovingTerms]], FloatArray]] = [
             # (where among its kind, terms) of each layer, and the fixed parts
             ([(P_at[: len(i)], square), (P_at[len(i) :], square)], form.P.data[P_place]),
@@ -84,16 +82,19 @@ class MovingNumbers:
             ([(constant.row, constant)], np.full(min(len(constant), 1), form.r)),
             ([(A_at, A_rows)], form.A.data[A_place]),
             ([(F_at, F_cones)], form.F.data[F_place]),
-            ([(c_at, c_rows)], np.zeros(len(self._c))),
-            ([(g_at, g_cones)], form.g[self._g]),
+            ([(c_at, c_rows)], np.zeros(len(c_place))),
+            ([(g_at, g_cones)], form.g[g_place]),
             ([(np.arange(len(Q_rows)), Q_rows)], np.zeros(len(Q_rows))),
         ]
         ends = np.cumsum([0, *(len(base) for _, base in groups)]).tolist()
         self._slices = P, q, r, A, F, c, g, Q = tuple(slice(a, b) for a, b in pairwise(ends))
         self.slices = P, q, r, slice(A.start, F.stop), slice(c.start, g.stop), Q
         self._P, self._q, self._A, self._F = (compact(place) for place in (P_place, q_place, A_place, F_place))
+        # copied, for parts of the terms would keep all of them
+        self._c, self._g = c_place.copy(), g_place.copy()
+        self._Q = Q_rows.row.copy(), Q_rows.first.copy(), Q_rows.second.copy()
         layers = tuple(
-            (at + end, table.rows(terms.code, count), terms.coef)
+            (at + end if end else at, table.rows(terms.code, count), terms.coef)
             for (parts, _), end in zip(groups, ends, strict=False)
             for at, terms in parts
         )
@@ -211,7 +212,7 @@ def _by_degree(terms: MovingTerms) -> tuple[MovingTerms, MovingTerms, MovingTerm
         nothing = MovingTerms.none()
         zero, one, two = (terms if d == degree[0] else nothing for d in range(3))
         return zero, one, two
-    zero, one, two = (terms.take(np.flatnonzero(degree == d)) for d in range(3))
+    zero, one, two = (terms.take(compact(np.flatnonzero(degree == d))) for d in range(3))  # mostly in one piece
     return zero, one, two
 
 

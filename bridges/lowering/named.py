@@ -56,6 +56,8 @@ def _first_of(store: Store, inserted: Kind) -> ConstraintIndex:
     parameters = Parameters(store)
     for function_type, set_type in store.kinds():
         block, numbers = store.block((function_type, set_type)).snapshot()
+        if (function_type, set_type) == inserted:
+            return store.indices(inserted, numbers[:1])[0]
         for items, became in parameters.lowered(block):
             if (became, set_type) == inserted:
                 return store.indices((function_type, set_type), numbers[items[:1]])[0]

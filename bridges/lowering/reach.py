@@ -10,13 +10,18 @@ import numpy as np
 from ...modelkit.errors import UnsupportedConstraint
 from ...modelkit.form import Abilities
 from ...modelkit.functions import (
+    NONLINEAR,
     Function,
+    ScalarAffineFunction,
+    ScalarNonlinearFunction,
     VariableIndex,
     VectorAffineFunction,
+    VectorNonlinearFunction,
 )
 from ...modelkit.indices import Kind, describe_kind
 from ...modelkit.sets import (
     Integer,
+    OperatorGraph,
     Parameter,
     RotatedSecondOrderCone,
     Semicontinuous,
@@ -33,7 +38,7 @@ __all__ = ["Reach", "is_box", "reachable_kind"]
 
 
 _CONE_OF_ROW: Kind = (VectorAffineFunction, RotatedSecondOrderCone)
-_WRITTEN = (*SCALARS, *VECTORS)
+_WRITTEN = (*SCALARS, *VECTORS, ScalarNonlinearFunction, VectorNonlinearFunction)
 """Types of functions that forms know, once the parameters are inserted; derivatives are functions to be read."""
 _MOST_COMPOSITES = 1000
 
@@ -50,6 +55,13 @@ def reachable_kind(kind: Kind) -> Kind:
     if set_type.is_vector and function_type.degree == 0:
         return VectorAffineFunction, set_type
     return kind
+
+
+def _with_values(kind: Kind) -> Kind:
+    """The kind of a nonlinear function with variables for the values of its operators, which may be linear in them."""
+    if kind[0].degree < NONLINEAR:
+        return kind
+    return (VectorAffineFunction if kind[0].is_vector else ScalarAffineFunction), kind[1]
 
 
 class Reach:
@@ -84,20 +96,31 @@ class Reach:
             return False  # there are none
         if kind[0] not in _WRITTEN:
             return False
+        if kind[0].degree == NONLINEAR:
+            return self._takes_operators and self.takes(_with_values(kind))
         if is_box(kind[1]) and kind[0].degree == 2 and not self.abilities.quadratic_rows:
             return not self.graph.is_lacking(_CONE_OF_ROW)
         if kind[0].degree > 1 and not is_box(kind[1]):
             return False
         return not self.graph.is_lacking(reachable_kind(kind))
 
+    @property
+    def _takes_operators(self) -> bool:
+        return OperatorGraph in self.abilities.cones
+
     def takes_objective(self, function_type: type[Function]) -> bool:
         """Whether objectives of a type reach the target."""
         if function_type.degree < 2:
             return True
+        if function_type.degree == NONLINEAR:
+            return self._takes_operators
         return function_type.degree == 2 and self.abilities.quadratic_objective
 
     def missing(self, kind: Kind, name: str) -> str:
         """Why a kind does not reach the target."""
+        if kind[0].degree == NONLINEAR and not self._takes_operators:
+            return f"{name} takes no nonlinear functions, such as sines and powers; ot.solvers.Ipopt does."
+        kind = _with_values(kind)
         if is_box(kind[1]) and kind[0].degree == 2:
             kind = _CONE_OF_ROW
         return self.graph.missing(reachable_kind(kind), name)
@@ -105,6 +128,11 @@ class Reach:
     def path(self, kind: Kind) -> list[str]:
         """How constraints of a kind get there, a line a step."""
         name = describe_kind(kind)
+        if kind[0].degree == NONLINEAR:
+            if not self._takes_operators:
+                return [f"{name}  (unreachable)"]
+            first, *below = self.path(_with_values(kind))
+            return [f"{name}  with variables for the values of operators, in their graphs", "  " + first, *below]
         if is_box(kind[1]) and kind[0].degree == 2 and not self.abilities.quadratic_rows:
             below = self.graph.path(_CONE_OF_ROW, "    ")
             return [f"{name}  by factors of its curvature, where it has one", *below]

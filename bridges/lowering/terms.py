@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ...modelkit.arrays import FloatArray, IntArray, spread
+from ...modelkit.arrays import FloatArray, IntArray, Places, spread
 from ...modelkit.functions.monomials import Monomials
 from ...modelkit.functions.rows import Rows
 from ...modelkit.store.parameters import Parameters
@@ -114,7 +114,7 @@ class MovingTerms:
         arrays = zip(*((p.row, p.code, p.first, p.second, p.coef) for p in parts), strict=True)
         return MovingTerms(*(np.concatenate(one) for one in arrays))
 
-    def take(self, which: IntArray) -> MovingTerms:
+    def take(self, which: Places) -> MovingTerms:
         """Some of the terms."""
         return MovingTerms(self.row[which], self.code[which], self.first[which], self.second[which], self.coef[which])
 

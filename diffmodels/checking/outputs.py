@@ -88,13 +88,21 @@ class Outputs:
             return self._joined(
                 model.value(self._v), [model.dual(i) for i in self._constraints], model.objective_value()
             )
-        every = VectorOfVariables.of_ids(model.store.variable_ids())
+        every = VectorOfVariables.of_ids(model.store.every_variable_id())
         x = np.zeros(model.store.variable_count)
         x[every.ids - model.store.base] = model.get(attr.PolishedPrimal(), every)
         rows = model.get(attr.ObjectiveFunction()).rows
         objective = float(rows.evaluate(lambda ids: x[ids - model.store.base])[0])
         duals = [model.get(attr.PolishedDual(), i) for i in self._constraints]
         return self._joined(x[self._v.ids - model.store.base], duals, objective)
+
+    def start_here(self) -> None:
+        """Have the next solves start at the present solution."""
+        model = self.model
+        ids = model.store.variable_ids()
+        variables = VectorOfVariables.of_ids(ids[Parameters(model.store).places(ids) < 0])
+        model.set(attr.VariablePrimalStart(), variables, model.value(variables))
+        model.optimize()
 
     def tangents(self, number: Number) -> FloatArray:
         """Derivatives in one number, by forward mode."""

@@ -28,6 +28,8 @@ _NOISE = 1e-11
 """Part of a direction, in equilibrated units, up to which it is rounding error."""
 _OF_OTHERS = 1e-4
 """Part of the largest terms of a direction that counts in a row whose own terms are smaller."""
+_ZERO = 1e-9
+"""Slacks and multipliers up to this, in equilibrated units, are zero."""
 _SOLVED = 1e-8
 """Part of its terms up to which a row that should stand still may move."""
 _ROUNDS = 50
@@ -205,6 +207,14 @@ class BasicPoint:
             below.max(axis=0, initial=0.0) > _SOLVED * size_below.max(axis=0, initial=0.0)
         )
         return off
+
+    @property
+    def is_degenerate(self) -> bool:
+        """Whether another basis may be one of this solution: a row outside of it holds, or a multiplier is zero."""
+        unit = self._units.magnitudes(self.x, np.where(self.active, self.g, 0.0))
+        holds = self.s * self._units.row <= _ZERO * unit.slack
+        free = self.y / self._units.row <= _ZERO * unit.multiplier
+        return bool((np.where(self.active, free, holds) & self.inequality).any())
 
     @property
     def objective(self) -> float:

@@ -69,7 +69,7 @@ def _tried(model: Model, solver: Any, gradients: dict[str, FloatArray]) -> dict[
         return line
     found = meta.residuals()
     line |= {"primal": found.primal, "dual": found.dual, "gap": found.gap}
-    if status is not attr.TerminationStatusCode.OPTIMAL:
+    if status not in (attr.TerminationStatusCode.OPTIMAL, attr.TerminationStatusCode.LOCALLY_SOLVED):
         return line
     line["objective"] = copied.objective_value()
     try:

@@ -16,6 +16,7 @@ from ...modelkit.indices import ConstraintIndex
 from ...modelkit.model.abstract_explainer import AbstractExplainer
 from ...modelkit.model.model import Model
 from ...modelkit.numeric import real_number
+from ...modelkit.store.graphs import GRAPHS
 from ...modelkit.warning import warn_user
 from ..derivative import Derivative
 from ..meta_solver import DifferentiationWarning, MetaSolver
@@ -70,7 +71,7 @@ class Explainer(AbstractExplainer):
             copied.set_parameter_value(parameter, value)
             copied.optimize()
             status = copied.termination_status()
-            if status is not TerminationStatusCode.OPTIMAL:
+            if status not in (TerminationStatusCode.OPTIMAL, TerminationStatusCode.LOCALLY_SOLVED):
                 return f"{status.name} at {value:.15g} ({status.value})"
             ranging = asked._ranging("Paths")
             if not names:
@@ -135,7 +136,9 @@ class Explainer(AbstractExplainer):
 
     def compare_solvers(self, solvers: Sequence[Any] | None = None) -> Any:
         """See `Model.compare_solvers`."""
-        return compared(self._model, self.solvers if solvers is None else solvers)
+        is_local = GRAPHS in self._model.store.every_kind()
+        ours = [one for one in self.solvers if is_local or not one.abilities.nonconvex]
+        return compared(self._model, ours if solvers is None else solvers)
 
     def _derivative(self) -> Derivative:
         solver = self._model.meta_solver

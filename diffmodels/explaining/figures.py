@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from ...modelkit.arrays import FloatArray
 from ...modelkit.errors import MissingDependency
 
-__all__ = ["COLOURS", "draw_heatmap", "draw_path", "draw_tornado"]
+__all__ = ["COLOURS", "amount", "draw_heatmap", "draw_path", "draw_tornado"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "black")
 """Told apart by all kinds of colour vision (M. Okabe, K. Ito, *Color universal design*, 2008)."""
@@ -23,6 +24,8 @@ _DENSE = 40
 """Breakpoints from which they are not marked."""
 _NUMBERS = 12
 """Columns of a heat map up to which its numbers are written."""
+_LETTERS, _LETTER = 9, 0.085
+"""Letters of a name that fit under a column, and inches that one takes."""
 
 
 @contextmanager
@@ -129,7 +132,7 @@ def draw_tornado(
             effect = sign * influence[shown]
             is_pale |= bool((sure < step).any())
             axes.barh(heights, effect * step, height=0.72, color=colour, alpha=0.25, lw=0)
-            axes.barh(heights, effect * sure, height=0.72, color=colour, lw=0, label=f"{_amount(step)}{way}")
+            axes.barh(heights, effect * sure, height=0.72, color=colour, lw=0, label=f"{amount(step)}{way}")
         if is_pale:
             axes.barh([0.0], [0.0], color="0.25", alpha=0.25, label="beyond its range")
         axes.axvline(0.0, color="0.25", lw=1.2)
@@ -141,13 +144,19 @@ def draw_tornado(
         return axes
 
 
-def _amount(change: FloatArray) -> str:
+def amount(change: FloatArray) -> str:
     """How much each number changes, where that is the same for all."""
     return f"{change[0]:g} " if (change == change[0]).all() else ""
 
 
 def draw_heatmap(
-    ax: Any, names: Sequence[str], outputs: Sequence[str], influences: FloatArray, change: FloatArray, top: int
+    ax: Any,
+    names: Sequence[str],
+    outputs: Sequence[str],
+    influences: FloatArray,
+    change: FloatArray,
+    words: str,
+    top: int,
 ) -> Any:
     """Effects of changes as colours from blue, below zero, to red, with their numbers.
 
@@ -156,13 +165,18 @@ def draw_heatmap(
     ax : axes, or None for new ones
     names, outputs : of rows and columns
     influences, change : (r, K) and (r,)
+    words : what the colours are
     top : how many rows
     """
     effects = influences * change[:, None]
     shown = _strongest(np.abs(effects).max(axis=1), top)
     effects = effects[shown]
     K = len(outputs)
-    with _canvas(ax, (2.6 + 0.85 * min(K, _NUMBERS), 1.4 + 0.36 * max(len(shown), 2))) as axes:
+    written, longest = K <= _NUMBERS, max(map(len, outputs), default=0)
+    upright = K > 6 or longest > _LETTERS
+    beside = 1.0 + _LETTER * max((len(names[k]) for k in shown), default=0)
+    height = 1.4 + 0.36 * max(len(shown), 2) + (_LETTER * longest if upright else 0.0)
+    with _canvas(ax, (beside + 0.85 * min(K, _NUMBERS), height)) as axes:
         if not len(shown):
             return _empty(axes)
         from matplotlib.colors import LinearSegmentedColormap
@@ -170,12 +184,12 @@ def draw_heatmap(
         colours = LinearSegmentedColormap.from_list("influence", [COLOURS[0], "white", COLOURS[1]])
         most = float(np.abs(effects).max())
         image = axes.imshow(effects, cmap=colours, vmin=-most, vmax=most, aspect="auto")
-        axes.set_xticks(range(K), outputs, rotation=0 if K <= 6 else 90)
+        axes.set_xticks(range(K), outputs, rotation=90 if upright else 0)
         axes.set_yticks(range(len(shown)), [names[k] for k in shown])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_xlabel(f"change when the number on the left grows by {_amount(change) or 'its change'}".rstrip())
-        if K <= _NUMBERS:
+        axes.set_xlabel(textwrap.fill(words, max(24, 10 * min(K, _NUMBERS))))
+        if written:
             for i, k in np.argwhere(np.abs(effects) > _FLAT * most).tolist():
                 dark = abs(effects[i, k]) > 0.7 * most
                 axes.text(

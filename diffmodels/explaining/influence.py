@@ -19,6 +19,7 @@ from ..outcome import located
 from .frames import frame
 from .owners import label
 from .sensitivities import Adjoint, adjoint_of, scalar_functions
+from .sensitivity_table import sensitivity_table
 
 __all__ = ["influence_table"]
 
@@ -35,12 +36,14 @@ def influence_table(derivative: Derivative, of: Any, data: Any) -> Any:
         points, numbers, gradients = _of_parameters(derivative, data, adjoint)
     else:
         points, numbers, gradients = _of_rows(derivative, data, adjoint)
-    columns: dict[str, Any] = {"influence": np.sqrt((gradients**2).sum(axis=(0, 2)))}
     if len(outputs) == 1:
-        columns |= {f"by {name}": gradients[0, :, k] for k, name in enumerate(numbers)}
+        parts = {f"by {name}": gradients[0, :, k] for k, name in enumerate(numbers)}
+        words = f"change of {names[0]} when that number of the point grows by {{}}"
     else:
-        columns |= {name: np.sqrt((part**2).sum(axis=1)) for name, part in zip(names, gradients, strict=True)}
-    return frame(columns, points)
+        parts = {name: np.sqrt((part**2).sum(axis=1)) for name, part in zip(names, gradients, strict=True)}
+        words = "largest change when the point moves by {}"
+    columns: dict[str, Any] = {"influence": np.sqrt((gradients**2).sum(axis=(0, 2)))} | parts
+    return sensitivity_table(frame(columns, points), {name: name for name in parts}, words)
 
 
 def _of_parameters(

@@ -24,6 +24,7 @@ from ..outputs import Outputs, outputs_of
 from ..picked_rows import PickedRows
 from .frames import frame
 from .owners import label
+from .sensitivity_table import sensitivity_table
 
 __all__ = ["Jacobian", "jacobian_of"]
 
@@ -81,11 +82,11 @@ class Jacobian(LinearOperator):  # type: ignore[misc]  # SciPy has no types
         return self._rmatmat(np.eye(rows)).T
 
     def to_frame(self) -> Any:
-        """The matrix as a pandas ``DataFrame``, outputs by data."""
+        """The matrix as a pandas ``DataFrame``, outputs by data; ``plot`` has ``heatmap`` and ``tornado``, too."""
         matrix = self.toarray()
         made = frame({str(k): matrix[:, k] for k in range(matrix.shape[1])}, self.outputs)
         made.columns = self.data
-        return made
+        return sensitivity_table(made, None)
 
     def __repr__(self) -> str:
         rows, columns = self.shape

@@ -3,9 +3,10 @@ r"""Where a solution goes when data change, without a solve, and how far that ca
 The prediction is the first-order one, :math:`x + x'` and :math:`y + y'`, and for the optimal value
 :math:`f + f' + \tfrac12 f''`, which the first two determine. For changes of right-hand sides and costs of a linear or
 convex quadratic program it is exact up to the first change of the active rows, a part of the way that a ratio test
-tells (`basic_point`). Where coefficients change, or rows are curved, the error is estimated by what the optimality
-conditions of the changed data leave at the predicted point: one more solve with the old system takes it to the size of
-the step that a Newton method would make next.
+tells (`basic_point`). With cones the active rows are the axes of the projection of y - s (docs/design.md, section 6),
+and that part is where the predicted y - s gets to a kink of one. Where coefficients change, or rows are curved, the
+error is estimated by what the optimality conditions of the changed data leave at the predicted point: one more solve
+with the old system takes it to the size of the step that a Newton method would make next.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ...modelkit.form import Form
 from ...modelkit.functions import VariableIndex, VectorOfVariables
 from ...modelkit.indices import ConstraintIndex, ConstraintIndices
 from ...modelkit.numeric import real_number
-from ...modelkit.sets import EqualTo, GreaterThan, LessThan
+from ...modelkit.sets import EqualTo, GreaterThan, LessThan, OperatorGraph
 from ...modelkit.store.describing import described
 from ...modelkit.store.parameters import PARAMETERS, parameter_constraint
 from ...modelkit.store.store import Store
@@ -32,6 +33,7 @@ from ..derivative import Derivative
 from ..inputs import Tangents
 from ..outcome import every
 from .frames import frame
+from .owners import Owners, label
 from .ranges import Ranging
 
 __all__ = ["Changes", "Prediction", "checked_changes", "predicted"]
@@ -51,9 +53,11 @@ class Prediction:
     Attributes
     ----------
     objective : the optimal value
-    validity : the part of the change after which other constraints become active; 1 and more: the prediction holds.
-        nan of models with cones, which have no such part
-    event : which constraint then enters or leaves, "" if none does
+    validity : the part of the change after which other constraints become active; 1 and more: the prediction holds
+        Of models with cones and quadratic constraints it is itself of first order: where the predicted solution gets to
+        a kink of a cone, an eigenvalue of a matrix that becomes zero say. Up to there solutions move along a curve, of
+        whose bend `error` tells.
+    event : which constraint then enters or leaves, or whose cone has the kink; "" if there is none
     error : estimate of the largest error of a value, relative to the largest value
     """
 
@@ -149,6 +153,7 @@ def predicted(derivative: Derivative, changes: Changes, ranging: Ranging | None,
     if ranging is None:
         x, y = point.x, point.solution.y
         dx, dy = (part[:, 0] for part in point.solution.solve(primal, rows))
+        validity, event = _kink_ahead(derivative, x, y, dx, dy, rows[:, 0])
     else:
         basic = ranging.basic
         x, y, span = basic.x, basic.y, basic.spans(-primal, rows)
@@ -181,10 +186,33 @@ def predicted(derivative: Derivative, changes: Changes, ranging: Ranging | None,
     return Prediction(lowering.sign * float(objective), validity, event, error, keyed, moved, duals, names)
 
 
+def _kink_ahead(
+    derivative: Derivative, x: FloatArray, y: FloatArray, dx: FloatArray, dy: FloatArray, rows: FloatArray
+) -> tuple[float, str]:
+    """The part of the change at which the predicted y - s gets to a kink of a projection, and of whose, in words."""
+    point = derivative.point
+    F = point.rows.F
+    slack = np.asarray(F @ x + point.rows.g)
+    if point.rows.curvature is not None:
+        slack, F = slack + point.rows.curvature.values(x), F + point.rows.curvature.jacobian(x)
+    v, along = y - slack, dy - np.asarray(F @ dx) - rows
+    step, cone = ConeRows(point.rows).reach(v, along)
+    if not len(cone):
+        return step, ""
+    row, layout = int(cone[0]), point.layout
+    owners = Owners(derivative.store, derivative.lowering)
+    slot, upper = int(layout.slot[row]), bool(layout.sign[row] < 0.0)
+    if len(cone) == 1:
+        return step, f"{owners.name(slot, upper=upper)} {'leaves' if v[row] > 0.0 else 'enters'}"
+    index = owners.index(slot, upper=upper)
+    name = "a cone of the form" if index is None else label(derivative.store, index)
+    return step, f"{name} gets to a kink of its cone"
+
+
 def _error(derivative: Derivative, x: FloatArray, y: FloatArray, after: Form) -> float:
     """How far a Newton step at the changed data would go, by the old system, relative to x."""
     point = derivative.point
-    if not point.layout.fits(after):
+    if not point.layout.fits(after) or any(cones.type is OperatorGraph for cones in after.cones):
         return float("nan")
     rows = point.layout.matrices(after)
     s, F = np.asarray(rows.F @ x + rows.g), rows.F

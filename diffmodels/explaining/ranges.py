@@ -27,6 +27,10 @@ from .path import Piece
 __all__ = ["Line", "Ranging", "parameter_moves"]
 
 
+_OF_ONE_BASIS = "degenerate: of one basis"
+"""What is said of ranges that are others by another basis of the same solution."""
+
+
 @final
 @dataclass(slots=True)
 class Line:
@@ -130,7 +134,8 @@ class Ranging:
         """All ranges, as a DataFrame: see `Model.ranges`."""
         lines = [*self.sides(), *self.costs(), *self.parameters()]
         names = list(Line.__dataclass_fields__)[:-1]
-        return frame({name: [getattr(line, name) for line in lines] for name in names})
+        note = _OF_ONE_BASIS if self.basic.is_degenerate else ""
+        return frame({name: [getattr(line, name) for line in lines] for name in names} | {"note": [note] * len(lines)})
 
     def sides(self) -> Iterator[Line]:
         """Right-hand sides of rows and bounds of variables, as users wrote them."""

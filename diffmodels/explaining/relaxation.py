@@ -182,7 +182,7 @@ def least_change(
 
 def _require(made: Model, every: bool) -> None:
     status = made.termination_status()
-    if status is Codes.OPTIMAL:
+    if status in (Codes.OPTIMAL, Codes.LOCALLY_SOLVED):
         return
     if status is Codes.INFEASIBLE:
         advice = "bounds of variables or integers" if every else "those that were not chosen"

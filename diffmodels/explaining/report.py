@@ -115,7 +115,7 @@ def report_of(derivative: Derivative) -> DiffReport:
     solution = point.solution
     margin, nearest = solution.margin
     name = "" if nearest < 0 else _name_of(derivative, nearest)
-    codes, status = attr.DifferentiationStatusCode, derivative.known
+    codes, status = attr.DifferentiationStatusCode, derivative.worth.known
     active = int(solution.active.sum())
     if isinstance(solution, OwnSolution):
         unique_duals, condition = status is not codes.DEPENDENT_ROWS, float("nan")
@@ -153,7 +153,7 @@ def _name_of(derivative: Derivative, row: int) -> str:
 
 
 def _faults(derivative: Derivative) -> Iterator[tuple[str, str, str]]:
-    codes, status, point = attr.DifferentiationStatusCode, derivative.known, derivative.point
+    codes, status, point = attr.DifferentiationStatusCode, derivative.worth.known, derivative.point
     margin, nearest = point.solution.margin
     if status is codes.EXACT and margin <= _NEAR:
         yield (
@@ -189,7 +189,7 @@ def _faults(derivative: Derivative) -> Iterator[tuple[str, str, str]]:
         )
     is_own, residual = isinstance(point.solution, OwnSolution), _linear_residual(derivative)
     advice = "set ModelConstructor(), to QuadraticDiff or ConicDiff" if is_own else "scale the data"
-    if point.mismatch > ASYMMETRY:
+    if point.mismatch > ASYMMETRY and status is not codes.TRUNCATED:
         yield "the linear system", f"forward and reverse mode differ by {point.mismatch:.1e}", advice
     if residual > ACCEPTED_RESIDUAL and status is not codes.TRUNCATED:
         yield "the linear system", f"its last solution has a relative residual of {residual:.1e}", advice
@@ -202,7 +202,7 @@ def _rows_at_fault(derivative: Derivative) -> Iterator[str]:
             continue
         numbers, dims = every(store, kind)
         indices = store.indices(kind, numbers)
-        at = np.flatnonzero(derivative.degeneracy(indices))
+        at = np.flatnonzero(derivative.worth.degeneracy(indices))
         owner = np.repeat(np.arange(len(dims)), dims)[at]
         row = at - (np.cumsum(dims) - dims)[owner]
         for k, r in zip(owner.tolist(), row.tolist(), strict=True):

@@ -18,6 +18,7 @@ from ...modelkit.indices import Kind
 from ...modelkit.store.parameters import PARAMETERS
 from ..derivative import Derivative
 from ..outcome import every
+from .frames import frame
 from .owners import label
 from .ranges import Line, Ranging
 from .sensitivity_table import sensitivity_table
@@ -129,7 +130,7 @@ class Sensitivities:
         if "influence" in self._outputs:
             of = self._outputs["influence"]
             labels["influence"] = "the optimal value" if of is None else str(of)
-        return sensitivity_table(columns, labels)
+        return sensitivity_table(frame(columns), labels)
 
     def _of_kind(self, kind: Kind) -> dict[str, Any]:
         derivative, store, lowering = self._derivative, self._derivative.store, self._derivative.lowering

@@ -15,6 +15,7 @@ from ...modelkit.functions import VariableIndex
 from ...modelkit.indices import describe_kind
 from ...modelkit.model.model import Model
 from ...modelkit.sets import SOS1, SOS2, Indicator, Integer, Semicontinuous, Semiinteger, ZeroOne
+from ...modelkit.store.graphs import GRAPHS
 from ...modelkit.store.parameters import PARAMETERS, kinds_inserted
 from ...modelkit.store.store import Store
 from ..meta_solver import MetaSolver
@@ -77,7 +78,9 @@ def class_of(store: Store) -> str:
     """
     kinds = [kind for kind in kinds_inserted(store) if kind != PARAMETERS]
     block = store.objective_block
-    if any(kind[1] not in _DISCRETE and not is_box(kind[1]) for kind in kinds):
+    if GRAPHS in store.every_kind():
+        word = "nonlinear"
+    elif any(kind[1] not in _DISCRETE and not is_box(kind[1]) for kind in kinds):
         word = "conic"
     elif any(kind[0].degree > 1 for kind in kinds):
         word = "quadratically constrained"

@@ -36,7 +36,8 @@ def _line_maxima(M: Any, sizes: FloatArray) -> Callable[[FloatArray], FloatArray
         if filled.size:
             weighted = weights[M.indices]
             weighted *= sizes
-            found[filled] = np.maximum.reduceat(weighted, starts)
+            single = filled.size == sizes.size  # as of a diagonal
+            found[filled] = weighted if single else np.maximum.reduceat(weighted, starts)
         return found
 
     return maxima

@@ -24,10 +24,10 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from ...modelkit.arrays import FloatArray, IntArray
-from ...modelkit.form.products import workable
+from ...modelkit.form.products import diagonal_matrix, workable
 from .system import KKTSystem, Mask
 
-__all__ = ["Fixing", "WithoutFixed", "fixing", "with_units", "without_bounds", "without_fixed"]
+__all__ = ["Fixing", "WithoutFixed", "fixing", "like", "with_units", "without_bounds", "without_fixed"]
 
 _LEAST = 200
 """Order up to which there is nothing to gain: such a system is factorized as a dense one."""
@@ -59,13 +59,13 @@ def without_bounds(
     Parameters
     ----------
     make : makes systems, with the parameters of `KKTFactorization`
-    P, A1 : (n, n) and (m, n), both arrays or both sparse
+    P, A1 : (n, n) and (m, n), arrays or sparse
     bounds : (k,) the columns
     scale : positive (n + m + k,), a first guess of the equilibration, or None
     """
     (m, n), k = A1.shape, len(bounds)
     if not k:
-        return without_fixed(make, P, A1, None, scale, None)
+        return without_fixed(make, P, like(P, A1), None, scale, None)
     whole = partial(_with_units, make, P, A1, bounds, scale)
     if n + m + k <= _LEAST:
         return whole()
@@ -76,7 +76,7 @@ def without_bounds(
 def _with_units(
     make: Callable[..., KKTSystem], P: Any, A1: Any, bounds: IntArray, scale: FloatArray | None
 ) -> KKTSystem:
-    return make(P, with_units(A1, bounds), None, scale, None)
+    return make(P, with_units(like(P, A1), bounds), None, scale, None)
 
 
 def with_units(A: Any, columns: IntArray) -> Any:
@@ -152,15 +152,12 @@ class WithoutFixed(KKTSystem):
         self.n, self.m = P.shape[0], len(fixing.kept) + len(fixing.rows)
         self._fixing, self._of_whole = fixing, whole
         self._whole: KKTSystem | None = None
-        # The coordinates in another order: those that stay, the columns that leave, their rows; and the way back.
-        self._order = np.concatenate([fixing.others, fixing.columns, self.n + fixing.rows])
-        self._places = np.empty(self.size, np.int64)
-        self._places[self._order] = np.arange(self.size)
-        core, fixed, mixed = _blocks(P, fixing.free, fixing.columns)
-        self._P_fixed, self._P_mixed = workable(fixed), None if mixed is None else workable(mixed)
+        self._kept, self._rows = _run(self.n + fixing.kept), _run(self.n + fixing.rows)
+        core, self._P_fixed, mixed = _blocks(P, fixing.free, fixing.columns)
+        self._P_mixed = None if mixed is None else workable(mixed)
         self._A_fixed = workable(A[:, fixing.columns])
-        start = None if scale is None else scale[fixing.others]
-        self._core = without_fixed(make, core, A[:, fixing.free], None, start, None)
+        start, of_free = None if scale is None else scale[fixing.others], A[:, fixing.free]
+        self._core = without_fixed(make, core, like(core, of_free), None, start, None)
         self.probes = self._core.probes
 
     def condition(self) -> float:
@@ -178,20 +175,26 @@ class WithoutFixed(KKTSystem):
         if self._singular is not None:
             return self._singular._solve_columns(columns)
         # Each right-hand side stands in a row here: numbers are found many times faster that lie side by side.
-        given = np.take(columns.T, self._order, axis=1)
-        free, others, entries = len(self._fixing.free), len(self._fixing.others), self._fixing.entries
-        right, pull, fixed = np.split(given, [others, others + len(entries)], axis=1)
-        fixed /= entries
+        given, at, free = columns.T, self._fixing, len(self._fixing.free)
+        fixed = given[:, self._rows] / at.entries
+        right = np.concatenate([np.take(given, at.free, axis=1), given[:, self._kept]], axis=1)
         if self._P_mixed is not None:
             right[:, :free] -= (self._P_mixed @ fixed.T).T
         right[:, free:] -= (self._A_fixed @ fixed.T).T
         found, residual = self._core._solve_columns(right.T)
-        pull -= (self._P_fixed @ fixed.T).T
+        pull = np.take(given, at.columns, axis=1)
+        pull -= self._P_fixed * fixed if self._P_fixed.ndim == 1 else (self._P_fixed @ fixed.T).T
         if self._P_mixed is not None:
             pull -= (self._P_mixed.T @ found[:free]).T
         pull -= (self._A_fixed.T @ found[free:]).T
-        pull /= entries
-        return np.take(np.concatenate([found.T, fixed, pull], axis=1), self._places, axis=1).T, residual
+        pull /= at.entries
+        solution = np.empty((len(given), self.size))
+        for row, of_free, of_fixed in zip(
+            solution, found.T[:, :free], fixed, strict=True
+        ):  # NumPy at once takes longer
+            row[at.free], row[at.columns] = of_free, of_fixed
+        solution[:, self._kept], solution[:, self._rows] = found.T[:, free:], pull
+        return solution.T, residual
 
     # ------------------------------------------------------------------ what is singular
     @property
@@ -212,16 +215,28 @@ class WithoutFixed(KKTSystem):
 
 
 def _blocks(P: Any, free: IntArray, fixed: IntArray) -> tuple[Any, Any, Any]:
-    """P on the free columns, on those that are fixed, and between the two, which is None if it is zero."""
+    """P on the free columns, on those that are fixed, if diagonal as (k,), and between the two, if that is not zero."""
     if isinstance(P, np.ndarray):
         return P[np.ix_(free, free)], P[np.ix_(fixed, fixed)], P[np.ix_(free, fixed)]
     P = P.tocsc()
     if is_diagonal(P):
         diagonal = P.diagonal()
-        return _diagonal(diagonal[free]), _diagonal(diagonal[fixed]), None
+        return diagonal_matrix(diagonal[free]), diagonal[fixed], None
     of_fixed = P[:, fixed]
     mixed = of_fixed[free]
-    return sp.csc_array(P[:, free][free]), of_fixed[fixed], mixed if mixed.nnz else None
+    return sp.csc_array(P[:, free][free]), workable(of_fixed[fixed]), mixed if mixed.nnz else None
+
+
+def _run(at: IntArray) -> Any:
+    """Places as a slice, if they follow one another."""
+    if len(at) and int(at[-1]) - int(at[0]) == len(at) - 1 and (np.diff(at) == 1).all():
+        return slice(int(at[0]), int(at[-1]) + 1)
+    return at
+
+
+def like(P: Any, A: Any) -> Any:
+    """Rows A as an array only if P is one."""
+    return sp.csr_array(A) if sp.issparse(P) and not sp.issparse(A) else A
 
 
 def is_diagonal(P: Any) -> bool:
@@ -230,10 +245,3 @@ def is_diagonal(P: Any) -> bool:
     if len(P.indices) == n and np.array_equal(P.indices, np.arange(n)):
         return bool((np.diff(P.indptr) == 1).all())
     return bool(np.array_equal(P.indices, np.repeat(np.arange(n), np.diff(P.indptr))))
-
-
-def _diagonal(values: FloatArray) -> Any:
-    """Without its zeros, in CSC."""
-    there = values != 0.0
-    at, indptr = np.flatnonzero(there), np.concatenate([np.zeros(1, np.int64), np.cumsum(there)])
-    return sp.csc_array((values[at], at, indptr), shape=(len(values), len(values)))

@@ -17,7 +17,7 @@ from ...modelkit.errors import InvalidData
 from .definite import definite
 from .factorization import KKTFactorization, count
 from .fill import LARGEST_DENSE, SPARSE_RATE, TooExpensive, is_open
-from .fixing import with_units, without_bounds, without_fixed
+from .fixing import like, with_units, without_bounds, without_fixed
 from .krylov import KrylovSystem
 from .system import KKTSystem
 
@@ -132,7 +132,7 @@ def with_bounds(
     Parameters
     ----------
     solve_with : `automatic`, or what the user chose
-    P, A1 : (n, n) and (m, n), both arrays or both sparse
+    P, A1 : (n, n) and (m, n), arrays or sparse
     bounds : (k,) the columns, in order
     scale : positive (n + m + k,), a first guess of the equilibration, or None
     """
@@ -140,6 +140,7 @@ def with_bounds(
         return without_bounds(_affordable, P, A1, bounds, scale)
     if isinstance(solve_with, DirectKKT):
         return without_bounds(_factorized, P, A1, bounds, scale)
+    A1 = like(P, A1)
     return solve_with(P, with_units(A1, bounds) if len(bounds) else A1, scale=scale)
 
 

@@ -27,7 +27,7 @@ from .form_solvers import Solver
 __all__ = ["Desk", "OwnForms", "SharedForm"]
 
 _CODES = TerminationStatusCode
-_WITH_POINT = (_CODES.OPTIMAL, _CODES.ALMOST_OPTIMAL)
+_WITH_POINT = (_CODES.OPTIMAL, _CODES.LOCALLY_SOLVED, _CODES.ALMOST_OPTIMAL, _CODES.ALMOST_LOCALLY_SOLVED)
 
 
 class Desk(Protocol):
@@ -134,7 +134,7 @@ def _solved(solver: Any, form: Form, start: UserStart | None) -> FoundResult:
 
 
 def _judged(form: Form, result: FoundResult, is_judged: bool) -> FoundResult:
-    if not is_judged or result.status is not _CODES.OPTIMAL:
+    if not is_judged or result.status not in (_CODES.OPTIMAL, _CODES.LOCALLY_SOLVED):
         return result
     rows = SlotRows(form)
     found = residuals(rows, result.x, result.dual, result.primal_status, result.dual_status)

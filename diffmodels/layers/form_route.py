@@ -41,6 +41,8 @@ __all__ = ["FormRoute"]
 
 _CODES = attr.TerminationStatusCode
 _WHO = "A layer"
+_SOLVED = (_CODES.OPTIMAL, _CODES.LOCALLY_SOLVED)
+_ALMOST = (_CODES.ALMOST_OPTIMAL, _CODES.ALMOST_LOCALLY_SOLVED)
 Found = tuple[attr.TerminationStatusCode, str, State | None]
 """Status, why there is no solution or "", and the solution."""
 First = tuple[FoundResult | None, State | None]
@@ -86,8 +88,7 @@ class FormRoute:
         parameters = lowering.parameters or Parameters(store)
         present = np.array(parameters.values, np.float64)
         self.moving.apply(self.form, np.where(np.isfinite(present), present, 0.0))
-        order = [] if made.diff_model is None else [kind[1] for kind in made.diff_model().kinds]
-        self.layout = Stacked(self.form, order)
+        self.layout = Stacked(self.form) if made.diff_model is None else made.diff_model().stacked(self.form)
         self.maps = OutputMaps(store, lowering, outputs)
         self.present, self.places = present, compact(parameters.places(ids))
         self.chain = ChainRule(self.moving, self.form, self.maps, self.sign, _finite(present), self.places)
@@ -96,6 +97,7 @@ class FormRoute:
         self.policy = policy_of(model.get(attr.DifferentiationPolicy()))
         self._local = PerThread()
         asks = made.is_shared and made.diff_model is not None and chosen is None and self.linear_algebra is None
+        self._is_local = made.diff_model is not None and made.diff_model().nonconvex
         self._own = [asks and differentiates_itself(one, self.form, self.policy) for one in self._solvers]
         self.is_own = self._own[0]
         # with linear rows alone and a curved objective, a few steps that exchange active rows find what a solver would;
@@ -111,7 +113,7 @@ class FormRoute:
         self._rows = SlotRows(self.form)
         self._sizes: MatrixSizes | None = None
         if not self.is_curving:
-            require_convex(self.form.P, self.sign, _WHO)
+            self._require_convex(self.form)
 
     # ------------------------------------------------------------------ what threads have
     @contextmanager
@@ -131,15 +133,32 @@ class FormRoute:
             raise
         self._local.desk = desk
 
+    @property
+    def has_points(self) -> bool:
+        """Whether the first solver solves stacks of small quadratic programs, and differentiates these."""
+        return hasattr(self._solvers[0], "exact_points")
+
+    def points(self, programs: Any, zeros: int) -> Any:
+        """What it makes of such a stack: see `form_solvers`."""
+        return self._quick().exact_points(*programs, zeros)
+
     def candidates(self, programs: Any, zeros: int) -> list[Any]:
         """Those of the first solver for small quadratic programs; None where it has none."""
-        solver: Any = self._local.__dict__.get("quick")
-        if solver is None:
-            solver = self._local.quick = self._solvers[0].another()
+        solver = self._quick()
+        if self.has_points:
+            points, n = self.points(programs, zeros), programs.q.shape[1]
+            return [(z[:n], z[n:]) if exact else None for z, exact in zip(points.z, points.exact, strict=True)]
         if not hasattr(solver, "candidates"):
             return [None] * len(programs.q)
         found: list[Any] = solver.candidates(*programs, zeros)
         return found
+
+    def _quick(self) -> Any:
+        """A solver of this thread, with nothing loaded."""
+        solver: Any = self._local.__dict__.get("quick")
+        if solver is None:
+            solver = self._local.quick = self._solvers[0].another()
+        return solver
 
     # ------------------------------------------------------------------ solving
     def solve(self, theta: FloatArray, warm: State | None, first: First = (None, None)) -> Answer:
@@ -154,14 +173,14 @@ class FormRoute:
             with self._desk() as desk:
                 form = desk.at(self._whole(theta))
                 if self.is_curving and not is_convex:
-                    require_convex(form.P, self.sign, _WHO)
+                    self._require_convex(form)
                 near = self._near(form, warm) if warm is not None and self._goes_by_rows else None
                 if near is not None:
                     return None, near
                 result = self._run(desk, 0, warm)
         except OptangentError:  # which `solve` tells
             return None, None
-        if result.status is not _CODES.OPTIMAL or result.x is None or result.dual is None:
+        if result.status not in _SOLVED or result.x is None or result.dual is None:
             return result, None
         return result, State.of(result.x, result.dual)
 
@@ -180,7 +199,7 @@ class FormRoute:
         try:
             form = desk.at(whole)
             if self.is_curving:
-                require_convex(form.P, self.sign, _WHO)
+                self._require_convex(form)
             if result is None and warm is not None and self._goes_by_rows:
                 near = self._near(form, warm)
                 if near is not None:
@@ -190,19 +209,19 @@ class FormRoute:
                     result = self._run(desk, number, warm)
                 status, reason = result.status, result.raw
                 has_point = result.x is not None and (result.dual is not None or self.why)
-                if status is _CODES.OPTIMAL and has_point:
+                if status in _SOLVED and has_point:
                     state = State.of(result.x, None if self.why else result.dual)
                     if self.why or self._refine(desk, form, state, number):
                         return status, "", state
-                    status = self._checked(form, state)
-                    if status is _CODES.OPTIMAL:
+                    status = self._checked(form, state, status)
+                    if status in _SOLVED:
                         return status, "", state
-                elif status is _CODES.OPTIMAL:
+                elif status in _SOLVED:
                     status = _CODES.OTHER_ERROR
-                if status is _CODES.ALMOST_OPTIMAL and has_point and not self.why:
+                if status in _ALMOST and has_point and not self.why:
                     near = self._near(form, State.of(result.x, result.dual))
                     if near is not None:
-                        return _CODES.OPTIMAL, "", near
+                        return _SOLVED[_ALMOST.index(status)], "", near
                 if status in (_CODES.INFEASIBLE, _CODES.DUAL_INFEASIBLE):
                     break
         except OptangentError as error:
@@ -213,11 +232,16 @@ class FormRoute:
         """The answer of one of the solvers."""
         return desk.run(number, None if warm is None or warm.y is None else UserStart(warm.x, warm.dual))
 
-    def _checked(self, form: Form, state: State) -> attr.TerminationStatusCode:
-        """OPTIMAL, or what an answer called so is instead."""
+    def _require_convex(self, form: Form) -> None:
+        """Raise unless the objective is convex, or need not be."""
+        if not self._is_local:
+            require_convex(form.P, self.sign, _WHO)
+
+    def _checked(self, form: Form, state: State, status: attr.TerminationStatusCode) -> attr.TerminationStatusCode:
+        """The status of what is said to be solved, or what such an answer is instead."""
         if not (np.isfinite(state.x).all() and np.isfinite(state.dual).all()):
             return _CODES.OTHER_ERROR
-        return _CODES.OPTIMAL if self.is_solution(form, state.x, state.dual) else _CODES.ALMOST_OPTIMAL
+        return status if self.is_solution(form, state.x, state.dual) else _ALMOST[_SOLVED.index(status)]
 
     def is_solution(self, form: Form, x: FloatArray, dual: FloatArray) -> bool:
         """Whether a point is optimal by the rule of the model, in whatever units it is stated."""
@@ -304,7 +328,7 @@ class FormRoute:
         """What differentiates a solution that came from elsewhere; a solver differentiates what it solved."""
         with self._desk() as desk:
             form = desk.at(whole)
-            is_solved = self.is_own and self._run(desk, 0, state).status is _CODES.OPTIMAL
+            is_solved = self.is_own and self._run(desk, 0, state).status in _SOLVED
             return (self._own_point(desk, form, state, 0) if is_solved else None) or self._point(form, state)
 
     def objective(self, form: Form, x: FloatArray) -> float:

@@ -13,7 +13,7 @@ from ...modelkit.indices import Kind, describe_kind
 from ...modelkit.store.parameters import kinds_inserted
 from ...modelkit.store.store import Store
 from ..convex_diff import ConvexDiff
-from ..meta_solver import DIFF_MODELS, abilities_of
+from ..differentiating import DIFF_MODELS, abilities_of
 from .form_solvers import Solver
 
 __all__ = ["Lowered", "lowered"]
@@ -107,4 +107,5 @@ def _common(every: Sequence[Abilities]) -> Abilities:
         semi=all(one.semi for one in every),
         quadratic_objective=all(one.quadratic_objective for one in every),
         quadratic_rows=all(one.quadratic_rows for one in every),
+        nonconvex=all(one.nonconvex for one in every),
     )

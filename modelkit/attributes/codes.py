@@ -32,6 +32,7 @@ class TerminationStatusCode(enum.Enum):
     LOCALLY_INFEASIBLE = "a local search found no feasible point"
     INFEASIBLE_OR_UNBOUNDED = "the model is infeasible or unbounded; the solver did not tell which"
     ALMOST_OPTIMAL = "the solution is optimal to looser tolerances than asked"
+    ALMOST_LOCALLY_SOLVED = "a local optimum to looser tolerances than asked"
     ALMOST_INFEASIBLE = "infeasible to looser tolerances than asked"
     ALMOST_DUAL_INFEASIBLE = "unbounded to looser tolerances than asked"
     ITERATION_LIMIT = "the iteration limit was reached"
@@ -87,6 +88,7 @@ class DifferentiationStatusCode(enum.Enum):
     ONE_SIDED = "a constraint is active with zero multiplier: the one-sided derivative in the direction that was given"
     SMOOTHED = "the derivative of a point of the central path, as the policy wants it, not of the solution"
     TRUNCATED = "the solver's own, by iterations that stop at a tolerance: an approximation, whose error is estimated"
+    SADDLE = "the point is stationary and no local minimum: the derivative of the stationary point"
     INACCURATE = (
         "the optimality conditions, linearized where a solver has derivatives of its own, do not hold to 1e-10 of "
         "their terms: derivatives are those at the point found"

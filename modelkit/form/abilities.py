@@ -24,6 +24,7 @@ class Abilities:
     semi : whether columns may be semicontinuous or semiinteger
     quadratic_objective : whether P may be there
     quadratic_rows : whether rows may have convex quadratic terms
+    nonconvex : whether the objective and quadratic rows need not be convex
     """
 
     cones: frozenset[type[Set]] = frozenset()
@@ -31,3 +32,4 @@ class Abilities:
     semi: bool = False
     quadratic_objective: bool = True
     quadratic_rows: bool = False
+    nonconvex: bool = False

@@ -15,6 +15,7 @@ from ..arrays import FloatArray, IntArray, sums
 from ..functions.rows import Rows
 from ..indices import Kind
 from ..store.block import SetBlock
+from .products import diagonal_matrix
 
 __all__ = ["Curvature", "MatrixForm", "Part", "objective_matrices"]
 
@@ -103,6 +104,8 @@ def objective_matrices(rows: Rows, column: Any, n: int) -> tuple[sp.csc_array, F
 
 def _with_transpose(i: IntArray, j: IntArray, values: FloatArray, n: int) -> sp.csc_array:
     """The sum of a matrix and its transpose; one with a term for each pair stores all entries, without a sort."""
+    if np.array_equal(i, j):
+        return diagonal_matrix(sums(i, 2.0 * values, n))
     if 2 * len(values) < n * (n + 1):
         half = sp.coo_array((values, (i, j)), shape=(n, n)).tocsc()
         return sp.csc_array(half + half.T)

@@ -94,8 +94,10 @@ class PointErrors:
         self._Px, self._Wy, self._wrong = form.products.P @ x, rows.weights * y, rows.wrong(y)
         self._pulled = rows.adjoint(self._Wy, x)
         self._left = np.abs(self._Px + form.q - self._pulled)
-        self._far_dual = rows.cone_distances(y, dual=True)
+        self._far_dual = rows.dual_distances(y, f + rows.g)
         terms = rows.dual_terms(y)
+        graphs = rows.in_graphs
+        terms[graphs] = self._Wy[graphs] * self._linear[graphs]
         terms = terms if rows.curvature is None else terms + self._Wy * self._curved
         self._all_terms = float(np.abs(terms).sum())
         self._xPx, self._qx = float(x @ self._Px), float(form.q @ x)

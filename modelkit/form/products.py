@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from ..arrays import FloatArray
 
-__all__ = ["Products", "as_array", "grid", "sizes_of", "with_entries", "workable"]
+__all__ = ["Products", "as_array", "diagonal_matrix", "grid", "sizes_of", "with_entries", "workable"]
 
 _SMALL = 30_000
 """Numbers of places up to which a product with an array costs less than the look that SciPy takes at its arguments."""
@@ -47,6 +47,17 @@ def workable(matrix: Any) -> Any:
     if places <= _SMALL or matrix.nnz > _MOSTLY_STORED * places:
         return as_array(matrix)
     return matrix if matrix.dtype == np.float64 else matrix.astype(np.float64)
+
+
+def diagonal_matrix(values: FloatArray) -> Any:
+    """The diagonal matrix of numbers (n,), without the zeros among them, in CSC."""
+    at = np.flatnonzero(values)
+    n, indptr = len(values), np.zeros(len(values) + 1, np.int32)
+    if len(at) == n:
+        indptr = np.arange(n + 1, dtype=np.int32)
+    else:
+        np.cumsum(values != 0.0, out=indptr[1:])
+    return sp.csc_array((values[at], at.astype(np.int32), indptr), shape=(n, n))
 
 
 def with_entries(matrix: Any, data: FloatArray) -> Any:

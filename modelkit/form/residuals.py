@@ -129,6 +129,8 @@ def checked(status: attr.TerminationStatusCode, found: Residuals) -> attr.Termin
         if found.worst <= OPTIMAL_RESIDUAL:
             return status
         return codes.ALMOST_OPTIMAL if np.isfinite(found.worst) else codes.OTHER_ERROR
+    if status is codes.LOCALLY_SOLVED and found.worst > OPTIMAL_RESIDUAL:
+        return codes.ALMOST_LOCALLY_SOLVED if np.isfinite(found.worst) else codes.OTHER_ERROR
     if status in (codes.INFEASIBLE, codes.DUAL_INFEASIBLE) and found.worst > OPTIMAL_RESIDUAL:
         return codes.OTHER_ERROR
     return status

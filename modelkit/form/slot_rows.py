@@ -11,10 +11,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray, segments
-from ..sets import VectorSet
+from ..sets import OperatorGraph, VectorSet
 from ..sets.cone import NativeCone
 from ..sizes import ratio
 from .form import Cones, Discreteness, Form
+from .graph_rows import normal_distances
 from .matrix_form import Curvature
 from .units import Lines
 
@@ -136,6 +137,21 @@ class SlotRows:
         """How far points (slots,) are from the cones, or from their dual cones: for each of `cones` (count,)."""
         return [_distances(cone, points[slots], dual) for cone, slots in self.cones]
 
+    def dual_distances(self, y: FloatArray, values: FloatArray) -> list[FloatArray]:
+        """How far duals (slots,) are from the dual cones, in graphs of operators from the normals at the values."""
+        return [
+            normal_distances(cone, values[slots], y[slots])
+            if isinstance(cone, OperatorGraph)
+            else _distances(cone, y[slots], dual=True)
+            for cone, slots in self.cones
+        ]
+
+    @property
+    def in_graphs(self) -> IntArray:
+        """The slots of graphs of operators, in which duals and values are not complementary."""
+        parts = [slots.ravel() for cone, slots in self.cones if isinstance(cone, OperatorGraph)]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
     def largest_in_cones(self, distances: list[FloatArray], sizes: FloatArray, least: float) -> float:
         """The largest of `cone_distances`, relative to `least` plus the largest of `sizes` in its cone."""
         worst = 0.0
@@ -182,5 +198,8 @@ def _distances(cone: VectorSet, points: FloatArray, dual: bool) -> FloatArray:
     if isinstance(cone, NativeCone):
         nearest = cone.project_dual(points) if dual else cone.project(points)
         return np.asarray(np.linalg.norm(points - nearest, axis=1), np.float64)
+    if isinstance(cone, OperatorGraph):
+        values = cone.operator.value(*points.T[1:])
+        return np.where(np.isfinite(values), np.abs(points[:, 0] - values), np.inf)
     distance = cone.dual_violation if dual else cone.violation
     return np.array([distance(point) for point in points], np.float64)

@@ -36,12 +36,13 @@ class Stacked:
     """Where the one-sided rows of forms of one signature stand: which sides are finite, which are equal, and the cones.
 
     In this order: equalities, lower sides, upper sides, of each the rows before the bounds of columns; the cones, by
-    type; lower and upper sides of rows with quadratic terms.
+    type; lower and upper sides of rows with quadratic terms; equalities with such, if they are wanted as such.
 
     Parameters
     ----------
     form : any of these forms
     order : types of cones, in the order in which they are wanted; others follow
+    has_bent_equalities : whether a row with quadratic terms and equal sides is one row, else it is two
 
     Attributes
     ----------
@@ -52,7 +53,7 @@ class Stacked:
     zeros : number of equalities, the first of them
     """
 
-    def __init__(self, form: Form, order: Sequence[type[Set]] = ()) -> None:
+    def __init__(self, form: Form, order: Sequence[type[Set]] = (), *, has_bent_equalities: bool = False) -> None:
         slots = form.slots
         self._slots, self._cones = slots, form.cones
         self._sides = _sides(form)
@@ -60,10 +61,11 @@ class Stacked:
         has_lower, has_upper, equal = self._sides
         curved = np.zeros(slots.sided, bool)
         curved[: form.m] = self._curved
-        equal = equal & ~curved
+        exact = equal & curved if has_bent_equalities else np.zeros(slots.sided, bool)
+        equal = equal & (~curved | exact)
         lower, upper = has_lower & ~equal, has_upper & ~equal
         straight = [np.flatnonzero(mask & ~curved) for mask in (equal, lower, upper)]
-        bent = [np.flatnonzero(mask & curved) for mask in (lower, upper)]
+        bent = [np.flatnonzero(mask & curved) for mask in (lower, upper, exact)]
         self._groups: dict[type[Set], SetBlock] = {}
         cone_rows: list[IntArray] = []
         ranks = {kind: rank for rank, kind in enumerate(order)}
@@ -74,9 +76,9 @@ class Stacked:
         in_cones = np.concatenate([np.zeros(0, np.int64), *cone_rows])
         self.slot: IntArray = np.concatenate([*straight, slots.of_cones(in_cones), *bent])
         counts = [len(part) for part in (*straight, in_cones, *bent)]
-        self.sign: FloatArray = np.repeat([1.0, 1.0, -1.0, 1.0, 1.0, -1.0], counts)
+        self.sign: FloatArray = np.repeat([1.0, 1.0, -1.0, 1.0, 1.0, -1.0, 1.0], counts)
         self.m, self.zeros, self.linear = len(self.slot), counts[0], sum(counts[:3])
-        self._is_one_sided = np.repeat([False, True, True, False, True, True], counts)
+        self._is_one_sided = np.repeat([False, True, True, False, True, True, False], counts)
         self.is_upper: _Mask = self.sign < 0.0
         self._upper, self._others = np.flatnonzero(self.is_upper), np.flatnonzero(~self.is_upper)
         self._slots_by_side = self.slot[self._others], self.slot[self._upper]
@@ -92,6 +94,7 @@ class Stacked:
             ((VectorAffineFunction, Nonnegatives), _product(Nonnegatives, counts[1] + counts[2])),
             *(((VectorAffineFunction, kind), block) for kind, block in self._groups.items()),
             ((VectorQuadraticFunction, Nonnegatives), _product(Nonnegatives, counts[4] + counts[5])),
+            ((VectorQuadraticFunction, Zeros), _product(Zeros, counts[6])),
         ]
         offset = 0
         for kind, block in sets:

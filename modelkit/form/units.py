@@ -78,7 +78,7 @@ def equilibrated(
         before, column = column, power_of_two(most)
         if np.array_equal(before, column):
             break
-    middle = float(np.exp2(np.round(np.median(np.log2(column))))) if n else 1.0
+    middle = _middle(column)
     return column / middle, [np.where(size > 0.0, power_of_two(size) * middle, 1.0) for size in largest]
 
 
@@ -105,8 +105,17 @@ def size_of_solution(curvature: float, q: FloatArray, column: FloatArray, number
         told.append(np.abs(column * q) / curvature)
     sizes = np.concatenate(told)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0.0)]
-    size = float(np.exp2(np.round(np.median(np.log2(sizes))))) if len(sizes) else 1.0
+    size = _middle(sizes)
     return size if 1.0 / FARTHEST <= size <= FARTHEST else 1.0
+
+
+def _middle(sizes: FloatArray) -> float:
+    """The power of two nearest to the median of positive numbers, by its logarithm; 1 of none."""
+    if not len(sizes):
+        return 1.0
+    low, high = float(sizes.min()), float(sizes.max())
+    told = np.array([low]) if low == high else sizes  # which takes no sorting
+    return float(np.exp2(np.round(np.median(np.log2(told)))))
 
 
 @final
@@ -142,6 +151,8 @@ class Lines:
         if self._grid is not None:
             for part in self._parts():
                 found[part] = (self._grid[part] * weights).max(axis=1)
+        elif len(self._filled) == len(self._at):  # as of a diagonal
+            found[self._filled] = self._size * weights[self._at]
         elif len(self._filled):
             found[self._filled] = np.maximum.reduceat(self._size * weights[self._at], self._starts)
         return found

@@ -19,6 +19,8 @@ from ..arrays import IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..labels import Labels, is_labelled
 from ..numeric import real_array, real_matrix
+from ..operators import operator
+from ..operators import power as power_of
 from ..sets import EqualTo, GreaterThan, HyperRectangle, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
 from .notation import to_latex, to_text
 from .row_products import times
@@ -107,7 +109,10 @@ class Function(Symbolic, ABC):
 
     __slots__ = ()
     is_vector: ClassVar[bool]
-    degree: ClassVar[int]  # 0: plain variables, 1: affine, 2: quadratic, 3: three or more
+    degree: ClassVar[int]  # 0: plain variables, 1: affine, 2: quadratic, 3: three or more, 4: nonlinear
+
+    operated: ClassVar[Callable[..., Any]]
+    """An operator done to functions and numbers, entry by entry (`nonlinear`, which is made of functions, sets it)."""
 
     def __init_subclass__(cls, *, canonical: bool = False) -> None:
         if canonical:  # the class that `build` makes of rows of this degree
@@ -151,25 +156,28 @@ class Function(Symbolic, ABC):
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, Symbolic):
-            raise InvalidData(
-                "A function cannot be divided by a function of variables; multiply the constraint through by it."
-            )
+            return self * Function.operated(operator("inv", 1), other)
         if is_labelled(other):
             return ShapedLike.of(self, self.shape) / other
         return entries_quotient((self.rows, self.shape, self.degree), other)
 
-    def __rtruediv__(self, other: Any) -> NoReturn:
-        raise InvalidData(
-            "A number cannot be divided by a function of variables; multiply the constraint through by it."
-        )
+    def __rtruediv__(self, other: Any) -> Any:
+        return Function.operated(operator("inv", 1), self) * other
 
-    def __pow__(self, power: int) -> Any:
+    def __pow__(self, power: Any) -> Any:
         if isinstance(power, (int, float, np.number)):
-            if power == 2:
-                return self * self
             if power == 1:
                 return self
-        raise InvalidData(f"Functions are of degree at most 2; got a power of {power!r}.")
+            if power == 2 and self.degree < 2:
+                return self * self
+            return Function.operated(power_of(float(power)), self)
+        return Function.operated(operator("^", 2), self, power)
+
+    def __rpow__(self, base: Any) -> Any:
+        return Function.operated(operator("^", 2), base, self)
+
+    def __abs__(self) -> Any:
+        return Function.operated(operator("abs", 1), self)
 
     # ------------------------------------------------------------------ comparison
     def __le__(self, other: Any) -> Comparison:
@@ -263,8 +271,8 @@ def of_shape(rows: Rows, shape: tuple[int, ...], at_least: int = 1) -> Any:
 
 
 def class_of(*, vector: bool, degree: int) -> type[Function]:
-    """The class of the functions of a degree: 0 for plain variables, 3 for three and more."""
-    return _CLASSES[vector, min(degree, 3)]
+    """The class of the functions of a degree: 0 for plain variables, 3 for three and more, 4 for nonlinear ones."""
+    return _CLASSES[vector, min(degree, 4)]
 
 
 def coerce(value: Any) -> Entries:
@@ -376,7 +384,7 @@ def entries_product(f: Entries, g: Entries, *, by_numbers: bool) -> Any:
     mine, rows, shape = broadcast(*f[:2], *g[:2])
     if g[2] == 0 and by_numbers:
         return of_shape(mine.scaled(rows.constant), shape, max(1, f[2]))
-    return of_shape(times(mine, rows), shape, 2)
+    return of_shape(times(mine, rows), shape, max(2, f[2], g[2]))
 
 
 def entries_quotient(f: Entries, divisor: Any) -> Any:

@@ -8,7 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ..naming import name_of_variable
+from ..naming import name_of_variable, operation_at
+from ..operators import Operator
+from .operations import is_operation, operation_of
 from .rows import Rows
 
 __all__ = ["Namer", "latex_name", "to_latex", "to_text"]
@@ -71,7 +73,11 @@ def to_text(f: _Printed, name: Namer = name_of_variable) -> str:
     2 x[0]*x[1] - x[0] + 1
     """
     rows = f.rows
-    lines = [_row(rows, r, name, "*", " ", _superscript) for r in range(min(rows.m, _MOST_ROWS))]
+
+    def line(rows: Rows, r: int = 0) -> str:
+        return _row(rows, r, _with_operations(name, line, lambda one, parts: one.text(*parts)), "*", " ", _superscript)
+
+    lines = [line(rows, r) for r in range(min(rows.m, _MOST_ROWS))]
     if not f.is_vector:
         return lines[0]
     if rows.m > _MOST_ROWS:
@@ -82,15 +88,33 @@ def to_text(f: _Printed, name: Namer = name_of_variable) -> str:
 def to_latex(f: _Printed, name: Namer = latex_of_variable) -> str:
     """The function in LaTeX (without dollar signs)."""
     rows = f.rows
-    lines = [
-        _row(rows, r, name, r" \, ", r" \, ", lambda n: f"^{{{n}}}" if n > 9 else f"^{n}")
-        for r in range(min(rows.m, _MOST_ROWS))
-    ]
+
+    def line(rows: Rows, r: int = 0) -> str:
+        namer = _with_operations(name, line, lambda one, parts: one.latex(*parts))
+        return _row(rows, r, namer, r" \, ", r" \, ", lambda n: f"^{{{n}}}" if n > 9 else f"^{n}")
+
+    lines = [line(rows, r) for r in range(min(rows.m, _MOST_ROWS))]
     if not f.is_vector:
         return lines[0]
     if rows.m > _MOST_ROWS:
         lines.append(r"\vdots")
     return r"\begin{bmatrix} " + r" \\ ".join(lines) + r" \end{bmatrix}"
+
+
+def _with_operations(name: Namer, line: Callable[[Rows], str], written: Callable[[Operator, list[str]], str]) -> Namer:
+    """What writes the values of operators as such, be they of an expression or of a model."""
+
+    def named(identifier: int) -> str:
+        if is_operation(identifier):
+            one, row = operation_of(identifier)
+            arguments = [rows.take(np.array([row])) for rows in one.arguments]
+            return written(one.operator, [line(rows) for rows in arguments])
+        found = operation_at(identifier)
+        if found is None:
+            return name(identifier)
+        return written(found[0], [line(rows) for rows in found[1]])
+
+    return named
 
 
 def _superscript(n: int) -> str:

@@ -275,9 +275,14 @@ class Rows:
         """
         return self._collected(fewer, None if self.higher is None else self.higher.merged())
 
-    @QUIET
     def canonical(self) -> Rows:
         """Terms sorted by row and variable, repeats added up, zeros dropped, qvar1 <= qvar2."""
+        if self.degree < 2 and len(self.coef) == 1 and self.coef[0]:  # as tangents are, one after the other
+            return self
+        return self._canonical()
+
+    @QUIET
+    def _canonical(self) -> Rows:
         return self._collected(_nonzero, None if self.higher is None else self.higher.canonical() or None)
 
     def _collected(self, collect: _Collect, higher: Monomials | None) -> Rows:

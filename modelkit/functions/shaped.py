@@ -12,10 +12,12 @@ from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData
 from ..labels import Labels, in_order, is_labelled, joined, labels_of, matched
 from ..numeric import real_array, real_matrix
+from ..operators import operator
 from ..sets import EqualTo, GreaterThan, LessThan, Nonnegatives, Nonpositives, Set, VectorSet, Zeros
 from .abstract_function import (
     Comparison,
     Entries,
+    Function,
     ShapedLike,
     build,
     coerce,
@@ -188,9 +190,7 @@ class ArrayFunction(StoredEntries):
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, Symbolic):
-            raise InvalidData(
-                "A function cannot be divided by a function of variables; multiply the constraint through by it."
-            )
+            return self * Function.operated(operator("inv", 1), other)
         if not self.is_dense:
             numbers = self._numbers_of(other)
             if numbers is not None:
@@ -198,12 +198,18 @@ class ArrayFunction(StoredEntries):
         return self._entrywise(other, entries_quotient)
 
     def __rtruediv__(self, other: Any) -> Any:
-        raise InvalidData(
-            "A number cannot be divided by a function of variables; multiply the constraint through by it."
-        )
+        return Function.operated(operator("inv", 1), self) * other
 
     def __pow__(self, power: Any) -> Any:
-        return self.with_entries(self._entries**power)
+        if isinstance(power, (int, float, np.number)) and (self.is_dense or power > 0):
+            return self.with_entries(self._entries**power)
+        return Function.operated(operator("^", 2), self, power)
+
+    def __rpow__(self, base: Any) -> Any:
+        return Function.operated(operator("^", 2), base, self)
+
+    def __abs__(self) -> ArrayFunction:
+        return self.with_entries(abs(self._entries))
 
     def __neg__(self) -> ArrayFunction:
         return self.with_entries(-self._entries)

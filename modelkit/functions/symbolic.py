@@ -22,10 +22,12 @@ class Symbolic:
     """
 
     __slots__ = ()
-    __array_ufunc__ = None
     __pandas_priority__ = 5000  # above that of a DataFrame: pandas leaves arithmetic and comparisons to us
     numpy: ClassVar[Callable[..., Any]]
     """What NumPy's functions do to these (`numpy_functions`, which is made of functions, sets it)."""
+
+    ufunc: ClassVar[Callable[..., Any]]
+    """What NumPy's universal functions do to these (`universal_functions` sets it)."""
 
     @property
     @abstractmethod
@@ -49,6 +51,9 @@ class Symbolic:
                 "np.dot(A, v), which goes by labels, or A.to_numpy() @ v."
             )
         return self.objects()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return Symbolic.ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         return Symbolic.numpy(func, args, kwargs)

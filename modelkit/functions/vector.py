@@ -81,7 +81,7 @@ class VectorFunction(Function):
             m, n = len(self), other.output_dimension
             if m != n:
                 raise DimensionMismatch(f"A dot product needs as many rows on either side, got {m} and {n} rows.")
-            return build(dot(self.rows, other.rows), vector=False, at_least=2)
+            return build(dot(self.rows, other.rows), vector=False, at_least=max(2, self.degree, other.degree))
         if has_functions(other) or is_labelled(other) or np.ndim(other) > 2:
             return ShapedLike.of(self, self.shape) @ other
         return self.__rmatmul__(real_matrix(other, "A matrix").T)

@@ -10,6 +10,7 @@ import numpy as np
 from .. import attributes as attr
 from ..arrays import FloatArray, IntArray
 from ..functions import Function, VariableIndex, VectorOfVariables
+from ..functions.operations import evaluated
 from ..functions.shaped import ArrayFunction
 from ..indices import ConstraintIndex, ConstraintIndices, no_index, plain
 from ..labels import with_labels
@@ -44,7 +45,8 @@ class Answered(InShape):
             self.store.check_variables(what.rows)
             is_ray = self.get(attr.PrimalStatus()) is attr.ResultStatusCode.INFEASIBILITY_CERTIFICATE
             rows = of_ray(self.store, what.rows) if is_ray else what.rows
-            values = rows.evaluate(self._by_identifier(attr.VariablePrimal(), len(rows.coef) + len(rows.qcoef)))
+            known = self._by_identifier(attr.VariablePrimal(), len(rows.coef) + len(rows.qcoef))
+            values = evaluated(rows, known)
             return values if what.is_vector else float(values[0])
         if isinstance(what, ArrayFunction):
             return in_place(what, self.value(what.entries))
@@ -62,7 +64,7 @@ class Answered(InShape):
         store = self.store
         if terms <= store.variable_count:
             return lambda ids: np.asarray(self.get(attribute, VectorOfVariables.of_ids(ids)))
-        ids, x = store.variable_ids(), np.zeros(store.variable_count)
+        ids, x = store.every_variable_id(), np.zeros(store.variable_count)
         x[ids - store.base] = self.get(attribute, VectorOfVariables.of_ids(ids))
         return lambda ids: x[ids - store.base]
 

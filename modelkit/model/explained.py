@@ -30,7 +30,8 @@ class Explained:
             for each parameter that stands in right-hand sides and costs alone. Columns: ``what``, ``name``, ``side``;
             ``value``; ``slope``, the derivative of the optimal value; ``low`` and ``high``, between which the active
             constraints stay; ``objective_low`` and ``objective_high``, the optimal value there; ``at_low`` and
-            ``at_high``, which constraint then enters or leaves the active ones.
+            ``at_high``, which constraint then enters or leaves the active ones; ``note``, "degenerate: of one basis"
+            where another basis of the same solution has other ranges.
 
         Raises
         ------
@@ -177,8 +178,9 @@ class Explained:
         -------
         Prediction
             ``value(x)``, ``dual(c)`` and ``objective`` after the change; ``validity``, the part of the change for which
-            the active constraints stay (nan with cones) and ``event``, what ends it; ``error``, an estimate of the
-            largest error of a value, relative to the largest value; ``to_frame()``.
+            the active constraints stay, and ``event``, what ends it; ``error``, an estimate of the largest error of a
+            value, relative to the largest value; ``to_frame()``. With cones and quadratic constraints solutions move
+            along a curve: ``validity`` is where, along the tangent, a cone has a kink, and ``error`` tells of the bend.
 
         Raises
         ------
@@ -316,8 +318,8 @@ class Explained:
         Jacobian
             A ``scipy.sparse.linalg.LinearOperator`` (N, K): ``J @ V`` is forward mode and ``J.T @ U`` reverse mode, for
             vectors and for blocks of directions with one factorization; ``J.toarray()`` is the matrix, by the mode that
-            takes fewer solves; ``J.to_frame()`` has names, ``J.outputs`` by ``J.data``. Its units are those of outputs
-            per datum.
+            takes fewer solves; ``J.to_frame()`` has names, ``J.outputs`` by ``J.data``, and ``plot.heatmap(ax)`` and
+            ``plot.tornado(ax, of=...)``. Its units are those of outputs per datum.
 
         Raises
         ------
@@ -362,7 +364,7 @@ class Explained:
             A row for each data point, by name. ``influence`` is the Euclidean norm of the derivatives of all outputs in
             all numbers of the point. Of one output there is a column for each number: ``by <variable>`` for the
             coefficient of a variable that stands in at least two of the rows, and ``by constant``; of parameters
-            ``by 0``, ``by 1``, ... Of several outputs there is the norm for each.
+            ``by 0``, ``by 1``, ... Of several outputs there is the norm for each. ``plot.heatmap(ax)`` draws it.
 
         Raises
         ------

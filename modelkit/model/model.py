@@ -16,6 +16,7 @@ from .. import attributes as attr
 from ..arrays import FloatArray
 from ..errors import DifferentiationError, InvalidData
 from ..functions import Function, VariableIndex, VectorOfVariables
+from ..functions.operations import evaluated
 from ..functions.shaped import ArrayFunction
 from ..indices import ConstraintIndex, ConstraintIndices
 from .abstract_meta_solver import AbstractMetaSolver, remade_model
@@ -140,7 +141,7 @@ class Model(Explained, Diagnosed, Declared, Adjusted, Answered):
         if isinstance(what, Function) and not isinstance(what, (VariableIndex, VectorOfVariables)):
             self.store.check_variables(what.rows)
             rows = what.rows
-            values = rows.evaluate(self._by_identifier(attr.PolishedPrimal(), len(rows.coef) + len(rows.qcoef)))
+            values = evaluated(rows, self._by_identifier(attr.PolishedPrimal(), len(rows.coef) + len(rows.qcoef)))
             return values if what.is_vector else float(values[0])
         if isinstance(what, ArrayFunction):
             return in_place(what, self.polished(what.entries))

@@ -8,6 +8,7 @@ from .entropy import DualRelativeEntropyCone, RelativeEntropyCone
 from .exponential import DualExponentialCone, ExponentialCone
 from .geometric_mean import DualGeometricMeanCone, GeometricMeanCone
 from .norms import NormCone, NormInfinityCone, NormNuclearCone, NormOneCone, NormSpectralCone
+from .operator_graph import OperatorGraph
 from .power import DualPowerCone, PowerCone
 from .scalar import (
     EqualTo,
@@ -55,6 +56,7 @@ __all__ = [
     "NormNuclearCone",
     "NormOneCone",
     "NormSpectralCone",
+    "OperatorGraph",
     "Parameter",
     "PositiveSemidefiniteConeSquare",
     "PositiveSemidefiniteConeTriangle",

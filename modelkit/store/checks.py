@@ -50,7 +50,7 @@ class HasVariables(Protocol):
     def variable_count(self) -> int:
         """How many there ever were."""
 
-    def variable_ids(self, first: int = 0) -> IntArray:
+    def every_variable_id(self, first: int = 0) -> IntArray:
         """The identifiers of those that are there."""
 
     def name_of(self, identifier: int) -> str:
@@ -62,7 +62,7 @@ def describe(identifier: int, store: HasVariables) -> str:
     if identifier >> 32 != store.base >> 32:
         return f"Variable {name_of_variable(identifier)} belongs to another model; use the variables of this one."
     name = store.name_of(identifier)
-    if identifier in store.variable_ids():  # not is_valid, which asks here what to say
+    if identifier in store.every_variable_id():  # not is_valid, which asks here what to say
         return f"Variable {name}"
     return f"Variable {name} is not in this model (it has been deleted, or was never added)."
 

@@ -25,14 +25,14 @@ def copied(source: Tables, destination: AbstractModel) -> IndexMap:
     """Empty the destination and build there, in bulk, what the tables hold; returns the indices that its things got."""
     destination.empty()
     index_map = IndexMap(source.base)
-    ids = source.variable_ids()
+    ids = source.every_variable_id()
     index_map.add_variables(ids, destination.add_variables(len(ids)).ids)
-    for kind in sorted(source.kinds(), key=_turn):
+    for kind in sorted(source.every_kind(), key=_turn):
         _copy_kind(source, destination, kind, index_map)
-    destination.set(attr.ObjectiveSense(), source.sense)
     objective = source.objective_block
     if objective is not None:
         destination.set(attr.ObjectiveFunction(), index_map(objective.function_type.from_rows(objective.all_rows())))
+    destination.set(attr.ObjectiveSense(), source.sense)
     words = (attr.VariableName(), attr.ConstraintName(), attr.ConstraintLayout(), attr.BoundsPutAside())
     starts = (attr.VariablePrimalStart(), attr.ConstraintPrimalStart(), attr.ConstraintDualStart())
     for attribute in (*words, *starts):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray
 from ..errors import InvalidData, InvalidIndex, Unsupported, UnsupportedConstraint, UnsupportedObjective
-from ..functions import Function, VariableIndex
+from ..functions import NONLINEAR, Function, VariableIndex
 from ..functions.abstract_function import class_of
 from ..functions.monomials import Monomials
 from ..functions.rows import Rows
@@ -178,7 +178,7 @@ class Parameters:
         self, function_type: type[Function], rows: Rows, error: type[Unsupported] = UnsupportedConstraint
     ) -> type[Function]:
         """The type of a function after insertion; see `check_inserted` for the arguments and what is refused."""
-        if function_type.degree < 2:
+        if function_type.degree < 2 or function_type.degree == NONLINEAR:
             return function_type
         return class_of(vector=function_type.is_vector, degree=max(self.check_inserted(rows, error), 1))
 
@@ -232,7 +232,7 @@ def kinds_inserted(store: Tables) -> list[Kind]:
         If a term is of too high a degree, as it may be once a parameter has become a variable.
     """
     kinds, objective = store.kinds(), store.objective_block
-    if objective is not None and objective.function_type.degree > 2:
+    if objective is not None and objective.function_type.degree == 3:
         parameters = Parameters(store)
         parameters.check_inserted(objective.all_rows(), UnsupportedObjective)
     if all(kind[0].degree < 2 for kind in kinds):
@@ -240,7 +240,7 @@ def kinds_inserted(store: Tables) -> list[Kind]:
     parameters = Parameters(store)
     found: dict[Kind, None] = {}
     for kind in kinds:
-        if kind[0].degree < 2:
+        if kind[0].degree < 2 or kind[0].degree == NONLINEAR:
             found[kind] = None
             continue
         block, _ = store.block(kind).snapshot()

@@ -15,7 +15,7 @@ import numpy as np
 from .. import attributes as attr
 from ..arrays import FloatArray, IntArray
 from ..errors import DimensionMismatch, InvalidData, InvalidIndex, NotOptimized
-from ..functions import Function, VariableIndex, VectorOfVariables
+from ..functions import NONLINEAR, Function, VariableIndex, VectorOfVariables
 from ..functions.rows import Rows
 from ..indices import ConstraintIndex, ConstraintIndices, IndexMap, Kind, describe_kind
 from ..modifications import Modification
@@ -26,14 +26,15 @@ from .block import ConstraintBlock
 from .changing import check_changes, make_changes
 from .checks import MODERATE, check_fit, check_name, check_numbers, check_rows, check_sides, describe
 from .copying import copied
+from .lifting import Growing, check_not_inside, drop_unused, lift
 from .parameters import PARAMETERS, of_ray
-from .tables import FEW, MOST_VARIABLES, Tables
+from .tables import FEW, MOST_VARIABLES
 from .unbounded import check_right_hand_sides
 
 __all__ = ["Store"]
 
 
-class Store(Tables, AbstractModel):
+class Store(Growing):
     """A model of any functions in any sets, with names and starting values; it cannot be solved by itself.
 
     Variables and the constraints of each kind are numbered from 0; identifiers add `base`, a number of the
@@ -126,6 +127,8 @@ class Store(Tables, AbstractModel):
         check_rows(block.rows)
         check_numbers(kind[1], block.sets.numbers)
         check_sides(kind[1], block.sets.numbers, block.rows.constant)
+        if kind[0].degree == NONLINEAR:
+            block = ConstraintBlock(kind[0], lift(self, block.rows), block.sets)
         if kind[0] is not VariableIndex:
             return ConstraintIndices(kind, self._block(kind).extend(block) + self.base)
         ids = VectorOfVariables.from_rows(block.rows).ids
@@ -140,7 +143,10 @@ class Store(Tables, AbstractModel):
         A deleted variable leaves all functions; bounds on it go with it. A vector of plain variables in a cone
         shrinks if the cone has any dimension, otherwise only all of its variables together can be deleted.
         """
-        deletion.delete(self, deletion.items_of(index))
+        items = deletion.items_of(index)
+        check_not_inside(self, items)
+        deletion.delete(self, items)
+        drop_unused(self)
 
     # ------------------------------------------------------------------ modification
     def modify(
@@ -162,7 +168,7 @@ class Store(Tables, AbstractModel):
         self.check_variables(rows)
         check_rows(rows)
         check_sides(kind[1], block.all_numbers[block.rows_of(numbers)], rows.constant)
-        block.set_rows(numbers, rows)
+        block.set_rows(numbers, lift(self, rows))
 
     def set_numbers(self, indices: ConstraintIndices, numbers: FloatArray, constants: FloatArray | None = None) -> None:
         """Give many constraints other numbers, and their functions other constants."""
@@ -223,7 +229,18 @@ class Store(Tables, AbstractModel):
 
     def apply_setting(self, attribute: attr.Attribute, pairs: list[tuple[Any, Any]]) -> None:
         """Set what `check_setting` gave."""
+        if isinstance(attribute, (attr.ObjectiveFunction, attr.ConstraintFunction)):
+            pairs = [(index, self._lifted(function)) for index, function in pairs]
         attribute_values.apply(self, attribute, pairs)
+        is_gone = isinstance(attribute, attr.ObjectiveSense) and self.objective_block is None
+        if is_gone or isinstance(attribute, (attr.ObjectiveFunction, attr.ConstraintFunction)):
+            drop_unused(self)
+
+    def _lifted(self, function: Function) -> Function:
+        """A function whose operators are variables of the store."""
+        if function.degree < NONLINEAR:
+            return function
+        return type(function).from_rows(lift(self, function.rows))
 
     def by_name(self, attribute: attr.Attribute, name: str) -> Any:
         """The variable or constraint of this name; raises `InvalidIndex` where there is none, or several."""

@@ -17,10 +17,13 @@ from ..errors import InvalidIndex
 from ..functions import ScalarAffineFunction, VariableIndex, VectorOfVariables
 from ..functions.abstract_function import build
 from ..functions.notation import to_text
+from ..functions.operations import is_operation, operations_in, without_operations
 from ..functions.rows import Rows
 from ..indices import ConstraintIndex, ConstraintIndices, Index, Kind, describe_kind
 from ..naming import announce, name_of_constraint
+from ..operators import Operator
 from .checks import describe
+from .graphs import GRAPHS, Graphs
 from .plain_constraints import PlainConstraints
 from .storage import Block
 
@@ -54,6 +57,7 @@ class Tables:
         self._values = {a: values for a, values in self._values.items() if a.on is attr.On.OPTIMIZER}
         self._names: dict[attr.Attribute, dict[str, list[Any]]] = {}  # made when a name is looked up
         self._taken: frozenset[str] | None = None  # the names of variables
+        self.graphs = Graphs()
 
     def is_empty(self) -> bool:
         """Whether there is nothing in it."""
@@ -68,7 +72,13 @@ class Tables:
 
     # ------------------------------------------------------------------ variables
     def variable_ids(self, first: int = 0) -> IntArray:
-        """Identifiers of the variables that exist, from number `first` on, in order of creation."""
+        """Identifiers of the user's variables that exist, from number `first` on, in order of creation."""
+        ids = self.every_variable_id(first)
+        lifted = self.graphs.lifted(self)
+        return ids[~np.isin(ids, list(lifted))] if lifted else ids
+
+    def every_variable_id(self, first: int = 0) -> IntArray:
+        """The same with those that stand for values of operators."""
         numbers = np.arange(first, self._count)
         if self._dead:
             numbers = numbers[~np.isin(numbers, list(self._dead))]
@@ -86,8 +96,8 @@ class Tables:
 
     @property
     def variables_alive(self) -> int:
-        """Number of variables that exist."""
-        return self._count - len(self._dead)
+        """Number of the user's variables that exist."""
+        return self._count - len(self._dead) - len(self.graphs.lifted(self))
 
     def check_ids(self, ids: Any) -> None:
         """Raise `InvalidIndex` unless all identifiers are of variables of this store."""
@@ -111,10 +121,13 @@ class Tables:
 
     def check_variables(self, rows: Rows) -> None:
         """Raise `InvalidIndex` unless all variables in the rows are of this store."""
+        for one in operations_in(rows):
+            for argument in one.arguments:
+                self.check_variables(argument)
         for ids in (rows.var, rows.qvar1, rows.qvar2):
-            self.check_ids(ids)
+            self.check_ids(ids if not len(ids) or not is_operation(int(ids.max())) else without_operations(ids))
         if rows.higher is not None:
-            self.check_ids(rows.higher.factors[rows.higher.factors >= 0])
+            self.check_ids(without_operations(rows.higher.factors[rows.higher.factors >= 0]))
 
     # ------------------------------------------------------------------ constraints
     def _block(self, kind: Kind) -> Block:
@@ -159,7 +172,11 @@ class Tables:
         return ConstraintIndices(kind, numbers + self.base)
 
     def kinds(self) -> list[Kind]:
-        """The kinds of which there are constraints."""
+        """The kinds of which there are constraints of the user's."""
+        return [kind for kind in self.every_kind() if kind != GRAPHS]
+
+    def every_kind(self) -> list[Kind]:
+        """The same with graphs of operators."""
         return [kind for kind, block in self._blocks.items() if len(block)]
 
     def all_kinds(self) -> list[Kind]:
@@ -292,7 +309,13 @@ class Tables:
             return str(name)
         if self._taken is None:
             self._taken = frozenset(self._values.get(attr.VariableName(), {}).values())
-        name = f"x[{identifier & 0xFFFFFFFF}]"
+        lifted = self.graphs.lifted(self)
+        if identifier in lifted:
+            return to_text(build(Rows.of_variables(np.array([identifier])), vector=False))
+        number = identifier & 0xFFFFFFFF
+        if lifted:
+            number -= sum(one < identifier for one in lifted)
+        name = f"x[{number}]"
         while name in self._taken:
             name = "_" + name
         return name
@@ -300,6 +323,10 @@ class Tables:
     def is_named(self, identifier: int) -> bool:
         """Whether a variable has a name of its own."""
         return bool(self._values.get(attr.VariableName(), {}).get(VariableIndex(identifier)))
+
+    def operation_at(self, identifier: int) -> tuple[Operator, list[Rows]] | None:
+        """The operator of which a variable is the value, and its arguments, of one row each; None of others."""
+        return self.graphs.operation_at(self, identifier)
 
     def name_of_constraint(self, index: ConstraintIndex) -> str:
         """Name of a constraint, "" of one without."""

@@ -40,14 +40,14 @@ def _values(store: Tables) -> tuple[IntArray, FloatArray]:
 def check_right_hand_sides(store: Tables, ids: IntArray, values: FloatArray) -> None:
     """Raise `InvalidData` unless these parameters may become infinite: each a side that then has no bound."""
     _check(store, ids, values)
-    rows = [store.block(kind).snapshot()[0].rows for kind in store.kinds() if kind != PARAMETERS]
+    rows = [store.block(kind).snapshot()[0].rows for kind in store.every_kind() if kind != PARAMETERS]
     sides = np.concatenate([_found(part, ids) for part in rows]) if rows else _NONE
     _refuse(store, "no inequality", np.setdiff1d(ids, sides))
 
 
 def check_infinite_parameters(store: Tables) -> None:
     """Raise `InvalidData` unless each infinite parameter stands, if anywhere, where it means that there is no bound."""
-    if store.unbounded and PARAMETERS in store.kinds():
+    if store.unbounded and PARAMETERS in store.every_kind():
         ids, values = _values(store)
         infinite = np.isinf(values)
         _check(store, ids[infinite], values[infinite])
@@ -55,7 +55,7 @@ def check_infinite_parameters(store: Tables) -> None:
 
 def _check(store: Tables, ids: IntArray, values: FloatArray) -> None:
     """Raise unless these parameters stand, if anywhere, where they may be infinite."""
-    for kind in store.kinds():
+    for kind in store.every_kind():
         _without(store, kind, ids, values)
     if store.objective_block is not None:
         _refuse(store, "the objective", _found(store.objective_block.all_rows(), ids))
@@ -63,7 +63,7 @@ def _check(store: Tables, ids: IntArray, values: FloatArray) -> None:
 
 def bounded(store: SomeTables) -> SomeTables:
     """The store as solvers see it: itself, or a view to be read in which rows without bound hold of themselves."""
-    if not store.unbounded or PARAMETERS not in store.kinds():
+    if not store.unbounded or PARAMETERS not in store.every_kind():
         return store
     ids, values = _values(store)
     infinite = np.isinf(values)
@@ -72,7 +72,7 @@ def bounded(store: SomeTables) -> SomeTables:
     _check(store, ids[infinite], values[infinite])
     view = copy.copy(store)
     blocks = view.__dict__["_blocks"] = dict(store.__dict__["_blocks"])
-    for kind in store.kinds():
+    for kind in store.every_kind():
         changed = _without(store, kind, ids[infinite], values[infinite])
         if changed is not None:
             blocks[kind] = copy.deepcopy(store.block(kind))
@@ -135,7 +135,7 @@ def infinite_values(store: Tables, ids: IntArray) -> NDArray[np.bool_]:
     is_refused = np.zeros(store.variable_count, bool)
 
     blocks: list[tuple[Kind | None, Rows]] = [
-        (kind, store.block(kind).snapshot()[0].rows) for kind in store.kinds() if kind != PARAMETERS
+        (kind, store.block(kind).snapshot()[0].rows) for kind in store.every_kind() if kind != PARAMETERS
     ]
     if store.objective_block is not None:
         blocks.append((None, store.objective_block.all_rows()))

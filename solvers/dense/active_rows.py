@@ -16,7 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from .arrays import Array, Cholesky, Namespace, cholesky, has_fixed_shapes, largest, remaining
+import numpy as np
+
+from .arrays import Array, Cholesky, Namespace, cholesky, has_fixed_shapes, largest, remaining, taken, times
 from .duals import Duals
 from .program import Programs
 
@@ -27,7 +29,8 @@ _ROUNDING = 1e-12
 _DEPENDENT = 1e-12
 """The least pivot up to which rows count as independent of each other."""
 _SHIFT = 1e-9
-_REFINED = 1e-14
+_REFINED = 1e-13
+_SOLVED, _LARGEST = 1e-11, 1e7
 _STEPS = 3
 _STEPS_REGULARIZED = 40
 
@@ -102,16 +105,16 @@ class SidedBlock:
     pivots: Array
 
     @classmethod
-    def of(cls, duals: Duals, side: Array, shift: float = 0.0) -> SidedBlock:
+    def of(cls, xp: Namespace, S: Array, side: Array, shift: float = 0.0) -> SidedBlock:
         """Of the inequalities where side (B, i) is not zero."""
-        xp, chosen = duals.xp, _Chosen.of(duals.xp, side)
-        factor = chosen.block(duals.S, shift)
-        least = xp.ones(side.shape[0], dtype=duals.S.dtype, device=side.device)
+        chosen = _Chosen.of(xp, side)
+        factor = chosen.block(S, shift)
+        least = xp.ones(side.shape[0], dtype=S.dtype, device=side.device)
         if factor.pivots.shape[1]:
             least = xp.min(factor.pivots, axis=1)
         fine = factor.definite & (least > _DEPENDENT)
         if not bool(xp.all(fine)):
-            factor = chosen.block(duals.S, xp.where(fine, 0.0, _SHIFT)[:, None, None])
+            factor = chosen.block(S, xp.where(fine, 0.0, _SHIFT)[:, None, None])
         return cls(chosen, factor, xp.where(fine, least, 0.0))
 
     def solved(self, rows: Array) -> Array:
@@ -125,13 +128,13 @@ def sides_at(xp: Namespace, side: Array, lower: Array, upper: Array) -> Array:
 
 
 def exchanged(
-    duals: Duals, costs: Array, lower: Array, upper: Array, side: Array, rounds: int
+    xp: Namespace, S: Array, costs: Array, lower: Array, upper: Array, side: Array, rounds: int
 ) -> tuple[Array, Array, Array]:
     """Correct a guess of active inequalities until it stands.
 
     Parameters
     ----------
-    duals : of B programs
+    xp, S : see `Duals`
     costs, lower, upper : (B, i) of their problems in multipliers
     side : (B, i) the guess: -1 lower, 1 upper, 0 not active
     rounds : how often at most; an item gives up, too, where it has not fewer wrong rows than twice before
@@ -140,17 +143,17 @@ def exchanged(
     -------
     side (B, i), of which items it stands (B,), and of which only by rows that depend on one another, regularized (B,)
     """
-    xp, (B, _) = duals.xp, side.shape
+    B = side.shape[0]
     stands = doubtful = xp.zeros(B, dtype=xp.bool, device=side.device)
     live = xp.arange(B, device=side.device)
-    here, now, c, low, high = duals, side, costs, lower, upper
+    now, c, low, high = side, costs, lower, upper
     fewest = xp.full((B,), side.shape[1] + 2, dtype=xp.int64, device=side.device)
     patience = 0 * fewest
     for _ in range(rounds):
-        block = SidedBlock.of(here, now)
+        block = SidedBlock.of(xp, S, now)
         right = -(c + sides_at(xp, now, low, high))
         multipliers = block.solved(right[:, None, :])[:, 0]
-        w = here.rows(c, multipliers)
+        w = -(c + times(S, multipliers))
         unit = (largest(xp, c) + largest(xp, multipliers))[:, None]
         keeps = xp.where(now > 0, multipliers, -multipliers) >= -_ROUNDING * unit
         beyond = xp.where(w > high + _ROUNDING * (unit + xp.abs(w)), 1, 0)
@@ -170,7 +173,7 @@ def exchanged(
         fewest, patience = fewest[keep], patience[keep]
         if len(keep) < len(goes_on):
             c, low, high = c[keep], low[keep], high[keep]
-            here = here.take(keep)
+            S = taken(S, keep)
     return side, stands, doubtful
 
 
@@ -206,10 +209,11 @@ class ActiveRows:
     def __init__(self, programs: Programs, duals: Duals, side: Array) -> None:
         self._programs, self._duals, self.side = programs, duals, side
         xp = duals.xp
-        self._block = SidedBlock.of(duals, side)
+        self._block = SidedBlock.of(duals.xp, duals.S, side)
         self.pivots: Array = self._block.pivots
         e = duals.count
         everyone = xp.ones((side.shape[0], e), dtype=xp.bool, device=side.device)
+        self._norm = _norm(xp, programs.C)
         self.active: Array = xp.concat([everyone, side != 0], axis=1)
 
     def take(self, items: Array) -> ActiveRows:
@@ -258,6 +262,26 @@ class ActiveRows:
     residual: float = 0.0
     """The largest relative residual of the last `solve`."""
 
+    @property
+    def is_regular(self) -> Array:
+        """(B,): whether the system is solved for random right-hand sides, and their solutions are not huge.
+
+        It tells what pivots do not where P is regularized.
+        """
+        xp, programs = self._duals.xp, self._programs
+        probe = np.random.default_rng(40).standard_normal(programs.q.shape[1] + programs.lower.shape[1])
+        n, kind = programs.q.shape[1], {"dtype": programs.q.dtype, "device": programs.q.device}
+        size = xp.sqrt(xp.sum(programs.C * programs.C, axis=2))
+        scale = xp.sqrt(largest(xp, xp.linalg.diagonal(programs.P)))
+        scale = xp.where(scale > 0.0, scale, 1.0)[:, None]
+        B = programs.q.shape[0]
+        upper = xp.broadcast_to(scale * xp.asarray(probe[:n], **kind)[None], (B, n))
+        rows = xp.broadcast_to(size * xp.asarray(probe[n:], **kind)[None] / scale, (B, len(probe) - n))
+        x, y = self.solve(upper[:, None], rows[:, None])
+        _, left = self._left(upper[:, None], xp.where(self.active, rows, 0.0)[:, None], x, y)
+        growth = xp.maximum(_size(xp, x) * scale, _size(xp, y * size[:, None]) / scale)[:, 0]
+        return (left[:, 0] <= _SOLVED) & (growth <= _LARGEST)
+
     def _left(self, upper: Array, rows: Array, x: Array, y: Array) -> tuple[tuple[Array, Array], Array]:
         """The residuals, and their sizes (B, K) beside the terms that they are made of."""
         P, C, xp = self._programs.P, self._programs.C, self._duals.xp
@@ -265,7 +289,7 @@ class ActiveRows:
         gradient = upper - Px - pull
         values = xp.where(self.active[:, None, :], rows - x @ C.mT, 0.0)
         of_gradient = _size(xp, Px) + _size(xp, pull) + _size(xp, upper)
-        of_rows = _size(xp, rows) + xp.sqrt(xp.sum(x * x, axis=2)) * _norm(xp, C)
+        of_rows = _size(xp, rows) + xp.sqrt(xp.sum(x * x, axis=2)) * self._norm
         relative = _size(xp, gradient) / xp.where(of_gradient > 0.0, of_gradient, 1.0)
         relative = xp.maximum(relative, _size(xp, values) / xp.where(of_rows > 0.0, of_rows, 1.0))
         return (gradient, values), xp.where(xp.isfinite(relative), relative, float("inf"))

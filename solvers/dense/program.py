@@ -63,13 +63,14 @@ class Residuals:
     ----------
     gradient : (B, n) ``Px + q - Cᵀy``
     slack : (B, m) of a row ``Cx``, how far it is outside of its sides, negative below the lower one
-    values : (B, m) the rows
-    dual, primal : (B,) the largest of either, relative
+    values : (B, m) the rows; terms : (B, m) how large they and their sides may be
+    dual, primal : (B,) the largest of either, relative, in units in which the diagonal of P is one
     """
 
     gradient: Array
     slack: Array
     values: Array
+    terms: Array
     dual: Array
     primal: Array
 
@@ -81,10 +82,13 @@ class Residuals:
         gradient = Px + programs.q - pull
         slack = xp.where(values < programs.lower, values - programs.lower, 0.0)
         slack = xp.where(values > programs.upper, values - programs.upper, slack)
-        unit = largest(xp, Px) + largest(xp, programs.q) + largest(xp, pull)
-        finite = [xp.where(xp.isfinite(side), xp.abs(side), 0.0) for side in (programs.lower, programs.upper)]
-        # terms of a row are sums of products: its own size is that of its entries times x
-        size = xp.sqrt(xp.sum(programs.C * programs.C, axis=-1)) * xp.sqrt(xp.sum(x * x, axis=-1))[:, None]
-        size = size + finite[0] + finite[1]
+        diagonal = xp.linalg.diagonal(programs.P)
+        column = xp.sqrt(xp.where(diagonal > 0.0, diagonal, 1.0))
+        unit = largest(xp, Px / column) + largest(xp, programs.q / column) + largest(xp, pull / column)
+        norm = xp.sqrt(times(programs.C * programs.C, 1.0 / column**2))
+        size = norm * xp.sqrt(xp.sum((column * x) ** 2, axis=1))[:, None]
+        for side in (programs.lower, programs.upper):
+            size = size + xp.where(xp.isfinite(side), xp.abs(side), 0.0)
         primal = largest(xp, slack / xp.where(size > 0.0, size, 1.0))
-        return cls(gradient, slack, values, largest(xp, gradient) / xp.where(unit > 0.0, unit, 1.0), primal)
+        dual = largest(xp, gradient / column) / xp.where(unit > 0.0, unit, 1.0)
+        return cls(gradient, slack, values, size, dual, primal)

@@ -45,7 +45,12 @@ class Candidate:
 
 def judged(system: NormalEquations, regularizer: Regularizer, x: FloatArray) -> Candidate:
     """The point x (n,), which must be allowed, with its gradient and residual."""
-    gradient, squared = system.gradient(x)
+    return _judged(system, regularizer, x, *system.gradient(x))
+
+
+def _judged(
+    system: NormalEquations, regularizer: Regularizer, x: FloatArray, gradient: FloatArray, squared: float
+) -> Candidate:
     gradient = gradient + regularizer.ridge * x
     lengths = np.sqrt(system.squares)
     scale = lengths * (system.norm + np.sqrt(squared)) + regularizer.ridge * np.abs(x) + regularizer.lasso
@@ -77,7 +82,7 @@ def exact_step(
         point = _moved(system, regularizer, pattern, x, _ROUGH, limit)
         new, wrong = _exchanged(regularizer, pattern, point)
         if not wrong:
-            point = _refined(system, regularizer, pattern, point, limit)
+            point = _refined(system, regularizer, pattern, judged(system, regularizer, point.x), limit)
             new, wrong = _exchanged(regularizer, pattern, point)
         if not wrong:
             return point, pattern
@@ -97,9 +102,10 @@ def _exchanged(regularizer: Regularizer, pattern: Pattern, point: Candidate) -> 
 def _moved(
     system: NormalEquations, regularizer: Regularizer, pattern: Pattern, x: FloatArray, tolerance: float, limit: int
 ) -> Candidate:
-    """One Newton step on the support, to the residual `tolerance` of the linear system."""
-    before = judged(system, regularizer, x)
-    return judged(system, regularizer, x + _newton(system, regularizer, pattern, before, tolerance, limit))
+    """One Newton step on the support, to the residual `tolerance` of the linear system; a guess."""
+    before = _judged(system, regularizer, x, *system.quick_gradient(x))
+    there = x + _newton(system, regularizer, pattern, before, tolerance, limit)
+    return _judged(system, regularizer, there, *system.quick_gradient(there))
 
 
 def _refined(

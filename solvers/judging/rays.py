@@ -102,7 +102,7 @@ def _nonnegative(matrix: FloatArray, target: FloatArray) -> FloatArray:
 
     try:
         return np.asarray(nnls(matrix, target)[0])
-    except RuntimeError:  # too many iterations: zero proves nothing, and the check says so
+    except (RuntimeError, ValueError):  # too many iterations, or overflow: zero proves nothing, and the check says so
         return np.zeros(matrix.shape[1])
 
 

@@ -165,6 +165,9 @@ def _far(rows: SlotRows, scales: Scales) -> tuple[_Mask, _Mask]:
     E, lower, upper = scales.row[:sided], rows.lower[:sided], rows.upper[:sided]
     is_equal, has_lower, has_upper = lower == upper, np.isfinite(lower), np.isfinite(upper) & (lower != upper)
     below, above = -E * np.where(has_lower, lower, 0.0), E * np.where(has_upper, upper, 0.0)
+    if max(below.max(initial=0.0), above.max(initial=0.0)) <= _FAR:  # as is most often the case
+        nothing = np.zeros(sided, bool)
+        return nothing, nothing
     numbers = np.concatenate([below[has_lower], above[has_upper], scales.row[sided:] * rows.form.g])
     usual = float(np.quantile(np.abs(numbers), 0.25)) if len(numbers) else 0.0
     farthest = _FAR * max(1.0, usual)

@@ -16,6 +16,7 @@ import numpy as np
 from ...modelkit import attributes as attr
 from ...modelkit.arrays import FloatArray, IntArray
 from ...modelkit.attributes import DifferentiationStatusCode
+from ...modelkit.convexity import is_positive_semidefinite
 from ...modelkit.errors import NonconvexObjective
 from ...modelkit.form import Abilities, Form, Journal
 from ..array_solver import ArraySolver, closed_sides
@@ -23,6 +24,7 @@ from ..contract import Start
 from ..dense.active_rows import ActiveRows
 from ..dense.duals import Duals
 from ..dense.program import Programs
+from ..dense.stacked_points import StackedPoints, one_sided_points
 from ..dense.stacked_solver import Answers, Ending, solve
 from ..options import Option, moment
 from ..own_derivative import OwnDerivative
@@ -89,16 +91,20 @@ class _Derivative(OwnDerivative):
     def __init__(self, x: FloatArray, y: FloatArray, order: IntArray, rows: ActiveRows) -> None:
         self.x, self.y, self._order, self._rows = x, y, order, rows
         self.status, self.at_fault = DifferentiationStatusCode.EXACT, np.zeros(len(y))
+        self._last: tuple[FloatArray, ...] | None = None
 
     def push(self, primal: FloatArray, slots: FloatArray) -> tuple[FloatArray, FloatArray]:
         """By the symmetric system, whose multipliers have the other sign."""
-        dx, dl = self._rows.solve(primal.T[None], -slots[self._order].T[None])
-        dy = np.zeros(slots.shape)
-        dy[self._order] = -dl[0].T
-        return dx[0].T, dy
+        last = self._last
+        if last is None or not (np.array_equal(last[0], primal) and np.array_equal(last[1], slots)):
+            dx, dl = self._rows.solve(primal.T[None], -slots[self._order].T[None])
+            dy = np.zeros(slots.shape)
+            dy[self._order] = -dl[0].T
+            self._last = last = primal.copy(), slots.copy(), dx[0].T, dy
+        return last[2].copy(), last[3].copy()
 
     def pull(self, primal: FloatArray, slots: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The same: the map is its own transpose."""
+        """The same: the map is its own transpose. Who asks for both modes of one side pays for one."""
         return self.push(primal, slots)
 
 
@@ -128,10 +134,11 @@ class OptNet(ArraySolver):
     array([0.75, 0.25])
     """
 
+    checks_convexity = True
     name = "OptNet"
     library = "optangent"
     abilities = Abilities()
-    differentiates = False
+    differentiates = True
     standard_options: ClassVar[dict[type[attr.Attribute], Option]] = {
         attr.Silent: Option("silent"),
         attr.TimeLimitSec: Option("time_limit", moment),
@@ -182,10 +189,25 @@ class OptNet(ArraySolver):
             side = _sides(loaded, start.dual)
         found = solve(loaded.programs, int(options["max_iter"]), float(options["time_limit"]), self._duals, side)
         self._duals = found.duals
+        if found.ending[0] == Ending.NONCONVEX or (found.duals.rho.any() and not is_positive_semidefinite(form.P)):
+            raise NonconvexObjective(
+                "OptNet needs a convex quadratic objective: the symmetric matrix Q of ½xᵀQx has a negative eigenvalue. "
+                "Check the signs of the quadratic terms and the sense."
+            )
         seconds = time.perf_counter() - begin
         result = _result(found, loaded, seconds, seconds >= options["time_limit"], self.limits_iterations)
         self._last = result, found
         return result
+
+    def exact_points(self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, zeros: int) -> StackedPoints:
+        """Many small programs at once, for layers: see `one_sided_points`."""
+        return one_sided_points(P, q, F, g, zeros)
+
+    def reconsidered(self, form: Form, result: Result) -> Result:
+        """An exact solution with a definite P is one in all units: nobody need look at it again."""
+        if self._last is not None and self._last[0] is result and bool(self._last[1].is_settled[0]):
+            return result
+        return super().reconsidered(form, result)
 
     # ------------------------------------------------------------------ derivatives
     def differentiate(self, form: Form, result: Result) -> OwnDerivative | None:
@@ -211,11 +233,6 @@ def _sides(loaded: _Loaded, dual: FloatArray) -> Any:
 def _result(found: Answers, loaded: _Loaded, seconds: float, is_late: bool, is_limited: bool) -> Result:
     """The answer to the only program of a stack."""
     ending, x, y = Ending(int(found.ending[0])), found.x[0], found.y[0]
-    if ending is Ending.NONCONVEX:
-        raise NonconvexObjective(
-            "OptNet needs a convex quadratic objective: the symmetric matrix Q of ½xᵀQx has a negative eigenvalue. "
-            "Check the signs of the quadratic terms and the sense."
-        )
     stalled = Status.ITERATION_LIMIT if is_limited else Status.NUMERICAL_ERROR
     status = {
         Ending.EXACT: Status.OPTIMAL,

@@ -20,7 +20,9 @@ from ..array_solver import ArraySolver, closed_sides, known
 from ..contract import Start
 from ..matrices import canonical, same_pattern, scale_rows, upper_triangle
 from ..options import Option, load_library, moment
+from ..own_derivative import OwnDerivative
 from ..result import Result, Status
+from .osqp_derivative import OSQPDerivative
 
 __all__ = ["OSQP"]
 
@@ -58,8 +60,21 @@ class OSQP(ArraySolver):
 
     Parameters
     ----------
+    differentiates : whether derivatives are OSQP's own, by its adjoints, in the place of a diff model's where these are
+        accurate; they are much slower (benchmarks/README.md)
     **options
         Settings of OSQP, such as ``eps_abs=1e-6`` or ``max_iter=10_000``.
+
+    Examples
+    --------
+    >>> import optangent as ot
+    >>> model = ot.Model(ot.diff_optimizer(lambda: ot.solvers.OSQP(differentiates=True)))
+    >>> x, price = model.add_variables(2, lower=0.0), model.add_parameter(1.0)
+    >>> c = model.add_constraint(x.sum() == 1.0)
+    >>> model.minimize(x @ x - price * x[0])
+    >>> model.optimize()
+    >>> model.directional_derivatives(x, [{price: 1.0}]).round(6)
+    array([[ 0.25, -0.25]])
     """
 
     name = "OSQP"
@@ -70,8 +85,10 @@ class OSQP(ArraySolver):
         attr.TimeLimitSec: Option("time_limit", moment),
     }
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, differentiates: bool = False, **options: Any) -> None:
+        self.differentiates = differentiates
         self._solver: Any = None
+        self._last: Result | None = None
         self._polishes = True
         self._held: IntArray = np.zeros(0, np.int64)  # slots of the rows that are loaded
         super().__init__(**options)
@@ -168,7 +185,31 @@ class OSQP(ArraySolver):
         dual = np.zeros(form.slots.size)
         dual[self._held] = -self._scale * np.array(y)
         counts = {"barrier": info.iter}
-        return Result.of(status, info.status, np.array(x), dual, seconds=spent + info.run_time, iterations=counts)
+        seconds = spent + info.run_time
+        self._last = Result.of(status, info.status, np.array(x), dual, seconds=seconds, iterations=counts)
+        return self._last
+
+    def differentiate(self, form: Form, result: Result) -> OwnDerivative | None:
+        """By OSQP's adjoints, which need the library as it stands after the solve; the next one sets it up anew.
+
+        None where the installed build has no derivatives, does not find the solution again, or answers inaccurately.
+        """
+        if self._last is not result or self._solver is None:
+            self.unload()
+            self.load(form)
+            found = self.run(form, Start(result.x, result.dual))
+            if found.status is not Status.OPTIMAL:
+                return None
+        else:
+            found = result
+        solver, self._solver, self._last = self._solver, None, None
+        self.unload()
+        if not solver.has_capability("OSQP_CAPABILITY_DERIVATIVES"):
+            return None
+        assert found.x is not None
+        assert found.dual is not None
+        own = OSQPDerivative(form, solver, self._held, self._scale, found.x, found.dual)
+        return own if own.is_accurate else None
 
     def _has_active_rows(self, answer: Any) -> bool:
         """Whether there is something to polish, by OSQP's rule."""

@@ -43,7 +43,7 @@ from .solvers.files import write as _write
 Model.backend = MetaSolver
 Model.file_writer = _write
 Model.explainer = _Explainer
-_Explainer.solvers = solvers.wrappers()
+_Explainer.solvers = (*solvers.wrappers(), *solvers.local_wrappers())
 # `from optangent.layers import TorchLayer`, as if they stood here
 _sys.modules.update({f"{__name__}.{part.__name__.rpartition('.')[2]}": part for part in (distributed, layers, testing)})
 _DEFAULT_SOLVERS[:] = [solvers.Clarabel, solvers.SCS]

@@ -9,7 +9,7 @@ import pytest
 
 import optangent as ot
 from optangent.bridges.lowering import Lowering
-from optangent.diffmodels.meta_solver import abilities_of
+from optangent.diffmodels.differentiating import abilities_of
 from optangent.diffmodels.starting import dual_of_other
 from optangent.modelkit.form import Abilities
 from optangent.modelkit.form.residuals import largest

@@ -18,7 +18,7 @@ import pytest
 
 import optangent as ot
 from optangent.bridges.lowering import Lowering
-from optangent.diffmodels.meta_solver import abilities_of
+from optangent.diffmodels.differentiating import abilities_of
 from optangent.modelkit.form import Abilities
 
 from .accurate import polished, solved

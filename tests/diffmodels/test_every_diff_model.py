@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import optangent as ot
+from optangent.diffmodels.differentiating import DIFF_MODELS
 from optangent.diffmodels.layers.program import Program as LayerProgram
-from optangent.diffmodels.meta_solver import DIFF_MODELS
 
 from .accurate import accurate_solver
 from .moves import along, asymmetry, check_adjoint

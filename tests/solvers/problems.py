@@ -25,6 +25,9 @@ ITERATIONS = {
     "Clarabel": ("max_iter", 2),
     "PIQP": ("max_iter", 2),
     "DAQP": ("iter_limit", 1),
+    "AltDiff": ("max_iterations", 1),
+    "PDG": ("max_iterations", 1),
+    "PDHG": ("max_iterations", 1),
     "OptNet": ("max_iter", 1),
 }
 """The option that limits iterations, and too few of them."""

@@ -297,7 +297,9 @@ def test_third_party_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ot.solvers, "_third_party", lambda: {"Mine": point})
     assert ot.solvers.Mine.__name__ == "OrderedDict"
     assert "Mine" in dir(ot.solvers)
-    with pytest.raises(AttributeError, match="Clarabel, DAQP, HiGHS, Mine, OSQP, PIQP, SCS"):
+    with pytest.raises(
+        AttributeError, match="AltDiff, Clarabel, DAQP, HiGHS, Mine, OSQP, OptNet, PDG, PDHG, PIQP, SCS"
+    ):
         _ = ot.solvers.Gurobi
     assert not hasattr(ot.solvers, "__wrapped__")
 

@@ -108,6 +108,16 @@ def test_dispatch_prices(tmp_path: Path) -> None:
     assert_is_picture(report.figure)
 
 
+def test_optimal_power_flow(tmp_path: Path) -> None:
+    """The optimum is that of the literature, the relaxation is tight, and all prices move as solving again shows."""
+    pytest.importorskip("casadi")
+    report = run("optimal_power_flow", tmp_path / "made")
+    assert report.cost == pytest.approx(8081.53, abs=0.01) and report.bound == pytest.approx(report.cost, rel=1e-5)
+    assert report.moves.shape == (14, 14) and np.linalg.eigvalsh(0.5 * (report.moves + report.moves.T)).min() > 0
+    assert report.error <= 1e-5
+    assert_is_picture(report.figure)
+
+
 def test_stigler_diet(tmp_path: Path) -> None:
     """The diet is that of the literature, and changes where the ranges of its prices end."""
     pytest.importorskip("pandas")
@@ -126,6 +136,17 @@ def test_stigler_diet(tmp_path: Path) -> None:
     assert_is_picture(report.figure)
 
 
+def test_first_order_methods(tmp_path: Path) -> None:
+    """Stopped early, gradients are wrong while objectives are nearly right; left alone, methods are exact."""
+    report = run("first_order_methods", tmp_path / "made", points=12)
+    assert set(report.races) == {"PDG", "ADMM", "PDHG"} and max(report.exact_errors.values()) <= 1e-9
+    for one in report.races.values():
+        assert one.gradient[one.last_off] > 0.1 and one.objective[one.last_off] <= 2e-3
+        assert np.all(one.gradient[one.last_off + 1 :] <= 0.1) and one.gradient[-1] <= 1e-8
+        assert one.objective[-1] <= 1e-12 and one.conditions[-1] <= 1e-6 and one.exact.iterations < 1000
+    assert_is_picture(report.figure)
+
+
 @pytest.mark.parametrize(
     ("name", "library"),
     [
@@ -135,6 +156,8 @@ def test_stigler_diet(tmp_path: Path) -> None:
         ("relu_layers", "sklearn.datasets"),
         ("dispatch_prices", "matplotlib"),
         ("stigler_diet", "matplotlib"),
+        ("optimal_power_flow", "matplotlib"),
+        ("first_order_methods", "matplotlib"),
     ],
 )
 def test_missing_libraries_are_named(name: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

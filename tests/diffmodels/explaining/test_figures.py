@@ -245,3 +245,36 @@ def test_many_columns() -> None:
     ax = model.sensitivities(of=x).plot.heatmap(new_axes())
     assert not ax.texts and len(ax.figure.axes) == 2
     np.testing.assert_allclose(ax.images[0].get_array(), np.eye(14), atol=1e-12)
+
+
+def test_of_jacobians() -> None:
+    """A Jacobian's frame is drawn with its data on the left; a pickled part of it too."""
+    model, made = workshop()
+    wood, hours = (model.constraint_by_name(name) for name in ("wood", "hours"))
+    J = model.jacobian([*made, ot.ObjectiveValue()], [wood, hours, ot.Coefficients(wood)])
+    table = pickle.loads(pickle.dumps(J.to_frame()))
+    ax = table.plot.heatmap(new_axes(), change=2.0)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert [label.get_text() for label in ax.get_xticklabels()] == J.outputs
+    assert names[0] == "coefficient of chairs in wood" and set(names) <= set(J.data)
+    np.testing.assert_allclose(ax.images[0].get_array(), 2.0 * table[names].to_numpy().T)
+    with pytest.raises(ot.InvalidData, match="'tables', 'chairs', 'desks', 'objective'"):
+        table.plot.tornado()
+    ax = table[["right-hand side of wood"]].plot.tornado(new_axes(), of="objective")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["right-hand side of wood"]
+    assert ax.get_xlabel() == "change of objective"
+
+
+def test_of_influences() -> None:
+    """The influence of data points, by the numbers of each or on several outputs."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.HiGHS))
+    mean, numbers = model.add_variable("mean"), model.add_parameters([1.0, 2.0, 6.0], name="number")
+    model.minimize(sum((1.0 + k) * (mean - number) * (mean - number) for k, number in enumerate(numbers)))
+    model.optimize()
+    ax = model.influence(mean, numbers).plot.heatmap(new_axes())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["number[2]", "number[1]", "number[0]"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["by 0"]
+    assert ax.get_xlabel().replace("\n", " ") == "change of mean when that number of the point grows by 1"
+    np.testing.assert_allclose(ax.images[0].get_array(), [[3 / 6], [2 / 6], [1 / 6]])
+    ax = model.influence([mean, 2 * mean], numbers).plot.heatmap(new_axes())
+    np.testing.assert_allclose(ax.images[0].get_array(), np.outer([3 / 6, 2 / 6, 1 / 6], [1.0, 2.0]))

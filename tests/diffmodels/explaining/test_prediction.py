@@ -89,7 +89,7 @@ def soc_model(p0: float) -> tuple[ot.Model, Any, Any]:
     """A parameter in a cone."""
     model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
     x, p = model.add_variables(2, name="x"), model.add_parameter(p0, "p")
-    model.add_constraint(np.concatenate([[1.0 * p], x]), ot.SecondOrderCone(3))
+    model.add_constraint(np.concatenate([[1.0 * p], x]), ot.SecondOrderCone(3), name="disc")
     model.minimize((x - np.array([3.0, 1.0])) @ (x - np.array([3.0, 1.0])) + x[0])
     model.optimize()
     return model, x, p
@@ -111,7 +111,65 @@ def test_errors_are_estimated(make: Any) -> None:
             assert found.error <= 1e-8
         errors.append(found.error)
     assert errors[1] <= 0.03 * errors[0] or errors[0] <= 1e-8
-    assert np.isnan(found.validity) == (make is soc_model)
+    assert found.validity > 1.0
+
+
+def psd_model(t0: float) -> tuple[ot.Model, Any, Any]:
+    """The projection of a matrix, whose eigenvalues move with a parameter, on those that are positive semidefinite."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    X, t = model.add_variables(6, name="X"), model.add_parameter(t0, "t")
+    model.add_constraint(X, ot.PositiveSemidefiniteConeTriangle(3), name="psd")
+    C = np.random.default_rng(0).standard_normal((3, 3))
+    C = C + C.T
+    parts = []
+    for k, (i, j) in enumerate([(0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2)]):
+        off = X[k] - C[i, j] - (t if i == j else 0.0)
+        parts.append((1.0 + (i != j)) * off * off)
+    model.minimize(sum(parts))
+    model.optimize()
+    return model, X, t
+
+
+def exponential_model(p0: float) -> tuple[ot.Model, Any, Any]:
+    """The entropy of two numbers, and a bound that begins to matter."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
+    x, t, p = model.add_variables(2, name="x"), model.add_variables(2, name="t"), model.add_parameter(p0, "p")
+    for i in range(2):
+        model.add_constraint(ot.vectorize([t[i], x[i], 1.0 + 0.0 * x[i]]), ot.ExponentialCone(), name=f"entropy{i}")
+    model.add_constraint(x[0] + x[1] == p, name="sum")
+    model.add_constraint(x[0] <= 1.0, name="cap")
+    model.maximize(t[0] + t[1] + 0.1 * x[0])
+    model.optimize()
+    return model, x, p
+
+
+@pytest.mark.parametrize(
+    ("make", "start", "kink", "change", "event"),
+    [
+        (soc_model, 1.0, np.hypot(2.5, 1.0), 4.0, "disc gets to a kink of its cone"),
+        (soc_model, 3.0, np.hypot(2.5, 1.0), -1.0, "disc gets to a kink of its cone"),
+        (psd_model, 0.0, 0.6818518628686951, 5.0, "psd gets to a kink of its cone"),
+        (psd_model, 0.0, -1.7293581709816985, -5.0, "psd gets to a kink of its cone"),
+        (exponential_model, 1.8, 1.0 + 1.0 / 1.1, 3.0, "cap enters"),
+        (exponential_model, 2.0, 1.0 + 1.0 / 1.1, -3.0, "cap leaves"),
+    ],
+)
+def test_kinks_of_cones_are_seen_ahead(make: Any, start: float, kink: float, change: float, event: str) -> None:
+    """The part of a change after which a cone is at a kink, and whose it is; a smaller change brings no warning."""
+    model, _, p = make(start)
+    with pytest.warns(ot.DifferentiationWarning, match=event):
+        found = model.predict({p: start + change})
+    assert found.event == event and not found.trusted
+    assert start + found.validity * change == pytest.approx(kink, rel=1e-2 if make is exponential_model else 1e-6)
+    near = model.predict({p: start + 0.5 * found.validity * change})
+    assert near.validity == pytest.approx(2.0, rel=1e-6) and near.event == event
+
+
+def test_no_kink_ahead() -> None:
+    """A cone that moves away from its kinks, and one that does not move at all, limit no prediction."""
+    model, _, p = soc_model(3.0)
+    found = model.predict({p: 9.0})
+    assert found.validity == np.inf and found.event == "" and found.trusted
 
 
 def test_refusals() -> None:

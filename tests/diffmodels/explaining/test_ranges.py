@@ -109,7 +109,9 @@ def two_ways(solver: Any) -> ot.Model:
 def test_degenerate_vertex(solver: Any) -> None:
     """The prices are those of a basis: complementary, dual feasible, and right on one side at least."""
     model = two_ways(solver)
-    rows = model.ranges().query("what == 'right-hand side'").set_index("name")
+    table = model.ranges()
+    assert (table["note"] == "degenerate: of one basis").all()
+    rows = table.query("what == 'right-hand side'").set_index("name")
     slopes = rows["slope"].to_dict()
     assert slopes["first"] + slopes["third"] == pytest.approx(2.0)
     assert slopes["second"] + slopes["third"] == pytest.approx(1.0)
@@ -129,6 +131,7 @@ def test_a_face_of_solutions_and_rows_twice(solver: Any) -> None:
     model.maximize(x + y)
     model.optimize()
     table = model.ranges()
+    assert (table["note"] == "degenerate: of one basis").all()
     rows = table.query("what == 'right-hand side'").set_index("name")
     assert sorted(rows["slope"] * [1.0, 2.0]) == pytest.approx([0.0, 1.0])
     priced = rows[rows["slope"] > 0.0].iloc[0]
@@ -160,7 +163,7 @@ def test_parameters_have_ranges_where_they_move_sides_and_costs() -> None:
     model.minimize(20 * a + price * b + 2 * demand + square * square)
     model.optimize()
     found = model.ranges().query("what == 'parameter'").set_index("name")
-    assert list(found.index) == ["demand", "price"]
+    assert list(found.index) == ["demand", "price"] and (found["note"] == "").all()
     line = found.loc["demand"]
     assert (line["low"], line["high"], line["slope"]) == pytest.approx((150.0, 230.0, 32.0))
     assert (line["objective_low"], line["objective_high"]) == pytest.approx((3304.0, 5864.0))

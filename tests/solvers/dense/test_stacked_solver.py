@@ -211,7 +211,7 @@ def test_tensors() -> None:
     for kind in ("definite", "semidefinite", "equalities alone", "without rows"):
         programs, _, _ = of_kind(kind, 16)
         names = "P", "q", "C", "lower", "upper"
-        same = solve(Programs(*(torch.tensor(getattr(programs, name)) for name in names), programs.equalities))
+        same = solve(moved(programs, **{name: torch.tensor(getattr(programs, name)) for name in names}))
         found = solve(programs)
         assert isinstance(same.x, torch.Tensor)
         assert same.x.dtype == torch.float64

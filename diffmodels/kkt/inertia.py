@@ -1,0 +1,51 @@
+"""Whether a stationary point is a strict local minimum: the inertia of the KKT matrix.
+
+``[[P, A₁ᵀ], [A₁, 0]]`` has as many negative eigenvalues as A₁ has independent rows if and only if P is positive
+definite in all directions that A₁ leaves (Gould 1985). The signs of the pivots of an L D L' factorization tell how
+many there are (Sylvester).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import qdldl
+import scipy.linalg as sla
+import scipy.sparse as sp
+
+from .equilibrate import ruiz_scaling, scaled
+
+__all__ = ["is_minimum"]
+
+_SHIFT = 1e-10
+_DENSE = 400
+
+
+def is_minimum(P: Any, A: Any) -> bool:
+    """Whether P is positive semidefinite in the null space of A, up to rounding errors.
+
+    Parameters
+    ----------
+    P : (n, n), symmetric; A : (m, n)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> P, A = np.diag([1.0, -1.0]), np.array([[0.0, 1.0]])
+    >>> is_minimum(P, A), is_minimum(P, A[:0])
+    (True, False)
+    """
+    P, A = sp.csc_array(P), sp.csr_array(A)
+    n, m = P.shape[0], A.shape[0]
+    scale = ruiz_scaling(P, A)
+    K = sp.csc_array(scaled(sp.csc_array(sp.block_array([[P, A.T], [A, None]]) if m else P), scale))
+    shift = np.concatenate([np.full(n, _SHIFT), np.full(m, -_SHIFT)])
+    if n + m <= _DENSE:
+        values = sla.eigvalsh(K.toarray() + np.diag(shift), check_finite=False) if n + m else np.zeros(0)
+        return bool((values < 0.0).sum() == m)
+    try:
+        factors = qdldl.Solver(sp.csc_matrix(sp.triu(K + sp.diags_array(shift), format="csc")), upper=True).factors()
+    except Exception:  # QDLDL has no exception type of its own; a zero pivot means that there is no such factorization
+        return False
+    return bool((np.asarray(factors[1]) < 0.0).sum() == m)
