@@ -108,6 +108,16 @@ def test_dispatch_prices(tmp_path: Path) -> None:
     assert_is_picture(report.figure)
 
 
+def test_optimal_power_flow(tmp_path: Path) -> None:
+    """The optimum is that of the literature, the relaxation is tight, and all prices move as solving again shows."""
+    pytest.importorskip("casadi")
+    report = run("optimal_power_flow", tmp_path / "made")
+    assert report.cost == pytest.approx(8081.53, abs=0.01) and report.bound == pytest.approx(report.cost, rel=1e-5)
+    assert report.moves.shape == (14, 14) and np.linalg.eigvalsh(0.5 * (report.moves + report.moves.T)).min() > 0
+    assert report.error <= 1e-5
+    assert_is_picture(report.figure)
+
+
 def test_stigler_diet(tmp_path: Path) -> None:
     """The diet is that of the literature, and changes where the ranges of its prices end."""
     pytest.importorskip("pandas")
@@ -160,6 +170,7 @@ def test_alternating_differentiation(tmp_path: Path) -> None:
         ("alternating_differentiation", "matplotlib"),
         ("dispatch_prices", "matplotlib"),
         ("stigler_diet", "matplotlib"),
+        ("optimal_power_flow", "matplotlib"),
         ("first_order_methods", "matplotlib"),
     ],
 )
