@@ -48,10 +48,10 @@ class IteratedDerivative(OwnDerivative):
         x, y, z = (self._operator.place.numpy(part) for part in triple)
         return x, y, z
 
-    def _fixed(self, step: Any, columns: int) -> Any:
+    def _fixed(self, step: Any, seen: Any, columns: int) -> Any:
         of = self._operator
         start = of.place.array(np.zeros((self._size, columns)))
-        answer = affine_fixed_point(step, start, of.xp, self._tolerance, self._limit)
+        answer = affine_fixed_point(step, start, of.xp, self._tolerance, self._limit, seen=seen)
         self.error, self.iterations = answer.error, answer.steps
         return answer.fixed
 
@@ -59,7 +59,10 @@ class IteratedDerivative(OwnDerivative):
         """(dx, dy) by the linearization."""
         program, linear = self._operator.program, self._linear
         right = self._there(program.right_down(primal, slots))
-        dz = self._fixed(lambda dz: linear.push(dz, right), primal.shape[1])
+        none, xp = Triple(*(0.0 * part for part in right)), self._operator.xp
+        dz = self._fixed(
+            lambda dz: linear.push(dz, right), lambda dz: xp.concat(list(linear.read(dz, none))), primal.shape[1]
+        )
         return program.point_up(*self._here(linear.read(dz, right)))
 
     def pull(self, primal: FloatArray, slots: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -67,7 +70,10 @@ class IteratedDerivative(OwnDerivative):
         program, linear = self._operator.program, self._linear
         seeds = self._there(program.seeds_down(primal, slots))
         first = linear.seed(seeds)
-        w = self._fixed(lambda w: linear.pull(w) + first, primal.shape[1])
+        none, xp = Triple(*(0.0 * part for part in seeds)), self._operator.xp
+        w = self._fixed(
+            lambda w: linear.pull(w) + first, lambda w: xp.concat(list(linear.gradients(w, none))), primal.shape[1]
+        )
         return program.gradients_up(*self._here(linear.gradients(w, seeds)))
 
 
