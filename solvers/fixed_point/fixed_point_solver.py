@@ -197,7 +197,8 @@ class FixedPointSolver(ArraySolver):
 
     def reconsidered(self, form: Form, result: Result) -> Result:
         """What the answer is worth; of truncated iterations it is what they reached."""
-        return super().reconsidered(form, result) if self._chosen["exact"] else result
+        with np.errstate(over="ignore", invalid="ignore"):  # of numbers that overflow nothing is proved
+            return super().reconsidered(form, result) if self._chosen["exact"] else result
 
     def _first_state(self, form: Form, start: Start | None) -> Any:
         of, n = self._operator, form.n
