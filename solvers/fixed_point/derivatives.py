@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -40,6 +41,7 @@ class IteratedDerivative(OwnDerivative):
         self.at_fault = np.zeros(len(self.y))
         self.error = 0.0
         self.iterations = 0
+        self._last: Any = None
 
     def _there(self, triple: tuple[FloatArray, ...]) -> Triple:
         return Triple(*(self._operator.place.array(part) for part in triple))
@@ -48,33 +50,35 @@ class IteratedDerivative(OwnDerivative):
         x, y, z = (self._operator.place.numpy(part) for part in triple)
         return x, y, z
 
-    def _fixed(self, step: Any, seen: Any, columns: int) -> Any:
+    def _fixed(self, step: Any, columns: int) -> Any:
         of = self._operator
         start = of.place.array(np.zeros((self._size, columns)))
-        answer = affine_fixed_point(step, start, of.xp, self._tolerance, self._limit, seen=seen)
-        self.error, self.iterations = answer.error, answer.steps
+        answer = affine_fixed_point(step, start, of.xp, self._tolerance, self._limit)
+        self.error, self.iterations, self._last = answer.error, answer.steps, answer.last
         return answer.fixed
 
     def push(self, primal: FloatArray, slots: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(dx, dy) by the linearization."""
         program, linear = self._operator.program, self._linear
         right = self._there(program.right_down(primal, slots))
-        none, xp = Triple(*(0.0 * part for part in right)), self._operator.xp
-        dz = self._fixed(
-            lambda dz: linear.push(dz, right), lambda dz: xp.concat(list(linear.read(dz, none))), primal.shape[1]
-        )
-        return program.point_up(*self._here(linear.read(dz, right)))
+        dz = self._fixed(lambda dz: linear.push(dz, right), primal.shape[1])
+        return self._told(dz, lambda dz: program.point_up(*self._here(linear.read(dz, right))))
 
     def pull(self, primal: FloatArray, slots: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(w, wy) by its transpose."""
         program, linear = self._operator.program, self._linear
         seeds = self._there(program.seeds_down(primal, slots))
         first = linear.seed(seeds)
-        none, xp = Triple(*(0.0 * part for part in seeds)), self._operator.xp
-        w = self._fixed(
-            lambda w: linear.pull(w) + first, lambda w: xp.concat(list(linear.gradients(w, none))), primal.shape[1]
-        )
-        return program.gradients_up(*self._here(linear.gradients(w, seeds)))
+        w = self._fixed(lambda w: linear.pull(w) + first, primal.shape[1])
+        return self._told(w, lambda w: program.gradients_up(*self._here(linear.gradients(w, seeds))))
+
+    def _told(self, fixed: Any, read: Callable[[Any], tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
+        """What is read from a fixed point; the error of a part is larger where that is small beside the fixed point."""
+        found = read(fixed)
+        for part, moved in zip(found, read(fixed + self._last), strict=True):
+            off, most = (np.abs(values).max(axis=0, initial=0.0) for values in (moved - part, part))
+            self.error = max(self.error, float((off / np.where(most > 0.0, most, np.inf)).max(initial=0.0)))
+        return found
 
 
 @final

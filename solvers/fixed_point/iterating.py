@@ -146,21 +146,17 @@ class AffineAnswer:
     fixed : (N, K)
     error : the estimated relative error, the largest of the columns
     steps : how many were made
+    last : (N, K) the last step, as long as the estimated error
     """
 
     fixed: Any
     error: float
     steps: int
+    last: Any
 
 
 def affine_fixed_point(
-    step: Callable[[Any], Any],
-    start: Any,
-    xp: Any,
-    tolerance: float,
-    limit: int,
-    memory: int = _MEMORY,
-    seen: Callable[[Any], Any] | None = None,
+    step: Callable[[Any], Any], start: Any, xp: Any, tolerance: float, limit: int, memory: int = _MEMORY
 ) -> AffineAnswer:
     """The fixed point of ``z <- J z + b``, by Anderson's acceleration, to a tolerance of its own.
 
@@ -172,7 +168,6 @@ def affine_fixed_point(
     tolerance : of the estimated error, relative to the fixed point, for each column
     limit : steps at most
     memory : differences that are kept; 0 to iterate plainly
-    seen : a linear map of fixed points (·, K), whose error counts; by default their own does
 
     Examples
     --------
@@ -186,22 +181,14 @@ def affine_fixed_point(
     # all zeros at first, so that no array has another shape later, for which JAX would compile anew
     moves, turns = [0.0 * left] * memory, [0.0 * left] * memory
     stretch = 1.0 + 0.0 * _norm(left, xp)
-    error, count, target = np.inf, 1, tolerance
+    error, count = np.inf, 1
     while True:
         size = _norm(answer, xp)
         rest = xp.maximum(_norm(left, xp), _ROUNDING * size)
         estimate = stretch * rest / xp.where(size > 0.0, size, 1.0 + 0.0 * size)
         error = float(xp.max(estimate)) if estimate.shape[0] else 0.0
-        if not bool(xp.any((estimate > target) & (rest > _ROUNDING * size))) or count >= limit:
-            if seen is not None:
-                shown, told = _norm(seen(answer), xp), stretch * _norm(seen(left), xp)
-                error = float(
-                    xp.max(xp.where(shown > 0.0, told, 0.0 * told) / xp.where(shown > 0.0, shown, 1.0 + shown))
-                )
-            is_rounding = not bool(xp.any(rest > _ROUNDING * size))
-            if not error > tolerance or is_rounding or count >= limit:
-                return AffineAnswer(answer, error, count)
-            target *= max(0.5 * tolerance / error, 1e-3)
+        if not bool(xp.any((estimate > tolerance) & (rest > _ROUNDING * size))) or count >= limit:
+            return AffineAnswer(answer, error, count, stretch * left)
         new = _mixed(answer, left, moves, turns, xp) if memory and count > 1 else answer
         answer = step(new)
         now = answer - new
