@@ -15,6 +15,7 @@ from ..modelkit.indices import ConstraintIndex, ConstraintIndices
 from ..modelkit.naming import with_article
 from ..modelkit.store.checks import check_rows
 from ..modelkit.store.describing import described
+from ..modelkit.store.lifting import as_lifted
 from ..modelkit.store.parameters import Parameters, parameter_constraints
 from ..modelkit.store.store import Store
 
@@ -110,6 +111,7 @@ def _checked_tangent(store: Store, attribute: attr.Attribute, index: Any, value:
         raise InvalidData(f"{attribute!r} is a function of the variables, got {value!r}.")
     rows: Rows = value if isinstance(value, Rows) else value.rows
     store.check_variables(rows)
+    rows = as_lifted(store, rows)
     try:
         check_rows(rows)
     except InvalidData as error:

@@ -38,8 +38,6 @@ _INSIDE = 1e-6
 _PROJECTIONS = 50
 # A step with an old factorization that does not divide the residual by this calls for a new one.
 _FAST = 30.0
-# Distance, relative to the size of a point of a cone, of kinks nearby.
-_NEAR = 1e-8
 _DAMPING = 1e-8
 # How many times larger than a solver's answer and the data the exact solution may be, in equilibrated units.
 _RUNAWAY = 1e4
@@ -115,7 +113,7 @@ class ConicPoint:
 
     def on_kinks(self, values: FloatArray) -> FloatArray:
         """(m, k) projected on the axes in which the derivative at a kink is not unique; on all where it is unclear."""
-        near = self._near
+        near = self._at.kinks
         axes = near.kink_axes | (self._probe.doubtful & ~near.kink)
         projected: FloatArray = near.up(near.down(values) * axes[:, None])
         return projected
@@ -123,15 +121,9 @@ class ConicPoint:
     @cached_property
     def kinked(self) -> tuple[Iterate, Rotation]:
         """The point, in units that equilibrate it, and its axes, of those in doubt all that are near a kink."""
-        axes = copy.copy(self._near)
+        axes = copy.copy(self._at.kinks)
         axes.kink_axes = axes.kink_axes & self._probe.doubtful
         return self._at, axes
-
-    @cached_property
-    def _near(self) -> Rotation:
-        """The axes, with all kinks nearby."""
-        at = self._at
-        return at.conditions.cones.kinks(at.v, _NEAR, at.sizes[len(at.x) :])
 
     @property
     def freedom(self) -> tuple[FloatArray, FloatArray]:

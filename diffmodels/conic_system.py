@@ -37,6 +37,9 @@ from .kkt import IterativeKKT, KKTSystem, choose
 
 __all__ = ["Conditions", "Inverse", "Iterate"]
 
+_NEAR = 1e-8
+"""Distance, relative to the size of a point of a cone, of kinks nearby."""
+
 
 @final
 class Conditions:
@@ -132,6 +135,11 @@ class Iterate:
     def P(self) -> sp.csc_array:
         """Hessian of the Lagrangian."""
         return self.conditions.P(self.y)
+
+    @cached_property
+    def kinks(self) -> Rotation:
+        """The axes at all kinks nearby."""
+        return self.conditions.cones.kinks(self.v, _NEAR, self.sizes[len(self.x) :])
 
     def turned(self, rotation: Rotation) -> Iterate:
         """The same point with other axes and slopes."""

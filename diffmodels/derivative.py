@@ -104,7 +104,7 @@ class Derivative:
 
     def _forget_pulled(self) -> None:
         self._pulled: tuple[FloatArray, Sided, float, FloatArray, FloatArray] | None = None
-        self._rows: dict[Any, tuple[FloatArray, IntArray, IntArray]] = {}
+        self._rows: dict[Any, tuple[FloatArray, IntArray, IntArray] | None] = {}
         self._right: FloatArray | None = None
 
     @property
@@ -144,8 +144,7 @@ class Derivative:
         """Its derivative in the numbers that move, (1, T)."""
         if self._moving is None:
             return np.zeros((1, 0))
-        none = np.zeros((1, len(point.x))), np.zeros((1, len(point.y)))
-        return self._moving.gradient(point.x, point.y, *none, np.ones((1, 1)))
+        return self._moving.of_lagrangian(point.x, point.y)
 
     def _to_parameters(self, of_numbers: FloatArray) -> FloatArray:
         moving = self.lowering.moving
@@ -387,14 +386,19 @@ class Derivative:
         raise DifferentiationError(f"{attribute!r} is no result of differentiation.")
 
     def _rows_of(self, attribute: type[attr.Attribute], index: ConstraintIndex) -> FloatArray:
-        """A gradient's rows of one constraint; those of all of its kind are fetched at once."""
+        """A gradient's rows of one constraint; where more than one of its kind is read, those of all are fetched."""
         store, kind = self._store, index.kind
         place = attribute, kind
+        made = self._left_factors if attribute is attr.ReverseConstraintFunction else self._set_gradients
         if place not in self._rows:
+            self._rows[place] = None
+            return made(kind, *located(store, index))
+        fetched = self._rows[place]
+        if fetched is None:
             numbers, dims = every(store, kind)
-            made = self._left_factors if attribute is attr.ReverseConstraintFunction else self._set_gradients
-            self._rows[place] = made(kind, numbers, dims), numbers, np.concatenate([[0], np.cumsum(dims)])
-        values, numbers, ends = self._rows[place]
+            values, ends = made(kind, numbers, dims), np.concatenate([[0], np.cumsum(dims)])
+            fetched = self._rows[place] = values, numbers, ends
+        values, numbers, ends = fetched
         which = int(np.searchsorted(numbers, store.number(index)))
         return values[ends[which] : ends[which + 1]]
 
@@ -403,15 +407,21 @@ class Derivative:
         assert self._pulled is not None
         _, wy, _, theta, _ = self._pulled
         if kind == PARAMETERS:
-            return np.stack([self.costs_at(self.slope), -theta], axis=1)
+            at = self._places(numbers)
+            return np.stack([self.costs_at(self.slope)[at], -theta[at]], axis=1)
         lower, upper = (np.stack([y, w], axis=1) for y, w in zip(self.slope.y_sided, wy, strict=True))
         return gradients_up(self.lowering, kind, numbers, dims, (lower, upper))
 
     def _set_gradients(self, kind: Kind, numbers: IntArray, dims: IntArray) -> FloatArray:
         assert self._pulled is not None
         if kind == PARAMETERS:
-            return self._pulled[3][:, None]
+            return self._pulled[3][self._places(numbers), None]
         return set_gradients_up(self.lowering, kind, numbers, dims, self._pulled[1])
+
+    def _places(self, numbers: IntArray) -> IntArray:
+        """Of parameters, by the numbers of their constraints."""
+        assert self.lowering.parameters is not None
+        return self.lowering.parameters.places(self._store.indices(PARAMETERS, numbers).values)
 
     def _parameter_gradient(self, ids: IntArray) -> FloatArray:
         assert self._pulled is not None

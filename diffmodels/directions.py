@@ -10,12 +10,13 @@ import numpy as np
 from ..modelkit import attributes as attr
 from ..modelkit.arrays import FloatArray
 from ..modelkit.errors import DimensionMismatch, InvalidData, InvalidIndex
-from ..modelkit.functions import Function, ScalarAffineFunction, VariableIndex
+from ..modelkit.functions import NONLINEAR, Function, ScalarAffineFunction, VariableIndex
 from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import ConstraintIndex, ConstraintIndices, Kind
 from ..modelkit.sets import Parameter
 from ..modelkit.store.checks import check_rows
 from ..modelkit.store.describing import described
+from ..modelkit.store.lifting import as_lifted
 from ..modelkit.store.parameters import parameter_constraint
 from ..modelkit.store.store import Store
 from .checked_inputs import check_degree, checked_set
@@ -141,6 +142,7 @@ def stack_directions(directions: Sequence[Direction], store: Store) -> Tangents:
             if size != (m if row is None else 1):
                 raise DimensionMismatch(f"{described(store, index)} has {m} rows; got a tangent of {size} rows.")
             if isinstance(value, Function) and value.degree > 1:
+                value = _in_model(store, value)
                 check_degree(store, value.rows, index)
             entries.append((k, kind, first + (row or 0), value))
     terms: dict[Kind, _Terms] = {kind: _Terms() for kind in used}
@@ -159,10 +161,18 @@ def _check(rows: Rows, store: Store) -> None:
     check_rows(rows)
 
 
+def _in_model(store: Store, function: Function) -> Function:
+    """A function whose operators are those of the model's."""
+    return function if function.degree < NONLINEAR else type(function).from_rows(as_lifted(store, function.rows))
+
+
 def _objective(entries: list[tuple[int, Any]], count: int, store: Store) -> Rows | None:
     if not entries:
         return None
-    parts = [value.rows if isinstance(value, Function) else Rows(np.array([float(value)])) for _, value in entries]
+    parts = [
+        _in_model(store, value).rows if isinstance(value, Function) else Rows(np.array([float(value)]))
+        for _, value in entries
+    ]
     for part in parts:
         if part.m != 1:
             raise DimensionMismatch(f"An objective has one row; got a tangent of {part.m} rows.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, final
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from ..modelkit.arrays import FloatArray
@@ -67,6 +68,11 @@ class NonlinearPoint:
     def system(self) -> KKTSystem:
         """The factorized system of the local program."""
         return self._found.tight[1]
+
+    @property
+    def local_matrices(self) -> tuple[sp.csc_array, sp.csr_array]:
+        """Hessian of the Lagrangian (n, n), and gradients of the equations, graphs and active rows."""
+        return self._local.P, self._local.standard.A[self._found.active]
 
     @property
     def margin(self) -> tuple[float, int]:

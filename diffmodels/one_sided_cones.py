@@ -14,43 +14,40 @@ Analysis 16 (2008), 999-1014). So with A in these axes, the solution moves as th
     A_S d - C^{1/2} u = r_2, \quad r_2 - A_K d \in K,
 
 P the Hessian of the Lagrangian, S the axes with δ > 0, C = diag(1/δ - 1), and K what is projected on at the kinks.
+
+Where the multipliers are not unique, those count that make the most of the direction, as for quadratic programs
+(`preferred_multipliers`). The curvature is linear in them, and the largest one counts:
+
+.. math:: \min_d \max_y \tfrac12 d^T(P_y + A^TC_y^{-1}A)d - r_1^T d
+
+over all multipliers y that the direction prefers (Bonnans and Shapiro, theorem 5.53; A. Shapiro, *First and second
+order analysis of nonlinear semidefinite programs*, Mathematical Programming 77 (1997), 301-320): by steps towards the
+one that bends most along the move found (M. Frank, P. Wolfe, *An algorithm for quadratic programming*, Naval Research
+Logistics Quarterly 3 (1956), 95-110), which end in a corner soon, or on an edge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, final
+from typing import final
 
 import numpy as np
+import scipy.optimize as spo
 import scipy.sparse as sp
 
-from ..modelkit.arrays import FloatArray, IntArray
-from ..modelkit.errors import DifferentiationError, Unsupported
-from ..modelkit.form.matrix_form import MatrixForm, Part
-from ..modelkit.functions import VectorAffineFunction
-from ..modelkit.indices import Kind
-from ..modelkit.sets import (
-    Nonnegatives,
-    RotatedSecondOrderCone,
-    ScaledPositiveSemidefiniteConeTriangle,
-    Set,
-    Zeros,
-)
-from ..modelkit.sets.second_order import ReflectionSpectrum
-from ..modelkit.sets.semidefinite import CongruenceSpectrum
-from ..modelkit.sets.spectrum import FrameSpectrum
-from ..modelkit.store.block import SetBlock
-from .central_path import CentralPoint
-from .cone_rows import ConeGroup
+from ..modelkit.arrays import FloatArray
+from ..modelkit.errors import Unsupported
+from .cone_program import ConeProgram, Curvature
 from .conic_point import ConicPoint
-from .conic_point import polish as polish_cones
-from .kkt import Mask, automatic
+from .conic_system import Iterate
+from .kkt import automatic
+from .preferred_multipliers import PreferredMultipliers
 
 __all__ = ["OneSidedCones"]
 
-_EXACT = 1e-10
-_BARRIERS = (1e-4, 1e-7, 1e-10)
-"""Points of the central path, for a direction of length one, from which Newton's method is tried."""
+_SAME = 1e-9
+"""Part of a curvature up to which others are the same."""
+_ROUNDS = 20
+_ADVICE = "Drop one of them, or set DifferentiationPolicy() to 'smoothed' or 'generalized'."
 
 
 @final
@@ -59,115 +56,90 @@ class OneSidedCones:
 
     Parameters
     ----------
-    solution : which is at a kink
-
-    Raises
-    ------
-    Unsupported
-        If the multipliers are not unique.
+    solution : which is at a kink, or whose multipliers are not unique
     """
 
     def __init__(self, solution: ConicPoint) -> None:
-        at, near = solution.kinked
-        self._at, self._near = at, near
-        kink = near.kink_axes
-        soft = np.flatnonzero(near.active & ~kink & (near.delta < 1.0))
-        hard = np.flatnonzero(near.active & ~kink & (near.delta >= 1.0))
-        blocks = [
-            one
-            for g, (_, spectrum) in zip(at.conditions.cones.groups, near.spectra, strict=True)
-            for one in _blocks(g, spectrum, kink)
-        ]
-        lines = [axes for cone, axes in blocks if cone is None]
-        others = sorted(
-            ((cone, axes) for cone, axes in blocks if cone is not None), key=lambda one: type(one[0]).__name__
-        )
-        self._axes: IntArray = np.concatenate([hard, soft, *lines, *(axes for _, axes in others)]).astype(np.int64)
-        A = sp.csr_array(near.rotated(at.A))[self._axes]
-        P = at.P
-        self._n = P.shape[0]
-        if automatic(P, A[np.flatnonzero(~np.isin(self._axes, soft))]).dual_nullity:
-            raise Unsupported(
-                "One-sided derivatives of programs with cones are those of one small program only where the duals are "
-                "unique, which they are not here: active rows depend on one another. Drop one of them, or set "
-                "DifferentiationPolicy() to 'smoothed' or 'generalized'."
-            )
-        self._root = np.sqrt(1.0 / near.delta[soft] - 1.0)
-        aside = sp.coo_array(
-            (-self._root, (len(hard) + np.arange(len(soft)), np.arange(len(soft)))), shape=(len(self._axes), len(soft))
-        )
-        self._P = sp.csc_array(sp.block_diag([P, sp.eye_array(len(soft))]))
-        self._F = sp.csr_array(-sp.hstack([A, aside]))
-        self._parts = _parts(len(hard) + len(soft), len(lines), [cone for cone, _ in others])
-        self._free = automatic(self._P, -self._F[: len(hard) + len(soft)])  # without the kinks: where to start
+        self._at, axes = solution.kinked
+        self._program = ConeProgram(self._at, axes, Curvature(self._at, axes))
+        self._preferred: PreferredMultipliers | None = None
+        self._unique = not automatic(sp.csc_array(self._at.P.shape), self._program.A).dual_nullity
 
     def push(self, primal: FloatArray, rows: FloatArray, turns: bool) -> tuple[FloatArray, FloatArray]:
-        """(dx, dy) from right-hand sides (n, K) and (m, K).
+        """(dx, dy) from right-hand sides (n, K) and (m, K); `turns` says that coefficients of rows may move.
 
         Raises
         ------
         DifferentiationError
             If the moved program has no solution nearby.
+        Unsupported
+            If the multipliers are not unique, and coefficients of rows move, cones of several axes are active, or those
+            that count bend the program in more than one way.
         """
+        if turns and not self._unique:
+            raise Unsupported(
+                "One-sided derivatives in the coefficients of constraints are those of one small program only where "
+                f"the duals are unique, which they are not here: active rows depend on one another. {_ADVICE}"
+            )
         units = self._at.conditions.units
-        upper, lower = units.slopes(primal), self._near.down(units.slacks(rows))[self._axes]
-        dx, eta = np.zeros_like(upper), np.zeros((len(self._near.delta), upper.shape[1]))
+        upper, lower = units.slopes(primal), units.slacks(rows)
+        dx, dy = np.zeros_like(upper), np.zeros_like(lower)
         for k in range(upper.shape[1]):
             size = max(np.abs(upper[:, k]).max(initial=0.0), np.abs(lower[:, k]).max(initial=0.0))
             if size > 0.0:
                 d, y = self._along(upper[:, k] / size, lower[:, k] / size)
-                dx[:, k], eta[self._axes, k] = size * d, size * y
-        return units.given_primal(dx), units.given_dual(self._near.up(eta))
+                dx[:, k], dy[:, k] = size * d, size * y
+        return units.given_primal(dx), units.given_dual(dy)
 
-    def _along(self, primal: FloatArray, g: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _along(self, primal: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
         """One direction of length one."""
-        q = np.concatenate([-primal, np.zeros(len(self._root))])
-        form = MatrixForm(self._P, q, 0.0, self._F, g, self._parts)
-        free = self._free.solve(np.concatenate([-q, g[: self._free.m]]))
-        x, y = free[: len(q)], np.zeros(len(g))
-        y[: self._free.m] = free[len(q) :]
-        best = polish_cones(form, x, y)
-        for mu in _BARRIERS:
-            if best.refinement.after <= _EXACT:
-                return best.x[: self._n], best.y
-            try:
-                central = CentralPoint(form, x, y, mu, automatic)
-            except DifferentiationError:
-                continue
-            x, y = central.x, central.y
-            best = polish_cones(form, x, y)
-        if best.refinement.after <= _EXACT:
-            return best.x[: self._n], best.y
-        raise DifferentiationError(
-            "There is no one-sided derivative in this direction: as soon as the data move along it, the model has no "
-            "solution, or none near this one."
+        if self._unique:
+            return self._program.along(primal, rows)
+        at = self._at
+        self._preferred = self._preferred or PreferredMultipliers(at)
+        y, lines = self._preferred.along(rows)
+        inside = self._with(y)
+        program = ConeProgram(inside, inside.kinks, Curvature(inside, inside.kinks))
+        d, dy = program.along(primal, rows)
+        best = np.zeros(lines.shape[1])
+        for _ in range(_ROUNDS):
+            slopes, size = self._slopes(y, lines, d, rows)
+            further = self._preferred.furthest(y, lines, slopes)
+            if slopes @ (further - best) <= _SAME * size:
+                return d, dy
+
+            def moved(share: float, best: FloatArray = best, to: FloatArray = further) -> tuple[FloatArray, FloatArray]:
+                there = self._with(y + lines @ (best + share * (to - best)))
+                bent = ConeProgram(inside, inside.kinks, Curvature(there, there.kinks))
+                return bent.along(primal, rows)
+
+            def slope(share: float, towards: FloatArray = further - best) -> float:
+                return float(self._slopes(y, lines, moved(share)[0], rows)[0] @ towards)
+
+            share = 1.0 if slope(1.0) >= 0.0 else float(spo.brentq(slope, 0.0, 1.0, xtol=1e-15))
+            d, dy = moved(share)
+            best = best + share * (further - best)
+        raise Unsupported(
+            "The direction prefers many duals, by which constraints are curved in different ways, and which of them "
+            f"count was not found: active rows depend on one another. {_ADVICE}"
         )
 
+    def _with(self, y: FloatArray) -> Iterate:
+        """The solution with other multipliers."""
+        return Iterate(self._at.conditions, self._at.x, y - self._at.s)
 
-def _blocks(group: ConeGroup, spectrum: Any, kink: Mask) -> Iterator[tuple[Any, IntArray]]:
-    """The cones on which moves are projected at kinks of equal cones, None for half-lines, and the rotated rows."""
-    rows = group.rows
-    for item in np.flatnonzero(kink[rows].any(axis=1)).tolist():
-        axes = rows[item][kink[rows[item]]]
-        if isinstance(spectrum, CongruenceSpectrum) and len(axes) > 1:
-            yield ScaledPositiveSemidefiniteConeTriangle(int(np.sqrt(2 * len(axes)))), axes
-        elif isinstance(spectrum, ReflectionSpectrum) and len(axes) > 2:
-            yield RotatedSecondOrderCone(len(axes)), axes
-        elif isinstance(spectrum, FrameSpectrum) and len(axes) == rows.shape[1]:
-            yield group.cone, axes
-        else:
-            yield from ((None, one) for one in axes[:, None])
+    def _slopes(self, y: FloatArray, lines: FloatArray, d: FloatArray, rows: FloatArray) -> tuple[FloatArray, float]:
+        """How the second-order term along d grows with the multipliers along lines (m, k), and its size.
 
-
-def _parts(zeros: int, lines: int, cones: list[Set]) -> dict[Kind, Part]:
-    found: dict[Kind, Part] = {}
-    start = 0
-    sets: list[list[Set]] = [[Zeros(zeros)] if zeros else [], [Nonnegatives(lines)] if lines else []]
-    kinds = dict.fromkeys(type(cone) for cone in cones)
-    sets += [[cone for cone in cones if type(cone) is kind] for kind in kinds]
-    for each in filter(None, sets):
-        block = SetBlock.of(each)
-        starts = block.starts + start
-        found[VectorAffineFunction, type(each[0])] = Part(slice(start, int(starts[-1])), block, starts)
-        start = int(starts[-1])
-    return found
+        It is linear in them, so that two points of each line tell.
+        """
+        assert self._preferred is not None
+        slopes, size = np.zeros(lines.shape[1]), 0.0
+        for k, line in enumerate(lines.T):
+            first, last = self._preferred.reach(y, line)
+            ends = []
+            for step in (first, last):
+                there = self._with(y + step * line)
+                ends.append(Curvature(there, there.kinks).of(d, rows))
+            slopes[k], size = (ends[1] - ends[0]) / (last - first), max(size, *ends)
+        return slopes, size

@@ -227,8 +227,7 @@ class Outcome:
             else:
                 y, x = self._need("dual", attr.ConstraintDual()), self.result.x
                 x = np.zeros(self.form.n) if x is None else x
-                none, nothing, one = np.zeros((1, self.form.n)), np.zeros((1, len(y))), np.ones((1, 1))
-                of_lagrangian = moving.derivative(self.form).gradient(x, y, none, nothing, one)
+                of_lagrangian = moving.derivative(self.form).of_lagrangian(x, y)
                 self._costs = moving.map.pull(_finite(parameters.values), of_lagrangian)[0]
             self._costs = self._costs + self._costs_of_curved_rows(parameters)
         return self._costs

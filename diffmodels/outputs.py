@@ -16,6 +16,7 @@ from ..modelkit.errors import InvalidData
 from ..modelkit.functions import ScalarFunction, VectorFunction
 from ..modelkit.functions.rows import Rows
 from ..modelkit.functions.shaped import ArrayFunction
+from ..modelkit.store.lifting import as_lifted
 from ..modelkit.store.parameters import PARAMETERS
 from ..modelkit.store.store import Store
 from .picked_rows import PickedRows, Picking, each, is_row
@@ -140,6 +141,7 @@ def outputs_of(store: Store, lowering: Lowering, of: Any) -> Outputs:
         else:
             rows = _rows_of(one)
             store.check_variables(rows)
+            rows = as_lifted(store, rows)
             affine.append(rows)
             at.append(np.arange(count, count + rows.m))
             count += rows.m

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import spsolve
 
-from ..modelkit.arrays import FloatArray, IntArray
+from ..modelkit.arrays import FloatArray, IntArray, segments
 from ..modelkit.errors import UnsupportedConstraint
 from ..modelkit.form import Form
 from ..modelkit.form.graph_rows import GraphRows
@@ -70,31 +70,28 @@ class SymbolicProgram:
         self.rows = ca.vertcat(rows, every[self.bounded.tolist()])
 
     def _columns(self, form: Form, F: Any, g: Any) -> Any:
-        """Expressions of all columns, (n,), those of operators in the order in which they need one another."""
+        """Expressions of all columns, (n,): those of operators level by level, as they need one another."""
         ca, graphs = casadi(), self.graphs
-        full: list[Any] = [None] * form.n
-        for place, column in enumerate(self.free.tolist()):
-            full[column] = self.x[place]
-        numbers = np.zeros(graphs.count, np.int64)
-        offsets = np.zeros(graphs.count, np.int64)
-        for k, one in enumerate(graphs.groups):
-            numbers[one.first : one.first + len(one.at)] = k
-            offsets[one.first : one.first + len(one.at)] = np.arange(len(one.at))
-        ends, indices = form.F.indptr, form.F.indices
-        constants, coefficients = ca.vertsplit(g), ca.vertsplit(F) if form.F.nnz else []
-        for graph in self._order(form).tolist():
-            one = graphs.groups[int(numbers[graph])]
-            arguments = []
-            for row in one.at[int(offsets[graph]), 1:].tolist():
-                argument = constants[row]
-                for at in range(ends[row], ends[row + 1]):
-                    argument = argument + coefficients[at] * full[indices[at]]
-                arguments.append(argument)
-            full[graphs.columns[graph]] = symbolic(one.operator, arguments)
-        return ca.vertcat(*full)
+        full = ca.SX.zeros(form.n)
+        full[self.free.tolist()] = self.x
+        level = self._levels(form)
+        ends, indices = form.F.indptr.astype(np.int64), form.F.indices
+        for now in range(int(level.max(initial=-1)) + 1):
+            for one in graphs.groups:
+                mine = np.flatnonzero(level[one.first : one.first + len(one.at)] == now)
+                if not len(mine):
+                    continue
+                arguments = []
+                for rows in one.at[mine, 1:].T:
+                    counts = ends[rows + 1] - ends[rows]
+                    at = segments(ends[rows], counts)
+                    pattern = ca.Sparsity(form.n, len(rows), [0, *np.cumsum(counts).tolist()], indices[at].tolist())
+                    arguments.append(ca.mtimes(ca.SX(pattern, F[at.tolist()]).T, full) + g[rows.tolist()])
+                full[graphs.columns[one.first + mine].tolist()] = symbolic(one.operator, arguments)
+        return full
 
-    def _order(self, form: Form) -> IntArray:
-        """The graphs, each after those whose values stand in its arguments."""
+    def _levels(self, form: Form) -> IntArray:
+        """Levels of the graphs, each above those whose values stand in its arguments."""
         graphs = self.graphs
         owner = np.full(form.n, -1, np.int64)
         owner[graphs.columns] = np.arange(graphs.count)
@@ -112,7 +109,7 @@ class SymbolicProgram:
             above = level.copy()
             np.maximum.at(above, row, level[need] + 1)
             if np.array_equal(above, level):
-                return np.argsort(level, kind="stable")
+                return level
             level = above
         raise UnsupportedConstraint("The value of an operator stands in its own argument.")
 

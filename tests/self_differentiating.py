@@ -167,9 +167,9 @@ SUBJECTS = [
 """Solvers whose derivatives are exact."""
 TRUNCATED = [
     Subject(with_derivatives(Halved)),
-    Subject(lambda: ot.solvers.AltDiff(exact=False, tolerance=1e-7)),
-    Subject(lambda: ot.solvers.PDG(exact=False, tolerance=1e-7)),
-    Subject(lambda: ot.solvers.PDHG(exact=False, tolerance=1e-7)),
+    Subject(lambda: ot.solvers.AltDiff(exact=False, tolerance=1e-9)),
+    Subject(lambda: ot.solvers.PDG(exact=False, tolerance=1e-9)),
+    Subject(lambda: ot.solvers.PDHG(exact=False, tolerance=1e-9)),
 ]
 """Solvers whose derivatives are as good as they say."""
 WRONG = {one.__name__: with_derivatives(one) for one in (TooLong, NotTransposed, Elsewhere, Overconfident)}

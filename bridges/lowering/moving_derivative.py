@@ -94,6 +94,11 @@ class MovingDerivative:
                 out[:, Q] = self._Q.gradient(x, y, w, wy)
         return out
 
+    def of_lagrangian(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """The derivatives of the Lagrangian in the numbers, of which the duals of parameters are made: (K, T)."""
+        none = np.zeros_like(np.atleast_2d(x)), np.zeros_like(np.atleast_2d(y))
+        return self.gradient(x, y, *none, np.ones((1, 1)))
+
     def right_hand_sides(
         self, x: FloatArray, y: FloatArray, moves: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -14,11 +14,12 @@ import qdldl
 import scipy.linalg as sla
 import scipy.sparse as sp
 
+from ...modelkit.convexity import is_positive_semidefinite
 from .equilibrate import ruiz_scaling, scaled
 
 __all__ = ["is_minimum"]
 
-_SHIFT = 1e-10
+_SHIFTS = (1e-10, 1e-8, 1e-6)
 _DENSE = 400
 
 
@@ -37,15 +38,22 @@ def is_minimum(P: Any, A: Any) -> bool:
     (True, False)
     """
     P, A = sp.csc_array(P), sp.csr_array(A)
+    if is_positive_semidefinite(P):
+        return True
     n, m = P.shape[0], A.shape[0]
     scale = ruiz_scaling(P, A)
     K = sp.csc_array(scaled(sp.csc_array(sp.block_array([[P, A.T], [A, None]]) if m else P), scale))
-    shift = np.concatenate([np.full(n, _SHIFT), np.full(m, -_SHIFT)])
+    signs = np.concatenate([np.ones(n), -np.ones(m)])
     if n + m <= _DENSE:
-        values = sla.eigvalsh(K.toarray() + np.diag(shift), check_finite=False) if n + m else np.zeros(0)
+        values = sla.eigvalsh(K.toarray() + np.diag(_SHIFTS[0] * signs), check_finite=False)
         return bool((values < 0.0).sum() == m)
-    try:
-        factors = qdldl.Solver(sp.csc_matrix(sp.triu(K + sp.diags_array(shift), format="csc")), upper=True).factors()
-    except Exception:  # QDLDL has no exception type of its own; a zero pivot means that there is no such factorization
-        return False
-    return bool((np.asarray(factors[1]) < 0.0).sum() == m)
+    upper = sp.triu(K, format="csc")
+    for shift in _SHIFTS:  # without pivoting small ones may be lost in rounding errors
+        try:
+            shifted = sp.csc_matrix(upper + sp.diags_array(shift * signs, format="csc"))
+            pivots = np.asarray(qdldl.Solver(shifted, upper=True).factors()[1])
+        except Exception:  # QDLDL has no exception type of its own; a zero pivot means that there is no factorization
+            continue
+        if (pivots < 0.0).sum() == m:
+            return True
+    return False

@@ -150,8 +150,7 @@ class ChainRule:
 
     def _of_lagrangian(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """Its derivative in the moving numbers, (1, T) or (K, T)."""
-        none = np.zeros_like(np.atleast_2d(x)), np.zeros_like(np.atleast_2d(y))
-        return self._gradient(x, y, *none, np.ones((1, 1)))
+        return self._derivative.of_lagrangian(x, self._total(y))
 
     def seen(self, theta: FloatArray, x: FloatArray, y: FloatArray) -> Seen:
         """The outputs, and what parameters move: a null vector that they are not orthogonal to is seen by them."""

@@ -133,15 +133,32 @@ class FormRoute:
             raise
         self._local.desk = desk
 
+    @property
+    def has_points(self) -> bool:
+        """Whether the first solver solves stacks of small quadratic programs, and differentiates these."""
+        return hasattr(self._solvers[0], "exact_points")
+
+    def points(self, programs: Any, zeros: int) -> Any:
+        """What it makes of such a stack: see `form_solvers`."""
+        return self._quick().exact_points(*programs, zeros)
+
     def candidates(self, programs: Any, zeros: int) -> list[Any]:
         """Those of the first solver for small quadratic programs; None where it has none."""
-        solver: Any = self._local.__dict__.get("quick")
-        if solver is None:
-            solver = self._local.quick = self._solvers[0].another()
+        solver = self._quick()
+        if self.has_points:
+            points, n = self.points(programs, zeros), programs.q.shape[1]
+            return [(z[:n], z[n:]) if exact else None for z, exact in zip(points.z, points.exact, strict=True)]
         if not hasattr(solver, "candidates"):
             return [None] * len(programs.q)
         found: list[Any] = solver.candidates(*programs, zeros)
         return found
+
+    def _quick(self) -> Any:
+        """A solver of this thread, with nothing loaded."""
+        solver: Any = self._local.__dict__.get("quick")
+        if solver is None:
+            solver = self._local.quick = self._solvers[0].another()
+        return solver
 
     # ------------------------------------------------------------------ solving
     def solve(self, theta: FloatArray, warm: State | None, first: First = (None, None)) -> Answer:

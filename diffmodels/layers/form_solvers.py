@@ -14,7 +14,8 @@ __all__ = ["Solver", "form_solvers"]
 class Solver(Protocol):
     """What a layer needs of a solver (see `solvers.contract`, which diff models do not import).
 
-    One for small quadratic programs may have ``candidates(P, q, F, g, zeros)``, too.
+    One for small quadratic programs may have ``candidates(P, q, F, g, zeros)``, too, or ``exact_points`` of the same,
+    which are solutions with the system of their derivatives, as `dense.dense_qp.DensePoints` are.
     """
 
     name: str

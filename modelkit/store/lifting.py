@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import IntArray
-from ..errors import UnsupportedModification
+from ..errors import InvalidData, UnsupportedModification
 from ..functions import NONLINEAR, VariableIndex, VectorAffineFunction
 from ..functions.monomials import Monomials
 from ..functions.operations import Operation, in_order, operations_in
@@ -25,7 +25,7 @@ from .graphs import GRAPHS
 from .parameters import Parameters
 from .tables import Tables
 
-__all__ = ["Growing", "check_not_inside", "drop_unused", "lift"]
+__all__ = ["Growing", "as_lifted", "check_not_inside", "drop_unused", "lift"]
 
 
 class Growing(Tables, AbstractModel):
@@ -42,6 +42,26 @@ def lift(store: Growing, rows: Rows) -> Rows:
             store.graphs.held[one.first] = one
             known[one.first] = _add(store, one.operator, [_affine(store, _named(store, a)) for a in one.arguments])
     return _at_most_quadratic(store, _named(store, rows))
+
+
+def as_lifted(store: Growing, rows: Rows) -> Rows:
+    """The same rows with the model's variables for the values of operators, without adding any.
+
+    Raises
+    ------
+    InvalidData
+        If an operator in them stands in no function of the model.
+    """
+    for one in in_order(operations_in(rows)):
+        ids = store.graphs.known.get(one.first)
+        if ids is None or not _are_there(store, ids):
+            words = one.operator.text(
+                *(store.text_of(argument.take(np.zeros(1, np.int64))) for argument in one.arguments)
+            )
+            raise InvalidData(
+                f"{words} stands in no function of the model; operators that do can be inputs of derivatives."
+            )
+    return _named(store, rows)
 
 
 def used(store: Growing, without: Collection[ConstraintIndex] = ()) -> set[int]:

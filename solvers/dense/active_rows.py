@@ -18,7 +18,7 @@ from typing import final
 
 import numpy as np
 
-from .arrays import Array, Cholesky, Namespace, cholesky, has_fixed_shapes, largest, remaining
+from .arrays import Array, Cholesky, Namespace, cholesky, has_fixed_shapes, largest, remaining, taken, times
 from .duals import Duals
 from .program import Programs
 
@@ -105,16 +105,16 @@ class SidedBlock:
     pivots: Array
 
     @classmethod
-    def of(cls, duals: Duals, side: Array, shift: float = 0.0) -> SidedBlock:
+    def of(cls, xp: Namespace, S: Array, side: Array, shift: float = 0.0) -> SidedBlock:
         """Of the inequalities where side (B, i) is not zero."""
-        xp, chosen = duals.xp, _Chosen.of(duals.xp, side)
-        factor = chosen.block(duals.S, shift)
-        least = xp.ones(side.shape[0], dtype=duals.S.dtype, device=side.device)
+        chosen = _Chosen.of(xp, side)
+        factor = chosen.block(S, shift)
+        least = xp.ones(side.shape[0], dtype=S.dtype, device=side.device)
         if factor.pivots.shape[1]:
             least = xp.min(factor.pivots, axis=1)
         fine = factor.definite & (least > _DEPENDENT)
         if not bool(xp.all(fine)):
-            factor = chosen.block(duals.S, xp.where(fine, 0.0, _SHIFT)[:, None, None])
+            factor = chosen.block(S, xp.where(fine, 0.0, _SHIFT)[:, None, None])
         return cls(chosen, factor, xp.where(fine, least, 0.0))
 
     def solved(self, rows: Array) -> Array:
@@ -128,13 +128,13 @@ def sides_at(xp: Namespace, side: Array, lower: Array, upper: Array) -> Array:
 
 
 def exchanged(
-    duals: Duals, costs: Array, lower: Array, upper: Array, side: Array, rounds: int
+    xp: Namespace, S: Array, costs: Array, lower: Array, upper: Array, side: Array, rounds: int
 ) -> tuple[Array, Array, Array]:
     """Correct a guess of active inequalities until it stands.
 
     Parameters
     ----------
-    duals : of B programs
+    xp, S : see `Duals`
     costs, lower, upper : (B, i) of their problems in multipliers
     side : (B, i) the guess: -1 lower, 1 upper, 0 not active
     rounds : how often at most; an item gives up, too, where it has not fewer wrong rows than twice before
@@ -143,17 +143,17 @@ def exchanged(
     -------
     side (B, i), of which items it stands (B,), and of which only by rows that depend on one another, regularized (B,)
     """
-    xp, (B, _) = duals.xp, side.shape
+    B = side.shape[0]
     stands = doubtful = xp.zeros(B, dtype=xp.bool, device=side.device)
     live = xp.arange(B, device=side.device)
-    here, now, c, low, high = duals, side, costs, lower, upper
+    now, c, low, high = side, costs, lower, upper
     fewest = xp.full((B,), side.shape[1] + 2, dtype=xp.int64, device=side.device)
     patience = 0 * fewest
     for _ in range(rounds):
-        block = SidedBlock.of(here, now)
+        block = SidedBlock.of(xp, S, now)
         right = -(c + sides_at(xp, now, low, high))
         multipliers = block.solved(right[:, None, :])[:, 0]
-        w = here.rows(c, multipliers)
+        w = -(c + times(S, multipliers))
         unit = (largest(xp, c) + largest(xp, multipliers))[:, None]
         keeps = xp.where(now > 0, multipliers, -multipliers) >= -_ROUNDING * unit
         beyond = xp.where(w > high + _ROUNDING * (unit + xp.abs(w)), 1, 0)
@@ -173,7 +173,7 @@ def exchanged(
         fewest, patience = fewest[keep], patience[keep]
         if len(keep) < len(goes_on):
             c, low, high = c[keep], low[keep], high[keep]
-            here = here.take(keep)
+            S = taken(S, keep)
     return side, stands, doubtful
 
 
@@ -209,7 +209,7 @@ class ActiveRows:
     def __init__(self, programs: Programs, duals: Duals, side: Array) -> None:
         self._programs, self._duals, self.side = programs, duals, side
         xp = duals.xp
-        self._block = SidedBlock.of(duals, side)
+        self._block = SidedBlock.of(duals.xp, duals.S, side)
         self.pivots: Array = self._block.pivots
         e = duals.count
         everyone = xp.ones((side.shape[0], e), dtype=xp.bool, device=side.device)

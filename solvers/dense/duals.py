@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, final
 
-from .arrays import Array, Cholesky, Namespace, cholesky, largest, taken, times
+from .arrays import Array, Cholesky, Namespace, cholesky, largest, taken
 from .program import Programs
 
 __all__ = ["Duals"]
@@ -126,10 +126,6 @@ class Duals:
         if not self.count:
             return own[:, 0]
         return self.xp.concat([self.equalities.back(-(own @ self.cross)), own], axis=2)[:, 0]
-
-    def rows(self, costs: Array, multipliers: Array) -> Array:
-        """``-(c + Sλ)``, (B, i)."""
-        return -(costs + times(self.S, multipliers))
 
 
 def _factor_of_P(xp: Namespace, programs: Programs) -> tuple[Cholesky, Array, Array, Array]:

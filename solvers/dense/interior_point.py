@@ -16,8 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from .arrays import Array, Namespace, cholesky
-from .duals import Duals
+from .arrays import Array, Namespace, cholesky, taken, times
 
 __all__ = ["InteriorPoint"]
 
@@ -32,14 +31,15 @@ class InteriorPoint:
 
     Attributes
     ----------
-    duals, costs : of the problems
+    xp, S, costs : of the problems, see `Duals`
     sides : (B, 2, i) lower and upper sides, zero where there is none; has : (B, 2, i) where there is one
     s, z : (B, 2, i) slacks and multipliers, one and zero where there is no side
     w : (B, i) the rows; left : (B, 2, i) what slacks are off
     mu : (B,) mean complementarity
     """
 
-    duals: Duals
+    xp: Namespace
+    S: Array
     costs: Array
     sides: Array
     has: Array
@@ -50,9 +50,8 @@ class InteriorPoint:
     mu: Array
 
     @classmethod
-    def of(cls, duals: Duals, costs: Array, lower: Array, upper: Array) -> InteriorPoint:
+    def of(cls, xp: Namespace, S: Array, costs: Array, lower: Array, upper: Array) -> InteriorPoint:
         """The start: no multipliers, and slacks as far inside as the worst row is outside."""
-        xp = duals.xp
         sides = xp.stack([lower, upper], axis=1)
         has = xp.isfinite(sides)
         sides = xp.where(has, sides, 0.0)
@@ -63,7 +62,7 @@ class InteriorPoint:
         level = xp.where(outside > 0.0, outside, 1.0)[:, None, None]
         s = xp.where(has, xp.maximum(gap, xp.minimum(level, 0.5 * width)), 1.0)
         z = xp.where(has, level + 0.0 * s, 0.0)
-        new = cls(duals, costs, sides, has, s, z, w, s, outside)
+        new = cls(xp, S, costs, sides, has, s, z, w, s, outside)
         new._look()
         return new
 
@@ -75,7 +74,7 @@ class InteriorPoint:
     @property
     def guess(self) -> Array:
         """(B, i): the sides at which multipliers are larger than slacks, each beside the largest of its kind."""
-        xp = self.duals.xp
+        xp = self.xp
         unit = xp.max(xp.abs(self.w), axis=1) + xp.max(xp.abs(self.sides), axis=(1, 2))
         near = self.has & (self.z * unit[:, None, None] > self.s * xp.max(self.z, axis=(1, 2))[:, None, None])
         return xp.where(near[:, 1], 1, xp.where(near[:, 0], -1, 0))
@@ -83,7 +82,7 @@ class InteriorPoint:
     @property
     def error(self) -> Array:
         """(B,): mu and the largest of what slacks are off, beside the sizes of rows and multipliers."""
-        xp = self.duals.xp
+        xp = self.xp
         size = 1e-300 + xp.max(xp.abs(self.w), axis=1) + xp.max(xp.abs(self.sides), axis=(1, 2))
         off = xp.max(xp.abs(self.left), axis=(1, 2)) / size
         return xp.maximum(off, self.mu / (size * (1e-300 + xp.max(self.z, axis=(1, 2)))))
@@ -91,22 +90,22 @@ class InteriorPoint:
     def take(self, items: Array) -> InteriorPoint:
         """Those of some problems."""
         parts = (self.costs, self.sides, self.has, self.s, self.z, self.w, self.left, self.mu)
-        return InteriorPoint(self.duals.take(items), *(part[items] for part in parts))
+        return InteriorPoint(self.xp, taken(self.S, items), *(part[items] for part in parts))
 
     def _look(self) -> None:
         """Rows, residuals and mu at slacks and multipliers."""
-        xp = self.duals.xp
-        self.w = self.duals.rows(self.costs, self.multipliers)
+        xp = self.xp
+        self.w = -(self.costs + times(self.S, self.multipliers))
         self.left = xp.where(self.has, _signed(xp, self.w[:, None, :] - self.sides) - self.s, 0.0)
         count = xp.sum(xp.where(self.has, 1.0 + 0.0 * self.s, 0.0), axis=(1, 2))
         self.mu = xp.sum(self.s * self.z, axis=(1, 2)) / xp.where(count > 0.0, count, 1.0)
 
     def step(self) -> None:
         """One predictor-corrector step of each."""
-        xp, s, z, mu = self.duals.xp, self.s, self.z, self.mu[:, None, None]
+        xp, s, z, mu = self.xp, self.s, self.z, self.mu[:, None, None]
         theta = xp.sum(z / s, axis=1)
         inverse = 1.0 / xp.maximum(theta, _LEAST)
-        S = self.duals.S
+        S = self.S
         factor = cholesky(xp, S + inverse[:, :, None] * xp.eye(S.shape[1], dtype=S.dtype, device=S.device))
 
         def direction(rc: Array) -> tuple[Array, Array]:

@@ -34,7 +34,7 @@ def farkas_ray(duals: Duals, multipliers: Array, lower: Array, upper: Array) -> 
         direction = direction / xp.where(size > 0.0, size, 1.0)
         missing = ((direction > 0.0) & xp.isinf(upper)) | ((direction < 0.0) & xp.isinf(lower))
         side = xp.where((xp.abs(direction) > _SUPPORT) & ~missing, xp.where(direction > 0.0, 1, -1), 0)
-        block = SidedBlock.of(duals, side, _SHIFT)
+        block = SidedBlock.of(xp, duals.S, side, _SHIFT)
         direction = block.solved(block.solved(direction[:, None, :]))[:, 0]
         direction = xp.where(side * direction > 0.0, direction, 0.0)
     return -duals.ray(direction)

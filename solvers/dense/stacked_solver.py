@@ -16,7 +16,7 @@ from typing import final
 import numpy as np
 
 from .active_rows import ActiveRows, exchanged, sides_at, written
-from .arrays import Array, Namespace, largest, remaining
+from .arrays import Array, Namespace, largest, remaining, taken
 from .duals import Duals
 from .interior_point import InteriorPoint
 from .program import Programs
@@ -173,7 +173,7 @@ class _Run:
         u, of_equal, right = duals.pushed((duals.rho * centre - programs.q)[:, None, :], rows[:, None, :])
         costs = -right[:, 0]
         lower, upper = duals.scale * programs.lower[:, e:], duals.scale * programs.upper[:, e:]
-        side, stands, doubtful = exchanged(duals, costs, lower, upper, side, _ROUNDS)
+        side, stands, doubtful = exchanged(xp, duals.S, costs, lower, upper, side, _ROUNDS)
         point = self._on_rows(programs, duals, side)
         stands = stands & (~doubtful | point.exact)
         multipliers, ended = zeros, stands
@@ -240,7 +240,7 @@ class _Run:
             return side, none, 0.0 * costs, ~none
         found = (side, none, 0.0 * costs, none)
         live, over = xp.arange(B, device=costs.device), none
-        point, tried = InteriorPoint.of(duals, costs, lower, upper), side - 2
+        point, tried = InteriorPoint.of(xp, duals.S, costs, lower, upper), side - 2
         first = 1.0 + xp.max(point.z, axis=(1, 2))
         least, best = first + float("inf"), point.multipliers
         for step in range(self.limit):
@@ -250,8 +250,8 @@ class _Run:
             is_new = xp.any(guess != tried, axis=1) & (step >= 1) & ~over
             if bool(xp.any(is_new)):
                 chosen = remaining(xp, is_new)
-                at = programs if len(live) == B else programs.take(live)
-                corrected, holds = self._corrected(at, point, chosen, guess, lower[live], upper[live])
+                at = (programs, duals) if len(live) == B else (programs.take(live), duals.take(live))
+                corrected, holds = self._corrected(at, point, chosen, guess, (lower[live], upper[live]))
                 holds = holds & is_new[chosen]
                 done = written(xp, done, chosen, holds)
                 tried = xp.where(is_new[:, None], guess, tried)
@@ -284,15 +284,16 @@ class _Run:
         return side, stands, multipliers, accurate
 
     def _corrected(
-        self, programs: Programs, point: InteriorPoint, chosen: Array, guess: Array, lower: Array, upper: Array
+        self, of: tuple[Programs, Duals], point: InteriorPoint, chosen: Array, guess: Array, sides: tuple[Array, Array]
     ) -> tuple[Array, Array]:
         """The guesses of some items corrected, and whether they stand."""
-        some = _some(point.duals, chosen, len(guess))
+        (programs, duals), (lower, upper) = of, sides
+        xp, S = self.xp, point.S if len(chosen) == len(guess) else taken(point.S, chosen)
         side, holds, doubtful = exchanged(
-            some, point.costs[chosen], lower[chosen], upper[chosen], guess[chosen], _CORRECTIONS
+            xp, S, point.costs[chosen], lower[chosen], upper[chosen], guess[chosen], _CORRECTIONS
         )
-        if bool(self.xp.any(holds & doubtful)):
-            holds = holds & (~doubtful | self._on_rows(programs.take(chosen), some, side).exact)
+        if bool(xp.any(holds & doubtful)):
+            holds = holds & (~doubtful | self._on_rows(programs.take(chosen), duals.take(chosen), side).exact)
         return side, holds
 
     def _on_rows(self, programs: Programs, duals: Duals, side: Array) -> _Point:

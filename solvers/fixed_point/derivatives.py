@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -40,6 +41,7 @@ class IteratedDerivative(OwnDerivative):
         self.at_fault = np.zeros(len(self.y))
         self.error = 0.0
         self.iterations = 0
+        self._last: Any = None
 
     def _there(self, triple: tuple[FloatArray, ...]) -> Triple:
         return Triple(*(self._operator.place.array(part) for part in triple))
@@ -52,7 +54,7 @@ class IteratedDerivative(OwnDerivative):
         of = self._operator
         start = of.place.array(np.zeros((self._size, columns)))
         answer = affine_fixed_point(step, start, of.xp, self._tolerance, self._limit)
-        self.error, self.iterations = answer.error, answer.steps
+        self.error, self.iterations, self._last = answer.error, answer.steps, answer.last
         return answer.fixed
 
     def push(self, primal: FloatArray, slots: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -60,7 +62,7 @@ class IteratedDerivative(OwnDerivative):
         program, linear = self._operator.program, self._linear
         right = self._there(program.right_down(primal, slots))
         dz = self._fixed(lambda dz: linear.push(dz, right), primal.shape[1])
-        return program.point_up(*self._here(linear.read(dz, right)))
+        return self._told(dz, lambda dz: program.point_up(*self._here(linear.read(dz, right))))
 
     def pull(self, primal: FloatArray, slots: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(w, wy) by its transpose."""
@@ -68,7 +70,15 @@ class IteratedDerivative(OwnDerivative):
         seeds = self._there(program.seeds_down(primal, slots))
         first = linear.seed(seeds)
         w = self._fixed(lambda w: linear.pull(w) + first, primal.shape[1])
-        return program.gradients_up(*self._here(linear.gradients(w, seeds)))
+        return self._told(w, lambda w: program.gradients_up(*self._here(linear.gradients(w, seeds))))
+
+    def _told(self, fixed: Any, read: Callable[[Any], tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
+        """What is read from a fixed point; the error of a part is larger where that is small beside the fixed point."""
+        found = read(fixed)
+        for part, moved in zip(found, read(fixed + self._last), strict=True):
+            off, most = (np.abs(values).max(axis=0, initial=0.0) for values in (moved - part, part))
+            self.error = max(self.error, float((off / np.where(most > 0.0, most, np.inf)).max(initial=0.0)))
+        return found
 
 
 @final

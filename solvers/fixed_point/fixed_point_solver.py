@@ -44,6 +44,8 @@ _EXACT = 1e-8
 """The same of an exact point."""
 _LATER = 1.5
 """After a guess that led nowhere, so many times as many iterations are made before the next."""
+_PATIENCE, _PROGRESS = 5_000, 0.9
+"""After so many iterations, and twice as many each time, the residuals must have fallen to this share."""
 _HINT = 1e-2
 """How far differences of iterates may be from a proof for one to be looked for on their sides."""
 _CLAIMS = {Status.INFEASIBLE: "primal", Status.DUAL_INFEASIBLE: "dual"}
@@ -138,6 +140,7 @@ class FixedPointSolver(ArraySolver):
         program, sides, place = self._program, self._sides, of.place
         limit = np.inf if options["time_limit"] is None else float(options["time_limit"])
         seen, next_try, next_proof, status = b"", 0.0, 0.0, Status.ITERATION_LIMIT
+        best, best_before, next_look = np.inf, np.inf, _PATIENCE
         self._exact = None
         while True:
             steps = min(int(options["check_every"]), int(options["max_iterations"]) - iteration.count)
@@ -166,12 +169,22 @@ class FixedPointSolver(ArraySolver):
                 seen = guess.key
             if is_done:
                 status = Status.OPTIMAL
-                break
+                result = self._result(form, point, status, found, iteration, began)
+                # who asks for many digits means the form's own units, too
+                if is_last or options["tolerance"] > _ACCURATE or distance(rows, result) <= _ACCURATE:
+                    break
+                status = Status.ITERATION_LIMIT
             claim = self._claim(rows, moved, iteration, began, look=iteration.count >= next_proof)
             if claim is not None:
                 return claim
             if iteration.count >= next_proof:
                 next_proof = _LATER * iteration.count
+            best = min(best, worst)
+            if iteration.count >= next_look:
+                if best > _PROGRESS * best_before:
+                    status = Status.SLOW_PROGRESS
+                    break
+                best_before, next_look = best, 2 * next_look
             if is_last:
                 in_time = iteration.count >= options["max_iterations"]
                 status = Status.ITERATION_LIMIT if in_time else Status.TIME_LIMIT
@@ -184,7 +197,8 @@ class FixedPointSolver(ArraySolver):
 
     def reconsidered(self, form: Form, result: Result) -> Result:
         """What the answer is worth; of truncated iterations it is what they reached."""
-        return super().reconsidered(form, result) if self._chosen["exact"] else result
+        with np.errstate(over="ignore", invalid="ignore"):  # of numbers that overflow nothing is proved
+            return super().reconsidered(form, result) if self._chosen["exact"] else result
 
     def _first_state(self, form: Form, start: Start | None) -> Any:
         of, n = self._operator, form.n

@@ -146,11 +146,13 @@ class AffineAnswer:
     fixed : (N, K)
     error : the estimated relative error, the largest of the columns
     steps : how many were made
+    last : (N, K) the last step, as long as the estimated error
     """
 
     fixed: Any
     error: float
     steps: int
+    last: Any
 
 
 def affine_fixed_point(
@@ -186,7 +188,7 @@ def affine_fixed_point(
         estimate = stretch * rest / xp.where(size > 0.0, size, 1.0 + 0.0 * size)
         error = float(xp.max(estimate)) if estimate.shape[0] else 0.0
         if not bool(xp.any((estimate > tolerance) & (rest > _ROUNDING * size))) or count >= limit:
-            return AffineAnswer(answer, error, count)
+            return AffineAnswer(answer, error, count, stretch * left)
         new = _mixed(answer, left, moves, turns, xp) if memory and count > 1 else answer
         answer = step(new)
         now = answer - new

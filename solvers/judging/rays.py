@@ -116,7 +116,10 @@ def _program(cost: FloatArray, below: Any, zero: Any, box: tuple[float, float]) 
     def zeros(matrix: Any) -> Any:
         return None if matrix is None or not matrix.shape[0] else np.zeros(matrix.shape[0])
 
-    found = linprog(cost, rows(below), zeros(below), rows(zero), zeros(zero), box, method="highs")
+    try:
+        found = linprog(cost, rows(below), zeros(below), rows(zero), zeros(zero), box, method="highs")
+    except ValueError:  # numbers that overflowed, of which nothing is proved
+        return None
     return np.asarray(found.x) if found.status == 0 and found.x is not None else None
 
 

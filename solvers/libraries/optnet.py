@@ -24,6 +24,7 @@ from ..contract import Start
 from ..dense.active_rows import ActiveRows
 from ..dense.duals import Duals
 from ..dense.program import Programs
+from ..dense.stacked_points import StackedPoints, one_sided_points
 from ..dense.stacked_solver import Answers, Ending, solve
 from ..options import Option, moment
 from ..own_derivative import OwnDerivative
@@ -197,6 +198,10 @@ class OptNet(ArraySolver):
         result = _result(found, loaded, seconds, seconds >= options["time_limit"], self.limits_iterations)
         self._last = result, found
         return result
+
+    def exact_points(self, P: FloatArray, q: FloatArray, F: FloatArray, g: FloatArray, zeros: int) -> StackedPoints:
+        """Many small programs at once, for layers: see `one_sided_points`."""
+        return one_sided_points(P, q, F, g, zeros)
 
     def reconsidered(self, form: Form, result: Result) -> Result:
         """An exact solution with a definite P is one in all units: nobody need look at it again."""

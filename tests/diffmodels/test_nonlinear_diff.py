@@ -145,6 +145,28 @@ def test_units_and_sizes(n: int, unit: float) -> None:
     assert model.get(ot.ReverseConstraintSet(), index).value == pytest.approx(seed @ dx, rel=1e-10)
 
 
+def test_tangents_of_operators() -> None:
+    """Coefficients of operators that stand in the model move; others are refused by name."""
+    model = local_model()
+    x, y = model.add_variable("x"), model.add_variable("y")
+    c = model.add_constraint(np.exp(x) + y <= 2.0)
+    model.minimize((x - 2) ** 2 + np.cos(x) + (y - 1) ** 2)
+    model.optimize()
+    with pytest.raises(ot.InvalidData, match=r"sin\(x\) stands in no function"):
+        model.set(ot.ForwardConstraintFunction(), c, np.sin(x))
+    model.set(ot.ForwardConstraintFunction(), c, 1.0 * np.exp(x))
+    model.set(ot.ForwardObjectiveFunction(), np.cos(x) + x * y)
+    model.forward_differentiate()
+    moved = model.get(ot.ForwardVariablePrimal(), ot.VectorOfVariables([x, y]))
+    seed = np.array([0.7, -0.4])
+    model.set(ot.ReverseVariablePrimal(), ot.VectorOfVariables([x, y]), seed)
+    model.reverse_differentiate()
+    row, objective = model.get(ot.ReverseConstraintFunction(), c), model.get(ot.ReverseObjectiveFunction())
+    lifted = {repr(ot.VariableIndex(i)): ot.VariableIndex(i) for i in model.store.every_variable_id().tolist()}
+    of_exp, of_cos = row.coefficient(lifted["exp(x)"]), objective.coefficient(lifted["cos(x)"])
+    assert of_exp + of_cos + objective.coefficient(x, y) == pytest.approx(seed @ moved, rel=1e-10)
+
+
 def test_kinks_and_saddles_are_told() -> None:
     """At a kink of an operator and where no curvature holds the point, the status is not EXACT."""
     model = local_model()

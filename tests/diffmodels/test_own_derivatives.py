@@ -40,6 +40,7 @@ from .oracle import (
     tangents,
     together,
 )
+from .own_models import MODELS, ranges
 from .units import UNITS, units
 
 EVERY = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
@@ -132,58 +133,6 @@ def test_odd_units(subject: Subject) -> None:
             np.testing.assert_allclose(dx, ex, atol=1e-6 * np.abs(ex).max())
         compared += status is CODES.EXACT
     assert compared >= 4
-
-
-def without_rows(make: Any) -> tuple[ot.Model, Any]:
-    """No constraint at all."""
-    model, rng = ot.Model(ot.diff_optimizer(make)), np.random.default_rng(0)
-    x, p = model.add_variables(4), model.add_parameters(rng.standard_normal(4))
-    model.minimize(x @ (np.diag([1.0, 2.0, 3.0, 4.0]) @ x) + p @ x + 0.1 * x[0] * x[1])
-    return model, p
-
-
-def equations_alone(make: Any) -> tuple[ot.Model, Any]:
-    """Equalities, with parameters in coefficients and right-hand sides."""
-    model, rng = ot.Model(ot.diff_optimizer(make)), np.random.default_rng(1)
-    x, p = model.add_variables(5), model.add_parameters(rng.standard_normal(3))
-    model.add_constraint(x.sum() + p[0] * x[1] == p[1])
-    model.add_constraint(x[0] - x[3] == 1.0)
-    model.minimize(x @ x + p[2] * x[4])
-    return model, p
-
-
-def inactive_rows(make: Any) -> tuple[ot.Model, Any]:
-    """Rows and ranges that do not hold the solution."""
-    model = ot.Model(ot.diff_optimizer(make))
-    x, p = model.add_variables(3, lower=-9.0, upper=9.0), model.add_parameters(np.array([0.3, -0.2]))
-    model.add_constraint(x[0] + x[1], ot.Interval(-7.0, 8.0))
-    model.add_constraint(x[2] - x[0] <= 5.0)
-    model.minimize(x @ x + p[0] * x[0] + p[1] * x[2] * x[1])
-    return model, p
-
-
-def ranges(make: Any) -> tuple[ot.Model, Any]:
-    """Ranges at either side, and a fixed variable."""
-    model = ot.Model(ot.diff_optimizer(make))
-    x, p = model.add_variables(4), model.add_parameters(np.array([1.0, 2.0, 0.5]))
-    model.add_constraint(x[0] + 2.0 * x[1] + x[3], ot.Interval(1.0, 4.0))
-    model.add_constraint(x[1] - x[2], ot.Interval(-3.0, -1.0))
-    model.add_constraint(x[2], ot.EqualTo(0.25))
-    model.minimize(x @ x - p[0] * x[1] + p[1] * x[0] * x[0] - 9.0 * p[2] * x[1])
-    return model, p
-
-
-def norms(make: Any) -> tuple[ot.Model, Any]:
-    """Norm cones, which bridges rewrite with variables of their own."""
-    model = ot.Model(ot.diff_optimizer(make))
-    x, t, p = model.add_variables(3), model.add_variables(2), model.add_parameters(np.array([1.0, 0.4, 0.2]))
-    model.add_constraint(np.hstack([t[0], x - np.array([1.0, -2.0, 0.5])]), ot.NormOneCone(4))
-    model.add_constraint(np.hstack([t[1], x[:2] * 1.0]), ot.NormInfinityCone(3))
-    model.minimize(x @ x + p[0] * t[0] + p[1] * t[1] + p[2] * x[2])
-    return model, p
-
-
-MODELS = {made.__name__: made for made in (without_rows, equations_alone, inactive_rows, ranges, norms)}
 
 
 def told(written: Any, make: Any, chosen: Any) -> tuple[ot.Model, Array, Array]:
@@ -304,35 +253,6 @@ def test_kinks_are_told(subject: Subject) -> None:
         assert is_asked(model, subject)
         assert model.get(ot.DifferentiationStatus()) not in (CODES.EXACT, CODES.NOT_DIFFERENTIATED), written.__name__
         assert np.isfinite(model.get(ot.ReverseObjectiveFunction()).coefficients(x)).all()
-
-
-@EVERY
-@pytest.mark.parametrize("written", MODELS.values(), ids=MODELS)
-def test_layers(written: Any, subject: Subject) -> None:
-    """A batch through a layer, there and back, is that of a diff model; so are pickled items."""
-    results = []
-    for make, chosen in ((subject.make, None), (accurate_solver, ot.ConicDiff)):
-        model, p = written(make)
-        model.set(ot.ModelConstructor(), chosen)
-        x = model.get(ot.ListOfVariableIndices())[:3]
-        layer = LayerProgram(model, [p], [ot.VectorOfVariables(x)])
-        rng = np.random.default_rng(7)
-        thetas = np.array([model.parameter_value(one) for one in p]) + 0.05 * rng.standard_normal((4, len(p)))
-        items = layer.solve_batch(thetas)
-        assert not any(item.reason for item in items)
-        items[3] = pickle.loads(pickle.dumps(items[3]))
-        seeds, moves = rng.standard_normal((4, 3)), rng.standard_normal((4, len(p)))
-        back = [item.vjp(seed) for item, seed in zip(items, seeds, strict=True)]
-        there = [item.jvp(move) for item, move in zip(items, moves, strict=True)]
-        pairs = [(s @ t, b @ m) for s, t, b, m in zip(seeds, there, back, moves, strict=True)]
-        np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=1e-9, atol=1e-12)
-        results.append([np.array([item.outputs for item in items]), np.array(back), np.array(there)])
-        assert [item.state.differentiation_status for item in items] == [CODES.EXACT] * 4
-        if chosen is None:
-            own = all(isinstance(item.state.point.solution, OwnSolution) for item in items)
-            assert own or subject.hands_over
-    for ours, theirs in zip(*results, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-7 * (1.0 + np.abs(theirs).max()))
 
 
 @EVERY

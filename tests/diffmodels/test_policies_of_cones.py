@@ -156,17 +156,3 @@ def test_with_data_that_are_all_zero_nothing_is_exact(cone: Any, solver: Any) ->
             ot.DifferentiationStatusCode.WEAKLY_ACTIVE,
             ot.DifferentiationStatusCode.NONUNIQUE,
         )
-
-
-def test_what_is_not_known_of_cones_is_refused() -> None:
-    """Where duals are not unique, with what to do."""
-    model = ot.Model(ot.diff_optimizer(ot.solvers.Clarabel))
-    v = model.add_variables(2)
-    for _ in range(2):
-        model.add_constraint(ot.vectorize([0.0 * v[0] + 1.0, v[0], v[1]]), ot.SecondOrderCone(3))
-    model.minimize((v[0] - 2.0) ** 2 + v[1] ** 2)
-    model.optimize()
-    model.set(ot.DifferentiationPolicy(), "directional")
-    model.set(ot.ForwardObjectiveFunction(), 1.0 * v[1])
-    with pytest.raises(ot.Unsupported, match="duals are unique"):
-        model.forward_differentiate()

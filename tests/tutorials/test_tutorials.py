@@ -147,6 +147,19 @@ def test_first_order_methods(tmp_path: Path) -> None:
     assert_is_picture(report.figure)
 
 
+def test_alternating_differentiation(tmp_path: Path) -> None:
+    """Errors of derivatives are those of solutions times a constant; training does not mind truncation."""
+    report = run("alternating_differentiation", tmp_path / "made", largest=60, steps=6)
+    solution, derivative = report.run.solution, report.run.derivative
+    assert solution[-1] < 1e-4 * solution[0] and derivative[-1] < 1e-3 * derivative[0]
+    assert report.run.gradient[-1] <= 1e-8 and report.run.exact_at <= 200
+    errors = [report.tolerances[f"AltDiff at {one:.0e}"][1] for one in (1e-1, 1e-3, 1e-5)]
+    assert errors[0] > errors[2] and errors[2] <= 1e-3
+    exact, rough = (report.training[name].losses for name in ("exact", "at 1e-1"))
+    assert exact[-1] < 0.5 * exact[0] and rough[-1] < 0.5 * rough[0]
+    assert_is_picture(report.figure)
+
+
 @pytest.mark.parametrize(
     ("name", "library"),
     [
@@ -154,6 +167,7 @@ def test_first_order_methods(tmp_path: Path) -> None:
         ("ridge_sensitivity", "sklearn.datasets"),
         ("ridge_tuning", "sklearn.datasets"),
         ("relu_layers", "sklearn.datasets"),
+        ("alternating_differentiation", "matplotlib"),
         ("dispatch_prices", "matplotlib"),
         ("stigler_diet", "matplotlib"),
         ("optimal_power_flow", "matplotlib"),

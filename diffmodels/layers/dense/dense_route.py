@@ -66,7 +66,7 @@ class DenseRoute:
             not general.why
             and general.is_shared
             and general.linear_algebra is None
-            and not general.is_own
+            and (general.has_points or not general.is_own)
             and not general.is_chosen
             and general.policy.is_of_kinks
             and bool(np.isfinite(np.delete(general.present, general.places)).all())
@@ -177,16 +177,21 @@ class DenseRoute:
         data = self._numbers.data(whole)
         programs = self._numbers.programs(data)
         answers: list[Any] = [None] * len(thetas)
-        is_convex = not self.general.is_curving or _are_convex(programs.P)
+        # who factorizes P knows, and has no point where it is not convex
+        is_convex = not self.general.is_curving or self.general.has_points or _are_convex(programs.P)
         if is_convex:
             near = {k: self._of_general(start) for k, start in enumerate(warm) if start is not None}
             starts = [(start.x, start.y) for start in near.values()]
             self._put_exact(answers, list(near), starts, thetas, whole, data, programs)
             rest = [k for k, answer in enumerate(answers) if answer is None]
             chosen = programs if len(rest) == len(answers) else programs.take(rest)
-            candidates = self.general.candidates(chosen, self._dense.zeros) if rest else []
-            guessed = {k: candidate for k, candidate in zip(rest, candidates, strict=True) if candidate is not None}
-            self._put_exact(answers, list(guessed), list(guessed.values()), thetas, whole, data, programs)
+            if rest and self.general.has_points:
+                self._put(answers, rest, self.general.points(chosen, self._dense.zeros), thetas, whole, data, programs)
+                is_convex = not self.general.is_curving
+            elif rest:
+                candidates = self.general.candidates(chosen, self._dense.zeros)
+                guessed = {k: candidate for k, candidate in zip(rest, candidates, strict=True) if candidate is not None}
+                self._put_exact(answers, list(guessed), list(guessed.values()), thetas, whole, data, programs)
         rest = [k for k, answer in enumerate(answers) if answer is None]
         known = {k: None if (start := warm[k]) is None else self._for_general(start) for k in rest}
         found = {k: self.general.first(thetas[k], known[k], is_convex=is_convex) for k in rest}
@@ -214,11 +219,24 @@ class DenseRoute:
         programs: Programs,
     ) -> None:
         """Make what was found for items exact and put those for which it succeeds into the answers."""
-        if not items:
-            return
+        if items:
+            chosen = programs.take(items) if len(items) < len(answers) else programs
+            points = self._dense.points(chosen, np.array([x for x, _ in found]), np.array([y for _, y in found]))
+            self._put(answers, items, points, thetas, whole, data, programs)
+
+    def _put(
+        self,
+        answers: list[Any],
+        items: list[int],
+        points: DensePoints,
+        thetas: FloatArray,
+        whole: FloatArray,
+        data: FloatArray,
+        programs: Programs,
+    ) -> None:
+        """Put points of items into the answers, where they are exact."""
         if len(items) < len(answers):
             thetas, whole, data, programs = thetas[items], whole[items], data[items], programs.take(items)
-        points = self._dense.points(programs, np.array([x for x, _ in found]), np.array([y for _, y in found]))
         x, y = points.z[:, : self._dense.n], points.z[:, self._dense.n :]
         value = None
         if self._chain.has_objective:
@@ -271,7 +289,7 @@ class DenseRoute:
     def _gathered(self, whole: FloatArray, states: Sequence[State | DenseState]) -> tuple[DensePoints, IntArray]:
         """Points that states share, and which states these are; all made exact again if none share any."""
         known = [state.dense if isinstance(state, DenseState) else None for state in states]
-        points = next((one for one in known if isinstance(one, DensePoints)), None)
+        points = next((one for one in known if one is not None and not isinstance(one, SinglePoint)), None)
         if points is None:
             programs, near = self._numbers.programs(self._numbers.data(whole)), [self._of_general(s) for s in states]
             points = self._dense.points(programs, np.array([s.x for s in near]), np.array([s.y for s in near]))

@@ -214,9 +214,22 @@ def random_lp(seed: int) -> Callable[[ot.Model], None]:
     return build
 
 
+def itest2(model: ot.Model) -> None:
+    """The infeasible problem of this name in Netlib's collection (J. W. Chinneck): equations with slacks."""
+    v = model.add_variables(13, "v", lower=0.0)
+    x, y, z, u = v[9], v[10], v[11], v[12]
+    rows = [
+        *(y - 0.5 * x - v[0] == 0.5, 2.0 * x - y - v[1] == 3.0, 3.0 * x + y + v[2] == 6.0),
+        *(u + v[3] == 2.0, 3.0 * z - u + v[4] == 2.0, z - v[5] == 5.0),
+        *(x + u + v[6] == 10.0, x + 2.0 * y + z + v[7] == 14.0, y + z - v[8] == 1.0),
+    ]
+    for k, row in enumerate(rows):
+        model.add_constraint(row, name=f"row{k}")
+
+
 LINEAR = [
     *(transport, bounds_alone, crossed, constant_row, parameters, equations, one_side_of_a_range, rows_of_arrays),
-    *(rectangle, quadratic_objective, several, weak_and_unbounded, norms, random_lp(0), random_lp(1)),
+    *(rectangle, quadratic_objective, several, weak_and_unbounded, norms, itest2, random_lp(0), random_lp(1)),
 ]
 CONIC = [soc, curved_rows, psd, exponential]
 MIXED = [parity, knapsack, relaxed_integers, semicontinuous]

@@ -228,14 +228,14 @@ def test_dependent_rows_that_do_not_matter(chosen: Any) -> None:
 
 
 def test_other_solvers() -> None:
-    """All of ours are asked, and a list of solvers falls back."""
+    """All of ours are asked, those with derivatives of their own by the form, and a list of solvers falls back."""
     for solver in ot.solvers.wrappers():
         model = ot.Model(ot.diff_optimizer(solver))
         x, p = model.add_variable(), model.add_parameter(2.0)
         model.add_constraint(p * x >= 3.0)
         model.minimize(1.0 * x)
         program = Program(model, [p], [x])
-        assert isinstance(program.route, DenseRoute)
+        assert isinstance(program.route, FormRoute if program.general.is_own else DenseRoute)
         item = program.solve(np.array([4.0]))
         assert item.outputs[0] == pytest.approx(0.75, abs=1e-6)
         assert item.vjp(np.ones(1))[0] == pytest.approx(-3.0 / 16.0, abs=1e-8)

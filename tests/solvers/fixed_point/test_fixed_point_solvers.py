@@ -85,9 +85,9 @@ def test_truncated_derivatives(solver: Any) -> None:
         derivative = one.differentiate(form, result)
         assert derivative.status is D.TRUNCATED
         found = derivative.push(p, r)
-        assert derivative.error <= tolerance
+        assert derivative.error <= 30.0 * tolerance  # the state, whose tolerance it is, has other units
         error = max(np.abs(a - b).max() / np.abs(b).max() for a, b in zip(found, wanted, strict=True))
-        assert error <= 30.0 * tolerance  # the state has other units
+        assert error <= max(2.0 * derivative.error, 1e-12)
     w, wr = derivative.pull(*moves(form, 1))
     p2, r2 = moves(form, 1)
     assert (w * p).sum() + (wr * r).sum() == pytest.approx((found[0] * p2).sum() + (found[1] * r2).sum(), rel=1e-6)
