@@ -6,6 +6,7 @@ layer of it, `ready` writes down the programs that many need.
 
 from __future__ import annotations
 
+from .pose import camera_pose
 from .ready import (
     eigenvector,
     entropic_transport,
@@ -17,6 +18,7 @@ from .ready import (
 )
 
 __all__ = [
+    "camera_pose",
     "eigenvector",
     "entropic_transport",
     "project_l1",

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ....modelkit.attributes import DifferentiationStatusCode, TerminationStatusCode
-from ....modelkit.errors import DifferentiationError, DimensionMismatch, InvalidData
+from ....modelkit.errors import DifferentiationError, DimensionMismatch, InvalidData, MissingDependency
 from ..choices import require_word
 from ..failures import UnsolvedItems
 from ..torch_functions import TWICE
 from .searching import Found, Search
 
-__all__ = ["layer_class"]
+__all__ = ["layer_class", "require_torch"]
 
 _POLICIES = ("raise", "nan", "zero_gradient")
 
@@ -73,6 +73,7 @@ def layer_class() -> type[Any]:
         The output is a minimizer over x in Rⁿ of f(x, θ) subject to h(x, θ) = 0 and g(x, θ) <= 0, for every item of a
         batch. It is a local one: the one that is reached from where the search starts. Derivatives are those of the
         conditions of Karush, Kuhn and Tucker, one linear system an item, and no step of a search is differentiated.
+        Functions are taken for twice differentiable where the solution lies; that they are is not checked.
 
         Parameters
         ----------
@@ -232,6 +233,17 @@ def layer_class() -> type[Any]:
                 )
 
     return DeclarativeNode
+
+
+def require_torch() -> Any:
+    """PyTorch, or an error that says how to install it."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        if error.name != "torch":  # it is there, and broken
+            raise
+        raise MissingDependency('Declarative nodes need torch: pip install "optangent[torch]"') from None
+    return torch
 
 
 def _scalar(function: Callable[..., Any]) -> Callable[..., Any]:

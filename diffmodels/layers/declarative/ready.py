@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....modelkit.errors import InvalidData, MissingDependency
+from ....modelkit.errors import InvalidData
 from ..choices import require_word
-from .node import layer_class
+from .node import layer_class, require_torch
 
 __all__ = [
     "eigenvector",
@@ -40,7 +40,8 @@ def robust_pooling(penalty: str = "pseudo-huber", scale: float = 1.0, **options:
     Returns
     -------
     DeclarativeNode
-        (B, N) -> (B,). Of Welsch's penalty, which is not convex, the minimum that is reached from the best of the yᵢ
+        (B, N) -> (B,). Huber's penalty has no second derivative at |z| = α: a residual that is exactly there counts as
+        one within. Of Welsch's penalty, which is not convex, the minimum that is reached from the best of the yᵢ
         and their mean.
 
     References
@@ -54,7 +55,7 @@ def robust_pooling(penalty: str = "pseudo-huber", scale: float = 1.0, **options:
     >>> pool(torch.tensor([[0.0, 0.0, 0.5, 0.5, 100.0]], dtype=torch.float64)).tolist()
     [0.5]
     """
-    torch = _torch()
+    torch = require_torch()
 
     require_word(penalty, "penalty", _PENALTIES)
     a = _positive(scale, "scale")
@@ -85,7 +86,7 @@ def project_l2(radius: float = 1.0, *, sphere: bool = False, **options: Any) -> 
     >>> project_l2(5.0)(torch.tensor([[6.0, 8.0], [1.0, 1.0]])).tolist()
     [[3.0, 4.0], [1.0, 1.0]]
     """
-    _torch()
+    require_torch()
     r = _positive(radius, "radius")
 
     def row(x: Any, y: Any) -> Any:
@@ -110,7 +111,7 @@ def project_l1(radius: float = 1.0, *, sphere: bool = False, **options: Any) -> 
     >>> project_l1(1.0)(torch.tensor([[1.0, -0.5], [0.25, 0.25]])).tolist()
     [[0.75, -0.25], [0.25, 0.25]]
     """
-    torch = _torch()
+    torch = require_torch()
 
     r = _positive(radius, "radius")
 
@@ -152,7 +153,7 @@ def project_linf(radius: float = 1.0, *, sphere: bool = False, **options: Any) -
     >>> project_linf(1.0, sphere=True)(torch.tensor([[0.5, -0.75], [2.0, 0.5]])).tolist()
     [[0.5, -1.0], [1.0, 0.5]]
     """
-    torch = _torch()
+    torch = require_torch()
 
     r = _positive(radius, "radius")
 
@@ -193,7 +194,7 @@ def weighted_least_squares(**options: Any) -> Any:
     >>> fit(torch.ones(1, 2, 1), torch.tensor([[0.0, 4.0]]), torch.tensor([[3.0, 1.0]])).tolist()
     [[1.0]]
     """
-    torch = _torch()
+    torch = require_torch()
 
     def solve(a: Any, b: Any, w: Any) -> Any:
         return (torch.linalg.pinv((a.mT * w[:, None, :]) @ a, hermitian=True) @ (a.mT @ (w * b)[:, :, None]))[:, :, 0]
@@ -230,7 +231,7 @@ def entropic_transport(epsilon: float, **options: Any) -> Any:
     >>> torch.round(plan, decimals=12).tolist()
     [[[0.25, 0.25], [0.25, 0.25]]]
     """
-    torch = _torch()
+    torch = require_torch()
 
     e = _positive(epsilon, "epsilon")
 
@@ -265,7 +266,7 @@ def eigenvector(which: str = "smallest", **options: Any) -> Any:
     >>> eigenvector("largest")(torch.diag(torch.tensor([1.0, 3.0]))[None]).tolist()
     [[0.0, 1.0]]
     """
-    torch = _torch()
+    torch = require_torch()
 
     require_word(which, "which", ("smallest", "largest"))
     sign, column = (1.0, 0) if which == "smallest" else (-1.0, -1)
@@ -289,13 +290,3 @@ def _positive(value: float, name: str) -> float:
 
 def _node() -> Any:
     return layer_class()
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        if error.name != "torch":  # it is there, and broken
-            raise
-        raise MissingDependency('Declarative nodes need torch: pip install "optangent[torch]"') from None
-    return torch

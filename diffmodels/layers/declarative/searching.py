@@ -126,7 +126,7 @@ class Search:
         import torch
 
         mu, rho = torch.zeros_like(g), torch.full_like(g[:, :1], 10.0)
-        multipliers = self._equalities(x, *theta) * 0.0
+        multipliers = torch.zeros_like(self._equalities(x, *theta))
         before = torch.full_like(rho, torch.inf)
         for _ in range(_OUTER):
             here = newton(self._augmented, x, multipliers, (mu, rho, *theta))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,15 @@ from .torch_inputs import torch
 
 nodes: Any = ot.layers.declarative
 Code = ot.DifferentiationStatusCode
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads only wait for one another on matrices this small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def normal(*shape: int, seed: int = 0) -> Any:
@@ -301,3 +310,19 @@ def test_eigenvector(which: str) -> None:
     agree(node, closed, root + root.mT)
     node(torch.eye(3)[None])
     assert node.differentiation_status == [Code.NONUNIQUE]
+
+
+def test_camera_pose() -> None:
+    """Found from exact images; from disturbed ones it moves by central differences."""
+    turn = torch.linalg.matrix_exp(torch.tensor([[0.0, -0.3, 0.2], [0.3, 0.0, -0.7], [-0.2, 0.7, 0.0]])).double()
+    turn, _ = torch.linalg.qr(turn)
+    turn = turn * torch.linalg.det(turn)
+    shift = torch.tensor([0.3, -0.2, 8.0], dtype=torch.float64)
+    points, weights = normal(2, 9, 3), normal(2, 9, seed=1).abs() + 0.5
+    seen = points @ turn.T + shift
+    images = seen[:, :, :2] / seen[:, :, 2:]
+    node = nodes.camera_pose()
+    expected = torch.cat([turn, shift[:, None]], 1).expand(2, 3, 4)
+    torch.testing.assert_close(node(points, images, weights), expected, atol=1e-10, rtol=0)
+    differences(node, points, images + normal(2, 9, 2, seed=2) / 100, weights, step=2e-6)
+    assert node.differentiation_status == [Code.EXACT] * 2
