@@ -102,6 +102,7 @@ def layer_class() -> type[Any]:
             EXACT; WEAKLY_ACTIVE if an inequality holds with equality and its multiplier is zero: one element of the
             generalized Jacobian; DEPENDENT_ROWS if gradients of active rows depend on each other: a least-squares
             answer; NONUNIQUE if the Lagrangian has directions without curvature along the rows: the pseudo-inverse;
+            the same where curvature vanishes at the solution only, as that of x⁴ at 0;
             SADDLE if its curvature is negative along some; INACCURATE if the conditions do not hold to 1e-10.
 
         Raises
@@ -174,6 +175,8 @@ def layer_class() -> type[Any]:
         def forward(self, *theta: Any) -> Any:
             """(B, n) the solutions, or (B, ...) what `output` makes of them."""
             doubles, dtype = _batched(theta)
+            if not len(doubles[0]):
+                return self._nothing(doubles).to(dtype)
             plain = tuple(t.detach() for t in doubles)
             with torch.no_grad():
                 start = self._start(plain)
@@ -189,6 +192,15 @@ def layer_class() -> type[Any]:
             if self._on_failure != "zero_gradient" and not good.all():
                 made = torch.where(good.reshape(-1, *[1] * (made.dim() - 1)), made, torch.nan)
             return made.to(dtype)
+
+        def _nothing(self, theta: list[Any]) -> Any:
+            """What a batch without items gives, of the shape that one of ones has."""
+            ones = tuple(torch.ones((1, *t.shape[1:]), dtype=t.dtype, device=t.device) for t in theta)
+            with torch.no_grad():
+                x = self._start(ones)
+                shape = (x if self._output is None else self._output(x, *ones)).shape
+            self.status, self.reasons, self.differentiation_status = [], [], []
+            return torch.stack([t.sum() for t in theta]).sum() * ones[0].new_ones(0, *shape[1:])
 
         def _start(self, theta: tuple[Any, ...]) -> Any:
             count = theta[0].shape[0]

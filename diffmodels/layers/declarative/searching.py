@@ -34,6 +34,7 @@ class Found:
     active: Any
     settled: Any
     weak: Any
+    vanishing: Any
 
     @property
     def solved(self) -> Any:
@@ -49,7 +50,7 @@ class Found:
         told = [
             (~(here.holds(_ACCURATE) & self.settled), codes.INACCURATE),
             (here.falling, codes.SADDLE),
-            (here.flat.any(1), codes.NONUNIQUE),
+            (here.flat.any(1) | self.vanishing, codes.NONUNIQUE),
             (self.weak.any(1), codes.WEAKLY_ACTIVE),
             ((~here.tangent).sum(1) < in_use, codes.DEPENDENT_ROWS),
             (torch.ones_like(self.settled), codes.EXACT),
@@ -119,7 +120,14 @@ class Search:
             x, multipliers = here.x, torch.cat([here.multipliers[:, :m], torch.where(active, mu, 0.0)], 1)
         else:
             here = newton(self.program, x, multipliers, (active, *theta))
-        return Found(here, active, settled, (g.abs() <= near) & (mu.abs() <= small))
+        weak = (g.abs() <= near) & (mu.abs() <= small)
+        return Found(here, active, settled, weak, self._vanishing(here, (active, *theta)))
+
+    def _vanishing(self, here: Local, data: tuple[Any, ...]) -> Any:
+        """(B,) whether curvature along the rows is far less than very near, as that of x⁴ at 0."""
+        moved = self.program.hessian(here.x + 1e-6 * here.x.abs() + 1e-10, here.multipliers, *data)
+        along = (here.directions.mT @ moved @ here.directions).diagonal(dim1=1, dim2=2)
+        return (here.tangent & (along.abs() > 2 * here.curvatures.abs())).any(1)
 
     def _approach(self, x: Any, g: Any, theta: tuple[Any, ...]) -> tuple[Any, Any]:
         """Points near solutions and their multipliers."""
@@ -148,4 +156,4 @@ def _merged(better: Any, new: Found, old: Found, where: Callable[..., Any]) -> F
         return where(better.reshape(-1, *[1] * (a.dim() - 1)), a, b)
 
     local = Local(*(choose(getattr(new.local, k), getattr(old.local, k)) for k in Local.__dataclass_fields__))
-    return Found(local, choose(new.active, old.active), choose(new.settled, old.settled), choose(new.weak, old.weak))
+    return Found(local, *(choose(getattr(new, k), getattr(old, k)) for k in ("active", "settled", "weak", "vanishing")))

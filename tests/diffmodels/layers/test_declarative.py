@@ -195,6 +195,23 @@ def test_types_and_shared_parameters() -> None:
     assert s.grad.tolist() == [[3.0, 3.0]] and s.grad.dtype == torch.float32
 
 
+def test_a_batch_of_none() -> None:
+    """It has the shapes of others, and gradients without entries."""
+    q = torch.ones(0, 3, requires_grad=True)
+    x = ot.layers.DeclarativeNode(lambda x, q: ((x - q) ** 2).sum(), size=3)(q)
+    assert x.shape == (0, 3) and nodes.robust_pooling()(q).shape == (0,)
+    x.sum().backward()
+    assert q.grad.shape == (0, 3)
+    assert nodes.camera_pose()(torch.ones(0, 6, 3), torch.ones(0, 6, 2), torch.ones(0, 6)).shape == (0, 3, 4)
+
+
+def test_vanishing_curvature_is_not_exact() -> None:
+    """The minimizer of (x - q)⁴ is q, and no system with the second derivative tells how it moves."""
+    node = ot.layers.DeclarativeNode(lambda x, q: ((x - q) ** 4).sum(), size=1)
+    node(torch.zeros(2, 1, dtype=torch.float64))
+    assert node.differentiation_status == [Code.NONUNIQUE] * 2
+
+
 def test_second_derivatives_are_refused() -> None:
     """With the words of the other layers."""
     node = ot.layers.DeclarativeNode(lambda x, q: ((x - q**2) ** 2).sum(), size=1)
