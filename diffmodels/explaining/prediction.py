@@ -191,6 +191,8 @@ def _kink_ahead(
 ) -> tuple[float, str]:
     """The part of the change at which the predicted y - s gets to a kink of a projection, and of whose, in words."""
     point = derivative.point
+    if any(kind[1] is OperatorGraph for kind in point.rows.parts):
+        return float("nan"), ""  # operators bend all the way, and have no projections
     F = point.rows.F
     slack = np.asarray(F @ x + point.rows.g)
     if point.rows.curvature is not None:

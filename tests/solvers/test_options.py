@@ -298,7 +298,7 @@ def test_third_party_solvers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ot.solvers.Mine.__name__ == "OrderedDict"
     assert "Mine" in dir(ot.solvers)
     with pytest.raises(
-        AttributeError, match="AltDiff, Clarabel, DAQP, HiGHS, Mine, OSQP, OptNet, PDG, PDHG, PIQP, SCS"
+        AttributeError, match="AltDiff, Clarabel, DAQP, HiGHS, Ipopt, Mine, OSQP, OptNet, PDG, PDHG, PIQP, SCS"
     ):
         _ = ot.solvers.Gurobi
     assert not hasattr(ot.solvers, "__wrapped__")
