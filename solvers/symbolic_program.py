@@ -57,7 +57,7 @@ class SymbolicProgram:
         P, q, A, Q, F, g = ca.vertsplit(self.p, np.cumsum([0, *sizes]).tolist())
         every = self._columns(form, F, g)
         Px = ca.mtimes(ca.SX(_sparsity(form.P), P), every)
-        self.objective = 0.5 * ca.dot(every, Px) + ca.dot(q, every)
+        self.objective = ca.densify(0.5 * ca.dot(every, Px) + ca.dot(q, every))
         rows = ca.mtimes(ca.SX(_sparsity_by_rows(form.A), A).T, every)
         curvature = form.curvature
         if curvature is not None:
@@ -67,7 +67,7 @@ class SymbolicProgram:
                 shape=(form.m, len(curvature.row)),
             )
             rows = rows + ca.mtimes(ca.DM(to_rows), terms)
-        self.rows = ca.vertcat(rows, every[self.bounded.tolist()])
+        self.rows = ca.densify(ca.vertcat(rows, every[self.bounded.tolist()]))
 
     def _columns(self, form: Form, F: Any, g: Any) -> Any:
         """Expressions of all columns, (n,): those of operators level by level, as they need one another."""

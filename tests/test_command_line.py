@@ -208,7 +208,7 @@ def test_a_time_limit_is_handed_on(diet: Path, capsys: pytest.CaptureFixture[str
         ([], "required"),
         (["solve"], "FILE"),
         (["dissolve", "FILE"], "dissolve"),
-        (["solve", "FILE", "--solver", "libraries"], "there is no solver 'libraries'; there are Clarabel"),
+        (["solve", "FILE", "--solver", "libraries"], "there is no solver 'libraries'; there are AltDiff"),
         (["solve", "FILE", "--solver", "Solver"], "no solver 'Solver'"),
         (["solve", "FILE", "--time-limit", "soon"], "number of seconds, got 'soon'"),
         (["solve", "FILE", "--format", "pdf"], "pdf"),

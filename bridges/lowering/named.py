@@ -7,6 +7,7 @@ import numpy as np
 from ...modelkit.attributes import Name
 from ...modelkit.errors import InvalidIndex, UnsupportedConstraint
 from ...modelkit.form.named_form import NamedForm
+from ...modelkit.functions import NONLINEAR
 from ...modelkit.indices import ConstraintIndex, Kind, describe_kind
 from ...modelkit.store.describing import described
 from ...modelkit.store.parameters import Parameters, kinds_inserted
@@ -56,7 +57,7 @@ def _first_of(store: Store, inserted: Kind) -> ConstraintIndex:
     parameters = Parameters(store)
     for function_type, set_type in store.kinds():
         block, numbers = store.block((function_type, set_type)).snapshot()
-        if (function_type, set_type) == inserted:
+        if function_type.degree == NONLINEAR and (function_type, set_type) == inserted:
             return store.indices(inserted, numbers[:1])[0]
         for items, became in parameters.lowered(block):
             if (became, set_type) == inserted:

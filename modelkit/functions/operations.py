@@ -33,7 +33,7 @@ __all__ = [
     "without_operations",
 ]
 
-_FIRST = 1 << 62
+_FIRST = 3 << 61
 _PAGE = 12  # bits: identifiers come in pages, by which their operation is found
 
 _pages: weakref.WeakValueDictionary[int, Operation] = weakref.WeakValueDictionary()

@@ -27,10 +27,12 @@ from optangent.modelkit.store.block import ConstraintBlock, SetBlock
 INF = np.inf
 FUNCTIONS: tuple[type[Function], ...] = (ot.VariableIndex, ot.ScalarAffineFunction, ot.VectorAffineFunction)
 """The types of functions that bridges see: plain variables in vector sets are rows like others."""
+NEITHER = (Set, ScalarSet, VectorSet, all_sets.OperatorGraph)
+"""Bases, and what is no convex set and has neither bridges nor a projection."""
 SETS = [
     s
     for s in (getattr(all_sets, name) for name in all_sets.__all__)
-    if isinstance(s, type) and issubclass(s, Set) and s not in (Set, ScalarSet, VectorSet) and not isabstract(s)
+    if isinstance(s, type) and issubclass(s, Set) and s not in NEITHER and not isabstract(s)
 ]
 SCALAR_DISCRETE = (ot.Integer, ot.ZeroOne, ot.Semicontinuous, ot.Semiinteger)
 DISCRETE = (*SCALAR_DISCRETE, ot.SOS1, ot.SOS2, ot.Indicator)

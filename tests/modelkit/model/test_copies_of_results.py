@@ -65,7 +65,8 @@ def test_a_copy_has_seeds_and_tangents(solver: Any, way: Any) -> None:
         one.forward_differentiate()
     assert twin.get(ot.ReverseParameterValue(), p) == model.get(ot.ReverseParameterValue(), p)
     assert twin.get(ot.ForwardConstraintDual(), row) == model.get(ot.ForwardConstraintDual(), row)
-    np.testing.assert_array_equal(twin.get(ot.ForwardVariablePrimal(), v), model.get(ot.ForwardVariablePrimal(), v))
+    moved = (one.get(ot.ForwardVariablePrimal(), v) for one in (twin, model))
+    np.testing.assert_allclose(*moved, rtol=1e-12, atol=1e-15)  # solvers may differentiate by iterations
     twin.empty_input_sensitivities()
     assert model.get(ot.ReverseVariablePrimal(), v[0]) == 1.0 and twin.get(ot.ReverseVariablePrimal(), v[0]) is None
 
