@@ -1,6 +1,7 @@
 """Dense quadratic programs of 1,500 to 5,000 variables, solved and pulled back: OptNet beside qpth.
 
-    python benchmarks/dense_programs.py WORKLOADS.py [--peers-python PYTHON] [--sizes 1500 3000] [--repeats 3] [--arrays]
+    python benchmarks/dense_programs.py WORKLOADS.py [--peers-python PYTHON] [--sizes 1500 3000] [--repeats 3]
+        [--arrays]
 
 Ours is a model, built from dense arrays, solved by OptNet, and the gradient in the costs; with ``--arrays`` also the
 stacks below it, which take arrays as they are, and the Jacobian of x in all right-hand sides. qpth gets tensors, and
