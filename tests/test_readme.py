@@ -42,7 +42,7 @@ def test_every_block_runs_and_prints_what_its_comments_say() -> None:
     """All blocks, one after the other; those that need PyTorch where it is installed."""
     names: dict[str, Any] = {}
     found = blocks()
-    assert [language for language, _ in found] == ["python", "python", "python", "py", "py", "python"]
+    assert [language for language, _ in found] == ["python", "python", "python", "py", "py", "py", "python"]
     for language, code in found:
         if language == "python":
             run(code, names)
