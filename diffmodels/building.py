@@ -52,7 +52,9 @@ class Building(Loading):
         kind = (type(function), type(set))
         if kind not in self._taken:
             check_fit(function, set)
-            self._require_inserted(kind, function.rows)
+            written = self._require_inserted(kind, function.rows)
+            if written is not kind[0]:
+                function = written.from_rows(function.rows)
         index = self.store.add_constraint(function, set)
         if self.mode is _MANUAL:
             self._extend_at_once([index])
@@ -100,7 +102,9 @@ class Building(Loading):
     def add_block(self, block: ConstraintBlock) -> ConstraintIndices:
         """Add many constraints of one kind."""
         if block.kind not in self._taken:
-            self._require_inserted(block.kind, block.rows)
+            written = self._require_inserted(block.kind, block.rows)
+            if written is not block.function_type:
+                block = ConstraintBlock(written, block.rows, block.sets)
         indices = self.store.add_block(block)
         if self.mode is _MANUAL:
             self._extend_at_once(indices)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..bridges.lowering import Lowering
 from ..modelkit import attributes as attr
+from ..modelkit.convexity import is_convex
 from ..modelkit.errors import DifferentiationError, Unsupported
 from ..modelkit.form import Abilities, Stacked
 from ..modelkit.indices import describe_kind
@@ -133,13 +134,18 @@ class Differentiating(Solving):
                 reasons += [f"{model.name} takes no {one}" for one in words]
                 continue
             if self._outcome.lowering.serves(abilities, lowering):
-                return self._outcome.lowering, model
-            try:
-                self._in_step(lowering)
-            except Unsupported as error:
-                reasons.append(str(error))
-                continue
-            return lowering, model
+                lowering = self._outcome.lowering
+            else:
+                try:
+                    self._in_step(lowering)
+                except Unsupported as error:
+                    reasons.append(str(error))
+                    continue
+            # convex solvers have refused what is not convex; of a local solver's solution only the program can tell
+            is_told = model.nonconvex or not self._outcome.lowering.abilities.nonconvex
+            if is_told or is_convex(lowering.form):
+                return lowering, model
+            reasons.append(f"{model.name} differentiates convex programs, and this one is not; NonlinearDiff takes it")
         raise DifferentiationError("No diff model takes this model: " + "; ".join(reasons) + ".")
 
     def _made(self, make: Callable[[], ConvexDiff]) -> ConvexDiff:

@@ -16,7 +16,8 @@ from ..modelkit.errors import (
 )
 from ..modelkit.form import Abilities, Form, Journal
 from ..modelkit.form.named_form import NamedForm
-from ..modelkit.functions import Function, ScalarAffineFunction
+from ..modelkit.functions import NONLINEAR, Function, ScalarAffineFunction
+from ..modelkit.functions.abstract_function import class_of
 from ..modelkit.functions.rows import Rows
 from ..modelkit.indices import Kind, describe_kind
 from ..modelkit.model.abstract_meta_solver import AbstractMetaSolver
@@ -164,19 +165,37 @@ class Loading(AbstractMetaSolver):
         if not self.takes(kind):
             raise self._refusal(kind, self._solvers[0])
 
-    def _require_inserted(self, kind: Kind, rows: Rows) -> None:
-        """Raise unless a solver takes the kind, or what these rows become when parameters are inserted."""
+    def _require_inserted(self, kind: Kind, rows: Rows) -> type[Function]:
+        """Raise unless a solver takes the kind, or what these rows become when parameters are inserted.
+
+        Returns the type of function to write them as, see `_written_as`.
+        """
         if kind[0].degree < 2 or self.takes(kind):
             self.require(*kind)
-            return
-        parameters = Parameters(self.store)
+            return kind[0]
         self.store.check_variables(rows)
-        self.require(parameters.type_of(kind[0], rows), kind[1])
+        parameters, written = Parameters(self.store), self._written_as(kind[0], rows)
+        if written is kind[0] or not self.takes((written, kind[1])):
+            written = kind[0]
+            self.require(parameters.type_of(kind[0], rows), kind[1])
+        return written
 
-    def _require_objective(self, function: Any) -> None:
-        function_type = Parameters(self.store).type_of(type(function), function.rows, UnsupportedObjective)
+    def _require_objective(self, function: Any) -> type[Function]:
+        """Likewise of an objective."""
+        given: type[Function] = type(function)
+        written = self._written_as(given, function.rows)
+        if self._solvers and written is not given and self.supports_objective(written):
+            return written
+        function_type = Parameters(self.store).type_of(given, function.rows, UnsupportedObjective)
         if not self.supports_objective(function_type):
             raise self._refused_objective(function_type, self._solvers[0])
+        return given
+
+    def _written_as(self, given: type[Function], rows: Rows) -> type[Function]:
+        """What parameters leave of degree three or more is a nonlinear function, whose products are lifted."""
+        if given.degree != 3 or Parameters(self.store).degrees(rows).max(initial=0) <= 2:
+            return given
+        return class_of(vector=given.is_vector, degree=NONLINEAR)
 
     @staticmethod
     def _refused_objective(function_type: type[Function], one: Loaded) -> UnsupportedObjective:

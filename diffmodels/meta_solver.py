@@ -157,7 +157,10 @@ class MetaSolver(Differentiating):
         if attribute.on is attr.On.OPTIMIZER:
             self._set_option(attribute, pairs[0][1])
         elif isinstance(attribute, attr.ObjectiveFunction):
-            self._require_objective(pairs[0][1])
+            index, function = pairs[0]
+            written = self._require_objective(function)
+            if written is not type(function):
+                pairs = [(index, written.from_rows(function.rows))]
         if isinstance(attribute, DATA):
             self._forget()
         self.store.apply_setting(attribute, pairs)

@@ -24,6 +24,8 @@ __all__ = ["NonlinearPoint", "polished"]
 _STEPS = 25
 _SETTLED = 1e-14
 """A step of so much, relative to the point, is rounding error."""
+_SLOW, _FAR = 0.25, 1e-8
+"""Newton's last step, relative to the one before and to the point, from which on it converges but linearly."""
 _CODES = DifferentiationStatusCode
 
 
@@ -38,16 +40,25 @@ class NonlinearPoint:
     found : its solution, which is the point
     before : largest relative violation of the optimality conditions of the given point
     is_minimum : whether the second-order condition holds: curvature in all directions that active rows leave
+    slow : (n, 0), or (n, 1) where Newton's method came near linearly, its last step: there curvature vanishes at the
+        solution only, as that of x⁴ at 0 (by the factor 2/3 a step; Decker, Keller & Kelley 1983)
     """
 
     def __init__(
-        self, form: MatrixForm, local: LocalProgram, found: PolishedSolution, before: float, is_minimum: bool
+        self,
+        form: MatrixForm,
+        local: LocalProgram,
+        found: PolishedSolution,
+        before: float,
+        *,
+        is_minimum: bool,
+        slow: FloatArray,
     ) -> None:
         self._form, self._local, self._found = form, local, found
         self.x: FloatArray = found.x
         self.y = local.up(found.y)
         self.refinement = Refinement(before, found.refinement.after)
-        self.is_minimum = is_minimum
+        self.is_minimum, self._slow = is_minimum, slow
 
     @property
     def status(self) -> DifferentiationStatusCode:
@@ -57,6 +68,8 @@ class NonlinearPoint:
             return status
         if not self.is_minimum:
             return _CODES.SADDLE
+        if self._slow.size:
+            return _CODES.NONUNIQUE
         return _CODES.WEAKLY_ACTIVE if self._local.at_kinks.any() and status is _CODES.EXACT else status
 
     @property
@@ -115,7 +128,7 @@ class NonlinearPoint:
     def freedom(self) -> tuple[FloatArray, FloatArray]:
         """(n, p) and (m, d): how x and y can move."""
         primal, dual = self._found.freedom
-        return primal, self._local.up(dual)
+        return np.hstack([primal, self._slow]), self._local.up(dual)
 
     def solve(self, primal: ArrayLike, rows: ArrayLike | None = None) -> tuple[FloatArray, FloatArray]:
         """(dx, dy) from the right-hand sides of one or many directions, or (w_x, w_y) from seeds."""
@@ -149,16 +162,26 @@ def polished(
     form: MatrixForm, places: RowPlaces, x: FloatArray, y: FloatArray, activity: FloatArray | None, solve_with: Any
 ) -> NonlinearPoint:
     """The stationary point near (x, y), by Newton's method on local programs (sequential quadratic programming)."""
-    before = np.inf
+    before, moved = np.inf, np.inf
     for step in range(_STEPS):
         local = LocalProgram(form, places, x, y)
         basis = None if activity is None else local.down(activity)
         found = polish(local.standard, x, local.down(y), basis, solve_with)
         if step == 0:
             before = found.refinement.before
-        moved = float(np.abs(found.x - x).max(initial=0.0)) / (1.0 + float(np.abs(x).max(initial=0.0)))
+        move = found.x - x
+        size = float(np.abs(move).max(initial=0.0))
+        last, moved = moved, size / (1.0 + float(np.abs(x).max(initial=0.0)))
         is_settled = moved <= _SETTLED or (found.refinement.before <= ACCURACY * 1e-3 and step > 0)
         if is_settled or not np.isfinite(found.x).all():
             break
         x, y = found.x, local.up(found.y)
-    return NonlinearPoint(form, local, found, before, is_minimum(local.P, local.standard.A[found.active]))
+    is_slow = np.isfinite(size) and moved > max(_FAR, _SLOW * last)
+    return NonlinearPoint(
+        form,
+        local,
+        found,
+        before,
+        is_minimum=is_minimum(local.P, local.standard.A[found.active]),
+        slow=(move / size)[:, None] if is_slow else np.zeros((form.n, 0)),
+    )

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from .errors import NonconvexObjective
+from .form.form import Form
 from .form.products import as_array
 from .sizes import largest_size
 
-__all__ = ["is_positive_semidefinite", "require_convex"]
+__all__ = ["is_convex", "is_positive_semidefinite", "require_convex"]
 
 # In units of the scaled matrix, whose diagonal is at most one: well above the rounding error of a product M
 # M' (1e-16 times a dimension), well below a negative eigenvalue that means anything.
@@ -34,6 +35,28 @@ def require_convex(P: sp.csc_array, sign: float, who: str) -> None:
             f"{who} needs a quadratic objective that is {shape}: the symmetric matrix Q of ½xᵀQx has an eigenvalue "
             "of the wrong sign. Check the signs of the quadratic terms and the sense."
         )
+
+
+def is_convex(form: Form) -> bool:
+    """Whether a form is a convex program: its objective, and its quadratic rows on the sides that they are bounded."""
+    if form.P.nnz and not is_positive_semidefinite(form.P):
+        return False
+    curved = form.curvature
+    if curved is None:
+        return True
+    size = np.zeros(form.m)
+    np.maximum.at(size, curved.row, np.abs(curved.coef))
+    for side, sign in ((form.row_upper, 1.0), (form.row_lower, -1.0)):
+        kept = np.flatnonzero((np.abs(side) < np.inf)[curved.row] & (curved.coef != 0.0))
+        row = curved.row[kept]
+        # one block for each row, over its own variables, in units of its largest coefficient
+        keys = np.concatenate([row * form.n + curved.first[kept], row * form.n + curved.second[kept]])
+        places = np.unique(keys, return_inverse=True)[1]
+        first, second, count = places[: len(row)], places[len(row) :], int(places.max(initial=-1)) + 1
+        half = sp.csc_array(sp.coo_array((sign * curved.coef[kept] / size[row], (first, second)), shape=(count, count)))
+        if count and not is_positive_semidefinite(sp.csc_array(half + half.T)):
+            return False
+    return True
 
 
 def is_positive_semidefinite(P: Any) -> bool:

@@ -71,7 +71,7 @@ def mixed(model: ot.Model, p: tuple[float, float, float], *, maximize: bool) -> 
     x, y = model.add_variable(lower=0.2), model.add_variable(upper=2.0)
     u = model.add_variables(3, lower=0.1, upper=4.0)
     a, b, c = (model.add_parameter(value) for value in p)
-    f = np.log(u) @ np.array([1.0, -2.0, 0.5]) - x / (1 + y**2) + a * np.sqrt(u[0] + y**2) + 0.3 * x**3
+    f = np.log(u) @ np.array([1.0, -2.0, 0.4]) - x / (1 + y**2) + a * np.sqrt(u[0] + y**2) + 0.3 * x**3
     sign = -1.0 if maximize else 1.0
     (model.maximize if maximize else model.minimize)(
         sign * (f + (u - 1.0) @ (u - 1.0) + (x - 1) ** 2 + (y - b / 4) ** 2)
@@ -184,6 +184,71 @@ def test_kinks_and_saddles_are_told() -> None:
     with pytest.warns(ot.DifferentiationWarning):
         model.forward_differentiate()
     assert model.get(ot.DifferentiationStatus()) is STATUS.SADDLE
+
+
+@pytest.mark.parametrize("power", [4, 6])
+def test_curvature_that_vanishes_at_the_solution(power: int) -> None:
+    """There is one solution, but it is no differentiable function of the data: x = (p / 4)^(1/3) has no slope at 0."""
+    model = local_model()
+    x, y = model.add_variable(), model.add_variable()
+    p = model.add_parameter(0.0)
+    model.set(ot.VariablePrimalStart(), x, 1.0)
+    model.minimize(x**power - p * x + (y - p) ** 2)
+    model.optimize()
+    with pytest.warns(ot.DifferentiationWarning):
+        model.forward_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is STATUS.NONUNIQUE
+
+
+@pytest.mark.parametrize("row", ["none", "equal", "greater"])
+def test_saddles_of_quadratic_programs(row: str) -> None:
+    """A local solver's stationary point of a quadratic program that is not convex is judged as any other."""
+    model = local_model()
+    x, y = model.add_variable(lower=-2.0, upper=2.0), model.add_variable(lower=-1.0)
+    model.set(ot.VariablePrimalStart(), x, 0.0)
+    model.set(ot.VariablePrimalStart(), y, 0.0 if row == "none" else 1.0)
+    if row == "none":
+        model.minimize(-(x**2) + y**2)
+    else:
+        model.minimize(x**2 + 2 * y**2)
+        model.add_constraint(x**2 + y**2 == 1.0 if row == "equal" else x**2 + y**2 >= 1.0)
+    model.optimize()
+    assert abs(model.value(x)) < 1e-6
+    with pytest.warns(ot.DifferentiationWarning):
+        model.forward_differentiate()
+    assert model.get(ot.DifferentiationStatus()) is STATUS.SADDLE
+
+
+def test_a_convex_diff_model_refuses_what_is_not_convex() -> None:
+    """It says who takes the program."""
+    model = local_model()
+    x = model.add_variable(lower=-1.0, upper=2.0)
+    model.set(ot.ModelConstructor(), ot.QuadraticDiff)
+    model.minimize(-(x**2))
+    model.optimize()
+    with pytest.raises(ot.DifferentiationError, match=r"QuadraticDiff .*convex.*NonlinearDiff"):
+        model.forward_differentiate()
+
+
+def test_products_of_three_need_no_operators() -> None:
+    """A polynomial of degree three is a nonlinear function where a solver takes these, and refused where none does."""
+    model = local_model()
+    x = model.add_variables(3, lower=0.0, upper=42.0)
+    p = model.add_parameter(72.0)
+    model.set(ot.VariablePrimalStart(), x, 10.0)
+    model.add_constraint(x[0] + 2 * x[1] + 2 * x[2] <= p)
+    rows = model.add_constraint(ot.vectorize([4000.0 - x[0] * x[1] * x[2], x[0]]), ot.Nonnegatives(2))
+    model.minimize(-x[0] * x[1] * x[2])
+    model.optimize()
+    np.testing.assert_allclose(model.value(x), [24.0, 12.0, 12.0], rtol=1e-6)
+    np.testing.assert_allclose(model.value(rows), [544.0, 24.0], rtol=1e-6)
+    assert model.directional_derivatives(x, [{p: 1.0}])[0] == pytest.approx([1 / 3, 1 / 6, 1 / 6], rel=1e-10)
+    convex = ot.Model(ot.solvers.HiGHS)
+    u = convex.add_variables(3)
+    with pytest.raises(ot.UnsupportedObjective, match="degree 3"):
+        convex.minimize(u[0] * u[1] * u[2])
+    with pytest.raises(ot.UnsupportedConstraint, match="degree 3"):
+        convex.add_constraint(u[0] * u[1] * u[2] <= 1.0)
 
 
 def test_a_root_at_zero_has_no_derivative() -> None:

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from optangent.modelkit.convexity import is_positive_semidefinite
+import optangent as ot
+from optangent.bridges.lowering import Lowering
+from optangent.modelkit.convexity import is_convex, is_positive_semidefinite
+from optangent.modelkit.form import Abilities
+from optangent.modelkit.store.store import Store
 
 _BOTH = pytest.mark.parametrize("make", [np.asarray, sp.csc_array], ids=["dense", "sparse"])
 
@@ -82,3 +86,28 @@ def test_refuses_a_rectangle() -> None:
     """A matrix that is not square is an error of the caller."""
     with pytest.raises(ValueError, match="square"):
         is_positive_semidefinite(np.zeros((2, 3)))
+
+
+def _squares(coefficients: Any, numbers: Any, objective: Any) -> bool:
+    """Whether ``(a x² + b y²) in set`` for each row, with an objective likewise, is told convex."""
+    store = Store()
+    x, y = store.add_variable(), store.add_variable()
+    for (a, b, c), one in zip(coefficients, numbers, strict=True):
+        store.add_constraint(a * x * x + b * y * y + c * x * y, one)
+    a, b = objective
+    store.set(ot.ObjectiveSense(), ot.ObjectiveSenseCode.MIN_SENSE)
+    store.set(ot.ObjectiveFunction(), a * x * x + b * y * y)
+    return is_convex(Lowering(Abilities(quadratic_rows=True, nonconvex=True)).sync(store))
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e9])
+def test_programs(unit: float) -> None:
+    """Rows are convex on the sides on which they are bounded, each by itself, in any units."""
+    less, greater, equal = ot.LessThan(1.0), ot.GreaterThan(1.0), ot.EqualTo(1.0)
+    bowl, flat, saddle = (unit, unit, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, unit)
+    assert _squares([], [], (1.0, 0.0)) and not _squares([], [], (1.0, -1e-3))
+    assert _squares([bowl, flat], [less, less], (1.0, 1.0))
+    assert not _squares([bowl, flat], [less, greater], (1.0, 1.0))
+    assert _squares([bowl, (-1.0, -2.0, 0.0)], [less, greater], (1.0, 1.0))
+    assert not _squares([bowl], [equal], (1.0, 1.0))
+    assert not _squares([flat, saddle], [less, less], (1.0, 1.0))
