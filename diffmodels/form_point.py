@@ -61,7 +61,7 @@ class FormPoint:
 
     def __init__(self, ground: Ground, policy: Policy) -> None:
         self._ground, self.policy = ground, policy
-        self.own: OwnSolution | None = ground.solution if isinstance(ground, OwnGround) else None
+        self.own: OwnSolution | None = ground.own if isinstance(ground, OwnGround) else None
         self._plain = Slope(ground.answers)
         self.x, self.y, self.y_sided = self._plain.x, self._plain.y, self._plain.y_sided
         self._slope: Slope | None = None

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, final
 
 from ..modelkit import attributes as attr
+from ..modelkit.errors import DifferentiationError
 from ..modelkit.form.matrix_form import MatrixForm
 from ..modelkit.form.stacked import Stacked
 from .kkt import Mask
@@ -74,23 +75,20 @@ class Ground(ABC):
         """The solution in these rows."""
 
 
-@final
-class StackedGround(Ground):
-    """That of a diff model that works with one-sided rows.
+class _InOneSidedRows(Ground):
+    """One whose own rows are the one-sided ones.
 
     Parameters
     ----------
     layout, rows, solution : the one-sided rows and the solution in them
-    solve_with : see `Ground`
     """
 
-    def __init__(self, layout: Stacked, rows: MatrixForm, solution: SolutionPoint, solve_with: Any) -> None:
-        self._stacked, self._rows, self._solution, self.solve_with = layout, rows, solution, solve_with
-        self.answers = Answers(solution.x, solution.y, StackedFrame(layout), solution.solve)
+    def __init__(self, layout: Stacked, rows: MatrixForm, solution: SolutionPoint | OwnSolution) -> None:
+        self._stacked, self._rows, self._solution = layout, rows, solution
 
     @property
     def status(self) -> attr.DifferentiationStatusCode:
-        """What the derivatives are."""
+        """What the derivatives are; of those that a solver has of its own, as far as answers so far bear it out."""
         return self._solution.status
 
     @property
@@ -109,16 +107,6 @@ class StackedGround(Ground):
         return self._stacked.has_any(self._solution.rows_at_fault)
 
     @property
-    def has_kinks(self) -> bool:
-        """Whether some row is at a kink."""
-        return bool(self._solution.weakly_active.any())
-
-    def without_kinks(self) -> Answers:
-        """Those without the rows at a kink; of least norm where the others leave something open."""
-        solution = self._solution
-        return Answers(solution.x, solution.y, StackedFrame(self._stacked), solution.without_kinks())
-
-    @property
     def layout(self) -> Stacked:
         """Where the one-sided rows of the form stand."""
         return self._stacked
@@ -129,64 +117,47 @@ class StackedGround(Ground):
         return self._rows
 
     @property
-    def solution(self) -> SolutionPoint:
+    def solution(self) -> SolutionPoint | OwnSolution:
         """The solution in these rows."""
         return self._solution
 
 
 @final
-class OwnGround(Ground):
-    """That of a solver which differentiates its solution itself.
+class StackedGround(_InOneSidedRows):
+    """That of a diff model that works with one-sided rows; `solve_with` as of `Ground`."""
 
-    Parameters
-    ----------
-    layout, rows, solution : the one-sided rows and the solution in them
-    """
-
-    def __init__(self, layout: Stacked, rows: MatrixForm, solution: OwnSolution) -> None:
-        self._stacked, self._rows, self._solution, self.solve_with = layout, rows, solution, None
-        self.answers = Answers(solution.x, solution.y, StackedFrame(layout), solution.solve, solution.push)
-
-    @property
-    def status(self) -> attr.DifferentiationStatusCode:
-        """What the derivatives are, as far as answers so far bear it out."""
-        return self._solution.status
-
-    @property
-    def refinement(self) -> attr.Refinement:
-        """Largest relative violation of the optimality conditions, of the result and of the point that was given."""
-        return self._solution.refinement
-
-    @property
-    def mismatch(self) -> float:
-        """Relative difference of forward and reverse mode at random right-hand sides."""
-        return self._solution.mismatch
-
-    @property
-    def at_fault(self) -> Mask:
-        """(slots,): those that keep the status from being EXACT."""
-        return self._stacked.has_any(self._solution.rows_at_fault)
+    def __init__(self, layout: Stacked, rows: MatrixForm, solution: SolutionPoint, solve_with: Any) -> None:
+        super().__init__(layout, rows, solution)
+        self._point, self.solve_with = solution, solve_with
+        self.answers = Answers(solution.x, solution.y, StackedFrame(layout), solution.solve)
 
     @property
     def has_kinks(self) -> bool:
-        """Whether some row is at a kink: policies that ask need a system."""
-        raise NotImplementedError("a solver's own derivative")
+        """Whether some row is at a kink."""
+        return bool(self._point.weakly_active.any())
 
     def without_kinks(self) -> Answers:
-        """The same."""
-        raise NotImplementedError("a solver's own derivative")
+        """Those without the rows at a kink; of least norm where the others leave something open."""
+        point = self._point
+        return Answers(point.x, point.y, StackedFrame(self._stacked), point.without_kinks())
+
+
+@final
+class OwnGround(_InOneSidedRows):
+    """That of a solver which differentiates its solution itself, `own`, and has no system to be asked for more."""
+
+    def __init__(self, layout: Stacked, rows: MatrixForm, solution: OwnSolution) -> None:
+        super().__init__(layout, rows, solution)
+        self.own, self.solve_with = solution, None
+        self.answers = Answers(solution.x, solution.y, StackedFrame(layout), solution.solve, solution.push)
 
     @property
-    def layout(self) -> Stacked:
-        """Where the one-sided rows of the form stand."""
-        return self._stacked
+    def has_kinks(self) -> bool:
+        """Whether some row is at a kink, for all that is known."""
+        return self.status is attr.DifferentiationStatusCode.WEAKLY_ACTIVE
 
-    @property
-    def rows(self) -> MatrixForm:
-        """These rows."""
-        return self._rows
-
-    @property
-    def solution(self) -> OwnSolution:
-        """The solution in these rows."""
-        return self._solution
+    def without_kinks(self) -> Answers:
+        """There are none; raises `DifferentiationError`, since policies that want them ask a diff model."""
+        raise DifferentiationError(
+            "A solver's own derivative is not known without the rows at a kink: set ModelConstructor() to a diff model."
+        )

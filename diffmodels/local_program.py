@@ -86,8 +86,8 @@ class LocalProgram:
         graphs, P, F = places.graphs, form.P, form.F
         s: FloatArray = F @ x + form.g
         values = graphs.values(s)
-        self.normals = graphs.normals(s)
-        self.bend = graphs.curvature(s, self.multipliers(y))
+        slopes = graphs.at(s)
+        self.normals, self.bend = slopes.normals, slopes.curvature(self.multipliers(y))
         self.at_kinks = np.zeros(form.m, bool)
         self.at_kinks[graphs.rows_at(graphs.at_kinks(s))] = True
         self._require_derivatives(s)

@@ -19,6 +19,7 @@ from ..modelkit.errors import DifferentiationError, InvalidData
 from .central_path import CentralPoint
 from .conic_point import ConicPoint
 from .ground import Ground
+from .nonlinear_point import NonlinearPoint
 from .one_sided import OneSided
 from .one_sided_cones import OneSidedCones
 from .one_sided_solution import OneSidedSolution
@@ -108,6 +109,13 @@ class LeastNorm(Policy):
         return ground.without_kinks()
 
 
+def _only_convex(word: str) -> DifferentiationError:
+    return DifferentiationError(
+        f"DifferentiationPolicy() is {word!r}, which is of convex programs, and this one is nonlinear. There are "
+        "'generalized', 'exact' and 'least_norm' for it."
+    )
+
+
 @final
 @dataclass(frozen=True)
 class Directional(Policy):
@@ -136,9 +144,10 @@ class Directional(Policy):
         solution, frame = ground.solution, StackedFrame(ground.layout)
         if isinstance(solution, OneSidedSolution):
             push = OneSided(ground.rows, ground.layout.zeros, solution).push
-        else:
-            assert isinstance(solution, ConicPoint)
+        elif isinstance(solution, ConicPoint):
             push = OneSidedCones(solution).push
+        else:
+            raise _only_convex(self.word)
         return Answers(solution.x, solution.y, frame, pull, push, is_linear=False)
 
 
@@ -186,6 +195,8 @@ class Smoothed(Policy):
     def answers(self, ground: Ground, told: Callable[[], Told]) -> Answers:
         """Those of the system of the central point."""
         solution = ground.solution
+        if isinstance(solution, NonlinearPoint):
+            raise _only_convex(self.word)
         central = CentralPoint(ground.rows, solution.x, solution.y, float(self.mu), ground.solve_with)
         return Answers(central.x, central.y, StackedFrame(ground.layout), central.solve)
 

@@ -17,7 +17,7 @@ from .arrays import FloatArray
 from .errors import MissingDependency
 from .operators import Operator, operator_of_number
 
-__all__ = ["casadi", "gradients", "hessians", "symbolic"]
+__all__ = ["casadi", "derivatives", "symbolic"]
 
 
 def casadi() -> ModuleType:
@@ -80,8 +80,29 @@ def _mapped(number: int, m: int) -> Any:
     return _compiled(number).map(m)
 
 
-def _evaluated(number: int, arguments: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Gradients (m, a) and Hessians (m, a, a), through buffers, which costs a fiftieth of CasADi's own matrices."""
+def derivatives(number: int, arguments: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Gradients and Hessians of the operator with a number.
+
+    They come through buffers, which costs a fiftieth of CasADi's own matrices.
+
+    Parameters
+    ----------
+    number : of the operator
+    arguments : (m, a), m points
+
+    Returns
+    -------
+    arrays of shape (m, a) and (m, a, a)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from optangent.modelkit.operators import operator, operator_number
+    >>> gradient, hessian = derivatives(operator_number(operator("*", 2)), np.array([[2.0, 3.0]]))
+    >>> gradient, hessian
+    (array([[3., 2.]]), array([[[0., 1.],
+            [1., 0.]]]))
+    """
     m, a = arguments.shape
     gradient, hessian = np.zeros((m, a)), np.zeros((m, a, a))
     if m:
@@ -92,30 +113,3 @@ def _evaluated(number: int, arguments: FloatArray) -> tuple[FloatArray, FloatArr
         buffer.set_res(1, hessian.data)
         run()
     return gradient, hessian
-
-
-def gradients(number: int, arguments: FloatArray) -> FloatArray:
-    """Gradients of the operator with a number.
-
-    Parameters
-    ----------
-    number : of the operator
-    arguments : (m, a), m points
-
-    Returns
-    -------
-    array of shape (m, a)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from optangent.modelkit.operators import operator, operator_number
-    >>> gradients(operator_number(operator("*", 2)), np.array([[2.0, 3.0]]))
-    array([[3., 2.]])
-    """
-    return _evaluated(number, arguments)[0]
-
-
-def hessians(number: int, arguments: FloatArray) -> FloatArray:
-    """The Hessians, (m, a, a), at the points (m, a)."""
-    return _evaluated(number, arguments)[1]

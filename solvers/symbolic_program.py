@@ -156,7 +156,7 @@ class SymbolicProgram:
         y[form.m + self.free] = bounds
         if graphs.count:
             s = form.F @ x + form.g
-            normals = graphs.normals(s)
+            normals = graphs.at(s).normals
             A: Any = form.A if form.curvature is None else form.A + form.curvature.jacobian(x)
             left = form.P @ x + form.q - A.T @ y[: form.m] - y[form.m : slots.sided]
             pull = sp.csc_array((normals @ form.F).T)

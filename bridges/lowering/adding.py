@@ -189,7 +189,9 @@ class Adding(Reach, MappedForm):
         alone = np.array([item])
         rows, moving = taken(block, alone, rows, moving)
         now = self._inserted(rows, moving)
-        lower, upper = block.kind[1].bounds(block.sets.take(alone).numbers)  # type: ignore[misc]
+        sides = block.kind[1].bounds(block.sets.take(alone).numbers)
+        assert sides is not None  # a box, or it would not have come here
+        lower, upper = sides
         if len(moving):
             self._fragile.setdefault(block.kind, set()).add(int(numbers[item]))
         if self.graph.is_lacking(_CONE_OF_ROW):

@@ -249,15 +249,16 @@ class HeldParts:
 
     def multipliers(self) -> FloatArray:
         """(p,) how much each part does for the proof that the model has no solution; zero for what is not held."""
-        by_kind: dict[Kind, list[int]] = {}
+        by_kind: dict[Kind, tuple[list[int], list[int]]] = {}
         for k, index in enumerate(self._now):
             if index is not None:
-                by_kind.setdefault(index.kind, []).append(k)
+                held = by_kind.setdefault(index.kind, ([], []))
+                held[0].append(k)
+                held[1].append(index.value)
         found, side = np.zeros(len(self._parts)), self._parts.side
         start = np.zeros(len(self._now), np.int64)
-        for kind, owners in by_kind.items():
-            values = np.array([self._now[k].value for k in owners], np.int64)  # type: ignore[union-attr]
-            indices = ConstraintIndices(kind, values)
+        for kind, (owners, values) in by_kind.items():
+            indices = ConstraintIndices(kind, np.array(values, np.int64))
             y = np.asarray(self.model.get(attr.ConstraintDual(), indices), np.float64)
             dims = self.model.store.block(kind).dims()[self.model.store.numbers(indices)]
             start[owners] = np.cumsum(dims) - dims

@@ -76,7 +76,8 @@ class Ranging:
         dq, dg, linear = parameter_moves(derivative, which)
         now = float(derivative.theta[parameter])
         if not linear[0]:
-            name = derivative.store.name_of(int(self.lowering.parameters.ids[parameter]))  # type: ignore[union-attr]
+            assert self.lowering.parameters is not None
+            name = derivative.store.name_of(int(self.lowering.parameters.ids[parameter]))
             raise Unsupported(
                 f"{name} multiplies variables, or stands in a product with itself: the solution moves along a curve "
                 "then, which has no exact pieces. model.predict(changes) tells where it goes for small changes."

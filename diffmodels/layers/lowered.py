@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from ...bridges.lowering import Lowering
+from ...modelkit.convexity import is_convex
 from ...modelkit.errors import Unsupported
 from ...modelkit.form import Abilities
 from ...modelkit.indices import Kind, describe_kind
@@ -63,11 +64,15 @@ def lowered(store: Store, solvers: Sequence[Solver], chosen: Any) -> Lowered:
             continue
         mine = abilities_of(model)
         shared = _synced(store, _common([mine, *able]), kinds)
-        if isinstance(shared, Lowering) and not shared.reads_numbers:
+        is_local = not model.nonconvex and any(one.nonconvex for one in able)
+        if isinstance(shared, Lowering) and not shared.reads_numbers and not (is_local and _may_bend(shared)):
             return Lowered(shared, make, "", True)
         own = _synced(store, mine, kinds)
         if not isinstance(own, Lowering):
             reasons.append(f"{model.name}: {own}")
+            continue
+        if is_local and _may_bend(own):
+            reasons.append(f"{model.name} differentiates convex programs, and this one is not, or not always")
             continue
         if own.reads_numbers:
             reasons.append(f"{model.name} takes no curvature that moves with a parameter")
@@ -84,6 +89,12 @@ def lowered(store: Store, solvers: Sequence[Solver], chosen: Any) -> Lowered:
     if common.form.is_discrete:
         why = f"A model with integer variables, or others whose sets have gaps, has no dual solution. {why}"
     return Lowered(common, None, why, is_shared)
+
+
+def _may_bend(lowering: Lowering) -> bool:
+    """Whether a form may be no convex program, at some parameters: solvers that look for that are not all there are."""
+    moves = lowering.has_moving_curvature or lowering.numbers_that_move().moves_curvature
+    return moves or not is_convex(lowering.form)
 
 
 def _synced(store: Store, abilities: Abilities, kinds: Sequence[Kind]) -> Lowering | Unsupported | str:

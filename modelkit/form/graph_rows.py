@@ -15,13 +15,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray, segments
-from ..operator_derivatives import gradients, hessians
+from ..operator_derivatives import derivatives
 from ..operators import Operator, operator_number, operator_of_number
 from ..sets import OperatorGraph
 from ..store.block import SetBlock
 from .form import Form
 
-__all__ = ["GraphRows", "OneOperator", "normal_distances"]
+__all__ = ["GraphRows", "GraphSlopes", "OneOperator", "normal_distances"]
 
 
 _ROUNDING = 1e-9
@@ -88,22 +88,6 @@ class GraphRows:
         blocks = [(cones.sets, cones.rows.start) for cones in form.cones if cones.type is OperatorGraph]
         return GraphRows(blocks, form.F)
 
-    @property
-    def every(self) -> IntArray:
-        """The rows of F that belong to graphs."""
-        return np.concatenate([np.zeros(0, np.int64), *(one.at.ravel() for one in self.groups)])
-
-    def normals(self, s: FloatArray) -> sp.csr_array:
-        """(count, k): the normal ``(1, -∇f)`` of each graph at the values s (k,) of the rows of F."""
-        rows, columns, data = [], [], []
-        for one in self.groups:
-            normal = np.ones(one.at.shape)
-            normal[:, 1:] = -gradients(one.number, s[one.at[:, 1:]])
-            rows.append(np.repeat(np.arange(len(one.at)) + one.first, one.at.shape[1]))
-            columns.append(one.at.ravel())
-            data.append(normal.ravel())
-        return _matrix(data, rows, columns, (self.count, len(s)))
-
     def values(self, s: FloatArray) -> FloatArray:
         """(count,): the operators at the arguments."""
         out = np.zeros(self.count)
@@ -131,22 +115,47 @@ class GraphRows:
         one = next(one for one in reversed(self.groups) if one.first <= graph)
         return one.operator.text(*(f"{value:.6g}" for value in s[one.at[graph - one.first, 1:]]))
 
-    def curvature(self, s: FloatArray, weights: FloatArray) -> sp.csr_array:
+    def at(self, s: FloatArray) -> GraphSlopes:
+        """First and second derivatives at the values s (k,) of the rows of F."""
+        return GraphSlopes(self, s)
+
+
+@final
+class GraphSlopes:
+    """First and second derivatives of graphs at values of their rows.
+
+    Attributes
+    ----------
+    normals : (count, k), the normal ``(1, -∇f)`` of each graph
+    """
+
+    def __init__(self, graphs: GraphRows, s: FloatArray) -> None:
+        self._graphs, self._size = graphs, len(s)
+        self._hessians: list[FloatArray] = []
+        rows, columns, data = [], [], []
+        for one in graphs.groups:
+            gradient, hessian = derivatives(one.number, s[one.at[:, 1:]])
+            self._hessians.append(hessian)
+            rows.append(np.repeat(np.arange(len(one.at)) + one.first, one.at.shape[1]))
+            columns.append(one.at.ravel())
+            data.append(np.hstack([np.ones((len(one.at), 1)), -gradient]).ravel())
+        self.normals = _matrix(data, rows, columns, (graphs.count, len(s)))
+
+    def curvature(self, weights: FloatArray) -> sp.csr_array:
         """(k, k): the sum of ``weights * ∇²f`` over the graphs, in the rows of F of the arguments."""
         rows, columns, data = [], [], []
-        for one in self.groups:
+        for one, hessian in zip(self._graphs.groups, self._hessians, strict=True):
             u = one.at[:, 1:]
             m, a = u.shape
-            H = hessians(one.number, s[u]) * weights[one.first : one.first + m, None, None]
             rows.append(np.repeat(u, a, axis=1).ravel())
             columns.append(np.tile(u, (1, a)).ravel())
-            data.append(H.ravel())
-        return _matrix(data, rows, columns, (len(s), len(s)))
+            data.append((hessian * weights[one.first : one.first + m, None, None]).ravel())
+        return _matrix(data, rows, columns, (self._size, self._size))
 
 
 def normal_distances(graph: OperatorGraph, values: FloatArray, duals: FloatArray) -> FloatArray:
     """How far duals (k, 1 + a) are from the multiples of the normals at values (k, 1 + a), (k,)."""
-    gradient = gradients(operator_number(graph.operator), values[:, 1:])
+    gradient, _ = derivatives(operator_number(graph.operator), values[:, 1:])
     away = duals[:, 1:] + duals[:, :1] * gradient
     return np.where(np.isfinite(away).all(axis=1), np.linalg.norm(away, axis=1), np.inf)
 

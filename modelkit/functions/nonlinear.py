@@ -29,8 +29,26 @@ NONLINEAR = 4
 """The degree of nonlinear functions: above that of polynomials."""
 
 
+class _OfOperations(OfRows):
+    """A function that keeps its operations alive, and makes them again where it comes to from elsewhere."""
+
+    __slots__ = ("_held",)
+    degree = NONLINEAR
+    _held: list[Operation]
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """The function with these rows."""
+        f = super().from_rows(rows)
+        f._held = operations_in(rows)
+        return f
+
+    def __reduce__(self) -> Any:
+        return _remade, (type(self), self._rows, written_out(self._rows))
+
+
 @final
-class ScalarNonlinearFunction(OfRows, ScalarFunction, canonical=True):
+class ScalarNonlinearFunction(_OfOperations, ScalarFunction, canonical=True):
     """A function of operators, made by arithmetic and NumPy: ``np.sin(x) + 2 * y``, ``x ** 3``, ``1 / x``.
 
     What is linear in it stays linear: its value is a polynomial in variables and in values of operators, and equal
@@ -47,19 +65,7 @@ class ScalarNonlinearFunction(OfRows, ScalarFunction, canonical=True):
     exp(x[0])*(1 / (x[0]² + 1))
     """
 
-    __slots__ = ("_held",)
-    degree = NONLINEAR
-    _held: list[Operation]
-
-    @classmethod
-    def from_rows(cls, rows: Rows) -> Self:
-        """The function of one row, which keeps its operations alive."""
-        f = super().from_rows(rows)
-        f._held = operations_in(rows)
-        return f
-
-    def __reduce__(self) -> Any:
-        return _remade, (type(self), self._rows, written_out(self._rows))
+    __slots__ = ()
 
     @property
     def constant(self) -> float:
@@ -72,22 +78,10 @@ class ScalarNonlinearFunction(OfRows, ScalarFunction, canonical=True):
 
 
 @final
-class VectorNonlinearFunction(VectorPolynomial, canonical=True):
+class VectorNonlinearFunction(_OfOperations, VectorPolynomial, canonical=True):
     """Rows of which one is nonlinear; see `ScalarNonlinearFunction`."""
 
-    __slots__ = ("_held",)
-    degree = NONLINEAR
-    _held: list[Operation]
-
-    @classmethod
-    def from_rows(cls, rows: Rows) -> Self:
-        """The function with these rows, which keeps its operations alive."""
-        f = super().from_rows(rows)
-        f._held = operations_in(rows)
-        return f
-
-    def __reduce__(self) -> Any:
-        return _remade, (type(self), self._rows, written_out(self._rows))
+    __slots__ = ()
 
     def __iter__(self) -> Any:
         return (build(self._rows.take(np.array([r])), vector=False, at_least=self.degree) for r in range(self._rows.m))

@@ -139,9 +139,10 @@ def operations_in(rows: Rows) -> list[Operation]:
     parts = [rows.var, rows.qvar1, rows.qvar2]
     if rows.higher is not None:
         parts.append(rows.higher.factors.ravel())
-    ids = np.concatenate([ids[ids >= _FIRST] for ids in parts])
-    if not len(ids):
+    parts = [ids[ids >= _FIRST] for ids in parts if len(ids) and ids.max() >= _FIRST]
+    if not parts:
         return []
+    ids = np.concatenate(parts)
     pages = np.unique((ids - _FIRST) >> _PAGE)
     found = {one.first: one for one in (_pages[page] for page in pages.tolist())}
     return [found[first] for first in sorted(found)]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any, Protocol, final
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import breadth_first_order
 
 from ..arrays import IntArray
 from ..functions import VectorAffineFunction
@@ -51,6 +53,7 @@ class Graphs:
         self.held: dict[int, Operation] = {}
         self._read: tuple[int, int] = (-1, -1)
         self._numbers: dict[int, int] = {}
+        self._ids, self._owner, self._argument = np.zeros((3, 0), np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
         """Identifiers of operations are those of a process."""
@@ -63,15 +66,33 @@ class Graphs:
         block = store.block(GRAPHS)
         state = block.total, block.log.position
         if state != self._read:
-            snapshot, numbers = block.snapshot()
-            first = np.zeros(snapshot.rows.m, bool)
-            first[snapshot.starts[:-1]] = True
-            terms = first[snapshot.rows.row]
-            ids = np.zeros(snapshot.rows.m, np.int64)
-            ids[snapshot.rows.row[terms]] = snapshot.rows.var[terms]
-            self._numbers = dict(zip(ids[snapshot.starts[:-1]].tolist(), numbers.tolist(), strict=True))
-            self._read = state
+            graphs, numbers = block.snapshot()
+            rows, starts = graphs.rows, graphs.starts
+            is_value = np.zeros(rows.m, bool)
+            is_value[starts[:-1]] = True
+            is_value = is_value[rows.row]
+            of: IntArray = np.repeat(np.arange(graphs.count), np.diff(starts))[rows.row]  # graph of each term
+            values = np.zeros(graphs.count, np.int64)
+            values[of[is_value]] = rows.var[is_value]
+            self._numbers = dict(zip(values.tolist(), numbers.tolist(), strict=True))
+            self._owner, self._argument = values[of[~is_value]], rows.var[~is_value]
+            self._ids, self._read = np.sort(values), state
         return self._numbers
+
+    def ids(self, store: HoldsBlocks) -> IntArray:
+        """The identifiers of lifted variables, in order."""
+        return self._ids if self.lifted(store) else np.zeros(0, np.int64)
+
+    def inside(self, store: HoldsBlocks, outer: IntArray) -> IntArray:
+        """Identifiers of lifted variables and of all in their arguments, and in those of the lifted among these, ..."""
+        nodes = np.unique(np.concatenate([self.ids(store), self._argument, outer]))
+        count = len(nodes)
+        owner, argument, start = (np.searchsorted(nodes, one) for one in (self._owner, self._argument, outer))
+        tails, heads = np.concatenate([owner, np.full(len(start), count)]), np.concatenate([argument, start])
+        graph = sp.csr_array(sp.coo_array((np.ones(len(tails)), (tails, heads)), shape=(count + 1, count + 1)))
+        reached = breadth_first_order(graph, count, return_predecessors=False)
+        found: IntArray = nodes[np.sort(reached[reached < count])]
+        return found
 
     def operation_at(self, store: HoldsBlocks, identifier: int) -> tuple[Operator, list[Rows]] | None:
         """The operator of which a variable is the value, and its arguments, of one row each; None of others."""

@@ -64,12 +64,8 @@ def as_lifted(store: Growing, rows: Rows) -> Rows:
     return _named(store, rows)
 
 
-def used(store: Growing, without: Collection[ConstraintIndex] = ()) -> set[int]:
-    """Identifiers of the lifted variables in the objective, in constraints but some, and in one another's arguments."""
-    lifted = store.graphs.lifted(store)
-    if not lifted:
-        return set()
-    ids = np.array(sorted(lifted), np.int64)
+def _inside(store: Growing, without: Collection[ConstraintIndex] = ()) -> IntArray:
+    """Identifiers of the variables in the objective and in nonlinear constraints but some, arguments included."""
     parts = [] if store.objective_block is None else [store.objective_block.all_rows().variables()]
     gone: dict[Kind, set[int]] = {}
     for index in without:
@@ -79,20 +75,16 @@ def used(store: Growing, without: Collection[ConstraintIndex] = ()) -> set[int]:
             block, numbers = store.block(kind).snapshot()
             kept = np.flatnonzero(~np.isin(numbers, list(gone.get(kind, ()))))
             parts.append(block.take(kept).rows.variables())
-    found = set(np.intersect1d(np.concatenate([np.zeros(0, np.int64), *parts]), ids).tolist())
-    graphs, waiting = store.block(GRAPHS), list(found)
-    while waiting:
-        inside = graphs.rows(lifted[waiting.pop()]).var[1:].tolist()
-        new = {i for i in inside if i in lifted and i not in found}
-        found |= new
-        waiting += list(new)
-    return found
+    outer = np.intersect1d(np.concatenate([np.zeros(0, np.int64), *parts]), store.graphs.ids(store))
+    return store.graphs.inside(store, outer)
 
 
 def drop_unused(store: Growing) -> None:
     """Delete lifted variables, with their graphs, that stand nowhere any more."""
     lifted = store.graphs.lifted(store)
-    unused = sorted(set(lifted) - used(store))
+    if not lifted:
+        return
+    unused = np.setdiff1d(store.graphs.ids(store), _inside(store)).tolist()
     if unused:
         indices = [ConstraintIndex(GRAPHS, store.base + lifted[i]) for i in unused]
         deletion.delete(store, [*indices, *map(VariableIndex, unused)])
@@ -100,18 +92,19 @@ def drop_unused(store: Growing) -> None:
 
 def check_not_inside(store: Growing, items: Sequence[Any]) -> None:
     """Refuse to delete variables that stand in operators of what stays."""
-    ids = {item.value for item in items if isinstance(item, VariableIndex)}
-    lifted = store.graphs.lifted(store)
-    if not (lifted and ids):
+    ids = np.array([item.value for item in items if isinstance(item, VariableIndex)], np.int64)
+    lifted = store.graphs.ids(store)
+    if not (len(lifted) and len(ids)):
         return
-    stays = used(store, [item for item in items if isinstance(item, ConstraintIndex)])
-    for i in stays:
-        inside = ids & set(store.block(GRAPHS).rows(lifted[i]).var[1:].tolist())
-        if inside:
-            raise UnsupportedModification(
-                f"Variable {store.name_of(inside.pop())} stands in {store.name_of(i)}, which has no value without it: "
-                "delete the constraint, or set another objective, first."
-            )
+    stays = _inside(store, [item for item in items if isinstance(item, ConstraintIndex)])
+    lost = np.intersect1d(stays, ids)
+    if len(lost):
+        among = np.intersect1d(stays, lifted).tolist()
+        outer = next(i for i in among if lost[0] in store.graphs.inside(store, np.array([i])))
+        raise UnsupportedModification(
+            f"Variable {store.name_of(int(lost[0]))} stands in {store.name_of(outer)}, which has no value without it: "
+            "delete the constraint, or set another objective, first."
+        )
 
 
 def _at_most_quadratic(store: Growing, rows: Rows) -> Rows:
@@ -143,8 +136,7 @@ def _products(store: Growing, one: IntArray, two: IntArray) -> IntArray:
 
 
 def _are_there(store: Growing, ids: IntArray) -> bool:
-    lifted = store.graphs.lifted(store)
-    return all(i in lifted for i in ids.tolist())
+    return bool(np.isin(ids, store.graphs.ids(store)).all())
 
 
 def _named(store: Growing, rows: Rows) -> Rows:

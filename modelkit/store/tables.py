@@ -17,7 +17,7 @@ from ..errors import InvalidIndex
 from ..functions import ScalarAffineFunction, VariableIndex, VectorOfVariables
 from ..functions.abstract_function import build
 from ..functions.notation import to_text
-from ..functions.operations import is_operation, operations_in, without_operations
+from ..functions.operations import in_order, operations_in, without_operations
 from ..functions.rows import Rows
 from ..indices import ConstraintIndex, ConstraintIndices, Index, Kind, describe_kind
 from ..naming import announce, name_of_constraint
@@ -74,8 +74,8 @@ class Tables:
     def variable_ids(self, first: int = 0) -> IntArray:
         """Identifiers of the user's variables that exist, from number `first` on, in order of creation."""
         ids = self.every_variable_id(first)
-        lifted = self.graphs.lifted(self)
-        return ids[~np.isin(ids, list(lifted))] if lifted else ids
+        lifted = self.graphs.ids(self)
+        return ids[~np.isin(ids, lifted)] if len(lifted) else ids
 
     def every_variable_id(self, first: int = 0) -> IntArray:
         """The same with those that stand for values of operators."""
@@ -121,13 +121,15 @@ class Tables:
 
     def check_variables(self, rows: Rows) -> None:
         """Raise `InvalidIndex` unless all variables in the rows are of this store."""
-        for one in operations_in(rows):
-            for argument in one.arguments:
-                self.check_variables(argument)
-        for ids in (rows.var, rows.qvar1, rows.qvar2):
-            self.check_ids(ids if not len(ids) or not is_operation(int(ids.max())) else without_operations(ids))
+        parts = [rows.var, rows.qvar1, rows.qvar2]
         if rows.higher is not None:
-            self.check_ids(without_operations(rows.higher.factors[rows.higher.factors >= 0]))
+            parts.append(rows.higher.factors[rows.higher.factors >= 0])
+        operations = operations_in(rows)
+        for ids in parts:
+            self.check_ids(without_operations(ids) if operations else ids)
+        for one in in_order(operations):
+            for argument in one.arguments:
+                self.check_ids(without_operations(argument.variables()))
 
     # ------------------------------------------------------------------ constraints
     def _block(self, kind: Kind) -> Block:
@@ -312,10 +314,8 @@ class Tables:
         lifted = self.graphs.lifted(self)
         if identifier in lifted:
             return to_text(build(Rows.of_variables(np.array([identifier])), vector=False))
-        number = identifier & 0xFFFFFFFF
-        if lifted:
-            number -= sum(one < identifier for one in lifted)
-        name = f"x[{number}]"
+        before = int(self.graphs.ids(self).searchsorted(identifier)) if lifted else 0
+        name = f"x[{(identifier & 0xFFFFFFFF) - before}]"
         while name in self._taken:
             name = "_" + name
         return name

@@ -17,8 +17,6 @@ from .program import Program, Sides
 
 __all__ = ["ExactDerivative", "IteratedDerivative"]
 
-_PRESENT = 0.0
-
 
 @final
 class IteratedDerivative(OwnDerivative):

@@ -251,6 +251,24 @@ def test_products_of_three_need_no_operators() -> None:
         convex.add_constraint(u[0] * u[1] * u[2] <= 1.0)
 
 
+def test_policies_of_convex_programs_are_refused() -> None:
+    """In words, where they would ask for cones."""
+    model = local_model()
+    y, p = model.add_variable(lower=0.0), model.add_parameter(0.0)
+    model.minimize((y - p) ** 2 + 0.1 * np.cosh(y))
+    model.optimize()
+    for policy in ("directional", ot.Smoothed(1e-2)):
+        model.set(ot.DifferentiationPolicy(), policy)
+        model.set(
+            ot.ForwardConstraintSet(), ot.ConstraintIndex((ot.VariableIndex, ot.Parameter), p.value), ot.Parameter(1)
+        )
+        with pytest.raises(ot.DifferentiationError, match="of convex programs, and this one is nonlinear"):
+            model.forward_differentiate()
+    model.set(ot.DifferentiationPolicy(), "least_norm")
+    with pytest.warns(ot.DifferentiationWarning):
+        model.forward_differentiate()
+
+
 def test_a_root_at_zero_has_no_derivative() -> None:
     """The operator is named."""
     model = local_model()

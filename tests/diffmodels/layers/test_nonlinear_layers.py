@@ -38,6 +38,21 @@ def test_a_batch_and_its_gradients() -> None:
     assert torch.autograd.gradcheck(lambda t: layer(t)[0], theta, eps=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("row", [False, True])
+def test_layers_of_quadratic_programs_that_are_not_convex(row: bool) -> None:
+    """They are differentiated as nonlinear programs, which tell a saddle, and have gradients at minima."""
+    model = ot.Model(ot.diff_optimizer(ot.solvers.Ipopt))
+    x, p = model.add_variables(2, lower=-0.5, upper=2.0), model.add_parameter(0.3)
+    if row:
+        model.add_constraint(x[0] * x[0] + x[1] * x[1] >= 1.0)
+        model.minimize((x[0] - p) * (x[0] - p) + 2 * x[1] * x[1])
+    else:
+        model.minimize(-(x[0] - p) * (x[0] - p) + (x[1] - p) * (x[1] - p))
+    layer = ot.layers.TorchLayer(model, [p], [x])
+    theta = torch.tensor([0.3, 0.6], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda t: layer(t)[0], theta, eps=1e-6, atol=1e-7)
+
+
 def test_items_without_a_solution_are_told() -> None:
     """A local solver's failure is that of its item."""
     model, x, p = nonlinear()

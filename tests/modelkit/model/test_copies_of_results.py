@@ -65,8 +65,11 @@ def test_a_copy_has_seeds_and_tangents(solver: Any, way: Any) -> None:
         one.forward_differentiate()
     assert twin.get(ot.ReverseParameterValue(), p) == model.get(ot.ReverseParameterValue(), p)
     assert twin.get(ot.ForwardConstraintDual(), row) == model.get(ot.ForwardConstraintDual(), row)
-    moved = (one.get(ot.ForwardVariablePrimal(), v) for one in (twin, model))
-    np.testing.assert_allclose(*moved, rtol=1e-12, atol=1e-15)  # solvers may differentiate by iterations
+    moved = [one.get(ot.ForwardVariablePrimal(), v) for one in (twin, model)]
+    if solver is ot.solvers.PDHG:  # whose exact step in the copy begins at other roundings
+        np.testing.assert_allclose(*moved, rtol=1e-12, atol=1e-15)
+    else:
+        np.testing.assert_array_equal(*moved)
     twin.empty_input_sensitivities()
     assert model.get(ot.ReverseVariablePrimal(), v[0]) == 1.0 and twin.get(ot.ReverseVariablePrimal(), v[0]) is None
 
