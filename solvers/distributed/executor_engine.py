@@ -251,7 +251,7 @@ def _serve(address: Any, password: bytes, key: str, sources: Sequence[Source], p
                     else [(held[number], (one,)) for number, one in own.items()]
                 )
                 connection.send(added([getattr(block, method)(*arguments, *more) for block, more in chosen]))
-            except Exception as error:
+            except Exception as error:  # any at all: it is raised again where it was asked for
                 connection.send(_sendable(error))
 
 
@@ -259,7 +259,7 @@ def _sendable(error: Exception) -> Exception:
     """The error itself where it can be pickled, with the worker's traceback as a note."""
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except Exception:  # pickling runs the error's own code, which may raise anything
         return RuntimeError("".join(traceback.format_exception(error)))
     error.add_note("".join(traceback.format_exception(error)))
     return error
